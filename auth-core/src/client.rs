@@ -1,0 +1,103 @@
+//! Who is asking: what a flow knows of the client besides what it sent.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+
+use crate::limiter::LimitStatus;
+use crate::user::disturbs_text;
+
+/// Longest user agent kept, in characters.
+const MAX_USER_AGENT_CHARS: usize = 256;
+
+/// The client of one request.
+///
+/// Make a new one for each request. After a flow returned, [`limits`](Self::limits) says what the
+/// rate limits of that request stood at, for response headers.
+#[derive(Debug, Default)]
+pub struct Client {
+    ip: Option<IpAddr>,
+    user_agent: Option<String>,
+    limits: Mutex<Vec<LimitStatus>>,
+}
+
+impl Client {
+    /// A client by its address and its own description.
+    ///
+    /// # Security
+    ///
+    /// `ip` must be the peer's address, or one that a proxy you trust has vouched for. Clients
+    /// without an address share one bucket per rate limit.
+    pub fn new(ip: Option<IpAddr>, user_agent: Option<&str>) -> Self {
+        let user_agent = user_agent
+            .map(|text| text.chars().filter(|c| !disturbs_text(*c)).take(MAX_USER_AGENT_CHARS).collect())
+            .filter(|text: &String| !text.is_empty());
+        Self { ip: ip.map(|ip| ip.to_canonical()), user_agent, limits: Mutex::default() }
+    }
+
+    /// A client of which nothing is known, such as a command-line tool.
+    pub fn unknown() -> Self {
+        Self::default()
+    }
+
+    /// The address; an IPv4 address written as IPv6 is given as IPv4.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        self.ip
+    }
+
+    /// The client's description of itself, cut to 256 characters and freed of control characters.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.user_agent.as_deref()
+    }
+
+    /// The state of each rate limit that the last flow counted this client against.
+    ///
+    /// Limits that must stay silent (mails per mailbox) are never among them.
+    pub fn limits(&self) -> Vec<LimitStatus> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn note_limit(&self, status: LimitStatus) {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        limits.retain(|noted| noted.name != status.name);
+        limits.push(status);
+    }
+
+    /// What a limit per client address counts: the address, or the /64 network of an IPv6 address,
+    /// which is what one customer usually gets (RFC 6177).
+    pub(crate) fn network(&self) -> Vec<u8> {
+        match self.ip {
+            None => b"unknown".to_vec(),
+            Some(IpAddr::V4(ip)) => ip.octets().to_vec(),
+            Some(IpAddr::V6(ip)) => {
+                let network = Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX));
+                network.octets().to_vec()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(ip: &str) -> Vec<u8> {
+        Client::new(Some(ip.parse().unwrap()), None).network()
+    }
+
+    #[test]
+    fn ipv6_counts_by_64_and_mapped_ipv4_as_ipv4() {
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+
+    #[test]
+    fn user_agents_are_cut_and_cleaned() {
+        let client = Client::new(None, Some(&format!("a\r\n\u{1b}[31mb{}", "x".repeat(300))));
+        let user_agent = client.user_agent().unwrap();
+        assert!(user_agent.starts_with("a[31mb"));
+        assert_eq!(user_agent.chars().count(), 256);
+        assert_eq!(Client::new(None, Some("\0")).user_agent(), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! One-time tokens: what a verification or reset link carries.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use zeroize::Zeroizing;
+
+use crate::digest::Digest;
+use crate::email::Email;
+use crate::id::{IntentId, UserId};
+use crate::keys::DerivedKeys;
+use crate::refresh_token::{MalformedToken, decode, split};
+use crate::secret::Secret;
+use crate::user::{Epoch, Name, PasswordHash};
+
+/// What a one-time token may be spent on. A token for one purpose is refused for every other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Proves the mailbox and activates the registration that came with the token.
+    VerifyEmail,
+    /// Sets a new password.
+    ResetPassword,
+}
+
+impl Purpose {
+    /// A stable name for a store to keep.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+        }
+    }
+
+    /// Reads a name that [`as_str`](Self::as_str) gave.
+    pub fn from_stored(name: &str) -> Option<Self> {
+        [Self::VerifyEmail, Self::ResetPassword].into_iter().find(|purpose| purpose.as_str() == name)
+    }
+
+    /// The version byte of the text form; it differs by purpose so that no text has two meanings.
+    const fn tag(self) -> u8 {
+        match self {
+            Self::VerifyEmail => 0x41,
+            Self::ResetPassword => 0x42,
+        }
+    }
+}
+
+/// What a registration attempt wants to become true when its mail is answered.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The hash of the password typed in this attempt.
+    pub password_hash: PasswordHash,
+    /// The name typed in this attempt.
+    pub name: Option<Name>,
+}
+
+/// A one-time token as a store keeps it: never the secret itself.
+#[derive(Debug, Clone)]
+pub struct OneTimeToken {
+    /// The intent whose mail carries the token.
+    pub id: IntentId,
+    /// Who may spend it.
+    pub user_id: UserId,
+    /// What it may be spent on.
+    pub purpose: Purpose,
+    /// The exact address it was mailed to.
+    pub email: Email,
+    /// The user's epoch when it was made.
+    pub epoch: Epoch,
+    /// The digest of its secret.
+    pub digest: Digest,
+    /// What verification activates; `None` keeps the user's own password and name.
+    pub registration: Option<Registration>,
+    /// When it was made, which is when its mail was first sent.
+    pub created_at: DateTime<Utc>,
+    /// When it stops working.
+    pub expires_at: DateTime<Utc>,
+    /// When it was spent; `None` while it was not.
+    pub spent_at: Option<DateTime<Utc>>,
+}
+
+/// The text of a one-time token, as a mailed link carries it.
+///
+/// The form is that of a refresh token: base64url(tag u8, intent id 16 bytes), a dot,
+/// base64url(32 bytes). The secret is derived from the intent's id, so every retry of a mail
+/// carries the same link and nothing usable is at rest.
+#[derive(Clone)]
+pub struct MailedToken {
+    id: IntentId,
+    purpose: Purpose,
+    secret: Secret,
+}
+
+impl MailedToken {
+    pub(crate) fn derive(keys: &DerivedKeys, purpose: Purpose, id: IntentId) -> Self {
+        Self { id, purpose, secret: keys.mailed_secret(purpose.as_str(), id) }
+    }
+
+    /// Reads the text form; only canonical text of this purpose is accepted.
+    pub(crate) fn parse(text: &str, purpose: Purpose) -> Result<Self, MalformedToken> {
+        let (id, secret) = split(text)?;
+        let [tag, id @ ..] = decode::<17>(id)?;
+        if tag != purpose.tag() {
+            return Err(MalformedToken);
+        }
+        Ok(Self { id: IntentId::from_bytes(id), purpose, secret: Secret::from_bytes(decode::<32>(secret)?) })
+    }
+
+    /// The text form, for the link in the mail.
+    ///
+    /// # Security
+    ///
+    /// Put it into the URL's fragment, which browsers do not send to servers.
+    pub fn expose(&self) -> Zeroizing<String> {
+        let mut head = [self.purpose.tag(); 17];
+        head.iter_mut().skip(1).zip(self.id.as_bytes()).for_each(|(to, from)| *to = *from);
+        let mut text = Zeroizing::new(String::with_capacity(67));
+        URL_SAFE_NO_PAD.encode_string(head, &mut text);
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(self.secret.expose(), &mut text);
+        text
+    }
+
+    pub(crate) const fn id(&self) -> IntentId {
+        self.id
+    }
+
+    /// What the store keeps, bound to everything the token names.
+    pub(crate) fn digest(&self, user_id: UserId, email: &Email, epoch: Epoch) -> Digest {
+        Digest::of(
+            "mailed/v1",
+            &[
+                self.purpose.as_str().as_bytes(),
+                self.id.as_bytes(),
+                user_id.as_bytes(),
+                email.canonical().as_bytes(),
+                &epoch.as_u64().to_be_bytes(),
+                self.secret.expose(),
+            ],
+        )
+    }
+}
+
+impl fmt::Debug for MailedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailedToken")
+            .field("id", &self.id)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::RootSecret;
+    use crate::random::SystemRandom;
+
+    fn keys() -> DerivedKeys {
+        DerivedKeys::new(&RootSecret::generate(&SystemRandom).unwrap())
+    }
+
+    #[test]
+    fn a_retry_derives_the_same_text() {
+        let (keys, id) = (keys(), IntentId::from_bytes([5; 16]));
+        let first = MailedToken::derive(&keys, Purpose::ResetPassword, id).expose();
+        assert_eq!(*first, *MailedToken::derive(&keys, Purpose::ResetPassword, id).expose());
+        assert_eq!(MailedToken::parse(&first, Purpose::ResetPassword).unwrap().id(), id);
+    }
+
+    #[test]
+    fn a_text_has_one_purpose() {
+        let id = IntentId::from_bytes([5; 16]);
+        let keys = keys();
+        let verify = MailedToken::derive(&keys, Purpose::VerifyEmail, id);
+        let reset = MailedToken::derive(&keys, Purpose::ResetPassword, id);
+        assert!(MailedToken::parse(&verify.expose(), Purpose::ResetPassword).is_err());
+        assert_ne!(verify.secret.expose(), reset.secret.expose());
+        assert!(crate::RefreshToken::parse(&verify.expose()).is_err());
+    }
+
+    #[test]
+    fn the_digest_is_bound_to_user_address_and_epoch() {
+        let token = MailedToken::derive(&keys(), Purpose::VerifyEmail, IntentId::from_bytes([5; 16]));
+        let (user, other) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let (a, b) = (Email::parse("a@example.com").unwrap(), Email::parse("b@example.com").unwrap());
+        let digest = token.digest(user, &a, Epoch::default());
+        assert!(digest.matches(&token.digest(user, &a, Epoch::default())));
+        assert!(!digest.matches(&token.digest(other, &a, Epoch::default())));
+        assert!(!digest.matches(&token.digest(user, &b, Epoch::default())));
+        assert!(!digest.matches(&token.digest(user, &a, Epoch::default().next())));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_accepts_only_canonical_text(text in "[A-Za-z0-9_=+./-]{0,80}|.{0,80}") {
+            for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword] {
+                if let Ok(token) = MailedToken::parse(&text, purpose) {
+                    prop_assert_eq!(&*token.expose(), &text);
+                }
+            }
+        }
+    }
+}

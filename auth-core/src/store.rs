@@ -1,0 +1,105 @@
+//! The storage traits, and how to write a store.
+//!
+//! # Writing a store
+//!
+//! A store is dumb and exact. It gets ids, digests and times and keeps them; it never reads a clock,
+//! makes randomness, hashes, compares secrets or decides policy. Three traits, which may be one type
+//! or three over different databases: [`UserStore`], [`TokenStore`], [`Outbox`].
+//!
+//! 1. **One guarded write per method.** No flow needs a transaction over two rows, tables or traits.
+//!    Every promise is one conditional write on one record, and whether a record was affected
+//!    decides: put the guard into the `WHERE` (or the compare-and-set), never into a read before it.
+//!    Each method says under `# Atomicity` what must be true.
+//! 2. **Outcomes are values, failures are errors.** A lost guard is [`Guarded::Lost`], a missing
+//!    record `Ok(None)`. [`StoreError`] means that the store could not do its work. Never report a
+//!    failure as "not found": a dead database must not read as a wrong token.
+//! 3. **An unknown outcome is not a failure to hide.** When the connection is lost during a guarded
+//!    write, read again and answer what is true, or return [`StoreErrorKind::Unavailable`]; the flows
+//!    read again themselves before they decide.
+//! 4. **Reads that decide are fresh.** After a write was acknowledged, every later read from any
+//!    process sees it: read tokens and users from the primary.
+//! 5. **Equality is exact.** Keep [`Email::canonical`](crate::Email::canonical) in a binary-collated
+//!    unique column (text collations make look-alikes equal), ids and digests as bytes.
+//! 6. **Times keep microseconds.** A value read back equals the value written.
+//! 7. **Prove it** with the conformance suite of the crate `auth-testkit`: it races each promise and
+//!    names the one that does not hold.
+
+mod outbox;
+mod token;
+mod user;
+
+use std::error::Error;
+use std::fmt;
+
+pub use outbox::{
+    ClaimedIntent, CorruptIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement,
+};
+pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
+pub use user::{Deletion, EmailVerification, NewPassword, UserInsert, UserStore};
+
+/// What became of a write guarded by a condition on its own record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a guarded write that lost changed nothing"]
+pub enum Guarded {
+    /// The guard held and the record was written.
+    Applied,
+    /// The guard did not hold, or there is no such record; nothing changed.
+    Lost,
+}
+
+/// What kind of failure a store met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// The store cannot be reached or cannot work now; trying again later may help. The outcome of
+    /// a write that failed this way is unknown.
+    Unavailable,
+    /// A record with this identifier exists already and differs.
+    Conflict,
+    /// A kept record makes no sense; somebody must look at it.
+    Corrupt,
+}
+
+/// A store could not do its work. Opaque: the cause is in [`source`](Error::source), for logs.
+#[derive(Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// The store cannot be reached or cannot work now.
+    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Unavailable, source: Some(source.into()) }
+    }
+
+    /// A record with this identifier exists already and differs.
+    pub fn conflict(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Conflict, source: Some(source.into()) }
+    }
+
+    /// A kept record makes no sense.
+    pub fn corrupt(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Corrupt, source: Some(source.into()) }
+    }
+
+    /// What kind of failure this is.
+    pub const fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            StoreErrorKind::Unavailable => "the store is unavailable",
+            StoreErrorKind::Conflict => "the store holds a conflicting record",
+            StoreErrorKind::Corrupt => "the store holds a corrupt record",
+        })
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}

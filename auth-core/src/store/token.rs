@@ -1,0 +1,125 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Guarded, StoreError};
+use crate::digest::Digest;
+use crate::id::{IntentId, SessionId, UserId};
+use crate::one_time::OneTimeToken;
+use crate::session::Session;
+
+/// What [`TokenStore::rotate`] compares and swaps.
+#[derive(Debug, Clone)]
+pub struct SessionRotation {
+    /// The session to rotate.
+    pub id: SessionId,
+    /// Guard: the generation the session must still have.
+    pub from_generation: u32,
+    /// Guard: the digest the session must still have.
+    pub from_digest: Digest,
+    /// Becomes the generation.
+    pub generation: u32,
+    /// Becomes the digest.
+    pub digest: Digest,
+    /// Becomes `rotated_at`.
+    pub rotated_at: DateTime<Utc>,
+    /// Becomes `idle_expires_at`.
+    pub idle_expires_at: DateTime<Utc>,
+}
+
+/// Whether a session was there to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a missing session means that nothing ended"]
+pub enum Revocation {
+    /// The session ended.
+    Revoked,
+    /// This user has no such session.
+    NotFound,
+}
+
+/// What became of a new one-time token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "an existing token was not replaced"]
+pub enum OneTimeInsert {
+    /// The token was written.
+    Inserted,
+    /// A token of this id exists, spent or not; it was left alone.
+    Exists,
+}
+
+/// Whether this caller spent the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "only one caller spends a token"]
+pub enum Spend {
+    /// This caller spent it.
+    Spent,
+    /// It was spent before, or there is no such token.
+    NotSpendable,
+}
+
+/// Keeps sessions and one-time tokens. See [Writing a store](crate::store#writing-a-store).
+#[async_trait]
+pub trait TokenStore: Debug + Send + Sync {
+    /// Writes a new session.
+    ///
+    /// # Atomicity
+    ///
+    /// One insert: after a crash the session is there whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// - [`Conflict`](super::StoreErrorKind::Conflict) when the id exists already.
+    async fn insert_session(&self, session: &Session) -> Result<(), StoreError>;
+
+    /// Reads a session, expired or not.
+    async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
+
+    /// Reads all sessions of a user, expired or not, the oldest (`created_at`, then id) first.
+    async fn find_sessions_by_user(&self, user_id: UserId) -> Result<Vec<Session>, StoreError>;
+
+    /// Rotates the refresh token of a session.
+    ///
+    /// # Atomicity
+    ///
+    /// One compare-and-swap, guarded by `id`, `from_generation` *and* `from_digest`: of any number
+    /// of concurrent callers with one parent exactly one gets [`Guarded::Applied`], and a session
+    /// that was revoked meanwhile does not come back.
+    async fn rotate(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError>;
+
+    /// Ends a session for good: it is found no more.
+    ///
+    /// # Atomicity
+    ///
+    /// One delete, guarded by id *and* user: nobody ends another user's session. Of any number of
+    /// concurrent callers exactly one gets [`Revocation::Revoked`].
+    async fn revoke_session(&self, user_id: UserId, id: SessionId) -> Result<Revocation, StoreError>;
+
+    /// Writes a new one-time token, unless one of this id exists.
+    ///
+    /// # Atomicity
+    ///
+    /// One insert; an existing token, spent or not, is never replaced or revived.
+    async fn insert_one_time(&self, token: &OneTimeToken) -> Result<OneTimeInsert, StoreError>;
+
+    /// Reads a one-time token, spent or expired or neither.
+    async fn find_one_time(&self, id: IntentId) -> Result<Option<OneTimeToken>, StoreError>;
+
+    /// Spends a one-time token; it is still found afterwards, with `spent_at = at`.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by an empty `spent_at`: of any number of concurrent callers exactly one
+    /// gets [`Spend::Spent`].
+    async fn spend(&self, id: IntentId, at: DateTime<Utc>) -> Result<Spend, StoreError>;
+
+    /// Deletes at most `limit` sessions that are [expired](Session::expired) at `now`; says how many.
+    ///
+    /// # Atomicity
+    ///
+    /// Each session by one guarded delete: one that is refreshed meanwhile stays.
+    async fn purge_sessions(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+
+    /// Deletes at most `limit` one-time tokens whose `expires_at` is at or before `now`; says how many.
+    async fn purge_one_time(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}

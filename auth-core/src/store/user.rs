@@ -1,0 +1,150 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Guarded, StoreError};
+use crate::email::Email;
+use crate::id::UserId;
+use crate::one_time::Registration;
+use crate::user::{Epoch, PasswordHash, User, UserStatus};
+
+/// What became of a new user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a taken address means that nothing was written"]
+pub enum UserInsert {
+    /// The user was written.
+    Inserted,
+    /// Another user has the same canonical address; nothing was written.
+    EmailTaken,
+}
+
+/// Whether a user was there to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a missing user means that nothing was deleted"]
+pub enum Deletion {
+    /// The user was deleted.
+    Deleted,
+    /// There is no such user.
+    NotFound,
+}
+
+/// What [`UserStore::verify_email`] writes.
+#[derive(Debug, Clone)]
+pub struct EmailVerification {
+    /// Becomes `email_verified_at`.
+    pub at: DateTime<Utc>,
+    /// Replaces password hash and name and moves the epoch, if given.
+    pub activate: Option<Registration>,
+}
+
+/// What [`UserStore::set_password`] writes.
+#[derive(Debug, Clone)]
+pub struct NewPassword {
+    /// Becomes the user's hash.
+    pub password_hash: PasswordHash,
+    /// Becomes `password_changed_at`.
+    pub at: DateTime<Utc>,
+    /// Becomes `email_verified_at` where that is still empty; `None` leaves it alone.
+    pub email_verified_at: Option<DateTime<Utc>>,
+}
+
+/// Keeps users. See [Writing a store](crate::store#writing-a-store).
+#[async_trait]
+pub trait UserStore: Debug + Send + Sync {
+    /// Writes a new user.
+    ///
+    /// # Atomicity
+    ///
+    /// One insert under a unique key on the canonical address: of any number of concurrent callers
+    /// with one address, exactly one gets [`UserInsert::Inserted`]. After a crash the user is there
+    /// whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// - [`Conflict`](super::StoreErrorKind::Conflict) when the *id* exists already.
+    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError>;
+
+    /// Reads a user by id.
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// Reads a user by canonical address, compared byte by byte.
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
+
+    /// Marks an unverified user of this address as contested, unless it is `rival` itself.
+    ///
+    /// # Atomicity
+    ///
+    /// One write: `contested_at = at` where the address matches, the id differs from `rival` and
+    /// `email_verified_at` is empty. Idempotent.
+    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
+
+    /// Marks the address verified and uncontested; with an activation also replaces password hash
+    /// and name and moves the epoch one on.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by `id`, `epoch` and an empty `email_verified_at`: of any number of
+    /// concurrent callers exactly one gets [`Guarded::Applied`].
+    async fn verify_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        verification: &EmailVerification,
+    ) -> Result<Guarded, StoreError>;
+
+    /// Sets the password, moves the epoch one on, and marks the user uncontested.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by `id` and `epoch`. Password and epoch change in the same instant, so
+    /// whoever sees the new password sees every older session dead.
+    async fn set_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        password: &NewPassword,
+    ) -> Result<Guarded, StoreError>;
+
+    /// Replaces the hash of the *same* password by a stronger one. The epoch stays.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by `id` and `epoch`: a password set meanwhile is never overwritten.
+    async fn rehash_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        hash: &PasswordHash,
+    ) -> Result<Guarded, StoreError>;
+
+    /// Sets the status and moves the epoch one on.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by `id` and `epoch`.
+    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError>;
+
+    /// Moves the epoch one on, which ends all sessions and kills all mailed tokens of the user.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by `id` and `epoch`: of any number of concurrent callers with one epoch
+    /// exactly one gets [`Guarded::Applied`], and the epoch moves once.
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError>;
+
+    /// Deletes the user. The address is free again at once; the id is never reused.
+    ///
+    /// # Atomicity
+    ///
+    /// One delete: of any number of concurrent callers exactly one gets [`Deletion::Deleted`].
+    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError>;
+
+    /// Deletes at most `limit` users that never verified their address and whose `created_at` and
+    /// `contested_at` (where set) both lie before `before`; says how many.
+    ///
+    /// # Atomicity
+    ///
+    /// Each user by one guarded delete: a user who verifies meanwhile stays.
+    async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,2 @@
+//! Shows a whole account life.
+fn main() {}
