@@ -90,6 +90,12 @@ impl Email {
         Ok(Self { address, canonical })
     }
 
+    /// An address that no user can have, since no text parses to it: for a look-up that must find
+    /// nothing and still be made.
+    pub(crate) fn of_nobody() -> Self {
+        Self { address: "nobody@".to_owned(), canonical: "nobody@".to_owned() }
+    }
+
     /// The address to mail to, and to show to its owner.
     pub fn address(&self) -> &str {
         &self.address

@@ -1,0 +1,426 @@
+//! [`Auth`]: the one object a service holds, with one thin method per operation.
+
+mod builder;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+
+pub use builder::AuthBuilder;
+
+use crate::access_token::{AccessClaims, AccessTokens, ClaimsSource, InvalidAccessToken};
+use crate::client::Client;
+use crate::clock::{Clock, to_micros};
+use crate::email::Email;
+use crate::event::{AccountTag, Event, EventKind, EventSink};
+use crate::flow;
+use crate::flow::{
+    AccountError, Authenticated, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, LiveCheck,
+    LogInError, LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError, ResetPasswordError,
+    Restored, SessionError, VerifyEmailError,
+};
+use crate::hashing::HashingPool;
+use crate::id::{IntentId, SessionId, UserId};
+use crate::keys::{ChainKey, DerivedKeys};
+use crate::limiter::RateLimiter;
+use crate::live_cache::LiveCache;
+use crate::mailer::Mailer;
+use crate::password::{BreachCheck, Password};
+use crate::policy::Policy;
+use crate::random::RandomSource;
+use crate::session::Session;
+use crate::store::{DeadLetter, Outbox, OutboxStats, StoreError, TokenStore, UserStore};
+use crate::user::User;
+use crate::worker::{self, CleanedUp, Delivered};
+
+/// Everything a flow works with.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) tokens: Arc<dyn TokenStore>,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) events: Arc<dyn EventSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) breach_check: Option<Arc<dyn BreachCheck>>,
+    pub(crate) claims: Option<Arc<dyn ClaimsSource>>,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) chain: ChainKey,
+    pub(crate) derived: DerivedKeys,
+    pub(crate) hashing: HashingPool,
+    pub(crate) live_cache: LiveCache,
+    pub(crate) policy: Policy,
+    /// Wakes this process's worker when a mail was promised here.
+    pub(crate) mail_promised: Notify,
+}
+
+impl Inner {
+    /// The one time of one operation.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        to_micros(self.clock.now())
+    }
+
+    pub(crate) fn emit(&self, client: &Client, kind: EventKind) {
+        self.events.record(&Event { at: self.now(), ip: client.ip(), kind });
+    }
+
+    /// An event that no client caused.
+    pub(crate) fn emit_own(&self, kind: EventKind) {
+        self.events.record(&Event { at: self.now(), ip: None, kind });
+    }
+
+    /// Notes that something not needed for safety could not be done.
+    pub(crate) fn tidied<T>(&self, what: &'static str, result: Result<T, StoreError>) {
+        if let Err(error) = result {
+            self.emit_own(EventKind::TidyingFailed { what, error: crate::worker::chain_of(&error) });
+        }
+    }
+
+    pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {
+        AccountTag::new(self.derived.bucket("account", &[account]))
+    }
+
+    pub(crate) fn email_tag(&self, email: &Email) -> AccountTag {
+        self.account_tag(email.canonical().as_bytes())
+    }
+}
+
+/// The authentication of one service. Cheap to clone; all clones are the same.
+///
+/// Every method takes the text that the client sent and answers with a typed outcome. A refusal
+/// says what the *caller* may know; a [`Failure`](crate::Failure) says that the work could not be
+/// done, and never reads as a wrong password or token.
+#[derive(Debug, Clone)]
+pub struct Auth(Arc<Inner>);
+
+impl Auth {
+    /// Starts to put an `Auth` together. Stores that are one type are passed twice:
+    /// `Auth::builder(store.clone(), store, mailer)`.
+    pub fn builder(
+        users: impl UserStore + 'static,
+        tokens: impl TokenStore + 'static,
+        mailer: impl Mailer + 'static,
+    ) -> AuthBuilder {
+        AuthBuilder::new(Arc::new(users), Arc::new(tokens), Arc::new(mailer))
+    }
+
+    /// Registers a user, unverified, and promises a mail. Free and taken addresses are answered
+    /// alike.
+    ///
+    /// # Errors
+    ///
+    /// - [`RegisterError::Invalid`] names every field that is not acceptable.
+    /// - [`RegisterError::RateLimited`], [`RegisterError::Failed`].
+    pub async fn register(
+        &self,
+        email: &str,
+        password: Password,
+        name: Option<&str>,
+        client: &Client,
+    ) -> Result<(), RegisterError> {
+        flow::register::register(&self.0, email, &password, name, client).await
+    }
+
+    /// Verifies an address by the token of a mailed link, and activates what came with it.
+    ///
+    /// `password` is asked for by [`VerificationProof::LinkAndPassword`](crate::VerificationProof)
+    /// and ignored otherwise.
+    ///
+    /// # Errors
+    ///
+    /// - [`VerifyEmailError::InvalidToken`] when the token is not (or no longer) good.
+    /// - [`VerifyEmailError::PasswordRequired`], [`VerifyEmailError::WrongPassword`]: nothing is spent.
+    /// - [`VerifyEmailError::RateLimited`], [`VerifyEmailError::Failed`].
+    pub async fn verify_email(
+        &self,
+        token: &str,
+        password: Option<Password>,
+        client: &Client,
+    ) -> Result<(), VerifyEmailError> {
+        flow::verify_email::verify_email(&self.0, token, password.as_ref(), client).await
+    }
+
+    /// Promises another verification link, if the address is registered and unverified. Known and
+    /// unknown addresses are answered alike.
+    ///
+    /// # Errors
+    ///
+    /// - [`ResendVerificationError::Email`] when the text is no address.
+    /// - [`ResendVerificationError::RateLimited`], [`ResendVerificationError::Failed`].
+    pub async fn resend_verification(&self, email: &str, client: &Client) -> Result<(), ResendVerificationError> {
+        flow::verify_email::resend_verification(&self.0, email, client).await
+    }
+
+    /// Logs a user in: a new session, an access token and a refresh token.
+    ///
+    /// # Errors
+    ///
+    /// - [`LogInError::InvalidCredentials`] for an unknown address, a wrong password and a disabled
+    ///   user alike, after the same work.
+    /// - [`LogInError::EmailNotVerified`] only after the right password.
+    /// - [`LogInError::RateLimited`], [`LogInError::Failed`].
+    pub async fn log_in(&self, email: &str, password: Password, client: &Client) -> Result<Grant, LogInError> {
+        flow::log_in::log_in(&self.0, email, &password, client).await
+    }
+
+    /// Verifies an access token by its signature and times alone, without touching a store.
+    ///
+    /// A session that ended lives on here until the token's own expiry; see
+    /// [`authenticate_live`](Self::authenticate_live).
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidAccessToken`], whatever is wrong with it.
+    pub fn authenticate(&self, access_token: &str) -> Result<AccessClaims, InvalidAccessToken> {
+        self.0.access_tokens.verify(access_token, self.0.now())
+    }
+
+    /// Verifies an access token and that its user, and by choice its session, is still live.
+    ///
+    /// # Errors
+    ///
+    /// - [`AuthenticateError::InvalidToken`] when the token is not good or what it stands for ended.
+    /// - [`AuthenticateError::Failed`] when the store cannot tell.
+    pub async fn authenticate_live(
+        &self,
+        access_token: &str,
+        check: LiveCheck,
+    ) -> Result<Authenticated, AuthenticateError> {
+        flow::authenticate::authenticate_live(&self.0, access_token, check).await
+    }
+
+    /// Exchanges a refresh token for a new access token and, usually, a new refresh token.
+    ///
+    /// # Errors
+    ///
+    /// - [`RefreshError::InvalidToken`] for everything that is not (or no longer) good, detected
+    ///   reuse included.
+    /// - [`RefreshError::Superseded`] when this request merely lost a race: keep the client's cookie.
+    /// - [`RefreshError::RateLimited`], [`RefreshError::Failed`].
+    pub async fn refresh(&self, refresh_token: &str, client: &Client) -> Result<Grant, RefreshError> {
+        flow::refresh::refresh(&self.0, refresh_token, client).await
+    }
+
+    /// Restores a session from a refresh token without rotating it, for instance when a page loads.
+    /// Reuse is detected here as well.
+    ///
+    /// # Errors
+    ///
+    /// - As [`refresh`](Self::refresh), except that nothing is ever superseded.
+    pub async fn restore(&self, refresh_token: &str, client: &Client) -> Result<Restored, RefreshError> {
+        flow::refresh::restore(&self.0, refresh_token, client).await
+    }
+
+    /// Ends the session of a refresh token, also of an older generation of it. A token that is not
+    /// good is nothing to end, not an error.
+    ///
+    /// # Errors
+    ///
+    /// - [`LogOutError`] when the store cannot end the session; the client must not be told that it
+    ///   is logged out.
+    pub async fn log_out(&self, refresh_token: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
+        flow::log_out::log_out(&self.0, refresh_token, client).await
+    }
+
+    /// Ends all sessions of a user and kills all mailed links.
+    ///
+    /// # Errors
+    ///
+    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
+    pub async fn log_out_everywhere(&self, user_id: UserId) -> Result<(), AccountError> {
+        flow::log_out::log_out_everywhere(&self.0, user_id).await
+    }
+
+    /// Lists the live sessions of a user, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
+    pub async fn sessions(&self, user_id: UserId) -> Result<Vec<Session>, AccountError> {
+        flow::sessions::sessions(&self.0, user_id).await
+    }
+
+    /// Ends one session of a user.
+    ///
+    /// # Errors
+    ///
+    /// - [`SessionError::NotFound`] for another user's session and an unknown one alike.
+    /// - [`SessionError::Failed`].
+    pub async fn revoke_session(&self, user_id: UserId, session_id: SessionId) -> Result<(), SessionError> {
+        flow::sessions::revoke_session(&self.0, user_id, session_id).await
+    }
+
+    /// Promises a reset link, if the address is registered. Known and unknown addresses are answered
+    /// alike. Changes nothing about the account.
+    ///
+    /// # Errors
+    ///
+    /// - [`ForgotPasswordError::Email`] when the text is no address.
+    /// - [`ForgotPasswordError::RateLimited`], [`ForgotPasswordError::Failed`].
+    pub async fn forgot_password(&self, email: &str, client: &Client) -> Result<(), ForgotPasswordError> {
+        flow::reset_password::forgot_password(&self.0, email, client).await
+    }
+
+    /// Sets a new password by the token of a mailed link. Ends every session, kills every other
+    /// link, proves the address, and logs nobody in.
+    ///
+    /// # Errors
+    ///
+    /// - [`ResetPasswordError::Password`] when the new password is refused; the link stays good.
+    /// - [`ResetPasswordError::InvalidToken`], [`ResetPasswordError::RateLimited`],
+    ///   [`ResetPasswordError::Failed`].
+    pub async fn reset_password(
+        &self,
+        token: &str,
+        new_password: Password,
+        client: &Client,
+    ) -> Result<(), ResetPasswordError> {
+        flow::reset_password::reset_password(&self.0, token, &new_password, client).await
+    }
+
+    /// Changes the password of a logged-in user: every other session ends, and this client gets a
+    /// new one.
+    ///
+    /// # Errors
+    ///
+    /// - [`ChangePasswordError::WrongPassword`] when the current password is wrong.
+    /// - [`ChangePasswordError::Password`] when the new password is refused.
+    /// - [`ChangePasswordError::SessionEnded`] when the session behind the claims is over.
+    /// - [`ChangePasswordError::RateLimited`], [`ChangePasswordError::Failed`].
+    pub async fn change_password(
+        &self,
+        claims: &AccessClaims,
+        current_password: Password,
+        new_password: Password,
+        client: &Client,
+    ) -> Result<Grant, ChangePasswordError> {
+        flow::change_password::change_password(&self.0, claims, &current_password, &new_password, client).await
+    }
+
+    /// Reads a user.
+    ///
+    /// # Errors
+    ///
+    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
+    pub async fn user(&self, user_id: UserId) -> Result<User, AccountError> {
+        flow::account::user(&self.0, user_id).await
+    }
+
+    /// Disables a user: all sessions end, no mailed link works, no log-in succeeds.
+    ///
+    /// # Errors
+    ///
+    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
+    pub async fn disable_user(&self, user_id: UserId) -> Result<(), AccountError> {
+        flow::account::disable_user(&self.0, user_id).await
+    }
+
+    /// Lets a disabled user log in again. Nothing that ended comes back.
+    ///
+    /// # Errors
+    ///
+    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
+    pub async fn enable_user(&self, user_id: UserId) -> Result<(), AccountError> {
+        flow::account::enable_user(&self.0, user_id).await
+    }
+
+    /// Deletes a user. Everything that stood on the user is dead at once; left-over records are
+    /// cleaned up later.
+    ///
+    /// # Errors
+    ///
+    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
+    pub async fn delete_user(&self, user_id: UserId) -> Result<(), AccountError> {
+        flow::account::delete_user(&self.0, user_id).await
+    }
+
+    /// Sends promised mails and cleans up on schedule until `shutdown` completes; then finishes the
+    /// mails it is sending and returns. Spawn it once in every process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use auth_core::{Auth, Mailbox, MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let store = MemoryStore::new();
+    /// # let auth = Auth::builder(store.clone(), store, Mailbox::new()).secret("u7Kq2mX9vB4nR8tY1wZ6pL3sD5fG0hJc").build().unwrap();
+    /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    /// let background = tokio::spawn({
+    ///     let auth = auth.clone();
+    ///     async move { auth.run_background(async { _ = stopped.await }).await }
+    /// });
+    /// // ... serve requests ...
+    /// drop(stop);
+    /// background.await.unwrap();
+    /// # }
+    /// ```
+    pub async fn run_background(&self, shutdown: impl Future<Output = ()> + Send) {
+        worker::run(&self.0, shutdown).await;
+    }
+
+    /// Sends the mails that are due now, one after the other, and returns what became of them.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`] when the outbox cannot be worked on.
+    pub async fn deliver_due_mails(&self) -> Result<Delivered, StoreError> {
+        worker::outbox::deliver_due(&self.0).await
+    }
+
+    /// Deletes expired records in batches within the configured time budget. Changes no decision.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`] when a store fails; what was deleted stays deleted.
+    pub async fn clean_up(&self) -> Result<CleanedUp, StoreError> {
+        worker::cleanup::clean_up(&self.0).await
+    }
+
+    /// Counts what the outbox holds.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`] when the outbox cannot be read.
+    pub async fn outbox_stats(&self) -> Result<OutboxStats, StoreError> {
+        self.0.outbox.stats().await
+    }
+
+    /// Reads at most `limit` dead letters, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`] when the outbox cannot be read.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        self.0.outbox.dead_letters(limit).await
+    }
+
+    /// Promises the mail of a dead letter anew: with a new link and a new lifetime.
+    ///
+    /// # Errors
+    ///
+    /// - [`AccountError::NotFound`] when there is no such dead letter.
+    /// - [`AccountError::Failed`].
+    pub async fn requeue_dead_letter(&self, id: IntentId) -> Result<(), AccountError> {
+        flow::mail::requeue(&self.0, id).await
+    }
+
+    /// The public keys that verify this service's access tokens, as a JSON Web Key Set (RFC 7517);
+    /// empty for HS256.
+    pub fn jwks(&self) -> serde_json::Value {
+        self.0.access_tokens.jwks(self.0.now())
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// The hashing pool, for importing users and for metrics.
+    pub fn hashing(&self) -> &HashingPool {
+        &self.0.hashing
+    }
+}

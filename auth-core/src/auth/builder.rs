@@ -1,0 +1,212 @@
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::{Auth, Inner};
+use crate::access_token::{AccessTokens, ClaimsSource};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{ConfigError, Problems};
+use crate::event::{EventKind, EventSink, TracingSink};
+use crate::hashing::{HashingPool, Pepper};
+use crate::key_ring::KeyRing;
+use crate::keys::{ChainKey, DerivedKeys, RootSecret};
+use crate::limiter::{InProcessLimiter, RateLimiter};
+use crate::live_cache::LiveCache;
+use crate::mailer::Mailer;
+use crate::memory::MemoryStore;
+use crate::password::BreachCheck;
+use crate::policy::Policy;
+use crate::random::{RandomSource, SystemRandom};
+use crate::store::{Outbox, TokenStore, UserStore};
+
+/// Puts an [`Auth`] together. Made by [`Auth::builder`].
+///
+/// Only a secret is required; everything else has a default that is safe for one process.
+#[derive(Debug)]
+#[must_use = "nothing is started before `build`"]
+pub struct AuthBuilder {
+    users: Arc<dyn UserStore>,
+    tokens: Arc<dyn TokenStore>,
+    mailer: Arc<dyn Mailer>,
+    outbox: Option<Arc<dyn Outbox>>,
+    limiter: Option<Arc<dyn RateLimiter>>,
+    events: Arc<dyn EventSink>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn RandomSource>,
+    breach_check: Option<Arc<dyn BreachCheck>>,
+    claims: Option<Arc<dyn ClaimsSource>>,
+    key_ring: Option<KeyRing>,
+    root_secret: Option<RootSecret>,
+    pepper: Option<Pepper>,
+    policy: Policy,
+    problems: Problems,
+}
+
+impl AuthBuilder {
+    pub(super) fn new(users: Arc<dyn UserStore>, tokens: Arc<dyn TokenStore>, mailer: Arc<dyn Mailer>) -> Self {
+        Self {
+            users,
+            tokens,
+            mailer,
+            outbox: None,
+            limiter: None,
+            events: Arc::new(TracingSink::default()),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            breach_check: None,
+            claims: None,
+            key_ring: None,
+            root_secret: None,
+            pepper: None,
+            policy: Policy::default(),
+            problems: Problems::default(),
+        }
+    }
+
+    /// One secret for everything: signs access tokens with HS256, and is the root of the refresh
+    /// chain and of mailed tokens (by HKDF, one sub-key per use) unless
+    /// [`root_secret`](Self::root_secret) gives another.
+    ///
+    /// At least 32 bytes, for instance the output of `openssl rand -base64 48`.
+    pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        match RootSecret::new(secret.as_ref()) {
+            Ok(root) => {
+                self.root_secret.get_or_insert(root);
+            }
+            Err(weak) => {
+                self.problems.add("secret", weak.to_string());
+                return self;
+            }
+        }
+        match KeyRing::hs256(secret) {
+            Ok(ring) => self.key_ring = Some(ring),
+            Err(error) => self.problems.add("secret", error.to_string()),
+        }
+        self
+    }
+
+    /// The keys that sign and verify access tokens, instead of [`secret`](Self::secret).
+    pub fn key_ring(mut self, key_ring: KeyRing) -> Self {
+        self.key_ring = Some(key_ring);
+        self
+    }
+
+    /// The root of the refresh chain, of mailed tokens and of limiter buckets.
+    pub fn root_secret(mut self, root_secret: RootSecret) -> Self {
+        self.root_secret = Some(root_secret);
+        self
+    }
+
+    /// Mixes a secret kept outside the database into every password hash.
+    pub fn pepper(mut self, pepper: Pepper) -> Self {
+        self.pepper = Some(pepper);
+        self
+    }
+
+    /// Every lifetime and limit.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// A durable outbox. Without one, promised mails die with the process, and an event says so.
+    pub fn outbox(mut self, outbox: impl Outbox + 'static) -> Self {
+        self.outbox = Some(Arc::new(outbox));
+        self
+    }
+
+    /// Another rate limiter than [`InProcessLimiter`], for limits shared by several processes.
+    pub fn rate_limiter(mut self, limiter: impl RateLimiter + 'static) -> Self {
+        self.limiter = Some(Arc::new(limiter));
+        self
+    }
+
+    /// Another event sink than [`TracingSink`].
+    pub fn event_sink(mut self, events: impl EventSink + 'static) -> Self {
+        self.events = Arc::new(events);
+        self
+    }
+
+    /// Another clock, for tests.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Another source of randomness, for tests that make it fail.
+    ///
+    /// # Security
+    ///
+    /// Every secret is exactly as unguessable as this source.
+    pub fn random_source(mut self, random: impl RandomSource + 'static) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Asks whether a new password is known from a breach.
+    pub fn breach_check(mut self, check: impl BreachCheck + 'static) -> Self {
+        self.breach_check = Some(Arc::new(check));
+        self
+    }
+
+    /// Adds the application's own claims to access tokens.
+    pub fn claims_source(mut self, claims: impl ClaimsSource + 'static) -> Self {
+        self.claims = Some(Arc::new(claims));
+        self
+    }
+
+    /// Checks everything and starts the hashing threads.
+    ///
+    /// # Errors
+    ///
+    /// - [`ConfigError`] with every problem at once; nothing was started.
+    pub fn build(mut self) -> Result<Auth, ConfigError> {
+        let mut problems = std::mem::take(&mut self.problems);
+        let secret_refused = !problems.is_empty();
+        self.policy.check(&mut problems);
+        let keys = match (self.key_ring, self.root_secret) {
+            (Some(key_ring), Some(root)) => Some((key_ring, root)),
+            (None, _) if !secret_refused => {
+                problems.add("secret", "or `key_ring` is required: nothing could sign access tokens");
+                None
+            }
+            (Some(_), None) if !secret_refused => {
+                problems.add("root_secret", "or `secret` is required: nothing could derive refresh tokens and links");
+                None
+            }
+            _ => None,
+        };
+        let Some((key_ring, root)) = keys.filter(|_| problems.is_empty()) else {
+            return Err(problems.into_error());
+        };
+        let hashing = match HashingPool::start(&self.policy.hashing, self.pepper, Arc::clone(&self.random)) {
+            Ok(pool) => pool,
+            Err(error) => {
+                problems.add("hashing", format!("could not be started: {error}"));
+                return Err(problems.into_error());
+            }
+        };
+        let durable_outbox = self.outbox.is_some();
+        let inner = Inner {
+            users: self.users,
+            tokens: self.tokens,
+            outbox: self.outbox.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            mailer: self.mailer,
+            limiter: self.limiter.unwrap_or_else(|| Arc::new(InProcessLimiter::new(Arc::clone(&self.clock)))),
+            events: self.events,
+            random: self.random,
+            breach_check: self.breach_check,
+            claims: self.claims,
+            access_tokens: AccessTokens::new(key_ring, self.policy.access.clone()),
+            chain: ChainKey::new(&root),
+            derived: DerivedKeys::new(&root),
+            hashing,
+            live_cache: LiveCache::new(self.policy.live_cache, Arc::clone(&self.clock)),
+            clock: self.clock,
+            policy: self.policy,
+            mail_promised: Notify::new(),
+        };
+        inner.emit_own(EventKind::Started { durable_outbox });
+        Ok(Auth(Arc::new(inner)))
+    }
+}

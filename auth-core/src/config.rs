@@ -1,0 +1,74 @@
+//! Configuration problems: all of them at once.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The setting, as a path into [`Policy`](crate::Policy) or the name of a builder method.
+    pub setting: &'static str,
+    /// What is wrong. Never repeats a secret.
+    pub problem: String,
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.setting, self.problem)
+    }
+}
+
+/// Everything that is wrong with a configuration. Nothing was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(Vec<ConfigProblem>);
+
+impl ConfigError {
+    /// The problems, in the order of the settings.
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration is not usable")?;
+        for (index, problem) in self.0.iter().enumerate() {
+            write!(f, "{} {problem}", if index == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects problems while a configuration is checked.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<ConfigProblem>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, setting: &'static str, problem: impl Into<String>) {
+        self.0.push(ConfigProblem { setting, problem: problem.into() });
+    }
+
+    pub(crate) fn extend(&mut self, problems: Vec<(&'static str, String)>) {
+        self.0.extend(problems.into_iter().map(|(setting, problem)| ConfigProblem { setting, problem }));
+    }
+
+    pub(crate) fn at_most(&mut self, setting: &'static str, value: Duration, most: Duration) {
+        self.within(setting, value, Duration::ZERO, most);
+    }
+
+    pub(crate) fn within(&mut self, setting: &'static str, value: Duration, least: Duration, most: Duration) {
+        if !(least..=most).contains(&value) {
+            self.add(setting, format!("must be between {least:?} and {most:?}"));
+        }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn into_error(self) -> ConfigError {
+        ConfigError(self.0)
+    }
+}

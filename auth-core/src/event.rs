@@ -1,0 +1,239 @@
+//! What happened: one typed event per security-relevant step.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::id::{IntentId, SessionId, UserId};
+
+/// Names an account by a keyed hash of its address: the same address always gives the same tag, and
+/// the address cannot be had from it without the root secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AccountTag([u8; 16]);
+
+impl AccountTag {
+    pub(crate) const fn new(tag: [u8; 16]) -> Self {
+        Self(tag)
+    }
+}
+
+impl std::fmt::Display for AccountTag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Debug for AccountTag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AccountTag({self})")
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When, by the injected clock.
+    pub at: DateTime<Utc>,
+    /// From where, if a client caused it and its address is known.
+    pub ip: Option<IpAddr>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// Why a log-in failed. For operators only: outside, all of them look alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogInFailure {
+    /// No user has this address.
+    UnknownAccount,
+    /// The password is wrong, or the user has none.
+    WrongPassword,
+    /// The user is disabled.
+    Disabled,
+    /// The password is right but the address is not verified; the caller is told.
+    NotVerified,
+}
+
+/// What happened. The names follow the OWASP Logging Vocabulary where it has one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields say which user, session, intent or count the variant's sentence is about")]
+pub enum EventKind {
+    /// Somebody asked to register.
+    RegistrationRequested { account: AccountTag },
+    /// A new user was created, unverified.
+    UserCreated { user_id: UserId },
+    /// An address was verified.
+    EmailVerified { user_id: UserId },
+    /// Another verification link was asked for.
+    VerificationRequested { account: AccountTag },
+    /// A log-in succeeded.
+    LogInSucceeded { user_id: UserId, session_id: SessionId },
+    /// A log-in failed.
+    LogInFailed { account: AccountTag, user_id: Option<UserId>, reason: LogInFailure },
+    /// A stored hash was replaced by a stronger one of the same password.
+    PasswordRehashed { user_id: UserId },
+    /// A refresh token was exchanged; the generation is the one answered with.
+    SessionRenewed { user_id: UserId, session_id: SessionId, generation: u32 },
+    /// A consumed refresh token was presented: it was copied, or its client misbehaves.
+    TokenReuse { user_id: UserId, session_id: SessionId, presented: u32, current: u32 },
+    /// A session ended by log-out, by revocation, or because a newer one took its place.
+    SessionRevoked { user_id: UserId, session_id: SessionId },
+    /// All sessions of a user were ended by the user or the service.
+    SessionsRevoked { user_id: UserId },
+    /// A reset link was asked for.
+    ResetRequested { account: AccountTag },
+    /// A password was reset by mail.
+    PasswordReset { user_id: UserId },
+    /// A password was changed by its owner.
+    PasswordChanged { user_id: UserId, session_id: SessionId },
+    /// A change of password failed because the current one was wrong.
+    PasswordChangeFailed { user_id: UserId, session_id: SessionId },
+    /// A mailed token was refused.
+    MailedTokenRefused { purpose: &'static str },
+    /// A request was refused by a rate limit, or a mail was silently not promised.
+    RateLimited { limit: &'static str },
+    /// A user was disabled.
+    UserDisabled { user_id: UserId },
+    /// A user was enabled again.
+    UserEnabled { user_id: UserId },
+    /// A user was deleted.
+    UserDeleted { user_id: UserId },
+    /// The breach check could not answer and the policy says to go on.
+    BreachCheckSkipped,
+    /// Something that is not needed for safety could not be done; it will be done later.
+    TidyingFailed { what: &'static str, error: String },
+    /// `Auth` was built. Without a durable outbox, promised mails die with the process.
+    Started { durable_outbox: bool },
+    /// A mail was sent.
+    MailSent { intent_id: IntentId, promise: &'static str, attempt: u32 },
+    /// A mail could not be sent and will be tried again.
+    MailRetried { intent_id: IntentId, promise: &'static str, attempt: u32, retry_in: Duration, error: String },
+    /// A mail was given up and became a dead letter.
+    MailBuried { intent_id: IntentId, promise: &'static str, attempt: u32, reason: String },
+    /// An intent spoke of nothing and was dropped.
+    MailDropped { intent_id: IntentId, promise: &'static str },
+    /// The outbox could not be worked on.
+    OutboxFailed { error: String },
+    /// A clean-up ended.
+    CleanedUp { sessions: u64, one_time_tokens: u64, unverified_users: u64, dead_letters: u64, finished: bool },
+    /// A clean-up failed.
+    CleanUpFailed { error: String },
+}
+
+/// How loud an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth looking at.
+    Warn,
+    /// Worth waking somebody.
+    Error,
+}
+
+impl EventKind {
+    /// A stable name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RegistrationRequested { .. } => "user_registration_requested",
+            Self::UserCreated { .. } => "user_created",
+            Self::EmailVerified { .. } => "user_email_verified",
+            Self::VerificationRequested { .. } => "user_verification_requested",
+            Self::LogInSucceeded { .. } => "authn_login_success",
+            Self::LogInFailed { .. } => "authn_login_fail",
+            Self::PasswordRehashed { .. } => "authn_password_rehash",
+            Self::SessionRenewed { .. } => "session_renewed",
+            Self::TokenReuse { .. } => "authn_token_reuse",
+            Self::SessionRevoked { .. } => "session_revoked",
+            Self::SessionsRevoked { .. } => "authn_token_revoked",
+            Self::ResetRequested { .. } => "authn_password_reset_requested",
+            Self::PasswordReset { .. } => "authn_password_reset",
+            Self::PasswordChanged { .. } => "authn_password_change",
+            Self::PasswordChangeFailed { .. } => "authn_password_change_fail",
+            Self::MailedTokenRefused { .. } => "authn_mailed_token_refused",
+            Self::RateLimited { .. } => "excess_rate_limit_exceeded",
+            Self::UserDisabled { .. } => "user_disabled",
+            Self::UserEnabled { .. } => "user_enabled",
+            Self::UserDeleted { .. } => "user_deleted",
+            Self::BreachCheckSkipped => "breach_check_skipped",
+            Self::TidyingFailed { .. } => "tidying_failed",
+            Self::Started { .. } => "sys_startup",
+            Self::MailSent { .. } => "mail_sent",
+            Self::MailRetried { .. } => "mail_retried",
+            Self::MailBuried { .. } => "mail_buried",
+            Self::MailDropped { .. } => "mail_dropped",
+            Self::OutboxFailed { .. } => "outbox_failed",
+            Self::CleanedUp { .. } => "cleaned_up",
+            Self::CleanUpFailed { .. } => "clean_up_failed",
+        }
+    }
+
+    /// How loud this is.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::TokenReuse { .. } | Self::MailBuried { .. } => Severity::Error,
+            Self::LogInFailed { .. }
+            | Self::PasswordChangeFailed { .. }
+            | Self::MailedTokenRefused { .. }
+            | Self::RateLimited { .. }
+            | Self::BreachCheckSkipped
+            | Self::TidyingFailed { .. }
+            | Self::Started { durable_outbox: false }
+            | Self::MailRetried { .. }
+            | Self::OutboxFailed { .. }
+            | Self::CleanUpFailed { .. } => Severity::Warn,
+            _ => Severity::Info,
+        }
+    }
+}
+
+/// Takes events: for logs, audit trails and metrics.
+///
+/// # Security
+///
+/// Events hold no secret and no e-mail address. They may hold the client's network address.
+pub trait EventSink: Debug + Send + Sync {
+    /// Takes one event. Called inside requests: must not block and must not panic.
+    fn record(&self, event: &Event);
+}
+
+/// Whether client addresses are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientAddresses {
+    /// No.
+    #[default]
+    Omit,
+    /// As they are.
+    Log,
+}
+
+/// The default sink: writes `tracing` events with target `auth`, the name in the field `event`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TracingSink {
+    addresses: ClientAddresses,
+}
+
+impl TracingSink {
+    /// A sink that logs client addresses, or not.
+    pub const fn new(addresses: ClientAddresses) -> Self {
+        Self { addresses }
+    }
+}
+
+impl EventSink for TracingSink {
+    fn record(&self, event: &Event) {
+        let client = match (self.addresses, event.ip) {
+            (ClientAddresses::Log, Some(ip)) => ip.to_string(),
+            _ => String::new(),
+        };
+        let client = (!client.is_empty()).then_some(client.as_str());
+        let (name, details) = (event.kind.name(), &event.kind);
+        match event.kind.severity() {
+            Severity::Info => tracing::info!(target: "auth", event = name, client, ?details),
+            Severity::Warn => tracing::warn!(target: "auth", event = name, client, ?details),
+            Severity::Error => tracing::error!(target: "auth", event = name, client, ?details),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The operations of [`Auth`](crate::Auth), one file each: its errors, its function, its rules.
+
+pub(crate) mod account;
+pub(crate) mod authenticate;
+pub(crate) mod change_password;
+pub(crate) mod grant;
+pub(crate) mod log_in;
+pub(crate) mod log_out;
+pub(crate) mod mail;
+pub(crate) mod refresh;
+pub(crate) mod register;
+pub(crate) mod reset_password;
+pub(crate) mod sessions;
+pub(crate) mod verify_email;
+
+pub use account::AccountError;
+pub use authenticate::{AuthenticateError, Authenticated, LiveCheck};
+pub use change_password::ChangePasswordError;
+pub use grant::{Grant, Restored};
+pub use log_in::LogInError;
+pub use log_out::{LogOutError, LoggedOut};
+pub use refresh::{RefreshError, decision};
+pub use register::{InvalidRegistration, RegisterError};
+pub use reset_password::{ForgotPasswordError, ResetPasswordError};
+pub use sessions::SessionError;
+pub use verify_email::{ResendVerificationError, VerifyEmailError};

@@ -1,0 +1,94 @@
+//! What a service does to its users.
+
+use crate::auth::Inner;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::id::UserId;
+use crate::store::{Deletion, Guarded, StoreError};
+use crate::user::{User, UserStatus};
+
+/// How often a write is tried again that lost against others on the same user.
+const MAX_TRIES: usize = 16;
+
+/// Why nothing was done to a user.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// There is no such user (or dead letter).
+    #[error("not found")]
+    NotFound,
+    /// The work could not be done.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<StoreError> for AccountError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A guarded write that moves the epoch of a user.
+pub(super) enum EpochMove {
+    /// Nothing but the epoch.
+    Alone,
+    /// The status too.
+    Status(UserStatus),
+}
+
+impl Inner {
+    /// Carries out a write that moves the epoch, reading the user anew whenever another was faster.
+    pub(super) async fn move_epoch(&self, user_id: UserId, change: &EpochMove) -> Result<(), AccountError> {
+        for _ in 0..MAX_TRIES {
+            let Some(user) = self.users.find_by_id(user_id).await? else { return Err(AccountError::NotFound) };
+            let outcome = match change {
+                EpochMove::Alone => self.users.advance_epoch(user_id, user.epoch).await?,
+                EpochMove::Status(status) if user.status == *status => return Ok(()),
+                EpochMove::Status(status) => self.users.set_status(user_id, user.epoch, *status).await?,
+            };
+            self.live_cache.forget(user_id);
+            if outcome == Guarded::Applied {
+                return Ok(());
+            }
+        }
+        Err(StoreError::unavailable("the user is being changed by too many others").into())
+    }
+}
+
+pub(crate) async fn user(auth: &Inner, user_id: UserId) -> Result<User, AccountError> {
+    auth.users.find_by_id(user_id).await?.ok_or(AccountError::NotFound)
+}
+
+pub(crate) async fn disable_user(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+    auth.move_epoch(user_id, &EpochMove::Status(UserStatus::Disabled)).await?;
+    auth.emit_own(EventKind::UserDisabled { user_id });
+    Ok(())
+}
+
+pub(crate) async fn enable_user(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+    auth.move_epoch(user_id, &EpochMove::Status(UserStatus::Active)).await?;
+    auth.emit_own(EventKind::UserEnabled { user_id });
+    Ok(())
+}
+
+pub(crate) async fn delete_user(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+    let deleted = auth.users.delete(user_id).await?;
+    auth.live_cache.forget(user_id);
+    if deleted == Deletion::NotFound {
+        return Err(AccountError::NotFound);
+    }
+    auth.emit_own(EventKind::UserDeleted { user_id });
+    tidy_sessions(auth, user_id).await;
+    Ok(())
+}
+
+/// Deletes the sessions of a user who is gone. They are dead already.
+async fn tidy_sessions(auth: &Inner, user_id: UserId) {
+    let tidied = async {
+        for session in auth.tokens.find_sessions_by_user(user_id).await? {
+            let _gone = auth.tokens.revoke_session(user_id, session.id).await?;
+        }
+        Ok(())
+    };
+    auth.tidied("delete the sessions of a deleted user", tidied.await);
+}

@@ -1,0 +1,97 @@
+//! Access tokens at live doors: the signature, and that what it stands for still lives.
+
+use std::sync::Arc;
+
+use super::refresh::decision::live;
+use crate::access_token::{AccessClaims, InvalidAccessToken};
+use crate::auth::Inner;
+use crate::failure::Failure;
+use crate::id::UserId;
+use crate::session::Session;
+use crate::store::StoreError;
+use crate::user::User;
+
+/// How live an access token must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LiveCheck {
+    /// Reads the user and the session: a logged-out or revoked session is refused at once.
+    #[default]
+    UserAndSession,
+    /// Reads the user: a password change, reset, detected reuse, log-out everywhere or disabling is
+    /// seen at once; the log-out of the one session only when its access token expires.
+    User,
+    /// As [`User`](Self::User), but answers from memory for at most
+    /// [`Policy::live_cache`](crate::Policy::live_cache).
+    CachedUser,
+}
+
+/// A live caller.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    /// What the token says.
+    pub claims: AccessClaims,
+    /// The user, as the store (or the cache) has it.
+    pub user: Arc<User>,
+    /// The session, where it was read.
+    pub session: Option<Session>,
+}
+
+/// Why an access token was not accepted at a live door.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticateError {
+    /// The token is not good, or what it stands for has ended.
+    #[error("invalid access token")]
+    InvalidToken,
+    /// The store cannot tell.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<InvalidAccessToken> for AuthenticateError {
+    fn from(_: InvalidAccessToken) -> Self {
+        Self::InvalidToken
+    }
+}
+
+impl From<StoreError> for AuthenticateError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+pub(crate) async fn authenticate_live(
+    auth: &Inner,
+    text: &str,
+    check: LiveCheck,
+) -> Result<Authenticated, AuthenticateError> {
+    let now = auth.now();
+    let claims = auth.access_tokens.verify(text, now)?;
+    let user = find_user(auth, claims.user_id, check).await?.ok_or(AuthenticateError::InvalidToken)?;
+    if !user.may_act() || user.epoch != claims.epoch {
+        return Err(AuthenticateError::InvalidToken);
+    }
+    let session = match check {
+        LiveCheck::UserAndSession => {
+            let session = auth.tokens.find_session(claims.session_id).await?;
+            Some(session.filter(|session| live(session, &user, now)).ok_or(AuthenticateError::InvalidToken)?)
+        }
+        LiveCheck::User | LiveCheck::CachedUser => None,
+    };
+    Ok(Authenticated { claims, user, session })
+}
+
+async fn find_user(auth: &Inner, id: UserId, check: LiveCheck) -> Result<Option<Arc<User>>, StoreError> {
+    if check == LiveCheck::CachedUser
+        && let Some(user) = auth.live_cache.find(id)
+    {
+        return Ok(Some(user));
+    }
+    let read_at = auth.live_cache.now();
+    let user = auth.users.find_by_id(id).await?.map(Arc::new);
+    match &user {
+        Some(user) => auth.live_cache.keep(read_at, user),
+        None => auth.live_cache.forget(id),
+    }
+    Ok(user)
+}

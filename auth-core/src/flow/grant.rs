@@ -1,0 +1,135 @@
+//! The one place where sessions begin and access tokens are signed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::access_token::{AccessToken, ClaimsInput};
+use crate::auth::Inner;
+use crate::client::Client;
+use crate::clock::{after, elapsed};
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::id::SessionId;
+use crate::refresh_token::RefreshToken;
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::user::{Epoch, User};
+
+/// What a client gets who logged in, refreshed or changed the password.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The user.
+    pub user: User,
+    /// The session, as it is after this operation.
+    pub session: Session,
+    /// For requests to the service, until `expires_in`.
+    pub access_token: AccessToken,
+    /// How long the access token works.
+    pub expires_in: Duration,
+    /// For the next refresh. After a refresh within the minimum rotation age, the same as before.
+    pub refresh_token: RefreshToken,
+    /// How long the refresh token works: the smaller of the idle and the absolute time left.
+    pub refresh_expires_in: Duration,
+}
+
+/// What a client gets whose session was restored. It keeps the refresh token it has.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// The user.
+    pub user: User,
+    /// The session.
+    pub session: Session,
+    /// For requests to the service, until `expires_in`.
+    pub access_token: AccessToken,
+    /// How long the access token works.
+    pub expires_in: Duration,
+}
+
+impl Inner {
+    /// Begins a session for a user whose password was just proven under `epoch`.
+    pub(super) async fn begin_session(
+        &self,
+        user: User,
+        epoch: Epoch,
+        now: DateTime<Utc>,
+        client: &Client,
+    ) -> Result<Grant, Failure> {
+        let policy = &self.policy.refresh;
+        let id = SessionId::generate(now, &*self.random)?;
+        let refresh_token = RefreshToken::new(id, 0, Secret::generate(&*self.random)?);
+        let expires_at = after(now, policy.session_lifetime);
+        let session = Session {
+            id,
+            user_id: user.id,
+            epoch,
+            generation: 0,
+            digest: refresh_token.digest(user.id),
+            created_at: now,
+            rotated_at: now,
+            idle_expires_at: after(now, policy.refresh_lifetime).min(expires_at),
+            expires_at,
+            ip: client.ip(),
+            user_agent: client.user_agent().map(str::to_owned),
+        };
+        self.tokens.insert_session(&session).await?;
+        self.end_surplus_sessions(&session, now, client).await?;
+        self.grant(user, session, refresh_token, now).await
+    }
+
+    /// Ends the oldest sessions beyond the limit, and deletes those that are dead anyway.
+    ///
+    /// Runs after the insert: of several concurrent log-ins the last to look sees them all.
+    async fn end_surplus_sessions(
+        &self,
+        newest: &Session,
+        now: DateTime<Utc>,
+        client: &Client,
+    ) -> Result<(), Failure> {
+        let sessions = self.tokens.find_sessions_by_user(newest.user_id).await?;
+        let (live, dead): (Vec<_>, Vec<_>) =
+            sessions.into_iter().partition(|session| session.epoch == newest.epoch && !session.expired(now));
+        let keep = usize::try_from(self.policy.refresh.max_sessions_per_user.get()).unwrap_or(usize::MAX);
+        let surplus = live.len().saturating_sub(keep);
+        // A session of a later epoch is not ours to judge.
+        let dead = dead.into_iter().filter(|session| session.epoch <= newest.epoch);
+        for session in live.into_iter().take(surplus).chain(dead) {
+            let ended = self.tokens.revoke_session(session.user_id, session.id).await?;
+            if ended == crate::store::Revocation::Revoked && session.epoch == newest.epoch {
+                self.emit(
+                    client,
+                    EventKind::SessionRevoked { user_id: session.user_id, session_id: session.id },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers with a session and its refresh token.
+    pub(super) async fn grant(
+        &self,
+        user: User,
+        session: Session,
+        refresh_token: RefreshToken,
+        now: DateTime<Utc>,
+    ) -> Result<Grant, Failure> {
+        let Restored { user, session, access_token, expires_in } = self.restored(user, session, now).await?;
+        let refresh_expires_in = elapsed(now, session.idle_expires_at.min(session.expires_at));
+        Ok(Grant { user, session, access_token, expires_in, refresh_token, refresh_expires_in })
+    }
+
+    /// Answers with a session alone.
+    pub(super) async fn restored(
+        &self,
+        user: User,
+        session: Session,
+        now: DateTime<Utc>,
+    ) -> Result<Restored, Failure> {
+        let extra = match &self.claims {
+            Some(source) => source.claims(&user, &session).await?,
+            None => serde_json::Map::new(),
+        };
+        let (access_token, expires_at) = self.access_tokens.sign(ClaimsInput { session: &session, extra }, now, &*self.random)?;
+        Ok(Restored { user, session, access_token, expires_in: elapsed(now, expires_at) })
+    }
+}

@@ -1,0 +1,63 @@
+//! Logging out: here, and everywhere.
+
+use super::account::{AccountError, EpochMove};
+use super::refresh::decision::{Proof, prove};
+use crate::auth::Inner;
+use crate::client::Client;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::id::UserId;
+use crate::refresh_token::RefreshToken;
+use crate::store::{Revocation, StoreError};
+
+/// What a log-out ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoggedOut {
+    /// The session of the token.
+    SessionEnded,
+    /// Nothing: the token is of no session any more, or of none at all.
+    NothingToEnd,
+}
+
+/// The session could not be ended. The client must not be told that it is logged out.
+#[derive(Debug, thiserror::Error)]
+#[error("the session could not be ended")]
+pub struct LogOutError(#[from] Failure);
+
+impl LogOutError {
+    /// What kept the session from being ended.
+    pub const fn failure(&self) -> &Failure {
+        &self.0
+    }
+}
+
+impl From<StoreError> for LogOutError {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
+
+pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
+    let Ok(token) = RefreshToken::parse(text) else { return Ok(LoggedOut::NothingToEnd) };
+    let Some(session) = auth.tokens.find_session(token.session_id()).await? else {
+        return Ok(LoggedOut::NothingToEnd);
+    };
+    match prove(&auth.chain, &session, &token, auth.policy.refresh.max_chain_walk) {
+        Proof::Unproven => Ok(LoggedOut::NothingToEnd),
+        // An older generation is no reason for alarm here: its holder wants the session to end.
+        Proof::Current | Proof::Older(_) => match auth.tokens.revoke_session(session.user_id, session.id).await? {
+            Revocation::Revoked => {
+                let (user_id, session_id) = (session.user_id, session.id);
+                auth.emit(client, EventKind::SessionRevoked { user_id, session_id });
+                Ok(LoggedOut::SessionEnded)
+            }
+            Revocation::NotFound => Ok(LoggedOut::NothingToEnd),
+        },
+    }
+}
+
+pub(crate) async fn log_out_everywhere(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+    auth.move_epoch(user_id, &EpochMove::Alone).await?;
+    auth.emit_own(EventKind::SessionsRevoked { user_id });
+    Ok(())
+}

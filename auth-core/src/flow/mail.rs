@@ -1,0 +1,35 @@
+//! Promising mails: a flow writes an intent, the worker does the rest.
+
+use chrono::{DateTime, Utc};
+
+use super::account::AccountError;
+use crate::auth::Inner;
+use crate::email::Email;
+use crate::failure::Failure;
+use crate::id::IntentId;
+use crate::store::{Intent, Promise};
+
+impl Inner {
+    /// Writes an intent. Wake the worker once the record it speaks of is written.
+    pub(super) async fn promise(&self, email: &Email, promise: Promise, now: DateTime<Utc>) -> Result<(), Failure> {
+        let id = match &promise {
+            // However many replays of one session race each other, one notice is promised.
+            Promise::SessionsEnded { session_id, epoch, .. } => IntentId::from_bytes(
+                self.derived.bucket("sessions_ended", &[session_id.as_bytes(), &epoch.as_u64().to_be_bytes()]),
+            ),
+            _ => IntentId::generate(now, &*self.random)?,
+        };
+        let intent = Intent { id, email: email.clone(), promise, created_at: now };
+        Ok(self.outbox.insert(&intent).await?)
+    }
+}
+
+/// Promises a dead letter's mail anew. The new intent is written before the dead letter goes, so a
+/// crash between the two can only mail twice.
+pub(crate) async fn requeue(auth: &Inner, id: IntentId) -> Result<(), AccountError> {
+    let Some(letter) = auth.outbox.find_dead_letter(id).await? else { return Err(AccountError::NotFound) };
+    auth.promise(&letter.intent.email, letter.intent.promise, auth.now()).await?;
+    let _removed = auth.outbox.remove_dead_letter(id).await?;
+    auth.mail_promised.notify_one();
+    Ok(())
+}

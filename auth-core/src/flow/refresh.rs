@@ -1,0 +1,206 @@
+//! Refresh and restore: what a presented refresh token is answered with.
+
+pub mod decision;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use self::decision::{Decision, Settled, decide, settle};
+use super::grant::{Grant, Restored};
+use crate::auth::Inner;
+use crate::client::Client;
+use crate::clock::after;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::gate::{Limit, from_shut};
+use crate::id::SessionId;
+use crate::limiter::Rule;
+use crate::policy::ReuseScope;
+use crate::refresh_token::RefreshToken;
+use crate::session::Session;
+use crate::store::{Guarded, Promise, SessionRotation, StoreError};
+use crate::user::User;
+
+/// Why a refresh token got nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RefreshError {
+    /// The token is malformed, unknown, wrong, expired, revoked, or was used before.
+    #[error("invalid refresh token")]
+    InvalidToken,
+    /// This request lost a race against others with the same token, and the winner's token was
+    /// itself exchanged before this request could be answered. The client holds a good token by
+    /// now: do not clear its cookie.
+    #[error("superseded by a concurrent refresh")]
+    Superseded,
+    /// Too many requests; try again after this time.
+    #[error("too many requests")]
+    RateLimited {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The work could not be done.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+from_shut!(RefreshError);
+
+impl From<StoreError> for RefreshError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A presented token that proved its session.
+struct Presented {
+    token: RefreshToken,
+    session: Session,
+    user: User,
+    decision: Decision,
+}
+
+pub(crate) async fn refresh(auth: &Inner, text: &str, client: &Client) -> Result<Grant, RefreshError> {
+    let now = auth.now();
+    let limits = &auth.policy.limits;
+    let _counted = auth
+        .reserve(client, [Limit::client(auth, "refresh_client", limits.refresh_client, client)])
+        .await?;
+    let Presented { token, session, user, decision } =
+        present(auth, text, ("refresh_session", limits.refresh_session), now, client).await?;
+    let grant = match decision {
+        Decision::Fresh => auth.grant(user, session, token, now).await?,
+        Decision::Recover(child) => auth.grant(user, session, child, now).await?,
+        Decision::Rotate(child) => rotate(auth, session, user, child, now).await?,
+        Decision::Refuse | Decision::Reuse => return Err(RefreshError::InvalidToken),
+    };
+    let Grant { session, refresh_token, .. } = &grant;
+    let generation = refresh_token.generation();
+    auth.emit(client, EventKind::SessionRenewed { user_id: session.user_id, session_id: session.id, generation });
+    Ok(grant)
+}
+
+pub(crate) async fn restore(auth: &Inner, text: &str, client: &Client) -> Result<Restored, RefreshError> {
+    let now = auth.now();
+    let limits = &auth.policy.limits;
+    let _counted = auth
+        .reserve(client, [Limit::client(auth, "restore_client", limits.restore_client, client)])
+        .await?;
+    let Presented { session, user, .. } =
+        present(auth, text, ("restore_session", limits.restore_session), now, client).await?;
+    Ok(auth.restored(user, session, now).await?)
+}
+
+/// Reads what a token claims to belong to and decides; ends what reuse must end. Returns only
+/// tokens that proved their session, counted against the session's own limit.
+async fn present(
+    auth: &Inner,
+    text: &str,
+    (limit, rule): (&'static str, Option<Rule>),
+    now: DateTime<Utc>,
+    client: &Client,
+) -> Result<Presented, RefreshError> {
+    let token = RefreshToken::parse(text).map_err(|_| RefreshError::InvalidToken)?;
+    let (session, user) = find(auth, token.session_id()).await?;
+    let decision = decide(&auth.chain, session.as_ref(), user.as_ref(), &token, now, &auth.policy.refresh);
+    let (Some(session), Some(user)) = (session, user) else { return Err(RefreshError::InvalidToken) };
+    match decision {
+        Decision::Refuse => return Err(RefreshError::InvalidToken),
+        Decision::Reuse => {
+            end_reused(auth, &user, &session, &token, now, client).await?;
+            return Err(RefreshError::InvalidToken);
+        }
+        Decision::Fresh | Decision::Rotate(_) | Decision::Recover(_) => {}
+    }
+    let per_session = Limit::keyed(auth, limit, rule, &[session.id.as_bytes()]);
+    let _counted = auth.reserve(client, [per_session]).await?;
+    Ok(Presented { token, session, user, decision })
+}
+
+async fn find(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
+    let session = auth.tokens.find_session(id).await?;
+    let user = match &session {
+        Some(session) => auth.users.find_by_id(session.user_id).await?,
+        None => None,
+    };
+    Ok((session, user))
+}
+
+/// Swaps the session to the child. Whoever wins the swap, every holder of the parent that saw it
+/// current is answered with the same child.
+async fn rotate(
+    auth: &Inner,
+    session: Session,
+    user: User,
+    child: RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<Grant, RefreshError> {
+    let rotation = SessionRotation {
+        id: session.id,
+        from_generation: session.generation,
+        from_digest: session.digest,
+        generation: child.generation(),
+        digest: child.digest(user.id),
+        rotated_at: now,
+        idle_expires_at: after(now, auth.policy.refresh.refresh_lifetime).min(session.expires_at),
+    };
+    let unknown = match auth.tokens.rotate(&rotation).await {
+        Ok(Guarded::Applied) => {
+            let session = Session {
+                generation: rotation.generation,
+                digest: rotation.digest,
+                rotated_at: rotation.rotated_at,
+                idle_expires_at: rotation.idle_expires_at,
+                ..session
+            };
+            return Ok(auth.grant(user, session, child, now).await?);
+        }
+        Ok(Guarded::Lost) => None,
+        Err(error) => Some(error),
+    };
+    // Lost, or the outcome is unknown: a second read says which token is in place now.
+    let (session, user) = match (find(auth, rotation.id).await, unknown) {
+        (Ok(found), _) => found,
+        (Err(_), Some(first)) | (Err(first), None) => return Err(first.into()),
+    };
+    match (settle(session.as_ref(), user.as_ref(), &child, now), session, user) {
+        (Settled::SameChild, Some(session), Some(user)) => Ok(auth.grant(user, session, child, now).await?),
+        (Settled::Superseded, ..) => Err(RefreshError::Superseded),
+        (Settled::Unchanged, ..) => {
+            Err(StoreError::unavailable("the rotation did not take place; the token is still good").into())
+        }
+        (Settled::Ended | Settled::SameChild, ..) => Err(RefreshError::InvalidToken),
+    }
+}
+
+/// Ends what a proven replay must end. The notice is promised first, but a failing outbox does not
+/// keep the sessions alive.
+async fn end_reused(
+    auth: &Inner,
+    user: &User,
+    session: &Session,
+    presented: &RefreshToken,
+    now: DateTime<Utc>,
+    client: &Client,
+) -> Result<(), RefreshError> {
+    let (user_id, session_id) = (session.user_id, session.id);
+    let notice = Promise::SessionsEnded { user_id, session_id, epoch: session.epoch };
+    if let Err(error) = auth.promise(&user.email, notice, now).await {
+        let error = crate::worker::chain_of(&error);
+        auth.emit(client, EventKind::TidyingFailed { what: "promise the notice of ended sessions", error });
+    }
+    match auth.policy.refresh.reuse_scope {
+        // Lost means that the epoch has moved already, and the sessions are dead.
+        ReuseScope::User => match auth.users.advance_epoch(user_id, session.epoch).await? {
+            Guarded::Applied | Guarded::Lost => auth.live_cache.forget(user_id),
+        },
+        ReuseScope::Session => {
+            let _gone = auth.tokens.revoke_session(user_id, session_id).await?;
+        }
+    }
+    auth.mail_promised.notify_one();
+    let (presented, current) = (presented.generation(), session.generation);
+    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
+    Ok(())
+}

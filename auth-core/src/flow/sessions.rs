@@ -1,0 +1,46 @@
+//! Listing and ending sessions.
+
+use crate::auth::Inner;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::flow::account::AccountError;
+use crate::flow::refresh::decision::live;
+use crate::id::{SessionId, UserId};
+use crate::session::Session;
+use crate::store::{Revocation, StoreError};
+
+/// Why no session was ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// This user has no such session.
+    #[error("no such session")]
+    NotFound,
+    /// The work could not be done.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+pub(crate) async fn sessions(auth: &Inner, user_id: UserId) -> Result<Vec<Session>, AccountError> {
+    let now = auth.now();
+    let Some(user) = auth.users.find_by_id(user_id).await? else { return Err(AccountError::NotFound) };
+    let mut sessions = auth.tokens.find_sessions_by_user(user_id).await?;
+    sessions.retain(|session| live(session, &user, now));
+    Ok(sessions)
+}
+
+pub(crate) async fn revoke_session(auth: &Inner, user_id: UserId, session_id: SessionId) -> Result<(), SessionError> {
+    match auth.tokens.revoke_session(user_id, session_id).await? {
+        Revocation::Revoked => {
+            auth.emit_own(EventKind::SessionRevoked { user_id, session_id });
+            Ok(())
+        }
+        Revocation::NotFound => Err(SessionError::NotFound),
+    }
+}

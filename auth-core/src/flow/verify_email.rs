@@ -1,0 +1,167 @@
+//! Verifying an address, and asking for another link.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::auth::Inner;
+use crate::client::Client;
+use crate::email::{Email, EmailError};
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::gate::{Limit, from_shut};
+use crate::hashing::Verified;
+use crate::one_time::{MailedToken, OneTimeToken, Purpose};
+use crate::password::Password;
+use crate::policy::VerificationProof;
+use crate::store::{EmailVerification, Guarded, Promise, StoreError};
+use crate::user::{User, UserStatus};
+
+/// Why an address was not verified.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyEmailError {
+    /// The token is malformed, unknown, wrong, spent, expired, or no longer fits its user.
+    #[error("invalid or expired link")]
+    InvalidToken,
+    /// The policy asks for the password typed when registering. Nothing was spent.
+    #[error("the password is required")]
+    PasswordRequired,
+    /// The password is not the one typed when registering. Nothing was spent.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// Too many tries; try again after this time.
+    #[error("too many requests")]
+    RateLimited {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The work could not be done; the link stays good.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+from_shut!(VerifyEmailError);
+
+impl From<StoreError> for VerifyEmailError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Why no verification link was promised. Never because the address is unknown or verified.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResendVerificationError {
+    /// The text is no address.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// Too many requests; try again after this time.
+    #[error("too many requests")]
+    RateLimited {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The work could not be done.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+from_shut!(ResendVerificationError);
+
+impl Inner {
+    /// Reads what a mailed token stands for, if it is good: its secret proves it, it is neither
+    /// spent nor expired, and its user is still the one it was made for.
+    pub(super) async fn redeem(
+        &self,
+        text: &str,
+        purpose: Purpose,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(OneTimeToken, User)>, StoreError> {
+        let Ok(mailed) = MailedToken::parse(text, purpose) else { return Ok(None) };
+        let Some(kept) = self.tokens.find_one_time(mailed.id()).await? else { return Ok(None) };
+        let proven = mailed.digest(kept.user_id, &kept.email, kept.epoch).matches(&kept.digest);
+        if !proven || kept.purpose != purpose || kept.spent_at.is_some() || now >= kept.expires_at {
+            return Ok(None);
+        }
+        let Some(user) = self.users.find_by_id(kept.user_id).await? else { return Ok(None) };
+        let fits = user.status == UserStatus::Active && user.epoch == kept.epoch && user.email == kept.email;
+        Ok(fits.then_some((kept, user)))
+    }
+
+    /// Marks a token spent whose effect is done. The effect itself is what happens only once; this
+    /// is tidying.
+    pub(super) async fn tidy_spent(&self, token: &OneTimeToken, now: DateTime<Utc>) {
+        let spent = self.tokens.spend(token.id, now).await;
+        self.tidied("mark a mailed token spent", spent);
+    }
+}
+
+pub(crate) async fn verify_email(
+    auth: &Inner,
+    text: &str,
+    password: Option<&Password>,
+    client: &Client,
+) -> Result<(), VerifyEmailError> {
+    let limits = &auth.policy.limits;
+    let _counted =
+        auth.reserve(client, [Limit::client(auth, "verify_client", limits.verify_client, client)]).await?;
+    let now = auth.now();
+    let redeemed = auth.redeem(text, Purpose::VerifyEmail, now).await?;
+    let Some((token, user)) = redeemed.filter(|(_, user)| !user.email_verified()) else {
+        auth.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::VerifyEmail.as_str() });
+        return Err(VerifyEmailError::InvalidToken);
+    };
+    if auth.policy.links.verification_proof == VerificationProof::LinkAndPassword {
+        prove_password(auth, password, &token, &user).await?;
+    }
+    let verification = EmailVerification { at: now, activate: token.registration.clone() };
+    let outcome = match auth.users.verify_email(user.id, token.epoch, &verification).await {
+        Ok(outcome) => outcome,
+        // The outcome is unknown: what the user looks like now tells.
+        Err(error) => match auth.users.find_by_id(user.id).await {
+            Ok(Some(user)) if user.email_verified_at == Some(now) => Guarded::Applied,
+            _ => return Err(error.into()),
+        },
+    };
+    if outcome == Guarded::Lost {
+        return Err(VerifyEmailError::InvalidToken);
+    }
+    auth.live_cache.forget(user.id);
+    auth.tidy_spent(&token, now).await;
+    auth.emit(client, EventKind::EmailVerified { user_id: user.id });
+    Ok(())
+}
+
+/// Checks the password against what the token would activate.
+async fn prove_password(
+    auth: &Inner,
+    password: Option<&Password>,
+    token: &OneTimeToken,
+    user: &User,
+) -> Result<(), VerifyEmailError> {
+    let Some(password) = password else { return Err(VerifyEmailError::PasswordRequired) };
+    let hash = token.registration.as_ref().map(|attempt| &attempt.password_hash).or(user.password_hash.as_ref());
+    match auth.hashing.verify(password, hash).await.map_err(Failure::from)? {
+        Verified::Match | Verified::MatchOutdated(_) => Ok(()),
+        Verified::NoMatch => Err(VerifyEmailError::WrongPassword),
+    }
+}
+
+pub(crate) async fn resend_verification(
+    auth: &Inner,
+    text: &str,
+    client: &Client,
+) -> Result<(), ResendVerificationError> {
+    let email = Email::parse(text)?;
+    let limits = &auth.policy.limits;
+    let _counted =
+        auth.reserve(client, [Limit::client(auth, "resend_client", limits.resend_client, client)]).await?;
+    auth.emit(client, EventKind::VerificationRequested { account: auth.email_tag(&email) });
+    let mailbox = Limit::keyed(auth, "resend_mailbox", limits.resend_mailbox, &[email.canonical().as_bytes()]);
+    if auth.reserve_silently(client, mailbox).await? {
+        auth.promise(&email, Promise::Verification, auth.now()).await?;
+        auth.mail_promised.notify_one();
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! The gate before each flow: reserves places in rate limits before any work, and gives them back.
+
+use std::time::Duration;
+
+use crate::auth::Inner;
+use crate::client::Client;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::limiter::{Bucket, LimitStatus, Reservation, Rule};
+
+/// One limit to count against, for whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Limit {
+    bucket: Bucket,
+    rule: Rule,
+}
+
+impl Limit {
+    /// A limit counted per client address; `None` where the policy has none.
+    pub(crate) fn client(auth: &Inner, name: &'static str, rule: Option<Rule>, client: &Client) -> Option<Self> {
+        Self::keyed(auth, name, rule, &[&client.network()])
+    }
+
+    /// A limit counted per some other identifiers.
+    pub(crate) fn keyed(auth: &Inner, name: &'static str, rule: Option<Rule>, parts: &[&[u8]]) -> Option<Self> {
+        rule.map(|rule| Self { bucket: Bucket { limit: name, key: auth.derived.bucket(name, parts) }, rule })
+    }
+
+    fn status(&self, remaining: u32, reset_after: Duration) -> LimitStatus {
+        let (count, window) = match self.rule {
+            Rule::Quota { count, window } => (count, window),
+            Rule::Streak { failures, then_every } => (failures, then_every),
+        };
+        LimitStatus { name: self.bucket.limit, count, window, remaining, reset_after }
+    }
+}
+
+/// Why the gate stayed shut.
+#[derive(Debug)]
+pub(crate) enum Shut {
+    /// A limit is used up; nothing was counted.
+    Limited {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The limiter failed.
+    Failed(Failure),
+}
+
+/// Implements the conversion from [`Shut`] for a flow's error enum.
+macro_rules! from_shut {
+    ($error:ty) => {
+        impl From<crate::gate::Shut> for $error {
+            fn from(shut: crate::gate::Shut) -> Self {
+                match shut {
+                    crate::gate::Shut::Limited { retry_after } => Self::RateLimited { retry_after },
+                    crate::gate::Shut::Failed(failure) => Self::Failed(failure),
+                }
+            }
+        }
+    };
+}
+pub(crate) use from_shut;
+
+/// Places taken for one request. Dropped without more, they stay taken: the safe side for a request
+/// whose client went away in the middle.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Places(Vec<Limit>);
+
+impl Inner {
+    /// Takes a place in every limit or in none, and notes their state for the client to see.
+    pub(crate) async fn reserve<const N: usize>(
+        &self,
+        client: &Client,
+        limits: [Option<Limit>; N],
+    ) -> Result<Places, Shut> {
+        let mut taken = Places::default();
+        for limit in limits.into_iter().flatten() {
+            let reservation = self.limiter.reserve(&limit.bucket, &limit.rule).await;
+            match reservation.map_err(|error| Shut::Failed(error.into()))? {
+                Reservation::Granted { remaining, reset_after } => {
+                    client.note_limit(limit.status(remaining, reset_after));
+                    taken.0.push(limit);
+                }
+                Reservation::Refused { retry_after } => {
+                    client.note_limit(limit.status(0, retry_after));
+                    self.emit(client, EventKind::RateLimited { limit: limit.bucket.limit });
+                    self.give_back(taken).await;
+                    return Err(Shut::Limited { retry_after });
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Takes a place in a limit that must stay silent; says whether there was one.
+    pub(crate) async fn reserve_silently(&self, client: &Client, limit: Option<Limit>) -> Result<bool, Failure> {
+        let Some(limit) = limit else { return Ok(true) };
+        match self.limiter.reserve(&limit.bucket, &limit.rule).await? {
+            Reservation::Granted { .. } => Ok(true),
+            Reservation::Refused { .. } => {
+                self.emit(client, EventKind::RateLimited { limit: limit.bucket.limit });
+                Ok(false)
+            }
+        }
+    }
+
+    /// Gives places back because the work turned out not to count. A limiter that fails here keeps
+    /// them: the caller has its answer already.
+    pub(crate) async fn give_back(&self, places: Places) {
+        for limit in places.0 {
+            let returned = self.limiter.give_back(&limit.bucket, &limit.rule).await;
+            self.tidied("give a rate limit place back", returned);
+        }
+    }
+
+    /// Gives places back, and forgets everything counted in streaks among them.
+    pub(crate) async fn give_back_and_end_streaks(&self, places: Places) {
+        let (streaks, quotas) = places.0.into_iter().partition(|limit| matches!(limit.rule, Rule::Streak { .. }));
+        self.give_back(Places(quotas)).await;
+        for limit in streaks {
+            self.end_streak(Some(limit)).await;
+        }
+    }
+
+    /// Forgets everything counted in a limit.
+    pub(crate) async fn end_streak(&self, limit: Option<Limit>) {
+        if let Some(limit) = limit {
+            let cleared = self.limiter.clear(&limit.bucket, &limit.rule).await;
+            self.tidied("clear a rate limit", cleared);
+        }
+    }
+}

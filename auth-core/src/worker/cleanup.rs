@@ -1,0 +1,109 @@
+//! Deleting what has expired. It changes no decision: everything deleted was refused already.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use croner::Cron;
+use tokio::sync::watch;
+
+use crate::auth::Inner;
+use crate::clock::{before, elapsed};
+use crate::event::EventKind;
+use crate::store::StoreError;
+
+/// Longest sleep between two looks at the clock, so that a clock that was set is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What a clean-up deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CleanedUp {
+    /// Expired sessions.
+    pub sessions: u64,
+    /// Expired one-time tokens.
+    pub one_time_tokens: u64,
+    /// Users who never verified their address in time.
+    pub unverified_users: u64,
+    /// Old dead letters.
+    pub dead_letters: u64,
+    /// Whether nothing was left when the time budget ended.
+    pub finished: bool,
+}
+
+/// Reads a schedule of five cron fields.
+pub(crate) fn schedule(text: &str) -> Option<Cron> {
+    if text.split_whitespace().count() != 5 {
+        return None;
+    }
+    Cron::from_str(text).ok()
+}
+
+/// What is deleted, in this order.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Sessions,
+    OneTimeTokens,
+    UnverifiedUsers,
+    DeadLetters,
+}
+
+pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
+    let policy = &auth.policy.clean_up;
+    let ends_at = auth.clock.monotonic().saturating_add(policy.budget);
+    let mut cleaned = CleanedUp { finished: true, ..CleanedUp::default() };
+    for kind in [Kind::Sessions, Kind::OneTimeTokens, Kind::UnverifiedUsers, Kind::DeadLetters] {
+        loop {
+            if auth.clock.monotonic() >= ends_at {
+                cleaned.finished = false;
+                break;
+            }
+            let deleted = delete_batch(auth, kind, &mut cleaned).await?;
+            if deleted < u64::from(policy.batch.get()) {
+                break;
+            }
+        }
+    }
+    let CleanedUp { sessions, one_time_tokens, unverified_users, dead_letters, finished } = cleaned;
+    auth.emit_own(EventKind::CleanedUp { sessions, one_time_tokens, unverified_users, dead_letters, finished });
+    Ok(cleaned)
+}
+
+async fn delete_batch(auth: &Inner, kind: Kind, cleaned: &mut CleanedUp) -> Result<u64, StoreError> {
+    let (policy, now) = (&auth.policy.clean_up, auth.now());
+    let limit = policy.batch.get();
+    let (deleted, counter) = match kind {
+        Kind::Sessions => (auth.tokens.purge_sessions(now, limit).await?, &mut cleaned.sessions),
+        Kind::OneTimeTokens => (auth.tokens.purge_one_time(now, limit).await?, &mut cleaned.one_time_tokens),
+        Kind::UnverifiedUsers => {
+            let before = before(now, policy.unverified_user_lifetime);
+            (auth.users.purge_unverified(before, limit).await?, &mut cleaned.unverified_users)
+        }
+        Kind::DeadLetters => {
+            let before = before(now, policy.dead_letter_lifetime);
+            (auth.outbox.purge_dead_letters(before, limit).await?, &mut cleaned.dead_letters)
+        }
+    };
+    *counter += deleted;
+    Ok(deleted)
+}
+
+/// Cleans up on schedule until stopped.
+pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
+    // Checked when `Auth` was built.
+    let Some(schedule) = schedule(&auth.policy.clean_up.schedule) else { return };
+    let mut due_at = schedule.find_next_occurrence(&auth.now(), false).ok();
+    while let Some(at) = due_at {
+        let wait = elapsed(auth.now(), at).min(LONGEST_SLEEP);
+        tokio::select! {
+            () = super::stop_requested(&mut stopped) => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+        if auth.now() >= at {
+            if let Err(error) = clean_up(&auth).await {
+                auth.emit_own(EventKind::CleanUpFailed { error: super::chain_of(&error) });
+            }
+            due_at = schedule.find_next_occurrence(&auth.now(), false).ok();
+        }
+    }
+    super::stop_requested(&mut stopped).await;
+}
