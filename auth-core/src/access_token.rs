@@ -32,8 +32,7 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 const MAX_CLAIM_DEPTH: usize = 32;
 
 /// The names that have a meaning of their own (RFC 7519, RFC 9068). The application cannot set them.
-const RESERVED: [&str; 10] =
-    ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "nbf", "auth_time", "epoch"];
+const RESERVED: [&str; 10] = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "nbf", "auth_time", "epoch"];
 
 secret_text! {
     /// A signed access token, ready for an `Authorization: Bearer` header.

@@ -211,9 +211,7 @@ impl VerifyingKey {
         require_single_block(pem, "PUBLIC KEY").ok_or(KeyError::NotPublicPem)?;
         let (scheme, key) = match DecodingKey::from_ed_pem(pem) {
             Ok(key) => (Scheme::EdDsa, key),
-            Err(_) => {
-                (Scheme::Es256, DecodingKey::from_ec_pem(pem).map_err(|_| KeyError::Unsupported)?)
-            }
+            Err(_) => (Scheme::Es256, DecodingKey::from_ec_pem(pem).map_err(|_| KeyError::Unsupported)?),
         };
         Self::public(scheme, key.try_get_as_bytes().map_err(|_| KeyError::Unsupported)?)
     }

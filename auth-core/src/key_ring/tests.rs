@@ -1,6 +1,6 @@
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaSigningAlgorithm};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaSigningAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::Jwk;
@@ -171,7 +171,8 @@ fn the_pem_must_be_one_block_of_the_right_label() {
 fn the_default_kid_of_a_public_key_is_its_thumbprint() {
     // RFC 8037, appendices A.2 and A.3.
     let x = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
-    let spki = [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00], x.as_slice()].concat();
+    let spki =
+        [&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00], x.as_slice()].concat();
     let key = VerifyingKey::from_pem(pem("PUBLIC KEY", &spki)).unwrap();
     assert_eq!(key.kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 }
@@ -215,7 +216,8 @@ fn one_key_under_two_names_is_refused() {
     let error = KeyRing::new(key).also_verify(again).unwrap_err();
     assert_eq!(error, KeyRingError::SameKey { kid: "b".into(), present: "a".into() });
 
-    let ring = KeyRing::hs256(OTHER_SECRET).unwrap().also_verify(VerifyingKey::hs256(SECRET).unwrap()).unwrap();
+    let ring =
+        KeyRing::hs256(OTHER_SECRET).unwrap().also_verify(VerifyingKey::hs256(SECRET).unwrap()).unwrap();
     let again = VerifyingKey::hs256(SECRET).unwrap().until(now());
     assert!(matches!(ring.also_verify(again), Err(KeyRingError::SameKey { .. })));
 }
@@ -258,7 +260,8 @@ fn a_published_key_says_what_it_is_for_and_nothing_private() {
         .unwrap();
     let set = ring.jwks(now());
     let (ed, es) = (&set["keys"][0], &set["keys"][1]);
-    let names = |jwk: &Value| jwk.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+    let names =
+        |jwk: &Value| jwk.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
     assert_eq!(names(ed), ["alg", "crv", "kid", "kty", "use", "x"].map(str::to_owned).into());
     assert_eq!(names(es), ["alg", "crv", "kid", "kty", "use", "x", "y"].map(str::to_owned).into());
     assert_eq!((&ed["kty"], &ed["crv"], &ed["alg"]), (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA")));
@@ -268,9 +271,7 @@ fn a_published_key_says_what_it_is_for_and_nothing_private() {
 
 #[test]
 fn retired_keys_and_secrets_are_not_published() {
-    let ring = KeyRing::new(ed25519().key)
-        .also_verify(es256().key.verifying_key().until(now()))
-        .unwrap();
+    let ring = KeyRing::new(ed25519().key).also_verify(es256().key.verifying_key().until(now())).unwrap();
     let published = |at| ring.jwks(at)["keys"].as_array().unwrap().len();
     assert_eq!(published(now() - chrono::TimeDelta::microseconds(1)), 2);
     assert_eq!(published(now()), 1);
@@ -287,7 +288,8 @@ fn a_ring_knows_its_secret_again() {
 
 #[test]
 fn debug_and_errors_show_no_key() {
-    let ring = KeyRing::hs256(SECRET).unwrap().also_verify(VerifyingKey::hs256(OTHER_SECRET).unwrap()).unwrap();
+    let ring =
+        KeyRing::hs256(SECRET).unwrap().also_verify(VerifyingKey::hs256(OTHER_SECRET).unwrap()).unwrap();
     let shown = format!("{ring:?}");
     assert!(shown.contains(ring.signer().kid()));
     for secret in [SECRET, OTHER_SECRET] {
