@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod access_token;
 mod client;
 mod clock;
 mod digest;
 mod email;
 mod id;
+mod key_ring;
 mod keys;
 mod limiter;
 mod mailer;
@@ -16,11 +18,15 @@ mod session;
 pub mod store;
 mod user;
 
+pub use access_token::{
+    AccessClaims, AccessPolicy, AccessToken, ClaimsError, ClaimsSource, InvalidAccessToken,
+};
 pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use digest::Digest;
 pub use email::{Email, EmailError, MAX_EMAIL_BYTES};
 pub use id::{IntentId, MalformedId, SessionId, UserId};
+pub use key_ring::{KeyError, KeyRing, KeyRingError, SigningKey, VerifyingKey};
 pub use keys::{ChainKey, MIN_SECRET_BYTES, RootSecret, WeakSecret};
 pub use limiter::{Bucket, LimitStatus, RateLimiter, Reservation, Rule};
 pub use mailer::{Mail, MailError, MailErrorKind, Mailer, Message};

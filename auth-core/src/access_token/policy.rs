@@ -1,0 +1,65 @@
+//! How access tokens are made and judged.
+
+use std::time::Duration;
+
+use crate::user::disturbs_text;
+
+/// Longest issuer or audience.
+const MAX_NAME_BYTES: usize = 255;
+
+/// Names and limits of access tokens. The builder of `Auth` refuses values that make no sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessPolicy {
+    /// Who makes the tokens (`iss`), compared byte for byte. Default `auth`; with public keys rather
+    /// the URL of the service.
+    pub issuer: String,
+    /// For whom they are made (`aud`), compared byte for byte. Default `auth`. Two environments that
+    /// share a key must differ here or in `issuer`.
+    pub audience: String,
+    /// How long a token lives. Default 15 minutes, at least 1 second, at most 24 hours. A door that
+    /// asks no store lets a token in that long after its session ended.
+    pub lifetime: Duration,
+    /// How far the clocks of signer and verifier may differ: a token counts so much longer, and so
+    /// much earlier. Default none, at most 60 seconds. Several instances need what their clocks are
+    /// apart, some seconds with NTP: else the one that is behind refuses tokens as not yet issued.
+    pub leeway: Duration,
+}
+
+impl AccessPolicy {
+    /// No token lives longer, whoever signed it.
+    pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+    const MIN_LIFETIME: Duration = Duration::from_secs(1);
+    const MAX_LEEWAY: Duration = Duration::from_secs(60);
+
+    /// Each setting that cannot be used, by name, with what is wrong with it.
+    pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        for (setting, name) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(disturbs_text) {
+                problems.push((
+                    setting,
+                    format!("must have 1 to {MAX_NAME_BYTES} bytes, without control characters"),
+                ));
+            }
+        }
+        if !(Self::MIN_LIFETIME..=Self::MAX_LIFETIME).contains(&self.lifetime) {
+            problems.push(("lifetime", format!("{:?} is not within 1 second and 24 hours", self.lifetime)));
+        }
+        if self.leeway > Self::MAX_LEEWAY {
+            problems.push(("leeway", format!("{:?} is more than 60 seconds", self.leeway)));
+        }
+        problems
+    }
+}
+
+impl Default for AccessPolicy {
+    fn default() -> Self {
+        Self {
+            issuer: "auth".to_owned(),
+            audience: "auth".to_owned(),
+            lifetime: Duration::from_secs(15 * 60),
+            leeway: Duration::ZERO,
+        }
+    }
+}
