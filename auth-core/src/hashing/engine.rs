@@ -1,0 +1,280 @@
+//! One thread's share of the pool: its memory, and the computations on it.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, ParamsBuilder, Version};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::bcrypt::burn;
+use super::pepper::Pepper;
+use super::policy::{BcryptImport, HashingPolicy};
+use super::stored::{Stored, StoredArgon2};
+use super::{Failed, Verified};
+use crate::clock::{Clock, SystemClock};
+use crate::password::{MAX_PASSWORD_BYTES, Password};
+use crate::user::PasswordHash;
+
+/// Salt of new hashes (RFC 9106 section 3.1 recommends 16 bytes).
+pub(super) const SALT_BYTES: usize = 16;
+/// Output of new hashes (the RFC's recommended 256 bits).
+pub(super) const OUTPUT_BYTES: usize = 32;
+
+/// Drawn by the caller, one for each job.
+pub(super) type FreshSalt = [u8; SALT_BYTES];
+
+/// What all threads share.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) policy: HashingPolicy,
+    pub(super) params: Params,
+    pepper: Option<Pepper>,
+    pub(super) counters: Counters,
+}
+
+/// What was done so far.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) hashes: AtomicU64,
+    pub(super) argon2_kib: AtomicU64,
+    pub(super) bcrypts: AtomicU64,
+    pub(super) skipped: AtomicU64,
+    /// A running average of the nanoseconds of one job.
+    pub(super) job_nanos: AtomicU64,
+}
+
+/// What a computation with these parameters costs, in blocks computed.
+pub(super) fn cost(params: &Params) -> u64 {
+    (params.block_count() as u64).saturating_mul(params.t_cost().into())
+}
+
+impl Settings {
+    pub(super) fn new(policy: HashingPolicy, pepper: Option<Pepper>) -> Result<Self, argon2::Error> {
+        let mut builder = ParamsBuilder::new();
+        builder
+            .m_cost(policy.memory_kib)
+            .t_cost(policy.iterations)
+            .p_cost(policy.parallelism)
+            .output_len(OUTPUT_BYTES);
+        if let Some(pepper) = &pepper {
+            builder.keyid(pepper.key_id()?);
+        }
+        Ok(Self { policy, params: builder.build()?, pepper, counters: Counters::default() })
+    }
+
+    pub(super) fn pepper_secret(&self, params: &Params) -> Option<&[u8]> {
+        self.pepper.as_ref().and_then(|pepper| pepper.secret(params.keyid()))
+    }
+
+    pub(super) fn argon2(
+        &self,
+        algorithm: Algorithm,
+        version: Version,
+        params: Params,
+    ) -> Result<Argon2<'_>, argon2::Error> {
+        match self.pepper_secret(&params) {
+            Some(secret) => Argon2::new_with_secret(secret, algorithm, version, params),
+            None => Ok(Argon2::new(algorithm, version, params)),
+        }
+    }
+}
+
+/// One thread's memory and its way to the shared settings.
+pub(super) struct Engine {
+    settings: Arc<Settings>,
+    memory: Memory,
+}
+
+impl Engine {
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
+        let mut memory = Memory::default();
+        // Without memory now there may be some later: the first job then tries again, and says so.
+        let _ = memory.reserve(settings.params.block_count());
+        Self { settings, memory }
+    }
+
+    /// Does one job and counts it.
+    pub(super) fn work<T>(&mut self, job: impl FnOnce(&mut Self) -> T) -> T {
+        let start = SystemClock.monotonic();
+        let result = job(self);
+        self.memory.shrink(self.settings.params.block_count());
+        let spent = std::mem::take(&mut self.memory.blocks_computed);
+        let one = cost(&self.settings.params).max(1);
+        let counters = &self.settings.counters;
+        counters.argon2_kib.fetch_add(spent, Relaxed);
+        counters.hashes.fetch_add((spent + one / 2) / one, Relaxed);
+        counters.average(SystemClock.monotonic().saturating_sub(start));
+        result
+    }
+
+    /// Hashes with the current parameters and pepper.
+    pub(super) fn hash(&mut self, password: &Password, salt: &FreshSalt) -> Result<PasswordHash, Failed> {
+        let settings = Arc::clone(&self.settings);
+        let params = settings.params.clone();
+        let argon2 = settings.argon2(Algorithm::Argon2id, Version::V0x13, params)?;
+        let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
+        self.memory.run(&argon2, hashable(password), salt, output.as_mut_slice())?;
+        let text = phc::PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(argon2.params()).map_err(|_| Failed)?,
+            salt: Some(Salt::new(salt).map_err(|_| Failed)?),
+            hash: Some(Output::new(output.as_slice()).map_err(|_| Failed)?),
+        }
+        .to_string();
+        Ok(PasswordHash::from_stored(text))
+    }
+
+    /// Verifies at the same cost whether or not there is a hash, and whatever it is, as far as that
+    /// can be: see [`HashingPool::verify`](super::HashingPool::verify).
+    pub(super) fn verify(
+        &mut self,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+        salt: &FreshSalt,
+    ) -> Result<Verified, Failed> {
+        let settings = Arc::clone(&self.settings);
+        let stored = stored
+            .filter(|_| is_hashable(password))
+            .and_then(|stored| Stored::read(stored.expose(), &settings));
+        match stored {
+            Some(Stored::Bcrypt(stored, cost)) => {
+                self.count_bcrypt();
+                let matches = stored.matches(hashable(password), cost);
+                let fresh = self.hash(password, salt)?;
+                Ok(if matches { Verified::MatchOutdated(fresh) } else { Verified::NoMatch })
+            }
+            Some(Stored::Argon2(stored)) => {
+                self.burn_bcrypt();
+                self.verify_argon2(password, &stored, salt)
+            }
+            None => {
+                self.burn_bcrypt();
+                black_box(self.hash(password, salt)?);
+                Ok(Verified::NoMatch)
+            }
+        }
+    }
+
+    fn verify_argon2(
+        &mut self,
+        password: &Password,
+        stored: &StoredArgon2,
+        salt: &FreshSalt,
+    ) -> Result<Verified, Failed> {
+        let settings = Arc::clone(&self.settings);
+        let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
+        let output = output.get_mut(..stored.hash.len()).ok_or(Failed)?;
+        self.memory.run(&stored.argon2(&settings)?, password.expose().as_bytes(), &stored.salt, output)?;
+        if !bool::from(output.ct_eq(stored.hash.as_ref())) {
+            self.pad(cost(&settings.params).saturating_sub(stored.cost()))?;
+            return Ok(Verified::NoMatch);
+        }
+        if stored.is_outdated(&settings) {
+            return self.hash(password, salt).map(Verified::MatchOutdated);
+        }
+        Ok(Verified::Match)
+    }
+
+    /// Computes so many blocks for nothing, in no more memory than a current hash needs, so that a
+    /// wrong password costs the same against an old hash as against none (Django CVE-2016-2513).
+    fn pad(&mut self, missing: u64) -> Result<(), Failed> {
+        let passes = missing.div_ceil(self.settings.params.block_count().max(1) as u64).max(1);
+        let memory = missing / passes;
+        if memory < Params::MIN_M_COST.into() {
+            return Ok(());
+        }
+        let small = |number: u64| u32::try_from(number).map_err(|_| Failed);
+        let params = Params::new(small(memory)?, small(passes)?, 1, None)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        self.memory.run(&argon2, b"nobody", &[0; SALT_BYTES], &mut [0; OUTPUT_BYTES])
+    }
+
+    fn burn_bcrypt(&self) {
+        if let BcryptImport::Accept { cost } = self.settings.policy.bcrypt {
+            self.count_bcrypt();
+            burn(cost);
+        }
+    }
+
+    fn count_bcrypt(&self) {
+        self.settings.counters.bcrypts.fetch_add(1, Relaxed);
+    }
+
+    #[cfg(test)]
+    pub(super) fn buffer_blocks(&self) -> usize {
+        self.memory.blocks.capacity()
+    }
+}
+
+impl Counters {
+    /// Moves the average an eighth of the way. Threads may lose each other's steps: it is an estimate.
+    fn average(&self, job: Duration) {
+        let nanos = u64::try_from(job.as_nanos()).unwrap_or(u64::MAX);
+        let before = self.job_nanos.load(Relaxed);
+        let after = if before == 0 { nanos } else { before - before / 8 + nanos / 8 };
+        self.job_nanos.store(after, Relaxed);
+    }
+}
+
+/// Whether a password can have a hash at all: neither blank nor over-long.
+pub(super) fn is_hashable(password: &Password) -> bool {
+    (1..=MAX_PASSWORD_BYTES).contains(&password.expose().len())
+}
+
+/// As much of a password as is ever hashed; only dummies are computed of more.
+fn hashable(password: &Password) -> &[u8] {
+    let bytes = password.expose().as_bytes();
+    bytes.get(..MAX_PASSWORD_BYTES).unwrap_or(bytes)
+}
+
+/// The blocks that Argon2 works in, kept between hashes.
+///
+/// Allocating them each time costs half as much again: the allocator returns the pages to the
+/// system, which must clear them anew.
+#[derive(Default)]
+struct Memory {
+    blocks: Vec<Block>,
+    blocks_computed: u64,
+}
+
+impl Memory {
+    fn run(
+        &mut self,
+        argon2: &Argon2<'_>,
+        password: &[u8],
+        salt: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), Failed> {
+        self.reserve(argon2.params().block_count())?;
+        argon2.hash_password_into_with_memory(password, salt, output, self.blocks.as_mut_slice())?;
+        self.blocks_computed = self.blocks_computed.saturating_add(cost(argon2.params()));
+        if argon2.params().t_cost() == 1 {
+            // After a single pass the first blocks are a fast hash of the password; a second pass
+            // overwrites them with blocks that cost a whole pass each.
+            self.blocks.iter_mut().zeroize();
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, blocks: usize) -> Result<(), Failed> {
+        let missing = blocks.saturating_sub(self.blocks.len());
+        if missing > 0 {
+            self.blocks.try_reserve_exact(missing).map_err(|_| Failed)?;
+            self.blocks.resize(blocks, Block::new());
+        }
+        Ok(())
+    }
+
+    /// Gives back what one big stored hash needed.
+    fn shrink(&mut self, blocks: usize) {
+        if self.blocks.len() > blocks {
+            self.blocks.truncate(blocks);
+            self.blocks.shrink_to_fit();
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What a password hash costs, and how much of it at once.
+
+/// Whether settings below the recommended cost are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CostFloor {
+    /// Settings below every row of the OWASP Password Storage cheat sheet are refused.
+    #[default]
+    Enforced,
+    /// Anything that Argon2 can compute is accepted.
+    ///
+    /// For tests only, which would otherwise spend their time hashing. Hashes made this way are
+    /// guessed quickly, and are upgraded at the next log-in with proper settings.
+    Off,
+}
+
+/// Whether bcrypt strings of an older system are accepted and replaced at the next log-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum BcryptImport {
+    /// A bcrypt string never matches.
+    #[default]
+    Refuse,
+    /// `$2a$`, `$2b$` and `$2y$` strings match, and the password is hashed anew with Argon2id.
+    ///
+    /// # Security
+    ///
+    /// Every verification, of known and unknown users alike, then computes one bcrypt of this cost
+    /// besides its Argon2: otherwise the time would tell which accounts exist and which still carry
+    /// an old hash. Turn it off when the last old hash is gone.
+    Accept {
+        /// The highest cost among the imported strings, 4 to 15. Strings of a higher cost never match.
+        cost: u32,
+    },
+}
+
+/// What one password hash costs, and how many are computed at once.
+///
+/// Memory in use is `threads` times `memory_kib`, kept for as long as the pool lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HashingPolicy {
+    /// Memory of one hash in KiB. Default 19,456 (OWASP Password Storage cheat sheet).
+    pub memory_kib: u32,
+    /// Passes over that memory. Default 2 (the same row of the sheet).
+    pub iterations: u32,
+    /// Lanes, 1 to 4. Default 1. They are computed one after another: more lanes make a hash no faster.
+    pub parallelism: u32,
+    /// Hashes computed at once, each on an operating system thread of its own. Default: one per
+    /// processor available to the process.
+    pub threads: u32,
+    /// Requests that may wait for a thread; one more is answered with
+    /// [`HashingError::Busy`](crate::HashingError::Busy). Default 64: at 15 ms a hash on two threads,
+    /// the last one waits half a second.
+    pub queue: u32,
+    /// Most memory that a *stored* hash may ask for, in KiB. Default 65,536 (64 MiB, the second
+    /// recommendation of RFC 9106 section 4). A hash that asks for more never matches; nothing is
+    /// allocated for it.
+    pub max_memory_kib: u32,
+    /// Most passes that a stored hash may ask for. Default 16.
+    pub max_iterations: u32,
+    /// Most lanes that a stored hash may ask for. Default 4 (RFC 9106 section 4).
+    pub max_parallelism: u32,
+    /// Whether bcrypt strings are accepted. Default: no.
+    pub bcrypt: BcryptImport,
+    /// Whether the recommended cost is enforced. Default: yes.
+    pub floor: CostFloor,
+}
+
+impl Default for HashingPolicy {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            memory_kib: 19_456,
+            iterations: 2,
+            parallelism: 1,
+            threads: u32::try_from(processors).unwrap_or(u32::MAX).min(MAX_THREADS),
+            queue: 64,
+            max_memory_kib: 65_536,
+            max_iterations: 16,
+            max_parallelism: 4,
+            bcrypt: BcryptImport::Refuse,
+            floor: CostFloor::Enforced,
+        }
+    }
+}
+
+const MAX_THREADS: u32 = 256;
+
+/// Memory in KiB and passes that the OWASP Password Storage cheat sheet counts as equally strong.
+const OWASP_ROWS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
+
+/// Whether some row asks for no more memory and no more passes than these.
+pub(super) fn meets_floor(memory_kib: u32, iterations: u32) -> bool {
+    OWASP_ROWS.iter().any(|&(memory, passes)| memory_kib >= memory && iterations >= passes)
+}
+
+impl HashingPolicy {
+    /// What is wrong with this policy, by field. Empty when it can be used.
+    pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        let mut bounds = |field, value: u32, min: u32, max: u32| {
+            if !(min..=max).contains(&value) {
+                problems.push((field, format!("must be {min} to {max}, is {value}")));
+            }
+        };
+        bounds("max_memory_kib", self.max_memory_kib, 8, 4 << 20);
+        bounds("max_iterations", self.max_iterations, 1, 64);
+        bounds("max_parallelism", self.max_parallelism, 1, 16);
+        bounds("parallelism", self.parallelism, 1, self.max_parallelism.min(4));
+        bounds("memory_kib", self.memory_kib, 8 * self.parallelism.min(4), self.max_memory_kib);
+        bounds("iterations", self.iterations, 1, self.max_iterations);
+        bounds("threads", self.threads, 1, MAX_THREADS);
+        bounds("queue", self.queue, 1, 65_536);
+        if let BcryptImport::Accept { cost } = self.bcrypt {
+            bounds("bcrypt.cost", cost, 4, 15);
+        }
+        if self.floor == CostFloor::Enforced && !meets_floor(self.memory_kib, self.iterations) {
+            let (m, t) = (self.memory_kib, self.iterations);
+            let text = format!(
+                "{m} KiB with {t} passes is weaker than OWASP recommends: at least 47104 KiB with 1, \
+                 19456 with 2, 12288 with 3, 9216 with 4 or 7168 with 5"
+            );
+            problems.push(("memory_kib", text));
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(change: impl FnOnce(&mut HashingPolicy)) -> Vec<&'static str> {
+        let mut policy = HashingPolicy::default();
+        change(&mut policy);
+        policy.problems().into_iter().map(|(field, _)| field).collect()
+    }
+
+    #[test]
+    fn the_floor_is_exactly_the_owasp_rows() {
+        for (memory, passes) in OWASP_ROWS {
+            assert!(fields(|p| (p.memory_kib, p.iterations) = (memory, passes)).is_empty());
+            assert_eq!(fields(|p| (p.memory_kib, p.iterations) = (memory - 1, passes)), ["memory_kib"]);
+        }
+        assert_eq!(fields(|p| p.iterations = 1), ["memory_kib"]);
+        assert_eq!(fields(|p| (p.memory_kib, p.iterations) = (7_167, 16)), ["memory_kib"]);
+        assert!(fields(|p| (p.memory_kib, p.floor) = (8, CostFloor::Off)).is_empty());
+    }
+
+    #[test]
+    fn nothing_may_exceed_what_is_accepted_from_the_store() {
+        assert_eq!(fields(|p| p.memory_kib = 65_537), ["memory_kib"]);
+        assert_eq!(fields(|p| p.iterations = 17), ["iterations"]);
+        assert_eq!(fields(|p| p.parallelism = 5), ["parallelism"]);
+        assert_eq!(fields(|p| p.max_parallelism = 0), ["max_parallelism", "parallelism"]);
+        assert_eq!(fields(|p| (p.threads, p.queue) = (0, 0)), ["threads", "queue"]);
+        assert_eq!(fields(|p| p.bcrypt = BcryptImport::Accept { cost: 16 }), ["bcrypt.cost"]);
+        assert_eq!(fields(|p| p.bcrypt = BcryptImport::Accept { cost: 3 }), ["bcrypt.cost"]);
+        assert_eq!(fields(|p| p.parallelism = u32::MAX), ["parallelism"]);
+    }
+}
