@@ -11,6 +11,7 @@ mod key_ring;
 mod keys;
 mod limiter;
 mod mailer;
+mod memory;
 mod one_time;
 mod password;
 mod random;
@@ -36,6 +37,7 @@ pub use key_ring::{KeyError, KeyRing, KeyRingError, SigningKey, VerifyingKey};
 pub use keys::{ChainKey, MIN_SECRET_BYTES, RootSecret, WeakSecret};
 pub use limiter::{Bucket, LimitStatus, RateLimiter, Reservation, Rule};
 pub use mailer::{Mail, MailError, MailErrorKind, Mailer, Message};
+pub use memory::{Mailbox, MemoryStore};
 pub use one_time::{MailedToken, OneTimeToken, Purpose, Registration};
 pub use password::{
     BreachCheck, BreachCheckError, BreachPolicy, CommonPasswords, MAX_PASSWORD_BYTES, Password,

@@ -1,0 +1,94 @@
+//! A store in memory: for tests, demos and single-process services that may forget.
+
+mod mailbox;
+mod outbox;
+mod token;
+mod user;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use mailbox::Mailbox;
+
+use outbox::Intents;
+use token::Tokens;
+use user::Users;
+
+/// A [`UserStore`](crate::store::UserStore), [`TokenStore`](crate::store::TokenStore) and
+/// [`Outbox`](crate::store::Outbox) that keeps everything in this process.
+///
+/// It keeps every promise of those traits, so tests and demos behave like a service over a database,
+/// but all data dies with the process: a restart forgets every user, session and promised mail. A
+/// clone shares its data with the original.
+///
+/// # Examples
+///
+/// ```
+/// # use auth_core::{Email, MemoryStore};
+/// # use auth_core::store::UserStore;
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryStore::new();
+/// let nobody = store.find_by_email(&Email::parse("ada@example.com")?).await?;
+/// assert!(nobody.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    users: Arc<Mutex<Users>>,
+    tokens: Arc<Mutex<Tokens>>,
+    intents: Arc<Mutex<Intents>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Shows nothing of what is kept: it is about people.
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+/// Every change under a lock is a single step that leaves the data whole, so a panic elsewhere in
+/// the process is no reason to refuse work for ever.
+fn lock<T>(data: &Mutex<T>) -> MutexGuard<'_, T> {
+    data.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A limit as an iterator counts.
+fn at_most(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// How many records a purge took. `usize` is never wider than 64 bits.
+fn count(purged: usize) -> u64 {
+    u64::try_from(purged).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_data() {
+        assert_eq!(format!("{:?}", MemoryStore::new()), "MemoryStore { .. }");
+    }
+
+    #[test]
+    fn a_panic_while_locked_does_not_stop_the_store() {
+        let data = Arc::new(Mutex::new(1));
+        let poisoner = Arc::clone(&data);
+        let panicked = std::thread::spawn(move || {
+            let _guard = poisoner.lock().unwrap();
+            panic!("on purpose");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(*lock(&data), 1);
+    }
+}

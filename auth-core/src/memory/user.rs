@@ -1,0 +1,160 @@
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{MemoryStore, at_most, count, lock};
+use crate::email::Email;
+use crate::id::UserId;
+use crate::store::{Deletion, EmailVerification, Guarded, NewPassword, StoreError, UserInsert, UserStore};
+use crate::user::{Epoch, PasswordHash, User, UserStatus};
+
+/// Users, and the unique index on the canonical address.
+#[derive(Default)]
+pub(super) struct Users {
+    by_id: HashMap<UserId, User>,
+    by_email: HashMap<String, UserId>,
+}
+
+impl Users {
+    /// Writes to the user of this id, if the user still has this epoch and passes the guard.
+    fn write(
+        &mut self,
+        id: UserId,
+        epoch: Epoch,
+        guard: impl FnOnce(&User) -> bool,
+        write: impl FnOnce(&mut User),
+    ) -> Guarded {
+        match self.by_id.get_mut(&id) {
+            Some(user) if user.epoch == epoch && guard(user) => {
+                write(user);
+                Guarded::Applied
+            }
+            _ => Guarded::Lost,
+        }
+    }
+}
+
+#[async_trait]
+impl UserStore for MemoryStore {
+    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
+        let mut users = lock(&self.users);
+        if users.by_id.contains_key(&user.id) {
+            return Err(StoreError::conflict("a user of this id exists"));
+        }
+        if users.by_email.contains_key(user.email.canonical()) {
+            return Ok(UserInsert::EmailTaken);
+        }
+        users.by_email.insert(user.email.canonical().to_owned(), user.id);
+        users.by_id.insert(user.id, user.clone());
+        Ok(UserInsert::Inserted)
+    }
+
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        Ok(lock(&self.users).by_id.get(&id).cloned())
+    }
+
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        let users = lock(&self.users);
+        let id = users.by_email.get(email.canonical());
+        Ok(id.and_then(|id| users.by_id.get(id)).cloned())
+    }
+
+    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+        let mut users = lock(&self.users);
+        let Users { by_id, by_email } = &mut *users;
+        let user = by_email.get(email.canonical()).and_then(|id| by_id.get_mut(id));
+        Ok(match user {
+            Some(user) if user.id != rival && !user.email_verified() => {
+                user.contested_at = Some(at);
+                Guarded::Applied
+            }
+            _ => Guarded::Lost,
+        })
+    }
+
+    async fn verify_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        verification: &EmailVerification,
+    ) -> Result<Guarded, StoreError> {
+        let unverified = |user: &User| !user.email_verified();
+        Ok(lock(&self.users).write(id, epoch, unverified, |user| {
+            user.email_verified_at = Some(verification.at);
+            user.contested_at = None;
+            if let Some(registration) = &verification.activate {
+                user.password_hash = Some(registration.password_hash.clone());
+                user.name.clone_from(&registration.name);
+                user.epoch = user.epoch.next();
+            }
+        }))
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        password: &NewPassword,
+    ) -> Result<Guarded, StoreError> {
+        Ok(lock(&self.users).write(id, epoch, always, |user| {
+            user.password_hash = Some(password.password_hash.clone());
+            user.password_changed_at = password.at;
+            user.email_verified_at = user.email_verified_at.or(password.email_verified_at);
+            user.contested_at = None;
+            user.epoch = user.epoch.next();
+        }))
+    }
+
+    async fn rehash_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        hash: &PasswordHash,
+    ) -> Result<Guarded, StoreError> {
+        Ok(lock(&self.users).write(id, epoch, always, |user| user.password_hash = Some(hash.clone())))
+    }
+
+    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+        Ok(lock(&self.users).write(id, epoch, always, |user| {
+            user.status = status;
+            user.epoch = user.epoch.next();
+        }))
+    }
+
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+        Ok(lock(&self.users).write(id, epoch, always, |user| user.epoch = user.epoch.next()))
+    }
+
+    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
+        let mut users = lock(&self.users);
+        let Some(user) = users.by_id.remove(&id) else {
+            return Ok(Deletion::NotFound);
+        };
+        users.by_email.remove(user.email.canonical());
+        Ok(Deletion::Deleted)
+    }
+
+    async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        let mut users = lock(&self.users);
+        let Users { by_id, by_email } = &mut *users;
+        let abandoned = |user: &User| {
+            !user.email_verified()
+                && user.created_at < before
+                && user.contested_at.is_none_or(|contested_at| contested_at < before)
+        };
+        let purged = by_id
+            .extract_if(|_, user| abandoned(user))
+            .take(at_most(limit))
+            .inspect(|(_, user)| {
+                by_email.remove(user.email.canonical());
+            })
+            .count();
+        Ok(count(purged))
+    }
+}
+
+/// The guard of writes that ask for nothing but id and epoch.
+fn always(_: &User) -> bool {
+    true
+}
