@@ -17,9 +17,9 @@ use crate::email::Email;
 use crate::event::{AccountTag, Event, EventKind, EventSink};
 use crate::flow;
 use crate::flow::{
-    AccountError, Authenticated, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, LiveCheck,
-    LogInError, LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError, ResetPasswordError,
-    Restored, SessionError, VerifyEmailError,
+    AccountError, AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant,
+    LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError,
+    ResetPasswordError, Restored, SessionError, VerifyEmailError,
 };
 use crate::hashing::HashingPool;
 use crate::id::{IntentId, SessionId, UserId};
@@ -76,7 +76,7 @@ impl Inner {
     /// Notes that something not needed for safety could not be done.
     pub(crate) fn tidied<T>(&self, what: &'static str, result: Result<T, StoreError>) {
         if let Err(error) = result {
-            self.emit_own(EventKind::TidyingFailed { what, error: crate::worker::chain_of(&error) });
+            self.emit_own(EventKind::TidyingFailed { what, error: worker::chain_of(&error) });
         }
     }
 
@@ -151,7 +151,11 @@ impl Auth {
     ///
     /// - [`ResendVerificationError::Email`] when the text is no address.
     /// - [`ResendVerificationError::RateLimited`], [`ResendVerificationError::Failed`].
-    pub async fn resend_verification(&self, email: &str, client: &Client) -> Result<(), ResendVerificationError> {
+    pub async fn resend_verification(
+        &self,
+        email: &str,
+        client: &Client,
+    ) -> Result<(), ResendVerificationError> {
         flow::verify_email::resend_verification(&self.0, email, client).await
     }
 
@@ -163,7 +167,12 @@ impl Auth {
     ///   user alike, after the same work.
     /// - [`LogInError::EmailNotVerified`] only after the right password.
     /// - [`LogInError::RateLimited`], [`LogInError::Failed`].
-    pub async fn log_in(&self, email: &str, password: Password, client: &Client) -> Result<Grant, LogInError> {
+    pub async fn log_in(
+        &self,
+        email: &str,
+        password: Password,
+        client: &Client,
+    ) -> Result<Grant, LogInError> {
         flow::log_in::log_in(&self.0, email, &password, client).await
     }
 
@@ -298,7 +307,8 @@ impl Auth {
         new_password: Password,
         client: &Client,
     ) -> Result<Grant, ChangePasswordError> {
-        flow::change_password::change_password(&self.0, claims, &current_password, &new_password, client).await
+        flow::change_password::change_password(&self.0, claims, &current_password, &new_password, client)
+            .await
     }
 
     /// Reads a user.
@@ -411,7 +421,7 @@ impl Auth {
     /// The public keys that verify this service's access tokens, as a JSON Web Key Set (RFC 7517);
     /// empty for HS256.
     pub fn jwks(&self) -> serde_json::Value {
-        self.0.access_tokens.jwks(self.0.now())
+        self.0.access_tokens.ring().jwks(self.0.now())
     }
 
     /// The policy in force.

@@ -58,7 +58,10 @@ pub enum LogInFailure {
 /// What happened. The names follow the OWASP Logging Vocabulary where it has one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "the fields say which user, session, intent or count the variant's sentence is about")]
+#[expect(
+    missing_docs,
+    reason = "the fields say which user, session, intent or count the variant's sentence is about"
+)]
 pub enum EventKind {
     /// Somebody asked to register.
     RegistrationRequested { account: AccountTag },
@@ -109,7 +112,13 @@ pub enum EventKind {
     /// A mail was sent.
     MailSent { intent_id: IntentId, promise: &'static str, attempt: u32 },
     /// A mail could not be sent and will be tried again.
-    MailRetried { intent_id: IntentId, promise: &'static str, attempt: u32, retry_in: Duration, error: String },
+    MailRetried {
+        intent_id: IntentId,
+        promise: &'static str,
+        attempt: u32,
+        retry_in: Duration,
+        error: String,
+    },
     /// A mail was given up and became a dead letter.
     MailBuried { intent_id: IntentId, promise: &'static str, attempt: u32, reason: String },
     /// An intent spoke of nothing and was dropped.
@@ -117,7 +126,13 @@ pub enum EventKind {
     /// The outbox could not be worked on.
     OutboxFailed { error: String },
     /// A clean-up ended.
-    CleanedUp { sessions: u64, one_time_tokens: u64, unverified_users: u64, dead_letters: u64, finished: bool },
+    CleanedUp {
+        sessions: u64,
+        one_time_tokens: u64,
+        unverified_users: u64,
+        dead_letters: u64,
+        finished: bool,
+    },
     /// A clean-up failed.
     CleanUpFailed { error: String },
 }

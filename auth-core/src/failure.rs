@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::access_token::SignError;
+use crate::access_token::{ClaimsError, SignError};
 use crate::hashing::HashingError;
+use crate::password::BreachCheckError;
 use crate::random::RandomError;
 use crate::store::StoreError;
 
@@ -25,11 +26,15 @@ pub enum Failure {
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The breach check could not answer, and the policy is to fail closed.
-    #[error("the breach check could not answer")]
-    BreachCheck(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// An access token could not be signed, or the application's claims are not acceptable.
+    #[error(transparent)]
+    BreachCheck(BreachCheckError),
+    /// The application's claims cannot be put into an access token: a mistake in the
+    /// [`ClaimsSource`](crate::ClaimsSource).
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+    /// The signing key failed.
     #[error("the access token could not be signed")]
-    Signing(#[source] SignError),
+    Signing,
     /// A password could not be hashed.
     #[error("the password could not be hashed")]
     Hashing(#[source] HashingError),
@@ -49,7 +54,8 @@ impl From<SignError> for Failure {
     fn from(error: SignError) -> Self {
         match error {
             SignError::Random(error) => Self::Random(error),
-            other => Self::Signing(other),
+            SignError::Claims(error) => Self::Claims(error),
+            SignError::Key | SignError::SessionOver => Self::Signing,
         }
     }
 }

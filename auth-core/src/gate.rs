@@ -17,12 +17,22 @@ pub(crate) struct Limit {
 
 impl Limit {
     /// A limit counted per client address; `None` where the policy has none.
-    pub(crate) fn client(auth: &Inner, name: &'static str, rule: Option<Rule>, client: &Client) -> Option<Self> {
+    pub(crate) fn client(
+        auth: &Inner,
+        name: &'static str,
+        rule: Option<Rule>,
+        client: &Client,
+    ) -> Option<Self> {
         Self::keyed(auth, name, rule, &[&client.network()])
     }
 
     /// A limit counted per some other identifiers.
-    pub(crate) fn keyed(auth: &Inner, name: &'static str, rule: Option<Rule>, parts: &[&[u8]]) -> Option<Self> {
+    pub(crate) fn keyed(
+        auth: &Inner,
+        name: &'static str,
+        rule: Option<Rule>,
+        parts: &[&[u8]],
+    ) -> Option<Self> {
         rule.map(|rule| Self { bucket: Bucket { limit: name, key: auth.derived.bucket(name, parts) }, rule })
     }
 
@@ -95,7 +105,11 @@ impl Inner {
     }
 
     /// Takes a place in a limit that must stay silent; says whether there was one.
-    pub(crate) async fn reserve_silently(&self, client: &Client, limit: Option<Limit>) -> Result<bool, Failure> {
+    pub(crate) async fn reserve_silently(
+        &self,
+        client: &Client,
+        limit: Option<Limit>,
+    ) -> Result<bool, Failure> {
         let Some(limit) = limit else { return Ok(true) };
         match self.limiter.reserve(&limit.bucket, &limit.rule).await? {
             Reservation::Granted { .. } => Ok(true),
@@ -117,7 +131,8 @@ impl Inner {
 
     /// Gives places back, and forgets everything counted in streaks among them.
     pub(crate) async fn give_back_and_end_streaks(&self, places: Places) {
-        let (streaks, quotas) = places.0.into_iter().partition(|limit| matches!(limit.rule, Rule::Streak { .. }));
+        let (streaks, quotas) =
+            places.0.into_iter().partition(|limit| matches!(limit.rule, Rule::Streak { .. }));
         self.give_back(Places(quotas)).await;
         for limit in streaks {
             self.end_streak(Some(limit)).await;

@@ -129,9 +129,4 @@ impl KeyRing {
     pub(crate) fn keys(&self) -> impl Iterator<Item = &VerifyingKey> {
         std::iter::once(self.signer.key()).chain(&self.others)
     }
-
-    /// Whether one of the keys is this very secret: one secret must not serve two purposes.
-    pub(crate) fn holds_secret(&self, secret: &[u8]) -> bool {
-        self.keys().any(|key| key.is_the_secret(secret))
-    }
 }

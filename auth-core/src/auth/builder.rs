@@ -43,7 +43,11 @@ pub struct AuthBuilder {
 }
 
 impl AuthBuilder {
-    pub(super) fn new(users: Arc<dyn UserStore>, tokens: Arc<dyn TokenStore>, mailer: Arc<dyn Mailer>) -> Self {
+    pub(super) fn new(
+        users: Arc<dyn UserStore>,
+        tokens: Arc<dyn TokenStore>,
+        mailer: Arc<dyn Mailer>,
+    ) -> Self {
         Self {
             users,
             tokens,
@@ -171,7 +175,10 @@ impl AuthBuilder {
                 None
             }
             (Some(_), None) if !secret_refused => {
-                problems.add("root_secret", "or `secret` is required: nothing could derive refresh tokens and links");
+                problems.add(
+                    "root_secret",
+                    "or `secret` is required: nothing could derive refresh tokens and links",
+                );
                 None
             }
             _ => None,

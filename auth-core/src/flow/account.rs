@@ -40,7 +40,9 @@ impl Inner {
     /// Carries out a write that moves the epoch, reading the user anew whenever another was faster.
     pub(super) async fn move_epoch(&self, user_id: UserId, change: &EpochMove) -> Result<(), AccountError> {
         for _ in 0..MAX_TRIES {
-            let Some(user) = self.users.find_by_id(user_id).await? else { return Err(AccountError::NotFound) };
+            let Some(user) = self.users.find_by_id(user_id).await? else {
+                return Err(AccountError::NotFound);
+            };
             let outcome = match change {
                 EpochMove::Alone => self.users.advance_epoch(user_id, user.epoch).await?,
                 EpochMove::Status(status) if user.status == *status => return Ok(()),

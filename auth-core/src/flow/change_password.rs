@@ -60,17 +60,19 @@ pub(crate) async fn change_password(
     let places = auth
         .reserve(client, [Limit::keyed(auth, "change_password", auth.policy.limits.change_password, &parts)])
         .await?;
-    let verified = auth.hashing.verify(current, user.password_hash.as_ref()).await;
-    match verified {
+    match auth.hashing.verify(current, user.password_hash.as_ref()).await {
+        Ok(Verified::Match | Verified::MatchOutdated(_)) => auth.give_back(places).await,
         Ok(Verified::NoMatch) => {
             let (user_id, session_id) = (user.id, claims.session_id);
             auth.emit(client, EventKind::PasswordChangeFailed { user_id, session_id });
             return Err(ChangePasswordError::WrongPassword);
         }
-        // Right, or not judged at all: neither was a guess.
-        _ => auth.give_back(places).await,
+        Err(error) => {
+            // No password was judged, so nothing was guessed.
+            auth.give_back(places).await;
+            return Err(Failure::from(error).into());
+        }
     }
-    verified.map_err(Failure::from)?;
     if auth.check_breach(new_password, client).await? {
         return Err(PasswordError::Breached.into());
     }
@@ -82,7 +84,11 @@ async fn live_user(auth: &Inner, claims: &AccessClaims) -> Result<User, ChangePa
     let user = auth.users.find_by_id(claims.user_id).await?.ok_or(ChangePasswordError::SessionEnded)?;
     let session = auth.tokens.find_session(claims.session_id).await?;
     let session_lives = session.is_some_and(|session| live(&session, &user, now));
-    if session_lives && claims.epoch == user.epoch { Ok(user) } else { Err(ChangePasswordError::SessionEnded) }
+    if session_lives && claims.epoch == user.epoch {
+        Ok(user)
+    } else {
+        Err(ChangePasswordError::SessionEnded)
+    }
 }
 
 /// One guarded write sets the password and ends every session; then this client gets a new one.
@@ -99,12 +105,7 @@ async fn replace(
         return Err(ChangePasswordError::SessionEnded);
     }
     let epoch = user.epoch.next();
-    let user = User {
-        password_hash: Some(password.password_hash),
-        password_changed_at: now,
-        epoch,
-        ..user
-    };
+    let user = User { password_hash: Some(password.password_hash), password_changed_at: now, epoch, ..user };
     let grant = auth.begin_session(user, epoch, now, client).await?;
     let (user_id, session_id) = (grant.user.id, grant.session.id);
     auth.emit(client, EventKind::PasswordChanged { user_id, session_id });

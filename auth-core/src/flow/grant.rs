@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
-use crate::access_token::{AccessToken, ClaimsInput};
+use crate::access_token::AccessToken;
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::clock::{after, elapsed};
@@ -14,6 +14,7 @@ use crate::id::SessionId;
 use crate::refresh_token::RefreshToken;
 use crate::secret::Secret;
 use crate::session::Session;
+use crate::store::Revocation;
 use crate::user::{Epoch, User};
 
 /// What a client gets who logged in, refreshed or changed the password.
@@ -58,7 +59,8 @@ impl Inner {
         let policy = &self.policy.refresh;
         let id = SessionId::generate(now, &*self.random)?;
         let refresh_token = RefreshToken::new(id, 0, Secret::generate(&*self.random)?);
-        let expires_at = after(now, policy.session_lifetime);
+        // Access tokens count in whole seconds; a session that ends between two could not sign its last.
+        let expires_at = after(now, policy.session_lifetime).trunc_subsecs(0);
         let session = Session {
             id,
             user_id: user.id,
@@ -95,7 +97,7 @@ impl Inner {
         let dead = dead.into_iter().filter(|session| session.epoch <= newest.epoch);
         for session in live.into_iter().take(surplus).chain(dead) {
             let ended = self.tokens.revoke_session(session.user_id, session.id).await?;
-            if ended == crate::store::Revocation::Revoked && session.epoch == newest.epoch {
+            if ended == Revocation::Revoked && session.epoch == newest.epoch {
                 self.emit(
                     client,
                     EventKind::SessionRevoked { user_id: session.user_id, session_id: session.id },
@@ -129,7 +131,7 @@ impl Inner {
             Some(source) => source.claims(&user, &session).await?,
             None => serde_json::Map::new(),
         };
-        let (access_token, expires_at) = self.access_tokens.sign(ClaimsInput { session: &session, extra }, now, &*self.random)?;
+        let (access_token, expires_at) = self.access_tokens.sign(&session, &extra, now, &*self.random)?;
         Ok(Restored { user, session, access_token, expires_in: elapsed(now, expires_at) })
     }
 }

@@ -45,14 +45,16 @@ pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result
     match prove(&auth.chain, &session, &token, auth.policy.refresh.max_chain_walk) {
         Proof::Unproven => Ok(LoggedOut::NothingToEnd),
         // An older generation is no reason for alarm here: its holder wants the session to end.
-        Proof::Current | Proof::Older(_) => match auth.tokens.revoke_session(session.user_id, session.id).await? {
-            Revocation::Revoked => {
-                let (user_id, session_id) = (session.user_id, session.id);
-                auth.emit(client, EventKind::SessionRevoked { user_id, session_id });
-                Ok(LoggedOut::SessionEnded)
+        Proof::Current | Proof::Older(_) => {
+            match auth.tokens.revoke_session(session.user_id, session.id).await? {
+                Revocation::Revoked => {
+                    let (user_id, session_id) = (session.user_id, session.id);
+                    auth.emit(client, EventKind::SessionRevoked { user_id, session_id });
+                    Ok(LoggedOut::SessionEnded)
+                }
+                Revocation::NotFound => Ok(LoggedOut::NothingToEnd),
             }
-            Revocation::NotFound => Ok(LoggedOut::NothingToEnd),
-        },
+        }
     }
 }
 

@@ -11,11 +11,17 @@ use crate::store::{Intent, Promise};
 
 impl Inner {
     /// Writes an intent. Wake the worker once the record it speaks of is written.
-    pub(super) async fn promise(&self, email: &Email, promise: Promise, now: DateTime<Utc>) -> Result<(), Failure> {
+    pub(super) async fn promise(
+        &self,
+        email: &Email,
+        promise: Promise,
+        now: DateTime<Utc>,
+    ) -> Result<(), Failure> {
         let id = match &promise {
             // However many replays of one session race each other, one notice is promised.
             Promise::SessionsEnded { session_id, epoch, .. } => IntentId::from_bytes(
-                self.derived.bucket("sessions_ended", &[session_id.as_bytes(), &epoch.as_u64().to_be_bytes()]),
+                self.derived
+                    .bucket("sessions_ended", &[session_id.as_bytes(), &epoch.as_u64().to_be_bytes()]),
             ),
             _ => IntentId::generate(now, &*self.random)?,
         };

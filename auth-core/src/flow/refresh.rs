@@ -64,9 +64,8 @@ struct Presented {
 pub(crate) async fn refresh(auth: &Inner, text: &str, client: &Client) -> Result<Grant, RefreshError> {
     let now = auth.now();
     let limits = &auth.policy.limits;
-    let _counted = auth
-        .reserve(client, [Limit::client(auth, "refresh_client", limits.refresh_client, client)])
-        .await?;
+    let _counted =
+        auth.reserve(client, [Limit::client(auth, "refresh_client", limits.refresh_client, client)]).await?;
     let Presented { token, session, user, decision } =
         present(auth, text, ("refresh_session", limits.refresh_session), now, client).await?;
     let grant = match decision {
@@ -77,16 +76,18 @@ pub(crate) async fn refresh(auth: &Inner, text: &str, client: &Client) -> Result
     };
     let Grant { session, refresh_token, .. } = &grant;
     let generation = refresh_token.generation();
-    auth.emit(client, EventKind::SessionRenewed { user_id: session.user_id, session_id: session.id, generation });
+    auth.emit(
+        client,
+        EventKind::SessionRenewed { user_id: session.user_id, session_id: session.id, generation },
+    );
     Ok(grant)
 }
 
 pub(crate) async fn restore(auth: &Inner, text: &str, client: &Client) -> Result<Restored, RefreshError> {
     let now = auth.now();
     let limits = &auth.policy.limits;
-    let _counted = auth
-        .reserve(client, [Limit::client(auth, "restore_client", limits.restore_client, client)])
-        .await?;
+    let _counted =
+        auth.reserve(client, [Limit::client(auth, "restore_client", limits.restore_client, client)]).await?;
     let Presented { session, user, .. } =
         present(auth, text, ("restore_session", limits.restore_session), now, client).await?;
     Ok(auth.restored(user, session, now).await?)

@@ -11,7 +11,8 @@ use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::id::UserId;
 use crate::one_time::Registration;
-use crate::password::{BreachOutcome, Password, PasswordError, breached};
+use crate::password::breach::{BreachOutcome, breached};
+use crate::password::{BreachPolicy, Password, PasswordError};
 use crate::store::{Guarded, Promise, StoreError, UserInsert};
 use crate::user::{Epoch, Name, NameError, User, UserStatus};
 
@@ -68,14 +69,14 @@ impl Inner {
     /// Asks whether a new password is known from a breach.
     pub(super) async fn check_breach(&self, password: &Password, client: &Client) -> Result<bool, Failure> {
         let Some(check) = &self.breach_check else { return Ok(false) };
-        match breached(&**check, password, self.policy.password.breach).await {
-            BreachOutcome::Clear => Ok(false),
-            BreachOutcome::Breached => Ok(true),
-            BreachOutcome::Skipped => {
+        match (breached(&**check, password).await, self.policy.password.breach) {
+            (BreachOutcome::Clear, _) => Ok(false),
+            (BreachOutcome::Breached, _) => Ok(true),
+            (BreachOutcome::Unknown(_), BreachPolicy::FailOpen) => {
                 self.emit(client, EventKind::BreachCheckSkipped);
                 Ok(false)
             }
-            BreachOutcome::Failed(error) => Err(Failure::BreachCheck(Box::new(error))),
+            (BreachOutcome::Unknown(error), BreachPolicy::FailClosed) => Err(Failure::BreachCheck(error)),
         }
     }
 }
@@ -112,12 +113,14 @@ pub(crate) async fn register(
         .reserve(client, [Limit::client(auth, "register_client", limits.register_client, client)])
         .await?;
     if auth.check_breach(password, client).await? {
-        return Err(InvalidRegistration { email: None, password: Some(PasswordError::Breached), name: None }.into());
+        return Err(
+            InvalidRegistration { email: None, password: Some(PasswordError::Breached), name: None }.into()
+        );
     }
     let mailbox =
         Limit::keyed(auth, "register_mailbox", limits.register_mailbox, &[email.canonical().as_bytes()]);
     let may_mail = auth.reserve_silently(client, mailbox).await?;
-    let password_hash = auth.hashing.hash(password).await?;
+    let password_hash = auth.hashing.hash(password).await.map_err(Failure::from)?;
     auth.emit(client, EventKind::RegistrationRequested { account: auth.email_tag(&email) });
     if may_mail {
         attempt(auth, &email, Registration { password_hash, name }, client).await?;

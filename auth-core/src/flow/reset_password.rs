@@ -63,13 +63,18 @@ impl From<StoreError> for ResetPasswordError {
     }
 }
 
-pub(crate) async fn forgot_password(auth: &Inner, text: &str, client: &Client) -> Result<(), ForgotPasswordError> {
+pub(crate) async fn forgot_password(
+    auth: &Inner,
+    text: &str,
+    client: &Client,
+) -> Result<(), ForgotPasswordError> {
     let email = Email::parse(text)?;
     let limits = &auth.policy.limits;
     let _counted =
         auth.reserve(client, [Limit::client(auth, "forgot_client", limits.forgot_client, client)]).await?;
     auth.emit(client, EventKind::ResetRequested { account: auth.email_tag(&email) });
-    let mailbox = Limit::keyed(auth, "forgot_mailbox", limits.forgot_mailbox, &[email.canonical().as_bytes()]);
+    let mailbox =
+        Limit::keyed(auth, "forgot_mailbox", limits.forgot_mailbox, &[email.canonical().as_bytes()]);
     if auth.reserve_silently(client, mailbox).await? {
         auth.promise(&email, Promise::PasswordReset, auth.now()).await?;
         auth.mail_promised.notify_one();
@@ -115,7 +120,11 @@ impl Inner {
     /// Promises the notice, then sets the password in one write guarded by the epoch of `user`.
     ///
     /// When the outcome of the write is unknown, what the user looks like afterwards tells.
-    pub(super) async fn replace_password(&self, user: &User, password: &NewPassword) -> Result<Guarded, Failure> {
+    pub(super) async fn replace_password(
+        &self,
+        user: &User,
+        password: &NewPassword,
+    ) -> Result<Guarded, Failure> {
         let notice = Promise::PasswordChanged { user_id: user.id, at: password.at };
         self.promise(&user.email, notice, password.at).await?;
         let outcome = match self.users.set_password(user.id, user.epoch, password).await {

@@ -35,7 +35,11 @@ pub(crate) async fn sessions(auth: &Inner, user_id: UserId) -> Result<Vec<Sessio
     Ok(sessions)
 }
 
-pub(crate) async fn revoke_session(auth: &Inner, user_id: UserId, session_id: SessionId) -> Result<(), SessionError> {
+pub(crate) async fn revoke_session(
+    auth: &Inner,
+    user_id: UserId,
+    session_id: SessionId,
+) -> Result<(), SessionError> {
     match auth.tokens.revoke_session(user_id, session_id).await? {
         Revocation::Revoked => {
             auth.emit_own(EventKind::SessionRevoked { user_id, session_id });

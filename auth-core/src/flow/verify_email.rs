@@ -141,7 +141,8 @@ async fn prove_password(
     user: &User,
 ) -> Result<(), VerifyEmailError> {
     let Some(password) = password else { return Err(VerifyEmailError::PasswordRequired) };
-    let hash = token.registration.as_ref().map(|attempt| &attempt.password_hash).or(user.password_hash.as_ref());
+    let hash =
+        token.registration.as_ref().map(|attempt| &attempt.password_hash).or(user.password_hash.as_ref());
     match auth.hashing.verify(password, hash).await.map_err(Failure::from)? {
         Verified::Match | Verified::MatchOutdated(_) => Ok(()),
         Verified::NoMatch => Err(VerifyEmailError::WrongPassword),
@@ -158,7 +159,8 @@ pub(crate) async fn resend_verification(
     let _counted =
         auth.reserve(client, [Limit::client(auth, "resend_client", limits.resend_client, client)]).await?;
     auth.emit(client, EventKind::VerificationRequested { account: auth.email_tag(&email) });
-    let mailbox = Limit::keyed(auth, "resend_mailbox", limits.resend_mailbox, &[email.canonical().as_bytes()]);
+    let mailbox =
+        Limit::keyed(auth, "resend_mailbox", limits.resend_mailbox, &[email.canonical().as_bytes()]);
     if auth.reserve_silently(client, mailbox).await? {
         auth.promise(&email, Promise::Verification, auth.now()).await?;
         auth.mail_promised.notify_one();

@@ -311,10 +311,6 @@ impl VerifyingKey {
         self.material.matches(&other.material)
     }
 
-    pub(crate) fn is_the_secret(&self, secret: &[u8]) -> bool {
-        self.material.matches(&secret_material(secret))
-    }
-
     /// The first segment of every token that this key signs.
     pub(crate) fn header(&self) -> &str {
         &self.header

@@ -279,14 +279,6 @@ fn retired_keys_and_secrets_are_not_published() {
 }
 
 #[test]
-fn a_ring_knows_its_secret_again() {
-    let ring = KeyRing::hs256(SECRET).unwrap();
-    assert!(ring.holds_secret(SECRET));
-    assert!(!ring.holds_secret(OTHER_SECRET));
-    assert!(KeyRing::generate(&SystemRandom).is_ok());
-}
-
-#[test]
 fn debug_and_errors_show_no_key() {
     let ring =
         KeyRing::hs256(SECRET).unwrap().also_verify(VerifyingKey::hs256(OTHER_SECRET).unwrap()).unwrap();

@@ -64,7 +64,13 @@ pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
         }
     }
     let CleanedUp { sessions, one_time_tokens, unverified_users, dead_letters, finished } = cleaned;
-    auth.emit_own(EventKind::CleanedUp { sessions, one_time_tokens, unverified_users, dead_letters, finished });
+    auth.emit_own(EventKind::CleanedUp {
+        sessions,
+        one_time_tokens,
+        unverified_users,
+        dead_letters,
+        finished,
+    });
     Ok(cleaned)
 }
 

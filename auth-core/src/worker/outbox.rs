@@ -75,7 +75,12 @@ async fn claim(auth: &Inner, limit: u32) -> Result<Vec<ClaimedIntent>, StoreErro
 pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
     let mut sending = JoinSet::new();
     loop {
-        let free = auth.policy.mail.concurrency.get().saturating_sub(u32::try_from(sending.len()).unwrap_or(u32::MAX));
+        let free = auth
+            .policy
+            .mail
+            .concurrency
+            .get()
+            .saturating_sub(u32::try_from(sending.len()).unwrap_or(u32::MAX));
         let claimed = if free == 0 { Ok(Vec::new()) } else { claim(&auth, free).await };
         match claimed {
             Ok(claimed) if !claimed.is_empty() => {

@@ -122,7 +122,9 @@ pub fn settle(
             match session.generation.cmp(&child.generation()) {
                 std::cmp::Ordering::Less => Settled::Unchanged,
                 std::cmp::Ordering::Greater => Settled::Superseded,
-                std::cmp::Ordering::Equal if child.digest(user.id).matches(&session.digest) => Settled::SameChild,
+                std::cmp::Ordering::Equal if child.digest(user.id).matches(&session.digest) => {
+                    Settled::SameChild
+                }
                 std::cmp::Ordering::Equal => Settled::Ended,
             }
         }

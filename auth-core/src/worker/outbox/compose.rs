@@ -60,7 +60,8 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
             Some(_) => Ok(Composed::NotYet),
             None => Ok(Composed::Nothing),
         },
-        Promise::SessionsEnded { user_id, session_id, epoch } => match auth.users.find_by_id(*user_id).await? {
+        Promise::SessionsEnded { user_id, session_id, epoch } => match auth.users.find_by_id(*user_id).await?
+        {
             Some(user) if user.epoch > *epoch || auth.tokens.find_session(*session_id).await?.is_none() => {
                 Ok(mail(intent, user, Message::SessionsEnded { at: intent.created_at }))
             }
@@ -84,7 +85,9 @@ async fn registration_mail(
     match (user.email_verified(), user.id == attempt) {
         // Verified already: the mail arrived although its sending seemed to fail.
         (true, true) => Ok(Composed::Nothing),
-        (true, false) => Ok(mail(intent, user, Message::AlreadyRegistered { requested_at: intent.created_at })),
+        (true, false) => {
+            Ok(mail(intent, user, Message::AlreadyRegistered { requested_at: intent.created_at }))
+        }
         (false, true) => link(auth, intent, user, Purpose::VerifyEmail, None).await,
         (false, false) => {
             // The request did this already, unless it ended between its two writes.
