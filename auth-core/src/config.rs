@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
     /// The setting, as a path into [`Policy`](crate::Policy) or the name of a builder method.
-    pub setting: &'static str,
+    pub setting: String,
     /// What is wrong. Never repeats a secret.
     pub problem: String,
 }
@@ -46,19 +46,22 @@ impl std::error::Error for ConfigError {}
 pub(crate) struct Problems(Vec<ConfigProblem>);
 
 impl Problems {
-    pub(crate) fn add(&mut self, setting: &'static str, problem: impl Into<String>) {
-        self.0.push(ConfigProblem { setting, problem: problem.into() });
+    pub(crate) fn add(&mut self, setting: impl Into<String>, problem: impl Into<String>) {
+        self.0.push(ConfigProblem { setting: setting.into(), problem: problem.into() });
     }
 
-    pub(crate) fn extend(&mut self, problems: Vec<(&'static str, String)>) {
-        self.0.extend(problems.into_iter().map(|(setting, problem)| ConfigProblem { setting, problem }));
+    /// Adds the problems of one group of settings.
+    pub(crate) fn extend(&mut self, group: &str, problems: Vec<(&'static str, String)>) {
+        for (setting, problem) in problems {
+            self.add(format!("{group}.{setting}"), problem);
+        }
     }
 
-    pub(crate) fn at_most(&mut self, setting: &'static str, value: Duration, most: Duration) {
+    pub(crate) fn at_most(&mut self, setting: &str, value: Duration, most: Duration) {
         self.within(setting, value, Duration::ZERO, most);
     }
 
-    pub(crate) fn within(&mut self, setting: &'static str, value: Duration, least: Duration, most: Duration) {
+    pub(crate) fn within(&mut self, setting: &str, value: Duration, least: Duration, most: Duration) {
         if !(least..=most).contains(&value) {
             self.add(setting, format!("must be between {least:?} and {most:?}"));
         }

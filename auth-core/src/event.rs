@@ -185,6 +185,41 @@ impl EventKind {
         }
     }
 
+    /// The user it is about, where one is known.
+    pub const fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::UserCreated { user_id }
+            | Self::EmailVerified { user_id }
+            | Self::LogInSucceeded { user_id, .. }
+            | Self::PasswordRehashed { user_id }
+            | Self::SessionRenewed { user_id, .. }
+            | Self::TokenReuse { user_id, .. }
+            | Self::SessionRevoked { user_id, .. }
+            | Self::SessionsRevoked { user_id }
+            | Self::PasswordReset { user_id }
+            | Self::PasswordChanged { user_id, .. }
+            | Self::PasswordChangeFailed { user_id, .. }
+            | Self::UserDisabled { user_id }
+            | Self::UserEnabled { user_id }
+            | Self::UserDeleted { user_id } => Some(*user_id),
+            Self::LogInFailed { user_id, .. } => *user_id,
+            _ => None,
+        }
+    }
+
+    /// The session it is about, where there is one.
+    pub const fn session_id(&self) -> Option<SessionId> {
+        match self {
+            Self::LogInSucceeded { session_id, .. }
+            | Self::SessionRenewed { session_id, .. }
+            | Self::TokenReuse { session_id, .. }
+            | Self::SessionRevoked { session_id, .. }
+            | Self::PasswordChanged { session_id, .. }
+            | Self::PasswordChangeFailed { session_id, .. } => Some(*session_id),
+            _ => None,
+        }
+    }
+
     /// How loud this is.
     pub const fn severity(&self) -> Severity {
         match self {
@@ -239,16 +274,21 @@ impl TracingSink {
 
 impl EventSink for TracingSink {
     fn record(&self, event: &Event) {
-        let client = match (self.addresses, event.ip) {
-            (ClientAddresses::Log, Some(ip)) => ip.to_string(),
-            _ => String::new(),
-        };
-        let client = (!client.is_empty()).then_some(client.as_str());
-        let (name, details) = (event.kind.name(), &event.kind);
-        match event.kind.severity() {
-            Severity::Info => tracing::info!(target: "auth", event = name, client, ?details),
-            Severity::Warn => tracing::warn!(target: "auth", event = name, client, ?details),
-            Severity::Error => tracing::error!(target: "auth", event = name, client, ?details),
+        let Event { ip, kind, .. } = event;
+        let client = ip.filter(|_| self.addresses == ClientAddresses::Log).map(tracing::field::display);
+        let user = kind.user_id().map(tracing::field::display);
+        let session = kind.session_id().map(tracing::field::display);
+        let name = kind.name();
+        match kind.severity() {
+            Severity::Info => {
+                tracing::info!(target: "auth", event = name, client, user, session, details = ?kind)
+            }
+            Severity::Warn => {
+                tracing::warn!(target: "auth", event = name, client, user, session, details = ?kind)
+            }
+            Severity::Error => {
+                tracing::error!(target: "auth", event = name, client, user, session, details = ?kind)
+            }
         }
     }
 }

@@ -275,11 +275,66 @@ impl Policy {
         self.clean_up.check(&self.links, problems);
         self.limits.check(problems);
         problems.at_most("live_cache", self.live_cache, Duration::from_secs(5));
-        problems.extend(self.access.problems());
-        problems.extend(self.password.problems());
-        problems.extend(self.hashing.problems());
+        problems.extend("access", self.access.problems());
+        problems.extend("password", self.password.problems());
+        problems.extend("hashing", self.hashing.problems());
         if self.access.lifetime > self.refresh.session_lifetime {
             problems.add("access.lifetime", "must not be longer than refresh.session_lifetime");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limiter::Rule;
+
+    fn problems(change: impl FnOnce(&mut Policy)) -> Vec<String> {
+        let (mut policy, mut problems) = (Policy::default(), Problems::default());
+        change(&mut policy);
+        policy.check(&mut problems);
+        problems.into_error().problems().iter().map(|problem| problem.setting.clone()).collect()
+    }
+
+    #[test]
+    fn the_defaults_and_the_presets_have_no_problem() {
+        assert_eq!(problems(|_| {}), Vec::<String>::new());
+        assert_eq!(problems(|policy| policy.refresh = RefreshPolicy::browser()), Vec::<String>::new());
+        assert_eq!(problems(|policy| policy.limits = RateLimits::none()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_bad_value_is_named() {
+        let cases: [(&str, fn(&mut Policy)); 22] = [
+            ("refresh.reuse_leeway", |p| p.refresh.reuse_leeway = Duration::from_secs(61)),
+            ("refresh.min_rotation_age", |p| p.refresh.reuse_leeway = Duration::from_secs(1)),
+            ("refresh.refresh_lifetime", |p| p.refresh.refresh_lifetime = Duration::ZERO),
+            ("refresh.refresh_lifetime", |p| p.refresh.refresh_lifetime = 31 * DAY),
+            ("refresh.session_lifetime", |p| p.refresh.session_lifetime = Duration::MAX),
+            ("refresh.max_chain_walk", |p| p.refresh.max_chain_walk = 0),
+            ("links.verification_lifetime", |p| p.links.verification_lifetime = 8 * DAY),
+            ("links.reset_lifetime", |p| p.links.reset_lifetime = DAY + MINUTE),
+            ("links.reset_lifetime", |p| p.links.reset_lifetime = Duration::ZERO),
+            ("mail.lease", |p| p.mail.lease = Duration::ZERO),
+            ("mail.send_timeout", |p| p.mail.send_timeout = p.mail.lease),
+            ("mail.max_backoff", |p| p.mail.max_backoff = Duration::ZERO),
+            ("mail.max_attempts", |p| p.mail.max_attempts = 0),
+            ("mail.poll_interval", |p| p.mail.poll_interval = Duration::ZERO),
+            ("clean_up.schedule", |p| p.clean_up.schedule = "never".to_owned()),
+            ("clean_up.unverified_user_lifetime", |p| p.clean_up.unverified_user_lifetime = MINUTE),
+            ("limits.log_in_account", |p| {
+                p.limits.log_in_account = Some(Rule::Quota { count: 0, window: MINUTE })
+            }),
+            ("limits.log_in_streak", |p| {
+                p.limits.log_in_streak = Some(Rule::Streak { failures: 1, then_every: Duration::ZERO });
+            }),
+            ("live_cache", |p| p.live_cache = Duration::from_secs(6)),
+            ("access.lifetime", |p| p.access.lifetime = 25 * HOUR),
+            ("password.min_length", |p| p.password.min_length = 7),
+            ("hashing.memory_kib", |p| p.hashing.memory_kib = 1024),
+        ];
+        for (setting, change) in cases {
+            assert!(problems(change).contains(&setting.to_owned()), "{setting}");
         }
     }
 }

@@ -6,7 +6,6 @@ use super::refresh::decision::live;
 use crate::access_token::{AccessClaims, InvalidAccessToken};
 use crate::auth::Inner;
 use crate::failure::Failure;
-use crate::id::UserId;
 use crate::session::Session;
 use crate::store::StoreError;
 use crate::user::User;
@@ -67,10 +66,7 @@ pub(crate) async fn authenticate_live(
 ) -> Result<Authenticated, AuthenticateError> {
     let now = auth.now();
     let claims = auth.access_tokens.verify(text, now)?;
-    let user = find_user(auth, claims.user_id, check).await?.ok_or(AuthenticateError::InvalidToken)?;
-    if !user.may_act() || user.epoch != claims.epoch {
-        return Err(AuthenticateError::InvalidToken);
-    }
+    let user = find_user(auth, &claims, check).await?.ok_or(AuthenticateError::InvalidToken)?;
     let session = match check {
         LiveCheck::UserAndSession => {
             let session = auth.tokens.find_session(claims.session_id).await?;
@@ -81,17 +77,24 @@ pub(crate) async fn authenticate_live(
     Ok(Authenticated { claims, user, session })
 }
 
-async fn find_user(auth: &Inner, id: UserId, check: LiveCheck) -> Result<Option<Arc<User>>, StoreError> {
+/// The user the claims speak for, if still live. A remembered user may only say yes: whoever has
+/// changed since is read anew.
+async fn find_user(
+    auth: &Inner,
+    claims: &AccessClaims,
+    check: LiveCheck,
+) -> Result<Option<Arc<User>>, StoreError> {
+    let lives = |user: &Arc<User>| user.may_act() && user.epoch == claims.epoch;
     if check == LiveCheck::CachedUser
-        && let Some(user) = auth.live_cache.find(id)
+        && let Some(user) = auth.live_cache.find(claims.user_id).filter(lives)
     {
         return Ok(Some(user));
     }
     let read_at = auth.live_cache.now();
-    let user = auth.users.find_by_id(id).await?.map(Arc::new);
+    let user = auth.users.find_by_id(claims.user_id).await?.map(Arc::new);
     match &user {
         Some(user) => auth.live_cache.keep(read_at, user),
-        None => auth.live_cache.forget(id),
+        None => auth.live_cache.forget(claims.user_id),
     }
-    Ok(user)
+    Ok(user.filter(lives))
 }

@@ -129,9 +129,12 @@ impl RateLimits {
                 Some(Rule::Streak { failures, then_every }) => (failures, then_every),
             };
             if count == 0 {
-                problems.add(name, "must allow at least 1; use `None` to switch the limit off");
+                problems.add(
+                    format!("limits.{name}"),
+                    "must allow at least 1; use `None` to switch the limit off",
+                );
             }
-            problems.within(name, window, Duration::from_secs(1), 24 * HOUR);
+            problems.within(&format!("limits.{name}"), window, Duration::from_secs(1), 24 * HOUR);
         }
     }
 }

@@ -113,3 +113,29 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
     }
     super::stop_requested(&mut stopped).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+
+    #[test]
+    fn the_default_schedule_is_six_in_the_morning_utc() {
+        let now: DateTime<Utc> = "2026-03-29T06:00:00Z".parse().unwrap();
+        let next = schedule("0 6 * * *").unwrap().find_next_occurrence(&now, false).unwrap();
+        assert_eq!(next, "2026-03-30T06:00:00Z".parse::<DateTime<Utc>>().unwrap());
+    }
+
+    #[test]
+    fn only_five_cron_fields_are_a_schedule() {
+        for text in
+            ["", "daily", "@daily", "0 6 * *", "0 0 6 * * *", "61 6 * * *", "0 25 * * *", "0 6 * * * \0"]
+        {
+            assert!(schedule(text).is_none(), "{text:?}");
+        }
+        for text in ["*/5 * * * *", "0 0 1 1 *", "30 2 * * 1-5"] {
+            assert!(schedule(text).is_some(), "{text:?}");
+        }
+    }
+}

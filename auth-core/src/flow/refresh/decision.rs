@@ -131,3 +131,194 @@ pub fn settle(
         _ => Settled::Ended,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::email::Email;
+    use crate::id::{SessionId, UserId};
+    use crate::keys::RootSecret;
+    use crate::random::SystemRandom;
+    use crate::secret::Secret;
+    use crate::user::{Epoch, UserStatus};
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// A session rotated `generation` times, and every token it ever had.
+    struct Chain {
+        key: ChainKey,
+        user: User,
+        session: Session,
+        tokens: Vec<RefreshToken>,
+        now: DateTime<Utc>,
+    }
+
+    impl Chain {
+        fn of(generation: usize) -> Self {
+            let key = ChainKey::new(&RootSecret::generate(&SystemRandom).unwrap());
+            let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+            let (id, user_id) = (SessionId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+            let mut tokens = vec![RefreshToken::new(id, 0, Secret::generate(&SystemRandom).unwrap())];
+            for _ in 0..generation {
+                tokens.push(tokens.last().unwrap().child(&key).unwrap());
+            }
+            let user = User {
+                id: user_id,
+                email: Email::parse("ada@example.com").unwrap(),
+                name: None,
+                password_hash: None,
+                password_changed_at: now,
+                epoch: Epoch::from_u64(4),
+                status: UserStatus::Active,
+                email_verified_at: Some(now),
+                contested_at: None,
+                created_at: now,
+            };
+            let session = Session {
+                id,
+                user_id,
+                epoch: user.epoch,
+                generation: tokens.last().unwrap().generation(),
+                digest: tokens.last().unwrap().digest(user_id),
+                created_at: now,
+                rotated_at: now,
+                idle_expires_at: now + 7 * DAY,
+                expires_at: now + 30 * DAY,
+                ip: None,
+                user_agent: None,
+            };
+            Self { key, user, session, tokens, now }
+        }
+
+        fn decide(&self, token: &RefreshToken, after: Duration, policy: &RefreshPolicy) -> Decision {
+            decide(&self.key, Some(&self.session), Some(&self.user), token, self.now + after, policy)
+        }
+
+        fn newest(&self) -> &RefreshToken {
+            self.tokens.last().unwrap()
+        }
+    }
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn strict_rotates_the_current_token_at_once() {
+        let chain = Chain::of(3);
+        let Decision::Rotate(child) = chain.decide(chain.newest(), Duration::ZERO, &RefreshPolicy::default())
+        else {
+            panic!("not rotated");
+        };
+        assert_eq!(child.generation(), 4);
+    }
+
+    #[test]
+    fn strict_takes_every_ancestor_for_reuse_even_in_the_same_instant() {
+        let chain = Chain::of(50);
+        for ancestor in &chain.tokens[..50] {
+            for after in [0, 1, 60] {
+                let decision = chain.decide(ancestor, secs(after), &RefreshPolicy::default());
+                assert!(matches!(decision, Decision::Reuse), "generation {}", ancestor.generation());
+            }
+        }
+    }
+
+    #[test]
+    fn a_young_token_is_given_back_unrotated() {
+        let (chain, policy) = (Chain::of(2), RefreshPolicy::browser());
+        assert!(matches!(chain.decide(chain.newest(), secs(19), &policy), Decision::Fresh));
+        assert!(matches!(chain.decide(chain.newest(), secs(20), &policy), Decision::Rotate(_)));
+    }
+
+    #[test]
+    fn the_parent_recovers_its_child_within_the_leeway_and_no_longer() {
+        let (chain, policy) = (Chain::of(5), RefreshPolicy::browser());
+        let parent = &chain.tokens[4];
+        for after in [0, 10] {
+            let Decision::Recover(child) = chain.decide(parent, secs(after), &policy) else {
+                panic!("at {after} s")
+            };
+            assert_eq!(*child.expose(), *chain.newest().expose());
+        }
+        let late = chain.decide(parent, secs(10) + Duration::from_micros(1), &policy);
+        assert!(matches!(late, Decision::Reuse));
+        assert!(matches!(chain.decide(&chain.tokens[3], Duration::ZERO, &policy), Decision::Reuse));
+    }
+
+    #[test]
+    fn what_the_chain_does_not_prove_is_never_reuse() {
+        let chain = Chain::of(5);
+        let policy = RefreshPolicy::default();
+        for generation in [0, 3, 4, 5, 6, u32::MAX] {
+            let forged = RefreshToken::new(chain.session.id, generation, Secret::from_bytes([9; 32]));
+            assert!(matches!(chain.decide(&forged, Duration::ZERO, &policy), Decision::Refuse));
+        }
+        // A true secret under another generation's number is as good as forged.
+        let text = chain.tokens[2].expose();
+        let relabelled = chain.tokens[3].expose()[..28].to_owned() + &text[28..];
+        let relabelled = RefreshToken::parse(&relabelled).unwrap();
+        assert!(matches!(chain.decide(&relabelled, Duration::ZERO, &policy), Decision::Refuse));
+        let stranger = Chain::of(5);
+        assert!(matches!(chain.decide(stranger.newest(), Duration::ZERO, &policy), Decision::Refuse));
+    }
+
+    #[test]
+    fn the_walk_is_bounded() {
+        let chain = Chain::of(10);
+        let policy = RefreshPolicy { max_chain_walk: 4, ..RefreshPolicy::default() };
+        assert!(matches!(chain.decide(&chain.tokens[6], Duration::ZERO, &policy), Decision::Reuse));
+        assert!(matches!(chain.decide(&chain.tokens[5], Duration::ZERO, &policy), Decision::Refuse));
+    }
+
+    #[test]
+    fn a_dead_session_refuses_even_a_proven_replay_without_effect() {
+        let kill: [fn(&mut Chain); 6] = [
+            |chain| chain.user.epoch = chain.user.epoch.next(),
+            |chain| chain.user.status = UserStatus::Disabled,
+            |chain| chain.user.email_verified_at = None,
+            |chain| chain.user.id = UserId::from_bytes([7; 16]),
+            |chain| chain.session.idle_expires_at = chain.now,
+            |chain| chain.session.expires_at = chain.now,
+        ];
+        for kill in kill {
+            let mut chain = Chain::of(2);
+            kill(&mut chain);
+            for token in &chain.tokens {
+                let decision = chain.decide(token, Duration::ZERO, &RefreshPolicy::browser());
+                assert!(matches!(decision, Decision::Refuse));
+            }
+        }
+        let chain = Chain::of(0);
+        let policy = RefreshPolicy::default();
+        let gone = decide(&chain.key, None, None, chain.newest(), chain.now, &policy);
+        assert!(matches!(gone, Decision::Refuse));
+        let no_user = decide(&chain.key, Some(&chain.session), None, chain.newest(), chain.now, &policy);
+        assert!(matches!(no_user, Decision::Refuse));
+    }
+
+    #[test]
+    fn a_clock_that_went_back_neither_kills_nor_panics() {
+        let chain = Chain::of(2);
+        let earlier = chain.now - secs(3600);
+        let policy = RefreshPolicy::browser();
+        let on_parent =
+            decide(&chain.key, Some(&chain.session), Some(&chain.user), &chain.tokens[1], earlier, &policy);
+        assert!(matches!(on_parent, Decision::Recover(_)));
+        let on_current =
+            decide(&chain.key, Some(&chain.session), Some(&chain.user), chain.newest(), earlier, &policy);
+        assert!(matches!(on_current, Decision::Fresh));
+    }
+
+    #[test]
+    fn a_lost_swap_is_settled_by_what_is_in_place() {
+        let chain = Chain::of(3);
+        let settle = |child: &RefreshToken| settle(Some(&chain.session), Some(&chain.user), child, chain.now);
+        assert_eq!(settle(&chain.tokens[3]), Settled::SameChild);
+        assert_eq!(settle(&chain.tokens[2]), Settled::Superseded);
+        assert_eq!(settle(&chain.newest().child(&chain.key).unwrap()), Settled::Unchanged);
+        let impostor = RefreshToken::new(chain.session.id, 3, Secret::from_bytes([9; 32]));
+        assert_eq!(settle(&impostor), Settled::Ended);
+        assert_eq!(super::settle(None, Some(&chain.user), chain.newest(), chain.now), Settled::Ended);
+    }
+}
