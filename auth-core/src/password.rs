@@ -4,20 +4,16 @@ use std::collections::HashSet;
 
 use crate::email::Email;
 use crate::secret::secret_text;
+use common::is_common;
 
 pub(crate) mod breach;
+mod common;
 
 pub use breach::{BreachCheck, BreachCheckError};
 
 /// Longest password that is ever hashed, in bytes. A policy cannot allow more; a longer one never
 /// matches (Django CVE-2013-1443: huge passwords were a cheap way to occupy a server).
 pub const MAX_PASSWORD_BYTES: usize = 4096;
-
-/// Longest password, in code points, that is looked up among the common ones. None of them has more.
-const MAX_COMMON_CHARS: usize = 72;
-
-/// A password must take more guesses than the list of common passwords has entries.
-const COMMON_GUESSES: u64 = 30_000;
 
 /// A site word shorter than this counts only where it is the whole password: "ab" around random
 /// digits says nothing.
@@ -105,11 +101,18 @@ pub enum PasswordError {
 /// 2. fewer than [`min_length`](Self::min_length) code points;
 /// 3. with a list of site words or an e-mail address, passwords made of nothing else: see
 ///    [`site_words`](Self::site_words);
-/// 4. with [`CommonPasswords::Refuse`], passwords of at most 72 code points that the estimator
-///    [zxcvbn](https://www.usenix.org/conference/usenixsecurity16/technical-sessions/presentation/wheeler)
-///    gives at most 30,000 guesses. That is each of the 30,000 most frequent passwords of its list, and
-///    what is found as quickly: their spellings with capitals, digits for letters or reversed, repeats
-///    (`aaaaaaaa`), sequences (`abcdefgh`), runs on a keyboard (`qwertyui`), lone dates;
+/// 4. with [`CommonPasswords::Refuse`], what a guesser who knows the 30,000 most frequent passwords
+///    finds in as many tries:
+///    - ASCII passwords of at most 20 characters (none on that list is longer) that the estimator
+///      [zxcvbn](https://www.usenix.org/conference/usenixsecurity16/technical-sessions/presentation/wheeler)
+///      gives at most 30,000 guesses: each password of its list, and their spellings with capitals,
+///      digits for letters or reversed (`P@ssw0rd`), runs on a keyboard (`qwertyui`), recent dates,
+///      common names and words. Not looked up, because no listed password is like it, is one whose
+///      digits and symbols can be read as letters in more than 16 ways;
+///    - of any length, repetitions (`aaaaaaaa`, `passwordpassword`) for which the guesses of the
+///      repeated part (ten for each character where the estimator is not asked), times the number of
+///      repetitions, are at most 30,000;
+///    - of any length, characters that each follow or each precede the one before (`abcdefgh`);
 /// 5. with a [`BreachCheck`], passwords known from breaches.
 ///
 /// # Examples
@@ -194,7 +197,7 @@ impl PasswordPolicy {
         if self.made_of_site_words(text, email) {
             return Err(PasswordError::SiteWord);
         }
-        if self.common == CommonPasswords::Refuse && chars <= MAX_COMMON_CHARS && is_common(text) {
+        if self.common == CommonPasswords::Refuse && is_common(text) {
             return Err(PasswordError::TooCommon);
         }
         Ok(())
@@ -241,12 +244,6 @@ fn is_sequence_of(text: &str, words: &HashSet<String>) -> bool {
         }
     }
     false
-}
-
-/// Whether a guesser who starts with the most frequent passwords needs no more tries than that list
-/// has entries. About 50 microseconds; no list file and no network.
-fn is_common(text: &str) -> bool {
-    zxcvbn::zxcvbn(text, &[]).guesses() <= COMMON_GUESSES
 }
 
 /// Builds the tables of the common-password check, which takes some 30 ms once per process, so that

@@ -28,9 +28,9 @@ pub struct AccessPolicy {
 
 impl AccessPolicy {
     /// No token lives longer, whoever signed it.
-    pub(crate) const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+    pub(crate) const MAX_LIFETIME: Duration = Duration::from_hours(24);
     const MIN_LIFETIME: Duration = Duration::from_secs(1);
-    const MAX_LEEWAY: Duration = Duration::from_secs(60);
+    const MAX_LEEWAY: Duration = Duration::from_mins(1);
 
     /// Each setting that cannot be used, by name, with what is wrong with it.
     pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
@@ -58,7 +58,7 @@ impl Default for AccessPolicy {
         Self {
             issuer: "auth".to_owned(),
             audience: "auth".to_owned(),
-            lifetime: Duration::from_secs(15 * 60),
+            lifetime: Duration::from_mins(15),
             leeway: Duration::ZERO,
         }
     }

@@ -280,7 +280,7 @@ fn a_retired_key_is_refused_from_its_instant_on() {
     let ring =
         KeyRing::hs256(SECRET).unwrap().also_verify(old.verifying_key().until(now() + seconds(10))).unwrap();
     let tokens =
-        AccessTokens::new(ring, AccessPolicy { leeway: Duration::from_secs(60), ..AccessPolicy::default() });
+        AccessTokens::new(ring, AccessPolicy { leeway: Duration::from_mins(1), ..AccessPolicy::default() });
     assert!(tokens.verify(&issued, now() + seconds(10) - TimeDelta::microseconds(1)).is_ok());
     assert!(tokens.verify(&issued, now() + seconds(10)).is_err());
 }
@@ -290,7 +290,7 @@ fn a_password_typed_long_ago_is_not_recent() {
     let tokens = tokens(hs256().key);
     let claims = tokens.verify(&sign(&tokens), now()).unwrap();
     let typed_at = claims.authenticated_at;
-    let limit = Duration::from_secs(300);
+    let limit = Duration::from_mins(5);
     assert!(claims.authenticated_within(now(), limit));
     assert!(claims.authenticated_within(typed_at + seconds(300) - TimeDelta::microseconds(1), limit));
     assert!(!claims.authenticated_within(typed_at + seconds(300), limit));
@@ -302,7 +302,7 @@ fn a_password_typed_long_ago_is_not_recent() {
 fn a_policy_that_makes_no_sense_is_reported_by_setting() {
     let default = AccessPolicy::default;
     assert_eq!(default().problems(), []);
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let bad = [
         ("issuer", AccessPolicy { issuer: String::new(), ..default() }),
         ("issuer", AccessPolicy { issuer: "a\nb".into(), ..default() }),
@@ -317,7 +317,7 @@ fn a_policy_that_makes_no_sense_is_reported_by_setting() {
         let problems = policy.problems();
         assert_eq!(problems.iter().map(|(setting, _)| *setting).collect::<Vec<_>>(), [setting], "{policy:?}");
     }
-    let edges = AccessPolicy { lifetime: day, leeway: Duration::from_secs(60), ..default() };
+    let edges = AccessPolicy { lifetime: day, leeway: Duration::from_mins(1), ..default() };
     assert_eq!(edges.problems(), []);
 }
 

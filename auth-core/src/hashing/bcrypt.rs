@@ -12,7 +12,7 @@ impl<'a> StoredBcrypt<'a> {
     /// Reads a `$2a$`, `$2b$` or `$2y$` string of a cost up to `max_cost`.
     ///
     /// `$2x$` marks hashes of a broken implementation under which unlike passwords are equal
-    /// (crypt_blowfish, CVE-2011-2483); they never match.
+    /// (`crypt_blowfish`, CVE-2011-2483); they never match.
     pub(super) fn read(text: &'a str, max_cost: u32) -> Option<Self> {
         if !["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
             return None;

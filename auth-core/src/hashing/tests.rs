@@ -1,1 +1,446 @@
+use std::sync::mpsc;
 
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use proptest::prelude::*;
+
+use super::*;
+use crate::random::SystemRandom;
+
+const NEW: &str = "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
+const OLD: &str = "wV5nB2xMk8Zr4JtQy7LsDf3GhPc6TaEu";
+
+/// 256 KiB, 2 passes, one thread.
+fn policy() -> HashingPolicy {
+    HashingPolicy {
+        memory_kib: 256,
+        threads: 1,
+        queue: 4,
+        max_memory_kib: 1024,
+        floor: CostFloor::Off,
+        ..HashingPolicy::default()
+    }
+}
+
+fn pool_with(policy: &HashingPolicy, pepper: Option<Pepper>) -> HashingPool {
+    HashingPool::start(policy, pepper, Arc::new(SystemRandom)).unwrap()
+}
+
+fn pool() -> HashingPool {
+    pool_with(&policy(), None)
+}
+
+fn stored(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text)
+}
+
+/// A hash made by the argon2 crate's ordinary API.
+fn made_by_crate(
+    algorithm: Algorithm,
+    version: Version,
+    (m, t, p): (u32, u32, u32),
+    password: &str,
+) -> PasswordHash {
+    let argon2 = Argon2::new(algorithm, version, Params::new(m, t, p, Some(32)).unwrap());
+    let hash: phc::PasswordHash = argon2.hash_password_with_salt(password.as_bytes(), &[9; 16]).unwrap();
+    stored(&hash.to_string())
+}
+
+fn argon2id(m: u32, t: u32, password: &str) -> PasswordHash {
+    made_by_crate(Algorithm::Argon2id, Version::V0x13, (m, t, 1), password)
+}
+
+async fn verify(pool: &HashingPool, password: &str, hash: &PasswordHash) -> Verified {
+    pool.verify(&Password::new(password), Some(hash)).await.unwrap()
+}
+
+/// The new hash of a match that must have been outdated, already shown to be up to date.
+async fn upgraded(pool: &HashingPool, password: &str, hash: &PasswordHash) -> PasswordHash {
+    let Verified::MatchOutdated(new) = verify(pool, password, hash).await else {
+        panic!("no outdated match")
+    };
+    assert!(matches!(verify(pool, password, &new).await, Verified::Match));
+    assert!(matches!(verify(pool, "another", &new).await, Verified::NoMatch));
+    new
+}
+
+/// Keeps the only thread of a pool busy until dropped.
+struct Blocked {
+    _release: mpsc::Sender<()>,
+    _task: tokio::task::JoinHandle<()>,
+}
+
+impl Blocked {
+    async fn new(pool: &HashingPool) -> Self {
+        let (release, released) = mpsc::channel::<()>();
+        let (started, has_started) = oneshot::channel();
+        let pool = pool.clone();
+        let task = tokio::spawn(async move {
+            let block = move |_: &mut Engine| {
+                let _ = started.send(());
+                let _ = released.recv();
+                Ok(())
+            };
+            pool.submit(block).await.unwrap();
+        });
+        has_started.await.unwrap();
+        Self { _release: release, _task: task }
+    }
+}
+
+#[tokio::test]
+async fn known_answers_of_argon2_come_out_of_the_pool() {
+    // RFC 9106 section 5.3: 8-byte secret, associated data, four lanes.
+    let b64 = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::STANDARD_NO_PAD, bytes);
+    let tag = [
+        0x0d, 0x64, 0x0d, 0xf5, 0x8d, 0x78, 0x76, 0x6c, 0x08, 0xc0, 0x37, 0xa3, 0x4a, 0x8b, 0x53, 0xc9, 0xd0,
+        0x1e, 0xf0, 0x45, 0x2d, 0x75, 0xb6, 0x5e, 0xb5, 0x25, 0x20, 0xe9, 0x6b, 0x01, 0xe6, 0x59,
+    ];
+    let text = format!(
+        "$argon2id$v=19$m=32,t=3,p=4,keyid={},data={}${}${}",
+        b64(&5_u32.to_be_bytes()),
+        b64(&[4; 12]),
+        b64(&[2; 16]),
+        b64(&tag),
+    );
+    let password = "\u{1}".repeat(32);
+    let pool = pool_with(&policy(), Some(Pepper::unchecked(5, &[3; 8])));
+    upgraded(&pool, &password, &stored(&text)).await;
+    let without = pool_with(&policy(), None);
+    assert!(matches!(verify(&without, &password, &stored(&text)).await, Verified::NoMatch));
+
+    // The reference implementation's test.c, at full memory.
+    let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let pool = pool_with(&HashingPolicy { max_memory_kib: 65_536, ..policy() }, None);
+    upgraded(&pool, "password", &stored(text)).await;
+}
+
+#[tokio::test]
+async fn a_hash_verifies_its_password_and_no_other() {
+    let pool = pool();
+    let password = Password::new("correct horse \u{1f40e} \0 battery ");
+    let hash = pool.hash(&password).await.unwrap();
+    assert!(hash.expose().starts_with("$argon2id$v=19$m=256,t=2,p=1$"));
+    assert!(matches!(pool.verify(&password, Some(&hash)).await.unwrap(), Verified::Match));
+    for wrong in [
+        "correct horse \u{1f40e} \0 battery",
+        "Correct horse \u{1f40e} \0 battery ",
+        "correct horse \u{1f40e} ",
+    ] {
+        assert!(matches!(verify(&pool, wrong, &hash).await, Verified::NoMatch));
+    }
+    assert_ne!(pool.hash(&password).await.unwrap().expose(), hash.expose(), "salts differ");
+}
+
+#[tokio::test]
+async fn bytes_after_the_72nd_count() {
+    let (pool, start) = (pool(), "0123456789abcdef".repeat(5));
+    let hash = pool.hash(&Password::new(format!("{start}a"))).await.unwrap();
+    assert!(matches!(verify(&pool, &format!("{start}a"), &hash).await, Verified::Match));
+    assert!(matches!(verify(&pool, &format!("{start}b"), &hash).await, Verified::NoMatch));
+    assert!(matches!(verify(&pool, &start, &hash).await, Verified::NoMatch));
+}
+
+#[tokio::test]
+async fn a_reused_buffer_changes_no_result() {
+    let pool = pool();
+    for (round, (m, t, p)) in
+        [(256, 2, 1), (1024, 1, 4), (8, 1, 1), (700, 3, 2), (256, 2, 1)].into_iter().enumerate()
+    {
+        for version in [Version::V0x10, Version::V0x13] {
+            for algorithm in [Algorithm::Argon2d, Algorithm::Argon2i, Algorithm::Argon2id] {
+                let hash = made_by_crate(algorithm, version, (m, t, p), "password");
+                assert!(
+                    !matches!(verify(&pool, "password", &hash).await, Verified::NoMatch),
+                    "round {round}"
+                );
+                assert!(matches!(verify(&pool, "passwort", &hash).await, Verified::NoMatch), "round {round}");
+            }
+        }
+        let ours = pool.hash(&Password::new("password")).await.unwrap();
+        let parsed = phc::PasswordHash::new(ours.expose()).unwrap();
+        let again: phc::PasswordHash = Argon2::from(Params::new(256, 2, 1, Some(32)).unwrap())
+            .hash_password_with_salt(b"password", &parsed.salt.unwrap())
+            .unwrap();
+        assert_eq!(again.to_string(), ours.expose());
+    }
+    assert_eq!(pool.submit(|engine| Ok(engine.buffer_blocks())).await.unwrap(), 256, "shrunk again");
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_and_drains_again() {
+    let pool = pool();
+    let blocked = Blocked::new(&pool).await;
+    let password = Password::new("password");
+    let waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let (pool, password) = (pool.clone(), password.clone());
+            tokio::spawn(async move { pool.hash(&password).await })
+        })
+        .collect();
+    // One worker, so the tasks have all run up to their wait once this one runs again.
+    while pool.stats().queued < 4 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..2 {
+        let HashingError::Busy { retry_after } = pool.hash(&password).await.unwrap_err() else {
+            panic!("not busy")
+        };
+        assert!(retry_after >= Duration::from_secs(1));
+    }
+    assert!(matches!(pool.verify(&password, None).await, Err(HashingError::Busy { .. })));
+    assert_eq!(pool.stats().queued, 4);
+    drop(blocked);
+    for task in waiting {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!((pool.stats().queued, pool.stats().hashes), (0, 4));
+}
+
+#[tokio::test]
+async fn a_request_that_was_given_up_is_never_computed() {
+    let pool = pool();
+    let blocked = Blocked::new(&pool).await;
+    let password = Password::new("password");
+    {
+        let given_up = pool.hash(&password);
+        tokio::pin!(given_up);
+        tokio::select! {
+            biased;
+            _ = &mut given_up => panic!("the thread is busy"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(pool.stats().queued, 1);
+    }
+    drop(blocked);
+    pool.hash(&password).await.unwrap();
+    assert_eq!((pool.stats().skipped, pool.stats().hashes), (1, 1));
+}
+
+#[tokio::test]
+async fn a_panic_fails_one_request_and_no_other() {
+    let pool = pool();
+    let panics = |_: &mut Engine| -> Result<(), Failed> { panic!("on purpose") };
+    for _ in 0..3 {
+        assert!(matches!(pool.submit(panics).await, Err(HashingError::Failed)));
+        pool.hash(&Password::new("password")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn threads_end_with_the_last_handle() {
+    let first = pool();
+    let second = first.clone();
+    let alive = Arc::downgrade(&first.shared.settings);
+    drop(first);
+    second.hash(&Password::new("password")).await.unwrap();
+    drop(second);
+    while alive.strong_count() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn every_miss_costs_exactly_one_hash() {
+    let pool = pool();
+    let password = Password::new("password");
+    let current = pool.hash(&password).await.unwrap();
+    let over_cap = |params: &str| {
+        stored(&format!("$argon2id$v=19${params}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8"))
+    };
+    let cases: Vec<(&str, &str, Option<PasswordHash>)> = vec![
+        ("no user", "password", None),
+        ("no hash", "password", Some(stored(""))),
+        ("blank", "", Some(current.clone())),
+        ("over-long", "long", Some(current.clone())),
+        ("nonsense", "password", Some(stored("!disabled!"))),
+        ("huge", "password", Some(stored(&"$".repeat(100_000)))),
+        ("bcrypt", "U*U", Some(stored("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"))),
+        ("unknown pepper", "password", Some(over_cap("m=256,t=2,p=1,keyid=AAAABw"))),
+        ("memory over cap", "password", Some(over_cap("m=1025,t=1,p=1"))),
+        ("absurd memory", "password", Some(over_cap("m=4294967295,t=1,p=1"))),
+        ("passes over cap", "password", Some(over_cap("m=8,t=17,p=1"))),
+        ("lanes over cap", "password", Some(over_cap("m=64,t=1,p=5"))),
+        ("wrong", "passwort", Some(current.clone())),
+        ("wrong, half the memory", "passwort", Some(argon2id(128, 2, "password"))),
+        ("wrong, half the passes", "passwort", Some(argon2id(256, 1, "password"))),
+        ("wrong, least of all", "passwort", Some(argon2id(8, 1, "password"))),
+        ("wrong, nearly", "passwort", Some(argon2id(252, 2, "password"))),
+    ];
+    for (name, password, hash) in cases {
+        let before = pool.stats();
+        let password = Password::new(if password == "long" { "x".repeat(4097) } else { password.to_owned() });
+        assert!(matches!(pool.verify(&password, hash.as_ref()).await.unwrap(), Verified::NoMatch), "{name}");
+        let after = pool.stats();
+        assert_eq!(after.hashes - before.hashes, 1, "{name}");
+        assert!(after.argon2_kib - before.argon2_kib <= 512, "{name}");
+        assert!(after.argon2_kib - before.argon2_kib > 512 - 16, "{name}");
+        assert_eq!(after.bcrypts, 0);
+    }
+    assert_eq!(pool.submit(|engine| Ok(engine.buffer_blocks())).await.unwrap(), 256, "nothing was allocated");
+}
+
+#[tokio::test]
+async fn weaker_hashes_are_replaced_and_stronger_ones_kept() {
+    let pool = pool();
+    for (m, t) in [(128, 2), (256, 1), (128, 8)] {
+        upgraded(&pool, "password", &argon2id(m, t, "password")).await;
+    }
+    for (m, t) in [(256, 2), (256, 3), (512, 1), (1024, 2)] {
+        assert!(
+            matches!(verify(&pool, "password", &argon2id(m, t, "password")).await, Verified::Match),
+            "{m} {t}"
+        );
+    }
+    upgraded(&pool, "password", &made_by_crate(Algorithm::Argon2i, Version::V0x13, (256, 2, 1), "password"))
+        .await;
+    upgraded(&pool, "password", &made_by_crate(Algorithm::Argon2id, Version::V0x10, (256, 2, 1), "password"))
+        .await;
+    upgraded(&pool, "password", &made_by_crate(Algorithm::Argon2id, Version::V0x13, (256, 2, 2), "password"))
+        .await;
+}
+
+#[tokio::test]
+async fn peppers_rotate() {
+    let peppered = |pepper: Option<Pepper>| pool_with(&policy(), pepper);
+    let none = peppered(None);
+    let old = peppered(Some(Pepper::new(1, OLD).unwrap()));
+    let rotated = peppered(Some(Pepper::new(2, NEW).unwrap().retired(1, OLD).unwrap()));
+    let new = peppered(Some(Pepper::new(2, NEW).unwrap()));
+    let impostor = peppered(Some(Pepper::new(1, NEW).unwrap()));
+
+    let password = Password::new("password");
+    let plain = none.hash(&password).await.unwrap();
+    let first = old.hash(&password).await.unwrap();
+    assert!(first.expose().contains("p=1,keyid=AAAAAQ$"), "{}", first.expose());
+
+    for without in [&none, &new, &impostor] {
+        assert!(matches!(verify(without, "password", &first).await, Verified::NoMatch));
+    }
+    assert!(matches!(verify(&old, "password", &first).await, Verified::Match));
+    assert!(matches!(verify(&old, "passwort", &first).await, Verified::NoMatch));
+    let second = upgraded(&rotated, "password", &first).await;
+    assert!(matches!(verify(&new, "password", &second).await, Verified::Match));
+    assert!(matches!(verify(&old, "password", &second).await, Verified::NoMatch));
+    upgraded(&new, "password", &plain).await;
+    // The same pepper without its name does not verify either: the secret is in the hash.
+    let nameless = first.expose().replace(",keyid=AAAAAQ", "");
+    assert!(matches!(verify(&none, "password", &stored(&nameless)).await, Verified::NoMatch));
+}
+
+#[tokio::test]
+async fn bcrypt_strings_match_and_are_replaced() {
+    let pool = pool_with(&HashingPolicy { bcrypt: BcryptImport::Accept { cost: 8 }, ..policy() }, None);
+    let uu = "$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+    let cases = [
+        (format!("$2a{uu}"), "U*U"),
+        (format!("$2b{uu}"), "U*U"),
+        (format!("$2y{uu}"), "U*U"),
+        ("$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe".to_owned(), "a"),
+        (
+            "$2a$08$aTsUwsyowQuzRrDqFflhgekJ8d9/7Z3GV3UcgvzQW3J5zMyrTvlz.".to_owned(),
+            "abcdefghijklmnopqrstuvwxyz",
+        ),
+        (
+            "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui".to_owned(),
+            "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789chars after 72 are ignored",
+        ),
+    ];
+    for (text, password) in &cases {
+        let before = pool.stats();
+        let new = upgraded(&pool, password, &stored(text)).await;
+        assert!(new.expose().starts_with("$argon2id$"));
+        assert!(matches!(verify(&pool, &format!("x{password}"), &stored(text)).await, Verified::NoMatch));
+        let after = pool.stats();
+        // Four verifications, each of one bcrypt and one hash.
+        assert_eq!((after.bcrypts - before.bcrypts, after.hashes - before.hashes), (4, 4), "{text}");
+    }
+    // An upgraded hash reads what bcrypt passed over.
+    let (long, truncated) = (&cases[5].1, &cases[5].1[..72]);
+    assert!(matches!(verify(&pool, truncated, &stored(&cases[5].0)).await, Verified::MatchOutdated(_)));
+    let new = upgraded(&pool, long, &stored(&cases[5].0)).await;
+    assert!(matches!(verify(&pool, truncated, &new).await, Verified::NoMatch));
+}
+
+#[tokio::test]
+async fn with_bcrypt_accepted_every_miss_costs_one_of_each() {
+    let pool = pool_with(&HashingPolicy { bcrypt: BcryptImport::Accept { cost: 6 }, ..policy() }, None);
+    let hash = pool.hash(&Password::new("password")).await.unwrap();
+    let costly = "$2a$08$aTsUwsyowQuzRrDqFflhgekJ8d9/7Z3GV3UcgvzQW3J5zMyrTvlz.";
+    let cases = [
+        ("password", None),
+        ("password", Some(stored("nonsense"))),
+        ("passwort", Some(hash.clone())),
+        ("abcdefghijklmnopqrstuvwxyz", Some(stored(costly))),
+        ("U*U", Some(stored("$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"))),
+        ("U*V", Some(stored("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"))),
+        ("", Some(stored("$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s."))),
+    ];
+    for (password, hash) in &cases {
+        let before = pool.stats();
+        let result = pool.verify(&Password::new(*password), hash.as_ref()).await.unwrap();
+        assert!(matches!(result, Verified::NoMatch), "{hash:?}");
+        let after = pool.stats();
+        assert_eq!((after.bcrypts - before.bcrypts, after.hashes - before.hashes), (1, 1));
+    }
+    assert!(matches!(verify(&pool, "password", &hash).await, Verified::Match));
+}
+
+#[derive(Debug)]
+struct NoRandom;
+impl RandomSource for NoRandom {
+    fn fill(&self, _: &mut [u8]) -> Result<(), RandomError> {
+        Err(RandomError::new("none"))
+    }
+}
+
+#[tokio::test]
+async fn unusable_requests_and_policies_are_refused() {
+    let pool = pool();
+    for text in [String::new(), "x".repeat(4097)] {
+        assert!(matches!(pool.hash(&Password::new(text)).await, Err(HashingError::PasswordLength)));
+    }
+    let weak = HashingPolicy { floor: CostFloor::Enforced, ..policy() };
+    let error = HashingPool::start(&weak, None, Arc::new(SystemRandom)).unwrap_err();
+    assert!(matches!(error, HashingError::Policy(_)), "{error}");
+    let pool = HashingPool::start(&policy(), None, Arc::new(NoRandom)).unwrap();
+    assert!(matches!(pool.hash(&Password::new("password")).await, Err(HashingError::Random(_))));
+    assert!(matches!(pool.verify(&Password::new("password"), None).await, Err(HashingError::Random(_))));
+    assert_eq!(pool.stats().hashes, 0);
+}
+
+/// Strings that are hashes but for a small change.
+fn mutated() -> impl Strategy<Value = String> {
+    let seeds = prop::sample::select(vec![
+        "$argon2id$v=19$m=64,t=1,p=1,keyid=AAAAAQ,data=BAQE$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2i$v=16$m=32,t=3,p=4$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$2b$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    ]);
+    (seeds, any::<prop::sample::Index>(), 0..4_usize, "[$,=0-9a-zé]{0,3}").prop_map(
+        |(seed, at, cut, insert)| {
+            let mut chars: Vec<char> = seed.chars().collect();
+            let at = at.index(chars.len());
+            chars.splice(at..(at + cut).min(chars.len()), insert.chars());
+            chars.into_iter().collect()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn no_stored_text_panics_or_allocates_beyond_the_caps(text in prop_oneof![mutated(), "\\PC{0,80}", "\\$[a-z0-9$=,]{0,80}"]) {
+        thread_local! {
+            static POOL: (tokio::runtime::Runtime, HashingPool) = (
+                tokio::runtime::Builder::new_current_thread().build().unwrap(),
+                pool_with(&HashingPolicy { bcrypt: BcryptImport::Accept { cost: 4 }, ..policy() }, None),
+            );
+        }
+        POOL.with(|(runtime, pool)| {
+            let result = runtime.block_on(pool.verify(&Password::new("passwort"), Some(&stored(&text))));
+            prop_assert!(matches!(result, Ok(Verified::NoMatch)), "{:?}", result);
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,72 @@
+//! Medians of interleaved rounds, and their ratios.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// One way of doing the work: does it once.
+pub(crate) type Contender<'a> = (&'static str, Box<dyn FnMut() + 'a>);
+
+/// What one contender's work takes, per piece.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    /// On the clock.
+    pub(crate) wall: Duration,
+    /// On all processors, of all threads of this process. Not known everywhere.
+    pub(crate) cpu: Option<Duration>,
+}
+
+/// Runs all contenders in turn, `rounds` times `repeat` pieces of work each, and prints their medians.
+pub(crate) fn medians<const N: usize>(
+    title: &str,
+    rounds: usize,
+    repeat: u32,
+    mut contenders: [Contender<'_>; N],
+) -> [Cost; N] {
+    let mut costs: [Vec<Cost>; N] = std::array::from_fn(|_| Vec::new());
+    for round in 0..=rounds {
+        for ((_, work), costs) in contenders.iter_mut().zip(&mut costs) {
+            let (start, cpu) = (Instant::now(), process_cpu());
+            (0..repeat).for_each(|_| work());
+            let wall = start.elapsed() / repeat;
+            let cpu = process_cpu().zip(cpu).map(|(after, before)| after.saturating_sub(before) / repeat);
+            // The first round warms up.
+            if round > 0 {
+                costs.push(Cost { wall, cpu });
+            }
+        }
+    }
+    println!("\n{title}: medians of {rounds} interleaved rounds of {repeat}");
+    let costs = costs.map(|costs| Cost {
+        wall: median(costs.iter().map(|cost| cost.wall)).unwrap_or_default(),
+        cpu: median(costs.iter().filter_map(|cost| cost.cpu)),
+    });
+    for ((name, _), cost) in contenders.iter().zip(&costs) {
+        let cpu = cost.cpu.map_or_else(|| "unknown".to_owned(), |cpu| format!("{cpu:.2?}"));
+        println!("  {name:<44} {:>10.2?} wall {cpu:>10} cpu", cost.wall);
+    }
+    costs
+}
+
+/// Prints `a / b`.
+pub(crate) fn print(title: &str, a: Cost, b: Cost, expected: f64) {
+    let wall = a.wall.as_secs_f64() / b.wall.as_secs_f64();
+    let cpu = a.cpu.zip(b.cpu).map(|(a, b)| a.as_secs_f64() / b.as_secs_f64());
+    let cpu = cpu.map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.3}"));
+    println!("  {title:<44} {wall:>10.3} wall {cpu:>10} cpu   (expected at most {expected})");
+}
+
+fn median(values: impl Iterator<Item = Duration>) -> Option<Duration> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+/// Processor time of all living threads, from Linux's scheduler.
+fn process_cpu() -> Option<Duration> {
+    let nanos_of = |task: fs::DirEntry| -> Option<u64> {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    };
+    let nanos = fs::read_dir("/proc/self/task").ok()?.flatten().filter_map(nanos_of).sum();
+    (nanos > 0).then(|| Duration::from_nanos(nanos))
+}
