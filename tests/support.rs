@@ -1,1 +1,201 @@
-//! What the proofs share.
+//! What the proofs share: a whole `Auth` over memory, with a clock that tests move, stores and a
+//! mailer that fail on demand, and a record of all events.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a proof that cannot be set up must fail")]
+#![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use auth_core::{
+    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, Grant, Mail, Mailbox, MemoryStore,
+    Message, Password, Policy, User,
+};
+use auth_testkit::{FakeClock, Faulty, cheap_hashing};
+
+/// The secret of every world: random text from a generator, used nowhere else.
+pub const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
+/// The password of every user of [`World::user`].
+pub const PASSWORD: &str = "correct horse battery";
+/// Another acceptable password.
+pub const OTHER_PASSWORD: &str = "seventeen blue herons";
+
+/// Remembers all events.
+#[derive(Debug, Clone, Default)]
+pub struct Recorder(Arc<Mutex<Vec<Event>>>);
+
+impl EventSink for Recorder {
+    fn record(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Recorder {
+    /// Everything that happened so far.
+    pub fn kinds(&self) -> Vec<EventKind> {
+        self.0.lock().unwrap().iter().map(|event| event.kind.clone()).collect()
+    }
+
+    /// How often an event of this name happened.
+    pub fn count(&self, name: &str) -> usize {
+        self.kinds().iter().filter(|kind| kind.name() == name).count()
+    }
+}
+
+/// A service with all that is around it.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The service.
+    pub auth: Auth,
+    /// Users, tokens and outbox.
+    pub store: Faulty<MemoryStore>,
+    /// Where mails arrive.
+    pub mailbox: Mailbox,
+    /// The time.
+    pub clock: FakeClock,
+    /// What happened.
+    pub events: Recorder,
+}
+
+impl World {
+    /// With the default policy, except that hashing is cheap.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With some settings changed.
+    pub fn with(change: impl FnOnce(&mut Policy)) -> Self {
+        Self::built(change, |builder| builder)
+    }
+
+    /// With some settings and parts changed.
+    pub fn built(change: impl FnOnce(&mut Policy), parts: impl FnOnce(AuthBuilder) -> AuthBuilder) -> Self {
+        let store = Faulty::new(MemoryStore::new());
+        let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
+        let mut policy = Policy::default();
+        policy.hashing = cheap_hashing();
+        change(&mut policy);
+        let builder = Auth::builder(store.clone(), store.clone(), mailbox.clone())
+            .outbox(store.clone())
+            .clock(clock.clone())
+            .event_sink(events.clone())
+            .secret(SECRET)
+            .policy(policy);
+        let auth = parts(builder).build().unwrap();
+        Self { auth, store, mailbox, clock, events }
+    }
+
+    /// Another process of the same service: the same stores and secrets, nothing else shared.
+    pub fn another_process(&self) -> Self {
+        let auth = Auth::builder(self.store.clone(), self.store.clone(), self.mailbox.clone())
+            .outbox(self.store.clone())
+            .clock(self.clock.clone())
+            .event_sink(self.events.clone())
+            .secret(SECRET)
+            .policy(self.auth.policy().clone())
+            .build()
+            .unwrap();
+        Self { auth, ..self.clone() }
+    }
+
+    /// Registers an address with [`PASSWORD`] and verifies it by its mail.
+    pub async fn user(&self, address: &str) -> User {
+        self.register(address, PASSWORD).await;
+        let token = self.verification_token(address).await;
+        self.auth.verify_email(&token, None, &client()).await.unwrap();
+        let grant = self.log_in(address).await;
+        self.auth.log_out(&text(&grant), &client()).await.unwrap();
+        grant.user
+    }
+
+    /// Registers from a client of its own, so that no limit per client is met.
+    pub async fn register(&self, address: &str, password: &str) {
+        self.auth.register(address, Password::new(password), None, &client()).await.unwrap();
+    }
+
+    /// Logs in with [`PASSWORD`].
+    pub async fn log_in(&self, address: &str) -> Grant {
+        self.auth.log_in(address, Password::new(PASSWORD), &client()).await.unwrap()
+    }
+
+    /// What an access token says.
+    pub fn claims(&self, grant: &Grant) -> AccessClaims {
+        self.auth.authenticate(grant.access_token.expose()).unwrap()
+    }
+
+    /// Sends what is due and gives all mails to this address.
+    pub async fn mails(&self, address: &str) -> Vec<Mail> {
+        self.auth.deliver_due_mails().await.unwrap();
+        self.mailbox.mails_to(&Email::parse(address).unwrap())
+    }
+
+    /// The token of the newest verification mail.
+    pub async fn verification_token(&self, address: &str) -> String {
+        let mails = self.mails(address).await;
+        let tokens = mails.iter().rev().find_map(|mail| match &mail.message {
+            Message::VerifyEmail { token, .. } => Some(token.expose().to_string()),
+            _ => None,
+        });
+        tokens.unwrap_or_else(|| panic!("no verification mail among {mails:?}"))
+    }
+
+    /// Asks for a reset link and takes its token out of the mail.
+    pub async fn reset_token(&self, address: &str) -> String {
+        self.auth.forgot_password(address, &client()).await.unwrap();
+        let mails = self.mails(address).await;
+        let tokens = mails.iter().rev().find_map(|mail| match &mail.message {
+            Message::ResetPassword { token, .. } => Some(token.expose().to_string()),
+            _ => None,
+        });
+        tokens.unwrap_or_else(|| panic!("no reset mail among {mails:?}"))
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A client at an address that no other call has, so that limits per client are met only by tests
+/// that mean to.
+pub fn client() -> Client {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0x0a00_0001);
+    let ip = std::net::Ipv4Addr::from_bits(NEXT.fetch_add(1, Ordering::Relaxed));
+    Client::new(Some(ip.into()), Some("proof"))
+}
+
+/// The text of a grant's refresh token.
+pub fn text(grant: &Grant) -> String {
+    grant.refresh_token.expose().to_string()
+}
+
+/// Runs `count` copies of a task, released together on all threads, and gives what each returned.
+pub async fn race<T, F, Fut>(count: usize, task: F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Fn(usize) -> Fut,
+    Fut: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(tokio::sync::Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let (barrier, work) = (Arc::clone(&barrier), task(index));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                work.await
+            })
+        })
+        .collect();
+    let mut results = Vec::with_capacity(count);
+    for task in tasks {
+        results.push(task.await.expect("a raced task panicked"));
+    }
+    results
+}

@@ -1,0 +1,16 @@
+//! The fourteen promises, each by name. The list in auth-core's crate docs points here.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "promises/clean_up.rs"]
+mod clean_up;
+#[path = "promises/lifetime.rs"]
+mod lifetime;
+#[path = "promises/once.rs"]
+mod once;
+#[path = "promises/purpose.rs"]
+mod purpose;
+#[path = "promises/refresh.rs"]
+mod refresh;
+#[path = "promises/reset.rs"]
+mod reset;

@@ -1,0 +1,350 @@
+//! Promises 1 to 3: one live child, reuse kills, no false kill.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use auth_core::store::TokenStore;
+use auth_core::{Grant, LiveCheck, RefreshError, RefreshPolicy, ReuseScope};
+use auth_testkit::Fault;
+use auth_tests::{World, client, race, text};
+
+const ADA: &str = "ada@example.com";
+const BOB: &str = "bob@example.com";
+
+fn browser() -> World {
+    World::with(|policy| {
+        policy.refresh = RefreshPolicy::browser();
+        policy.limits.refresh_session = None;
+    })
+}
+
+fn strict() -> World {
+    World::with(|policy| policy.limits.refresh_session = None)
+}
+
+async fn refresh_all(world: &World, parent: &Grant, count: usize) -> Vec<Result<Grant, RefreshError>> {
+    let parent = text(parent);
+    race(count, |_| {
+        let (auth, parent) = (world.auth.clone(), parent.clone());
+        async move { auth.refresh(&parent, &client()).await }
+    })
+    .await
+}
+
+fn children(answers: &[Result<Grant, RefreshError>]) -> BTreeSet<String> {
+    answers.iter().map(|answer| text(answer.as_ref().unwrap())).collect()
+}
+
+/// The child works, it is the only one, and nothing was revoked.
+async fn assert_one_child(world: &World, parent: &Grant, answers: &[Result<Grant, RefreshError>]) {
+    let children = children(answers);
+    assert_eq!(children.len(), 1, "one child for all");
+    let session = world.store.inner().find_session(parent.session.id).await.unwrap().unwrap();
+    assert_eq!(session.generation, 1, "one write");
+    assert_eq!(world.auth.user(parent.user.id).await.unwrap().epoch, parent.user.epoch, "no revocation");
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+    world.wait(60);
+    world.auth.refresh(children.first().unwrap(), &client()).await.unwrap();
+}
+
+/// 1. One live child, strict: everyone read the parent as current before anyone wrote.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_refreshes_that_read_before_any_wrote_get_one_child() {
+    let world = strict();
+    world.user(ADA).await;
+    let parent = world.log_in(ADA).await;
+    world.store.fail_method("rotate", Fault::Meet(64));
+    let answers = refresh_all(&world, &parent, 64).await;
+    world.store.reset();
+    assert_one_child(&world, &parent, &answers).await;
+}
+
+/// 1. One live child, with leeway: however reads and writes fall.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_refreshes_in_any_order_get_one_child_within_the_leeway() {
+    for _ in 0..20 {
+        let world = browser();
+        world.user(ADA).await;
+        let parent = world.log_in(ADA).await;
+        world.wait(60);
+        let answers = refresh_all(&world, &parent, 64).await;
+        assert_one_child(&world, &parent, &answers).await;
+    }
+}
+
+/// 1. One live child, over two processes that share the stores.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_answer_one_parent_with_one_child() {
+    let world = browser();
+    let other = world.another_process();
+    world.user(ADA).await;
+    let parent = world.log_in(ADA).await;
+    world.wait(60);
+    let answers = race(64, |index| {
+        let auth = if index % 2 == 0 { world.auth.clone() } else { other.auth.clone() };
+        let parent = text(&parent);
+        async move { auth.refresh(&parent, &client()).await }
+    })
+    .await;
+    assert_one_child(&world, &parent, &answers).await;
+}
+
+/// 1. One live child, when the answer of the swap is lost between store and service.
+#[tokio::test]
+async fn a_swap_whose_outcome_is_unknown_is_answered_with_the_child_in_place() {
+    let world = strict();
+    world.user(ADA).await;
+    let parent = world.log_in(ADA).await;
+    world.store.fail_method("rotate", Fault::ErrorAfterCommit);
+    let grant = world.auth.refresh(&text(&parent), &client()).await.unwrap();
+    world.store.reset();
+    assert_eq!(grant.session.generation, 1);
+    world.auth.refresh(&text(&grant), &client()).await.unwrap();
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+}
+
+/// 1. A swap that did not take place costs nothing: the parent is still good.
+#[tokio::test]
+async fn a_swap_that_failed_leaves_the_parent_good() {
+    let world = strict();
+    world.user(ADA).await;
+    let parent = world.log_in(ADA).await;
+    world.store.fail_method("rotate", Fault::ErrorBefore);
+    let refused = world.auth.refresh(&text(&parent), &client()).await;
+    assert!(matches!(refused, Err(RefreshError::Failed(_))));
+    world.store.reset();
+    world.auth.refresh(&text(&parent), &client()).await.unwrap();
+}
+
+/// 1. Whoever lost the race twice is told so, and nothing changes for the winner.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_request_whose_child_was_itself_rotated_is_superseded_and_harms_nobody() {
+    let world = strict();
+    world.user(ADA).await;
+    let parent = world.log_in(ADA).await;
+    // The slow request reads the parent as current, then waits for a second swap to arrive.
+    world.store.fail_call(world.store.calls().len() + 2, Fault::Meet(2));
+    let slow = tokio::spawn({
+        let (auth, parent) = (world.auth.clone(), text(&parent));
+        async move { auth.refresh(&parent, &client()).await }
+    });
+    while world.store.calls().last() != Some(&"rotate") {
+        tokio::task::yield_now().await;
+    }
+    let swift = world.another_process();
+    let child = swift.auth.refresh(&text(&parent), &client()).await.unwrap();
+    let grandchild = swift.auth.refresh(&text(&child), &client()).await.unwrap();
+    world.store.release();
+    assert!(matches!(slow.await.unwrap(), Err(RefreshError::Superseded)));
+    world.auth.refresh(&text(&grandchild), &client()).await.unwrap();
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+}
+
+/// 2. Reuse kills.
+#[tokio::test]
+async fn a_replayed_token_ends_every_session_of_its_user_and_of_nobody_else() {
+    let world = strict();
+    world.user(ADA).await;
+    world.user(BOB).await;
+    let (stolen, other_device, bobs) = (world.log_in(ADA).await, world.log_in(ADA).await, world.log_in(BOB).await);
+    let honest = world.auth.refresh(&text(&stolen), &client()).await.unwrap();
+
+    let replay = world.auth.refresh(&text(&stolen), &client()).await;
+    assert!(matches!(replay, Err(RefreshError::InvalidToken)));
+    for grant in [&stolen, &honest, &other_device] {
+        assert!(matches!(world.auth.refresh(&text(grant), &client()).await, Err(RefreshError::InvalidToken)));
+        assert!(matches!(world.auth.restore(&text(grant), &client()).await, Err(RefreshError::InvalidToken)));
+        for check in [LiveCheck::User, LiveCheck::UserAndSession] {
+            assert!(world.auth.authenticate_live(grant.access_token.expose(), check).await.is_err());
+        }
+    }
+    assert_eq!(world.auth.sessions(honest.user.id).await.unwrap().len(), 0);
+    assert_eq!(world.events.count("authn_token_reuse"), 1, "one replay, one alarm");
+    world.auth.refresh(&text(&bobs), &client()).await.unwrap();
+    world.auth.authenticate_live(bobs.access_token.expose(), LiveCheck::UserAndSession).await.unwrap();
+    world.log_in(ADA).await;
+}
+
+/// 2. Reuse kills, however old the replayed generation is, and at restore as well.
+#[tokio::test]
+async fn every_ancestor_is_recognised_at_refresh_and_at_restore() {
+    for depth in [1_u32, 2, 5, 50] {
+        for at_restore in [false, true] {
+            let world = strict();
+            world.user(ADA).await;
+            let first = world.log_in(ADA).await;
+            let mut newest = first.clone();
+            for _ in 0..depth {
+                newest = world.auth.refresh(&text(&newest), &client()).await.unwrap();
+            }
+            assert_eq!(newest.session.generation, depth);
+            if at_restore {
+                assert!(world.auth.restore(&text(&first), &client()).await.is_err());
+            } else {
+                assert!(world.auth.refresh(&text(&first), &client()).await.is_err());
+            }
+            assert!(world.auth.refresh(&text(&newest), &client()).await.is_err(), "depth {depth}");
+        }
+    }
+}
+
+/// 2. A thief who refreshes first is found out by the owner, and the other way round.
+#[tokio::test]
+async fn whichever_of_thief_and_owner_refreshes_second_ends_both() {
+    let world = browser();
+    world.user(ADA).await;
+    let owner = world.log_in(ADA).await;
+    world.wait(600);
+    let thief = world.auth.refresh(&text(&owner), &client()).await.unwrap();
+    world.wait(600);
+    assert!(world.auth.refresh(&text(&owner), &client()).await.is_err());
+    assert!(world.auth.refresh(&text(&thief), &client()).await.is_err());
+}
+
+/// 2. With scope `Session` the other sessions live on.
+#[tokio::test]
+async fn scope_session_ends_the_replayed_session_alone() {
+    let world = World::with(|policy| policy.refresh.reuse_scope = ReuseScope::Session);
+    world.user(ADA).await;
+    let (stolen, other_device) = (world.log_in(ADA).await, world.log_in(ADA).await);
+    let honest = world.auth.refresh(&text(&stolen), &client()).await.unwrap();
+    assert!(world.auth.refresh(&text(&stolen), &client()).await.is_err());
+    assert!(world.auth.refresh(&text(&honest), &client()).await.is_err());
+    world.auth.refresh(&text(&other_device), &client()).await.unwrap();
+    assert_eq!(world.events.count("authn_token_reuse"), 1);
+}
+
+/// 2. Sixty-four replays at once: all refused, one notice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_replays_at_once_promise_one_notice() {
+    let world = strict();
+    world.user(ADA).await;
+    let stolen = world.log_in(ADA).await;
+    world.auth.refresh(&text(&stolen), &client()).await.unwrap();
+    let answers = refresh_all(&world, &stolen, 64).await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(RefreshError::InvalidToken))));
+    let notices = world.mails(ADA).await;
+    let count = notices.iter().filter(|mail| matches!(mail.message, auth_core::Message::SessionsEnded { .. })).count();
+    assert_eq!(count, 1);
+}
+
+/// 2. The kill does not wait for the outbox.
+#[tokio::test]
+async fn reuse_kills_even_when_the_notice_cannot_be_promised() {
+    let world = strict();
+    world.user(ADA).await;
+    let stolen = world.log_in(ADA).await;
+    let honest = world.auth.refresh(&text(&stolen), &client()).await.unwrap();
+    // On this store `insert` is the outbox's insert here: no user is registered meanwhile.
+    world.store.fail_method("insert", Fault::ErrorBefore);
+    assert!(matches!(world.auth.refresh(&text(&stolen), &client()).await, Err(RefreshError::InvalidToken)));
+    world.store.reset();
+    assert!(world.auth.refresh(&text(&honest), &client()).await.is_err());
+}
+
+/// 3. No false kill: a lost response is recovered within the leeway, again and again.
+#[tokio::test]
+async fn a_lost_response_is_recovered_without_a_write() {
+    let world = browser();
+    world.user(ADA).await;
+    let parent = world.log_in(ADA).await;
+    world.wait(60);
+    let lost = world.auth.refresh(&text(&parent), &client()).await.unwrap();
+    for _ in 0..3 {
+        world.wait(3);
+        world.store.reset();
+        let recovered = world.auth.refresh(&text(&parent), &client()).await.unwrap();
+        assert_eq!(text(&recovered), text(&lost));
+        assert_eq!(world.store.calls(), ["find_session", "find_by_id"], "no write");
+    }
+    world.auth.restore(&text(&parent), &client()).await.unwrap();
+    world.wait(2);
+    assert!(world.auth.refresh(&text(&parent), &client()).await.is_err(), "the leeway is over");
+}
+
+/// 3. No false kill: a hundred tabs with one cookie jar, each acting on a cookie that may be a few
+/// seconds old, over many rotations.
+#[tokio::test]
+async fn many_tabs_with_one_cookie_jar_never_log_themselves_out() {
+    let world = browser();
+    world.user(ADA).await;
+    let mut jar = text(&world.log_in(ADA).await);
+    for round in 0..200_u64 {
+        let read_before = jar.clone();
+        world.wait(round % 25);
+        jar = text(&world.auth.refresh(&jar, &client()).await.unwrap());
+        for delay in [0, 4, 5] {
+            world.wait(delay);
+            // A late tab still holds what the jar held before; the answer may even overtake the newer.
+            let late = world.auth.refresh(&read_before, &client()).await.unwrap();
+            jar = text(&late);
+        }
+    }
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+}
+
+/// 3. No false kill: what proves nothing revokes nothing, whatever its shape.
+#[tokio::test]
+async fn forged_and_malformed_tokens_never_revoke() {
+    let world = strict();
+    world.user(ADA).await;
+    let first = world.log_in(ADA).await;
+    let newest = world.auth.refresh(&text(&first), &client()).await.unwrap();
+    let (old, new) = (text(&first), text(&newest));
+    let (old_jti, old_secret) = old.split_once('.').unwrap();
+    let (new_jti, new_secret) = new.split_once('.').unwrap();
+    let unknown_session = "AQEBAQEBAQEBAQEBAQEBAQEAAAAA";
+    let forgeries = [
+        format!("{old_jti}.{}", "A".repeat(43)),
+        format!("{new_jti}.{}", "A".repeat(43)),
+        format!("{old_jti}.{new_secret}"),
+        format!("{new_jti}.{old_secret}"),
+        format!("{unknown_session}.{old_secret}"),
+        old.to_uppercase(),
+        format!(" {old}"),
+        format!("{old}="),
+        old[..71].to_owned(),
+        old.repeat(2),
+        String::new(),
+        ".".to_owned(),
+        "\u{0}".repeat(72),
+        first.access_token.expose().to_owned(),
+    ];
+    for forged in forgeries {
+        assert!(matches!(world.auth.refresh(&forged, &client()).await, Err(RefreshError::InvalidToken)), "{forged:?}");
+        assert!(matches!(world.auth.restore(&forged, &client()).await, Err(RefreshError::InvalidToken)), "{forged:?}");
+    }
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+    world.auth.refresh(&new, &client()).await.unwrap();
+}
+
+/// 3. A token of an ended session is over, not reused: the user's new sessions live on.
+#[tokio::test]
+async fn tokens_from_before_a_log_out_or_a_password_change_are_over_not_reused() {
+    let world = strict();
+    world.user(ADA).await;
+    let logged_out = world.log_in(ADA).await;
+    world.auth.log_out(&text(&logged_out), &client()).await.unwrap();
+    let before = world.log_in(ADA).await;
+    world.auth.log_out_everywhere(before.user.id).await.unwrap();
+    let now = world.log_in(ADA).await;
+    for over in [&logged_out, &before] {
+        assert!(world.auth.refresh(&text(over), &client()).await.is_err());
+    }
+    world.auth.refresh(&text(&now), &client()).await.unwrap();
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+}
+
+/// A young token is given back as it is, with a new access token and without a write.
+#[tokio::test]
+async fn a_token_younger_than_the_minimum_age_is_not_rotated() {
+    let world = browser();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    world.clock.advance(Duration::from_secs(19));
+    world.store.reset();
+    let again = world.auth.refresh(&text(&grant), &client()).await.unwrap();
+    assert_eq!(text(&again), text(&grant));
+    assert_ne!(again.access_token.expose(), grant.access_token.expose());
+    assert_eq!(world.store.calls(), ["find_session", "find_by_id"]);
+}
