@@ -22,7 +22,7 @@ pub use digest::Digest;
 pub use email::{Email, EmailError, MAX_EMAIL_BYTES};
 pub use id::{IntentId, MalformedId, SessionId, UserId};
 pub use keys::{ChainKey, MIN_SECRET_BYTES, RootSecret, WeakSecret};
-pub use limiter::{Bucket, LimitStatus, RateLimiter, Reservation, Rule};
+pub use limiter::{Bucket, InProcessLimiter, LimitStatus, RateLimiter, Reservation, Rule};
 pub use mailer::{Mail, MailError, MailErrorKind, Mailer, Message};
 pub use one_time::{MailedToken, OneTimeToken, Purpose, Registration};
 pub use random::{RandomError, RandomSource, SystemRandom};
