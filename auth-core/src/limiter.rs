@@ -1,10 +1,13 @@
 //! Rate limits: what a limiter must do. The limits themselves are [`RateLimits`](crate::RateLimits).
 
+mod in_process;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::in_process::InProcessLimiter;
 use crate::store::StoreError;
 
 /// How much is allowed.
@@ -12,6 +15,8 @@ use crate::store::StoreError;
 pub enum Rule {
     /// So many in a row, after which one place is free again every `window / count` (GCRA, the
     /// leaky bucket as a meter): a burst of `count` is allowed, and `count` per `window` on average.
+    /// 5 per 15 minutes are 5 at once and then one more every 3 minutes. A burst and what becomes free
+    /// after it may fall into one `window`, which then sees up to twice `count`.
     Quota {
         /// How many, at least 1.
         count: u32,
