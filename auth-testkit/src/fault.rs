@@ -1,0 +1,326 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{self, Future};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::store::{
+    ClaimedIntent, DeadLetter, Deletion, EmailVerification, Guarded, Intent, NewPassword, OneTimeInsert,
+    Outbox, OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend, StoreError, TokenStore,
+    UserInsert, UserStore,
+};
+use auth_core::{
+    Bucket, Email, Epoch, IntentId, Mail, MailError, MailErrorKind, Mailer, OneTimeToken, PasswordHash,
+    RateLimiter, Reservation, Rule, Session, SessionId, User, UserId, UserStatus,
+};
+use chrono::{DateTime, Utc};
+
+/// What goes wrong in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The call is not made; it answers `Unavailable`, or for a mail `Transient`.
+    ErrorBefore,
+    /// The call is made and its work is done, but it answers `Unavailable`, or for a mail `Unknown`:
+    /// the connection broke before the answer arrived.
+    ErrorAfterCommit,
+    /// The call is made after this long.
+    Delay(Duration),
+    /// The call is not made; it panics.
+    Panic,
+    /// The call is not made and never answers.
+    Hang,
+}
+
+/// Wraps a store, a mailer or a rate limiter, notes each call and goes wrong where it is told to.
+///
+/// It implements whichever of [`UserStore`], [`TokenStore`], [`Outbox`], [`Mailer`] and
+/// [`RateLimiter`] the wrapped value implements. A clone shares calls and faults with the original.
+/// Where one value serves several traits, wrap a clone of it for each: `insert` is then the name of
+/// one method only.
+///
+/// # Examples
+///
+/// ```
+/// # use auth_core::{Email, MemoryStore};
+/// # use auth_core::store::{StoreErrorKind, UserStore};
+/// # use auth_testkit::{Fault, Faulty};
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = Faulty::new(MemoryStore::new());
+/// store.fail_method("find_by_email", Fault::ErrorBefore);
+/// let error = store.find_by_email(&Email::parse("ada@example.com")?).await.unwrap_err();
+/// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+/// assert_eq!(store.calls(), ["find_by_email"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Faulty<S: ?Sized> {
+    plan: Arc<Mutex<Plan>>,
+    inner: Arc<S>,
+}
+
+#[derive(Default)]
+struct Plan {
+    calls: Vec<&'static str>,
+    by_call: HashMap<usize, Fault>,
+    by_method: HashMap<&'static str, Fault>,
+    every: Option<Fault>,
+}
+
+impl<S> Faulty<S> {
+    /// Wraps a value. Nothing goes wrong until told so.
+    pub fn new(inner: S) -> Self {
+        Self::sharing(Arc::new(inner))
+    }
+}
+
+impl<S: ?Sized> Faulty<S> {
+    /// Wraps a value that others use too.
+    pub fn sharing(inner: Arc<S>) -> Self {
+        Self { plan: Arc::default(), inner }
+    }
+
+    /// The wrapped value, whose calls are neither noted nor go wrong.
+    pub fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// The methods called since the last [`reset`](Self::reset), in the order of their calls.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.plan().calls.clone()
+    }
+
+    /// Makes one call go wrong: the one that will stand at this index of [`calls`](Self::calls).
+    pub fn fail_call(&self, index: usize, fault: Fault) {
+        self.plan().by_call.insert(index, fault);
+    }
+
+    /// Makes every call of one method go wrong.
+    pub fn fail_method(&self, method: &'static str, fault: Fault) {
+        self.plan().by_method.insert(method, fault);
+    }
+
+    /// Makes every call go wrong that has no fault of its own.
+    pub fn fail_every_call(&self, fault: Fault) {
+        self.plan().every = Some(fault);
+    }
+
+    /// Forgets all faults and all calls.
+    pub fn reset(&self) {
+        *self.plan() = Plan::default();
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a call and says what goes wrong in it.
+    fn note(&self, method: &'static str) -> Option<Fault> {
+        let mut plan = self.plan();
+        let index = plan.calls.len();
+        plan.calls.push(method);
+        let fault = plan.by_call.get(&index).or_else(|| plan.by_method.get(method)).copied();
+        fault.or(plan.every)
+    }
+
+    /// Makes a call, or what its fault makes of it. `work` does nothing until it is awaited.
+    #[expect(clippy::panic, reason = "a panic is what the test asked for")]
+    async fn call<T: Send, E: Failure>(
+        &self,
+        method: &'static str,
+        work: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, E> {
+        match self.note(method) {
+            None => work.await,
+            Some(Fault::ErrorBefore) => Err(E::before()),
+            Some(Fault::ErrorAfterCommit) => work.await.and_then(|_| Err(E::after())),
+            Some(Fault::Delay(duration)) => {
+                tokio::time::sleep(duration).await;
+                work.await
+            }
+            Some(Fault::Panic) => panic!("`{method}` was told to panic"),
+            Some(Fault::Hang) => future::pending().await,
+        }
+    }
+}
+
+impl<S: ?Sized> Clone for Faulty<S> {
+    fn clone(&self) -> Self {
+        Self { plan: Arc::clone(&self.plan), inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<S: fmt::Debug + ?Sized> fmt::Debug for Faulty<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Faulty").field(&&*self.inner).finish()
+    }
+}
+
+/// An error that a fault can report.
+trait Failure: Send {
+    /// Nothing was done.
+    fn before() -> Self;
+    /// It was done, but the caller cannot know.
+    fn after() -> Self;
+}
+
+impl Failure for StoreError {
+    fn before() -> Self {
+        Self::unavailable("told to fail before the call")
+    }
+
+    fn after() -> Self {
+        Self::unavailable("told to fail after the call")
+    }
+}
+
+impl Failure for MailError {
+    fn before() -> Self {
+        Self::new(MailErrorKind::Transient, "told to fail before the mail was sent")
+    }
+
+    fn after() -> Self {
+        Self::new(MailErrorKind::Unknown, "told to fail after the mail was sent")
+    }
+}
+
+/// Implements a trait by passing every method through [`Faulty::call`].
+macro_rules! pass_through {
+    ($trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl<S: $trait + ?Sized> $trait for Faulty<S> {
+            $(async fn $method(&self, $($argument: $type),*) -> $answer {
+                self.call(stringify!($method), $trait::$method(&*self.inner, $($argument),*)).await
+            })*
+        }
+    };
+}
+
+pass_through! { UserStore:
+    fn insert(user: &User) -> Result<UserInsert, StoreError>;
+    fn find_by_id(id: UserId) -> Result<Option<User>, StoreError>;
+    fn find_by_email(email: &Email) -> Result<Option<User>, StoreError>;
+    fn contest(email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
+    fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<Guarded, StoreError>;
+    fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<Guarded, StoreError>;
+    fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Result<Guarded, StoreError>;
+    fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError>;
+    fn advance_epoch(id: UserId, epoch: Epoch) -> Result<Guarded, StoreError>;
+    fn delete(id: UserId) -> Result<Deletion, StoreError>;
+    fn purge_unverified(before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}
+
+pass_through! { TokenStore:
+    fn insert_session(session: &Session) -> Result<(), StoreError>;
+    fn find_session(id: SessionId) -> Result<Option<Session>, StoreError>;
+    fn find_sessions_by_user(user_id: UserId) -> Result<Vec<Session>, StoreError>;
+    fn rotate(rotation: &SessionRotation) -> Result<Guarded, StoreError>;
+    fn revoke_session(user_id: UserId, id: SessionId) -> Result<Revocation, StoreError>;
+    fn insert_one_time(token: &OneTimeToken) -> Result<OneTimeInsert, StoreError>;
+    fn find_one_time(id: IntentId) -> Result<Option<OneTimeToken>, StoreError>;
+    fn spend(id: IntentId, at: DateTime<Utc>) -> Result<Spend, StoreError>;
+    fn purge_sessions(now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+    fn purge_one_time(now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}
+
+pass_through! { Outbox:
+    fn insert(intent: &Intent) -> Result<(), StoreError>;
+    fn claim(now: DateTime<Utc>, until: DateTime<Utc>, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError>;
+    fn complete(id: IntentId, attempt: u32) -> Result<Settlement, StoreError>;
+    fn retry(id: IntentId, attempt: u32, due_at: DateTime<Utc>) -> Result<Settlement, StoreError>;
+    fn bury(id: IntentId, attempt: u32, at: DateTime<Utc>, reason: &str) -> Result<Settlement, StoreError>;
+    fn dead_letters(limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
+    fn find_dead_letter(id: IntentId) -> Result<Option<DeadLetter>, StoreError>;
+    fn remove_dead_letter(id: IntentId) -> Result<Removal, StoreError>;
+    fn purge_dead_letters(before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+    fn stats() -> Result<OutboxStats, StoreError>;
+}
+
+pass_through! { Mailer:
+    fn send(mail: &Mail) -> Result<(), MailError>;
+}
+
+pass_through! { RateLimiter:
+    fn reserve(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
+    fn give_back(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
+    fn clear(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_core::MemoryStore;
+    use auth_core::store::StoreErrorKind;
+
+    use super::*;
+
+    fn email() -> Email {
+        Email::parse("ada@example.com").unwrap()
+    }
+
+    fn intent() -> Intent {
+        let created_at = DateTime::UNIX_EPOCH;
+        let promise = auth_core::store::Promise::PasswordReset;
+        Intent { id: IntentId::from_bytes([1; 16]), email: email(), promise, created_at }
+    }
+
+    #[tokio::test]
+    async fn an_error_before_the_call_leaves_no_trace_and_one_after_it_does() {
+        let store = Faulty::new(MemoryStore::new());
+        store.fail_call(0, Fault::ErrorBefore);
+        store.fail_call(1, Fault::ErrorAfterCommit);
+        for queued in [0, 1, 1] {
+            let outcome = Outbox::insert(&store, &intent()).await;
+            assert_eq!(outcome.is_ok(), store.calls().len() == 3);
+            assert_eq!(store.inner().stats().await.unwrap().queued, queued);
+        }
+        assert_eq!(store.calls(), ["insert", "insert", "insert"]);
+    }
+
+    #[tokio::test]
+    async fn the_fault_of_a_call_goes_before_that_of_its_method_and_of_all() {
+        let store = Faulty::new(MemoryStore::new());
+        store.fail_every_call(Fault::ErrorBefore);
+        store.fail_method("stats", Fault::Delay(Duration::ZERO));
+        store.fail_call(1, Fault::ErrorAfterCommit);
+        assert!(store.stats().await.is_ok());
+        assert_eq!(store.stats().await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        assert!(store.find_by_email(&email()).await.is_err());
+        store.clone().reset();
+        assert!(store.find_by_email(&email()).await.is_ok());
+        assert_eq!(store.calls(), ["find_by_email"]);
+    }
+
+    #[tokio::test]
+    async fn it_hangs_and_panics_on_demand_and_wraps_what_is_shared() {
+        let shared: Arc<dyn UserStore> = Arc::new(MemoryStore::new());
+        let store = Faulty::sharing(shared);
+        store.fail_call(0, Fault::Hang);
+        store.fail_call(1, Fault::Panic);
+        let (hanging, wanted) = (store.clone(), email());
+        let call = tokio::spawn(async move { hanging.find_by_email(&wanted).await.is_ok() });
+        while store.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+        assert!(!call.is_finished());
+        call.abort();
+        let panicking = store.clone();
+        let call = tokio::spawn(async move { panicking.find_by_email(&email()).await.is_ok() });
+        assert!(call.await.unwrap_err().is_panic());
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_fails_late_was_sent() {
+        let mailbox = auth_core::Mailbox::new();
+        let mailer = Faulty::new(mailbox.clone());
+        mailer.fail_call(0, Fault::ErrorBefore);
+        mailer.fail_call(1, Fault::ErrorAfterCommit);
+        let message = auth_core::Message::PasswordChanged { at: DateTime::UNIX_EPOCH };
+        let mail = Mail { id: IntentId::from_bytes([1; 16]), to: email(), name: None, message };
+        assert_eq!(mailer.send(&mail).await.unwrap_err().kind(), MailErrorKind::Transient);
+        assert!(mailbox.mails().is_empty());
+        assert_eq!(mailer.send(&mail).await.unwrap_err().kind(), MailErrorKind::Unknown);
+        assert_eq!(mailbox.mails().len(), 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! The promises of [`Outbox`](auth_core::store::Outbox).
+
+mod claim;
+mod dead;
+mod queue;
+mod settle;
+
+use auth_core::store::{ClaimedIntent, Intent, Outbox, Settlement};
+use chrono::{DateTime, Utc};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::check::{Broken, Outcome, ensure, ensure_eq};
+use super::fresh::{self, long_ago, long_ago_is_over};
+use super::row::same;
+
+/// The list of promises: everything else is made from it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __outbox_promises {
+    ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
+        /// Every kind of promise reads back as it was written.
+        queue::every_promise_reads_back_as_written,
+        /// A second insert of an id changes nothing and succeeds, be the intent queued, leased or dead.
+        queue::a_second_insert_changes_nothing,
+        /// Concurrent inserts of one intent queue it once.
+        queue::racing_inserts_queue_an_intent_once,
+        /// The counts of queued and dead intents follow what happens to them.
+        queue::the_stats_count_what_is_there,
+        /// An intent is due from the instant of its creation, and not before.
+        claim::an_intent_is_due_from_its_creation,
+        /// A claim gives the longest due first, and no more than asked for.
+        claim::a_claim_gives_the_longest_due_up_to_its_limit,
+        /// A leased intent is not claimed until its lease ends, and then at the next attempt.
+        claim::a_leased_intent_is_claimed_again_when_the_lease_ends,
+        /// Concurrent claims hand out every attempt of every intent exactly once.
+        claim::racing_claims_hand_out_each_attempt_once,
+        /// A completed intent is gone.
+        settle::a_completed_intent_is_gone,
+        /// A retried intent is due from the time it was given, at the next attempt.
+        settle::a_retried_intent_is_due_again_when_it_says,
+        /// Once another worker has the intent, no settlement of an older attempt counts.
+        settle::a_stale_attempt_settles_nothing,
+        /// A lease that ended without anybody else claiming the intent can still be settled.
+        settle::a_lapsed_lease_that_nobody_took_can_be_settled,
+        /// What is settled, buried or unknown cannot be settled.
+        settle::nothing_is_settled_twice,
+        /// Of concurrent settlements of one attempt exactly one counts.
+        settle::racing_settlements_have_one_winner,
+        /// A completion that races the next claim either counts and ends the intent, or is lost.
+        settle::a_completion_that_races_a_claim_is_either_or,
+        /// A buried intent is a dead letter with its reason, and is never claimed.
+        dead::a_buried_intent_is_a_dead_letter,
+        /// Dead letters come in the order of their burial, and no more than asked for.
+        dead::dead_letters_come_oldest_first_up_to_the_limit,
+        /// A dead letter is removed once, and a queued intent is not removed as one.
+        dead::removing_a_dead_letter_spares_what_is_queued,
+        /// Of concurrent removals exactly one removes.
+        dead::racing_removals_have_one_winner,
+        /// Purging takes dead letters buried strictly before the time, and nothing that is queued.
+        dead::purging_takes_dead_letters_buried_strictly_before,
+        /// Purging dead letters stops at its limit and says how many it took.
+        dead::purging_dead_letters_stops_at_its_limit_and_says_how_many,
+    } };
+}
+
+__outbox_promises! { [super::define_promises] dyn Outbox }
+
+/// Makes a test of every promise of [`Outbox`](auth_core::store::Outbox).
+///
+/// The expression gives a future of an `Arc` of the store. It is evaluated anew for each test and
+/// may give the same database each time.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use auth_core::MemoryStore;
+///
+/// auth_testkit::outbox_tests!(async { Arc::new(MemoryStore::new()) });
+/// ```
+#[macro_export]
+macro_rules! outbox_tests {
+    ($store:expr) => {
+        $crate::__outbox_promises! { [$crate::__store_tests] Outbox, outbox, $store }
+    };
+}
+
+/// A claim reaches every intent of the database, so these cases take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Waits for the turn and clears away what an interrupted run left behind.
+async fn turn(store: &dyn Outbox) -> Outcome<MutexGuard<'static, ()>> {
+    let turn = TURN.lock().await;
+    let over = long_ago_is_over();
+    for _ in 0..10_000 {
+        let left = store.claim(over, over, 1_000).await?;
+        for claimed in &left {
+            let _settled = store.complete(claimed.intent.id, claimed.attempt).await?;
+        }
+        if left.is_empty() && store.purge_dead_letters(over, 1_000).await? == 0 {
+            return Ok(turn);
+        }
+    }
+    ensure!(false, "the outbox never becomes empty");
+    Ok(turn)
+}
+
+/// Writes a new intent of 1995, due at that second.
+async fn queued(store: &dyn Outbox, seconds: i64) -> Outcome<Intent> {
+    let intent = fresh::intent(long_ago(seconds))?;
+    store.insert(&intent).await?;
+    Ok(intent)
+}
+
+/// Claims the only intent that is due.
+async fn claimed(
+    store: &dyn Outbox,
+    expected: &Intent,
+    attempt: u32,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+) -> Outcome<ClaimedIntent> {
+    let mut claimed = store.claim(now, lease_until, 100).await?;
+    ensure_eq!(claimed.len(), 1, "how many were claimed, one being due");
+    let claimed = claimed.pop().ok_or_else(|| Broken("nothing was claimed".to_owned()))?;
+    same(&claimed.intent, expected)?;
+    ensure_eq!(claimed.attempt, attempt, "the attempt");
+    Ok(claimed)
+}
+
+async fn nothing_is_due(store: &dyn Outbox, now: DateTime<Utc>, why: &str) -> Outcome {
+    let claimed = store.claim(now, long_ago_is_over(), 100).await?;
+    ensure!(claimed.is_empty(), "{} claimed: {why}", claimed.len());
+    Ok(())
+}
+
+/// Writes an intent, claims it and gives it up at this second.
+async fn buried(store: &dyn Outbox, seconds: i64, reason: &str) -> Outcome<Intent> {
+    let intent = queued(store, 0).await?;
+    let lease = claimed(store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    let settled = store.bury(intent.id, lease.attempt, long_ago(seconds), reason).await?;
+    ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+    Ok(intent)
+}

@@ -1,0 +1,130 @@
+use std::sync::Arc;
+
+use auth_core::IntentId;
+use auth_core::store::{DeadLetter, Outbox, Removal};
+use chrono::TimeDelta;
+
+use super::{buried, claimed, nothing_is_due, queued, turn};
+use crate::suite::check::{Outcome, ensure, ensure_eq, only};
+use crate::suite::fresh::{self, TICK, long_ago, long_ago_is_over};
+use crate::suite::race::{RACERS, race};
+use crate::suite::row::{same, same_found};
+
+pub(super) async fn a_buried_intent_is_a_dead_letter(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let reason = format!("550 5.1.1 „no such mailbox“ 📪\n{}", "x".repeat(150));
+    let intent = queued(&*store, 0).await?;
+    claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    claimed(&*store, &intent, 2, long_ago(60), long_ago(120)).await?;
+    ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a leased intent is a dead letter");
+    let buried_at = long_ago(70) + TICK;
+    let settled = store.bury(intent.id, 2, buried_at, &reason).await?;
+    ensure_eq!(settled, auth_core::store::Settlement::Settled, "burying a claimed intent");
+    let expected = DeadLetter { intent, attempts: 2, buried_at, reason };
+    same_found(store.find_dead_letter(expected.intent.id).await?, &expected)?;
+    // All older ones were cleared away, so it is the first.
+    same_found(store.dead_letters(1).await?.pop(), &expected)?;
+    nothing_is_due(&*store, long_ago_is_over(), "a dead letter").await
+}
+
+pub(super) async fn dead_letters_come_oldest_first_up_to_the_limit(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let mut by_burial: Vec<(i64, IntentId)> = Vec::new();
+    for seconds in [30, 10, 50, 20, 40] {
+        by_burial.push((seconds, buried(&*store, seconds, "no such mailbox").await?.id));
+    }
+    by_burial.sort_unstable();
+    for limit in [1, 3, 5] {
+        let letters = store.dead_letters(limit).await?;
+        let found: Vec<IntentId> = letters.iter().map(|letter| letter.intent.id).collect();
+        let first = by_burial.iter().zip(0..limit);
+        let expected: Vec<IntentId> = first.map(|((_, id), _)| *id).collect();
+        ensure_eq!(found, expected, "the {limit} oldest of five dead letters");
+    }
+    Ok(())
+}
+
+pub(super) async fn removing_a_dead_letter_spares_what_is_queued(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let dead = buried(&*store, 10, "no such mailbox").await?;
+    let kept = buried(&*store, 11, "no such mailbox").await?;
+    let waiting = queued(&*store, 0).await?;
+    for (id, expected) in [
+        (waiting.id, Removal::NotFound),
+        (fresh::intent_id(), Removal::NotFound),
+        (dead.id, Removal::Removed),
+        (dead.id, Removal::NotFound),
+    ] {
+        ensure_eq!(store.remove_dead_letter(id).await?, expected, "removing a dead letter");
+    }
+    ensure!(store.find_dead_letter(dead.id).await?.is_none(), "a removed dead letter is found");
+    let letter = store.find_dead_letter(kept.id).await?;
+    same_found(letter.map(|letter| letter.intent), &kept)?;
+    claimed(&*store, &waiting, 1, long_ago(0), long_ago(60)).await?;
+    ensure_eq!(
+        store.remove_dead_letter(waiting.id).await?,
+        Removal::NotFound,
+        "removing a leased intent as a dead letter"
+    );
+    claimed(&*store, &waiting, 2, long_ago(60), long_ago(120)).await?;
+    Ok(())
+}
+
+pub(super) async fn racing_removals_have_one_winner(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let dead = buried(&*store, 10, "no such mailbox").await?;
+    let outcomes = race((0..RACERS).map(|_| {
+        let (store, id) = (Arc::clone(&store), dead.id);
+        async move { store.remove_dead_letter(id).await }
+    }))
+    .await?;
+    only(&outcomes, &Removal::Removed, "removed one dead letter")?;
+    ensure!(store.find_dead_letter(dead.id).await?.is_none(), "a removed dead letter is found");
+    Ok(())
+}
+
+pub(super) async fn purging_takes_dead_letters_buried_strictly_before(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let before = long_ago(100);
+    let mut letters = Vec::new();
+    for offset in [-1, 0, 1] {
+        let intent = queued(&*store, 0).await?;
+        claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+        let at = before + TimeDelta::microseconds(offset);
+        let settled = store.bury(intent.id, 1, at, "no such mailbox").await?;
+        ensure_eq!(settled, auth_core::store::Settlement::Settled, "burying a claimed intent");
+        letters.push((offset, intent));
+    }
+    let waiting = queued(&*store, 0).await?;
+    ensure_eq!(store.purge_dead_letters(before, 1_000).await?, 1, "how many were purged");
+    for (offset, intent) in &letters {
+        match store.find_dead_letter(intent.id).await? {
+            None => ensure!(*offset < 0, "a dead letter buried at or after the time was purged"),
+            Some(letter) => {
+                ensure!(*offset >= 0, "a dead letter buried before the time was not purged");
+                same(&letter.intent, intent)?;
+            }
+        }
+    }
+    claimed(&*store, &waiting, 1, long_ago(0), long_ago(60)).await?;
+    Ok(())
+}
+
+pub(super) async fn purging_dead_letters_stops_at_its_limit_and_says_how_many(
+    store: Arc<dyn Outbox>,
+) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let mut letters = Vec::new();
+    for seconds in 0..5 {
+        letters.push(buried(&*store, seconds, "no such mailbox").await?);
+    }
+    for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
+        ensure_eq!(store.purge_dead_letters(long_ago(100), 2).await?, expected, "how many were purged");
+        let mut there = 0;
+        for letter in &letters {
+            there += u32::from(store.find_dead_letter(letter.id).await?.is_some());
+        }
+        ensure_eq!(there, left, "how many of five are left");
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use auth_core::store::{Intent, Outbox, OutboxStats, Promise, Settlement};
+use auth_core::{Email, Epoch};
+
+use super::{buried, claimed, nothing_is_due, queued, turn};
+use crate::suite::check::{Outcome, ensure, ensure_eq};
+use crate::suite::fresh::{self, TICK, at, long_ago};
+use crate::suite::race::{RACERS, race};
+use crate::suite::row::same_found;
+
+pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let user_id = fresh::user_id();
+    let promises = [
+        Promise::Registration {
+            user_id, registration: fresh::registration(Some("Ada 👩‍💻 \"d'Été\" \\"))?
+        },
+        Promise::Registration { user_id, registration: fresh::registration(None)? },
+        Promise::Verification,
+        Promise::PasswordReset,
+        Promise::PasswordChanged { user_id, at: at(0) },
+        Promise::SessionsEnded { user_id, session_id: fresh::session_id(), epoch: Epoch::from_u64(1 << 40) },
+    ];
+    for promise in promises {
+        let email = Email::parse(&format!("Ada.L+Tag@{}", fresh::domain()))?;
+        let intent = Intent { email, promise, ..fresh::intent(long_ago(0) + TICK)? };
+        store.insert(&intent).await?;
+        let lease = claimed(&*store, &intent, 1, long_ago(1), long_ago(60)).await?;
+        let settled = store.complete(intent.id, lease.attempt).await?;
+        ensure_eq!(settled, Settlement::Settled, "completing a claimed intent");
+    }
+    Ok(())
+}
+
+pub(super) async fn a_second_insert_changes_nothing(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intent = queued(&*store, 0).await?;
+    let other = Intent { id: intent.id, promise: Promise::Verification, ..fresh::intent(long_ago(5))? };
+    store.insert(&other).await?;
+    let lease = claimed(&*store, &intent, 1, long_ago(10), long_ago(60)).await?;
+
+    store.insert(&other).await?;
+    nothing_is_due(&*store, long_ago(59), "a second insert ended a lease").await?;
+    let reason = "the mailbox does not exist";
+    let settled = store.bury(intent.id, lease.attempt, long_ago(50), reason).await?;
+    ensure_eq!(settled, Settlement::Settled, "burying after a second insert");
+
+    store.insert(&other).await?;
+    nothing_is_due(&*store, long_ago(100), "a second insert brought a dead letter back").await?;
+    let letter = store.find_dead_letter(intent.id).await?;
+    same_found(letter.map(|letter| letter.intent), &intent)
+}
+
+pub(super) async fn racing_inserts_queue_an_intent_once(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intent = fresh::intent(long_ago(0))?;
+    race((0..RACERS).map(|_| {
+        let (store, intent) = (Arc::clone(&store), intent.clone());
+        async move { store.insert(&intent).await }
+    }))
+    .await?;
+    let lease = claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    let settled = store.complete(intent.id, lease.attempt).await?;
+    ensure_eq!(settled, Settlement::Settled, "completing a claimed intent");
+    nothing_is_due(&*store, long_ago(100), "an intent that was inserted twice was queued twice").await
+}
+
+pub(super) async fn the_stats_count_what_is_there(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let empty = store.stats().await?;
+    let expect = |queued: u64, dead: u64, oldest| OutboxStats {
+        queued: empty.queued + queued,
+        dead: empty.dead + dead,
+        oldest_created_at: oldest,
+    };
+    let newer = queued(&*store, 20).await?;
+    let older = queued(&*store, 10).await?;
+    ensure_eq!(store.stats().await?, expect(2, 0, Some(older.created_at)), "two queued");
+
+    let lease = claimed(&*store, &older, 1, long_ago(10), long_ago(60)).await?;
+    ensure_eq!(store.stats().await?, expect(2, 0, Some(older.created_at)), "one of two leased");
+    let settled = store.bury(older.id, lease.attempt, long_ago(11), "no such mailbox").await?;
+    ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+    ensure_eq!(store.stats().await?, expect(1, 1, Some(newer.created_at)), "one of two dead");
+
+    let lease = claimed(&*store, &newer, 1, long_ago(20), long_ago(60)).await?;
+    let settled = store.complete(newer.id, lease.attempt).await?;
+    ensure_eq!(settled, Settlement::Settled, "completing a claimed intent");
+    ensure_eq!(store.stats().await?, expect(0, 1, empty.oldest_created_at), "one dead, one done");
+
+    buried(&*store, 30, "again").await?;
+    ensure_eq!(store.purge_dead_letters(long_ago(100), 10).await?, 2, "how many dead letters were purged");
+    let stats = store.stats().await?;
+    ensure!(stats == empty, "all is settled and purged: expected {empty:?}, found {stats:?}");
+    Ok(())
+}

@@ -1,0 +1,142 @@
+use std::sync::Arc;
+
+use auth_core::IntentId;
+use auth_core::store::{Outbox, Settlement};
+
+use super::{claimed, nothing_is_due, queued, turn};
+use crate::suite::check::{Outcome, ensure, ensure_eq, only};
+use crate::suite::fresh::{self, TICK, long_ago};
+use crate::suite::race::{RACERS, ROUNDS, duel, race};
+
+pub(super) async fn a_completed_intent_is_gone(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intent = queued(&*store, 0).await?;
+    claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    let other = queued(&*store, 1).await?;
+    ensure_eq!(store.complete(intent.id, 1).await?, Settlement::Settled, "completing a claimed intent");
+    claimed(&*store, &other, 1, long_ago(100), long_ago(160)).await?;
+    ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a completed intent is a dead letter");
+    Ok(())
+}
+
+pub(super) async fn a_retried_intent_is_due_again_when_it_says(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intent = queued(&*store, 0).await?;
+    claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    // Before the lease would have ended, and after it.
+    for (attempt, due_at) in [(1, long_ago(30)), (2, long_ago(500))] {
+        ensure_eq!(
+            store.retry(intent.id, attempt, due_at).await?,
+            Settlement::Settled,
+            "retrying a claimed intent"
+        );
+        nothing_is_due(&*store, due_at - TICK, "an intent before it was to be retried").await?;
+        claimed(&*store, &intent, attempt + 1, due_at, due_at + (long_ago(60) - long_ago(0))).await?;
+    }
+    Ok(())
+}
+
+/// Settles in each of the three ways, all of which must be lost.
+async fn all_are_lost(store: &dyn Outbox, id: IntentId, attempt: u32, what: &str) -> Outcome {
+    let outcomes = [
+        ("complete", store.complete(id, attempt).await?),
+        ("retry", store.retry(id, attempt, long_ago(0)).await?),
+        ("bury", store.bury(id, attempt, long_ago(0), "not this one").await?),
+    ];
+    for (method, outcome) in outcomes {
+        ensure_eq!(outcome, Settlement::LeaseLost, "`{method}` of {what}");
+    }
+    Ok(())
+}
+
+pub(super) async fn a_stale_attempt_settles_nothing(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intent = queued(&*store, 0).await?;
+    claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    claimed(&*store, &intent, 2, long_ago(60), long_ago(120)).await?;
+    all_are_lost(&*store, intent.id, 1, "an attempt that another worker took over").await?;
+    all_are_lost(&*store, intent.id, 3, "an attempt that nobody has").await?;
+    // The worker that has it was not disturbed.
+    nothing_is_due(&*store, long_ago(120) - TICK, "a lost settlement ended a lease").await?;
+    ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a lost burial made a dead letter");
+    ensure_eq!(store.complete(intent.id, 2).await?, Settlement::Settled, "completing the current attempt");
+    Ok(())
+}
+
+pub(super) async fn a_lapsed_lease_that_nobody_took_can_be_settled(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intent = queued(&*store, 0).await?;
+    claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    // Others work on at a later time; this one is not due to them because of the limit.
+    let sooner = queued(&*store, -10).await?;
+    let others = store.claim(long_ago(100), long_ago(200), 1).await?;
+    ensure_eq!(others.first().map(|other| other.intent.id), Some(sooner.id), "the longest due");
+    ensure_eq!(store.complete(intent.id, 1).await?, Settlement::Settled, "completing after the lease ended");
+    Ok(())
+}
+
+pub(super) async fn nothing_is_settled_twice(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let completed = queued(&*store, 0).await?;
+    claimed(&*store, &completed, 1, long_ago(0), long_ago(60)).await?;
+    ensure_eq!(store.complete(completed.id, 1).await?, Settlement::Settled, "completing a claimed intent");
+    all_are_lost(&*store, completed.id, 1, "a completed intent").await?;
+
+    let buried = queued(&*store, 0).await?;
+    claimed(&*store, &buried, 1, long_ago(0), long_ago(60)).await?;
+    let settled = store.bury(buried.id, 1, long_ago(10), "no such mailbox").await?;
+    ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+    all_are_lost(&*store, buried.id, 1, "a dead letter").await?;
+    let letter = store.find_dead_letter(buried.id).await?;
+    let reason = letter.map(|letter| (letter.reason, letter.buried_at));
+    ensure_eq!(reason, Some(("no such mailbox".to_owned(), long_ago(10))), "the dead letter kept");
+
+    all_are_lost(&*store, fresh::intent_id(), 1, "an unknown intent").await?;
+    nothing_is_due(&*store, long_ago(100), "an intent that is settled").await
+}
+
+pub(super) async fn racing_settlements_have_one_winner(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intent = queued(&*store, 0).await?;
+    claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+    // Not `retry`: it leaves the attempt as it is, so both it and what follows may count.
+    let outcomes = race((0..RACERS).map(|number| {
+        let (store, id) = (Arc::clone(&store), intent.id);
+        async move {
+            if number % 2 == 0 {
+                store.complete(id, 1).await
+            } else {
+                store.bury(id, 1, long_ago(10), "no such mailbox").await
+            }
+        }
+    }))
+    .await?;
+    let winner = only(&outcomes, &Settlement::Settled, "settled one attempt")?;
+    let dead = store.find_dead_letter(intent.id).await?.is_some();
+    ensure_eq!(dead, winner % 2 == 1, "whether the intent is a dead letter, as the winner wrote");
+    nothing_is_due(&*store, long_ago(100), "an intent that is settled").await
+}
+
+pub(super) async fn a_completion_that_races_a_claim_is_either_or(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    for _ in 0..ROUNDS {
+        let intent = queued(&*store, 0).await?;
+        claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+        let (completing, claiming, id) = (Arc::clone(&store), Arc::clone(&store), intent.id);
+        let (settled, next) = duel(async move { completing.complete(id, 1).await }, async move {
+            claiming.claim(long_ago(60), long_ago(120), 10).await
+        })
+        .await?;
+        let attempts: Vec<u32> = next.iter().map(|claimed| claimed.attempt).collect();
+        if settled == Settlement::Settled {
+            // The claim may have come a moment earlier and lost its record to the completion, but
+            // then it must not have handed it out.
+            ensure!(attempts.is_empty(), "an intent was completed, and handed out again as {attempts:?}");
+            nothing_is_due(&*store, long_ago(200), "an intent that was completed").await?;
+        } else {
+            ensure_eq!(attempts, vec![2], "the claim that won against a completion");
+            ensure_eq!(store.complete(id, 2).await?, Settlement::Settled, "completing the next attempt");
+        }
+    }
+    Ok(())
+}

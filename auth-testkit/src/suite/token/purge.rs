@@ -1,0 +1,152 @@
+use std::sync::Arc;
+
+use auth_core::store::{Guarded, OneTimeInsert, SessionRotation, Spend, TokenStore};
+use auth_core::{OneTimeToken, Session};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{holds, is_gone, rotated, rotation};
+use crate::suite::check::{Outcome, ensure, ensure_eq};
+use crate::suite::fresh::{self, TICK, at, long_ago, long_ago_is_over};
+use crate::suite::race::{ROUNDS, duel};
+use crate::suite::row::same_found;
+
+/// A purge reaches every session and token of the database, so these cases take turns.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Waits for the turn and clears away what an interrupted run left behind.
+async fn turn(store: &dyn TokenStore) -> Outcome<MutexGuard<'static, ()>> {
+    let turn = TURN.lock().await;
+    let over = long_ago_is_over();
+    for _ in 0..10_000 {
+        if store.purge_sessions(over, 1_000).await? + store.purge_one_time(over, 1_000).await? == 0 {
+            return Ok(turn);
+        }
+    }
+    ensure!(false, "purging never comes to an end");
+    Ok(turn)
+}
+
+/// A session of 1995 with these two ends.
+fn ends(idle_expires_at: DateTime<Utc>, expires_at: DateTime<Utc>) -> Session {
+    let created_at = long_ago(0);
+    Session { created_at, rotated_at: created_at, idle_expires_at, expires_at, ..fresh::session() }
+}
+
+pub(super) async fn purging_takes_sessions_at_the_end_of_either_lifetime(
+    store: Arc<dyn TokenStore>,
+) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let (now, later) = (long_ago(100), long_ago(10_000));
+    let over = [
+        ends(now, later),
+        ends(later, now),
+        ends(now - TICK, later),
+        ends(later, now - TICK),
+        ends(now, now),
+    ];
+    let live = [ends(now + TICK, later), ends(later, now + TICK), fresh::session()];
+    for session in over.iter().chain(&live) {
+        store.insert_session(session).await?;
+    }
+    ensure_eq!(store.purge_sessions(now, 1_000).await?, 5, "how many were purged");
+    for session in &over {
+        is_gone(&*store, session).await?;
+    }
+    for session in &live {
+        holds(&*store, session).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn purging_sessions_stops_at_its_limit_and_says_how_many(
+    store: Arc<dyn TokenStore>,
+) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let sessions: Vec<Session> = (0..5).map(|number| ends(long_ago(number), long_ago(200))).collect();
+    for session in &sessions {
+        store.insert_session(session).await?;
+    }
+    for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
+        ensure_eq!(store.purge_sessions(long_ago(100), 2).await?, expected, "how many were purged");
+        let mut there = 0;
+        for session in &sessions {
+            there += u32::from(store.find_session(session.id).await?.is_some());
+        }
+        ensure_eq!(there, left, "how many of five are left");
+    }
+    Ok(())
+}
+
+pub(super) async fn a_session_refreshed_meanwhile_is_not_purged(store: Arc<dyn TokenStore>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    for _ in 0..ROUNDS {
+        let session = ends(long_ago(100), at(0));
+        store.insert_session(&session).await?;
+        let (purging, rotating) = (Arc::clone(&store), Arc::clone(&store));
+        let rotation = SessionRotation { idle_expires_at: at(0), ..rotation(&session) };
+        let expected = rotated(&session, &rotation);
+        let (purged, refreshed) =
+            duel(async move { purging.purge_sessions(long_ago(100), 1_000).await }, async move {
+                rotating.rotate(&rotation).await
+            })
+            .await?;
+        if refreshed == Guarded::Applied {
+            holds(&*store, &expected).await?;
+            ensure_eq!(purged, 0, "how many were purged, the only one being refreshed");
+        } else {
+            is_gone(&*store, &session).await?;
+            ensure_eq!(purged, 1, "how many were purged, the only one being gone");
+        }
+    }
+    Ok(())
+}
+
+/// A one-time token of 1995.
+fn expires(expires_at: DateTime<Utc>) -> Outcome<OneTimeToken> {
+    Ok(OneTimeToken { created_at: long_ago(0), expires_at, ..fresh::one_time()? })
+}
+
+async fn inserted(store: &dyn TokenStore, token: &OneTimeToken) -> Outcome {
+    ensure_eq!(store.insert_one_time(token).await?, OneTimeInsert::Inserted, "writing a new token");
+    Ok(())
+}
+
+pub(super) async fn purging_takes_one_time_tokens_at_their_expiry(store: Arc<dyn TokenStore>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let now = long_ago(100);
+    let (early, exact, late) = (expires(now - TICK)?, expires(now)?, expires(now + TICK)?);
+    let (spent_early, spent_late) = (expires(now - TICK)?, expires(now + TimeDelta::seconds(9))?);
+    for token in [&early, &exact, &late, &spent_early, &spent_late] {
+        inserted(&*store, token).await?;
+    }
+    for token in [&spent_early, &spent_late] {
+        ensure_eq!(store.spend(token.id, long_ago(50)).await?, Spend::Spent, "spending a token");
+    }
+    ensure_eq!(store.purge_one_time(now, 1_000).await?, 3, "how many were purged");
+    for token in [&early, &exact, &spent_early] {
+        ensure!(store.find_one_time(token.id).await?.is_none(), "an expired token was not purged");
+    }
+    same_found(store.find_one_time(late.id).await?, &late)?;
+    let spent_late = OneTimeToken { spent_at: Some(long_ago(50)), ..spent_late };
+    same_found(store.find_one_time(spent_late.id).await?, &spent_late)
+}
+
+pub(super) async fn purging_one_time_tokens_stops_at_its_limit_and_says_how_many(
+    store: Arc<dyn TokenStore>,
+) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let tokens: Vec<OneTimeToken> = (0..5).map(|number| expires(long_ago(number))).collect::<Outcome<_>>()?;
+    for token in &tokens {
+        inserted(&*store, token).await?;
+    }
+    for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
+        ensure_eq!(store.purge_one_time(long_ago(100), 2).await?, expected, "how many were purged");
+        let mut there = 0;
+        for token in &tokens {
+            there += u32::from(store.find_one_time(token.id).await?.is_some());
+        }
+        ensure_eq!(there, left, "how many of five are left");
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! The promises of [`UserStore`](auth_core::store::UserStore).
+
+mod address;
+mod contest;
+mod delete;
+mod epoch;
+mod insert;
+mod password;
+mod purge;
+mod verify;
+
+use auth_core::User;
+use auth_core::store::{UserInsert, UserStore};
+
+use super::check::{Outcome, ensure_eq};
+use super::row::same_found;
+
+/// The list of promises: everything else is made from it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __user_store_promises {
+    ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
+        /// Every field of a user reads back as it was written.
+        insert::a_user_reads_back_as_written,
+        /// A user without name, hash, verification or contest reads back without them.
+        insert::a_user_with_empty_fields_reads_back_as_written,
+        /// A name of 100 characters of any script reads back unchanged, nothing normalized.
+        insert::a_name_of_any_script_reads_back_as_written,
+        /// The times of a user keep every microsecond.
+        insert::the_times_of_a_user_keep_their_microseconds,
+        /// An address that a user has cannot be taken in any case variant, and trying changes nothing.
+        insert::a_taken_address_is_refused_and_changes_nothing,
+        /// A second user of one id is a conflict error, and trying changes nothing.
+        insert::an_existing_user_id_is_a_conflict_and_changes_nothing,
+        /// Of concurrent registrations of one address, however spelled, exactly one is written.
+        insert::racing_inserts_of_one_address_have_one_winner,
+        /// Of concurrent users of one id exactly one is written; the others' addresses stay free.
+        insert::racing_inserts_of_one_user_id_have_one_winner,
+        /// A user that was never written is not found, and that is no error.
+        insert::an_unknown_user_is_not_found,
+        /// A user is found by each case variant of the address.
+        address::an_address_is_found_in_any_case,
+        /// The spelling of the address is kept.
+        address::an_address_keeps_its_spelling,
+        /// Addresses that look alike, or that some provider takes for one, are different users.
+        address::addresses_that_look_alike_are_different_users,
+        /// No character of an address has a meaning to the store: no wild card, no quote.
+        address::no_character_of_an_address_is_special,
+        /// Addresses of the full 254 bytes that differ in the last byte are different users.
+        address::long_addresses_are_compared_to_their_last_byte,
+        /// Contesting marks an unverified user and changes nothing else.
+        contest::contesting_marks_the_user_and_nothing_else,
+        /// An attempt does not contest the user it made itself.
+        contest::contesting_spares_the_rival_itself,
+        /// A verified user cannot be contested.
+        contest::contesting_spares_a_verified_user,
+        /// Contesting twice is contesting once, at the later time.
+        contest::contesting_twice_is_applied_twice,
+        /// Contesting touches no other user, and an unknown address is lost.
+        contest::contesting_touches_no_other_user,
+        /// Verifying without an activation sets the time, ends the contest and changes nothing else.
+        verify::verifying_marks_the_address_and_nothing_else,
+        /// An activation replaces hash and name and moves the epoch, in the same write.
+        verify::an_activation_replaces_hash_and_name_and_moves_the_epoch,
+        /// An activation without a name leaves no name.
+        verify::an_activation_without_a_name_clears_the_name,
+        /// A token of an older epoch verifies nothing.
+        verify::verifying_is_guarded_by_the_epoch,
+        /// A verified user is not verified again.
+        verify::verifying_is_guarded_by_being_unverified,
+        /// Of concurrent verifications exactly one is applied, and the activation is the winner's.
+        verify::racing_verifications_have_one_winner,
+        /// A new password moves the epoch, ends the contest and proves an unproven address.
+        password::a_new_password_writes_what_it_says_and_nothing_else,
+        /// A new password leaves the time of an earlier verification alone.
+        password::a_new_password_keeps_the_first_verification,
+        /// A new password that proves no mailbox leaves the address unverified.
+        password::a_new_password_without_proof_verifies_nothing,
+        /// A new password is lost when the epoch moved.
+        password::a_new_password_is_guarded_by_the_epoch,
+        /// Of concurrent new passwords exactly one is applied: one step of the epoch, the winner's hash.
+        password::racing_new_passwords_have_one_winner,
+        /// A rehash replaces the hash and nothing else, the epoch included.
+        password::a_rehash_writes_the_hash_and_nothing_else,
+        /// A rehash is lost when the epoch moved.
+        password::a_rehash_is_guarded_by_the_epoch,
+        /// A rehash that races a new password never survives it.
+        password::a_rehash_never_overwrites_a_newer_password,
+        /// A change of status moves the epoch and changes nothing else.
+        epoch::a_status_change_moves_the_epoch,
+        /// A change of status is lost when the epoch moved.
+        epoch::a_status_change_is_guarded_by_the_epoch,
+        /// Advancing moves the epoch by one and changes nothing else, large epochs included.
+        epoch::advancing_moves_the_epoch_and_nothing_else,
+        /// Advancing is lost when the epoch moved.
+        epoch::advancing_is_guarded_by_the_epoch,
+        /// Of concurrent callers with one epoch exactly one moves it, by one.
+        epoch::racing_advances_have_one_winner,
+        /// Concurrent writes to different fields all remain: no write saves fields it does not own.
+        epoch::concurrent_writes_to_different_fields_all_remain,
+        /// No guarded write touches another user of the same epoch.
+        epoch::a_guarded_write_touches_one_user_only,
+        /// A deleted user is found no more, and the address can be taken at once.
+        delete::a_deleted_user_is_gone_and_the_address_is_free,
+        /// Of concurrent deletions exactly one deletes.
+        delete::racing_deletions_have_one_winner,
+        /// Every write to a user who is gone is lost and brings nobody back.
+        delete::writes_to_a_deleted_user_are_lost,
+        /// Purging takes users who registered strictly before the time, and none since.
+        purge::purging_takes_users_registered_strictly_before,
+        /// Purging spares users who verified their address, however old.
+        purge::purging_spares_verified_users,
+        /// Purging spares users who were contested since.
+        purge::purging_spares_users_contested_since,
+        /// Purging stops at its limit and says how many it took.
+        purge::purging_users_stops_at_its_limit_and_says_how_many,
+        /// The address of a purged user is free.
+        purge::the_address_of_a_purged_user_is_free,
+        /// A user who verifies while a purge runs is either verified and there, or gone and lost.
+        purge::a_user_who_verifies_meanwhile_is_not_purged,
+        /// A user who is contested while a purge runs is either contested and there, or gone and lost.
+        purge::a_user_contested_meanwhile_is_not_purged,
+    } };
+}
+
+__user_store_promises! { [super::define_promises] dyn UserStore }
+
+/// Makes a test of every promise of [`UserStore`](auth_core::store::UserStore).
+///
+/// The expression gives a future of an `Arc` of the store. It is evaluated anew for each test and
+/// may give the same database each time.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use auth_core::MemoryStore;
+///
+/// async fn store() -> Arc<MemoryStore> {
+///     Arc::new(MemoryStore::new())
+/// }
+///
+/// auth_testkit::user_store_tests!(store());
+/// ```
+#[macro_export]
+macro_rules! user_store_tests {
+    ($store:expr) => {
+        $crate::__user_store_promises! { [$crate::__store_tests] UserStore, user, $store }
+    };
+}
+
+/// Writes a user who must be new.
+async fn inserted(store: &dyn UserStore, user: &User) -> Outcome {
+    ensure_eq!(store.insert(user).await?, UserInsert::Inserted, "writing a new user");
+    Ok(())
+}
+
+/// Ends the case unless the store has this user, in every field, under id and address.
+async fn holds(store: &dyn UserStore, expected: &User) -> Outcome {
+    same_found(store.find_by_id(expected.id).await?, expected)?;
+    same_found(store.find_by_email(&expected.email).await?, expected)
+}

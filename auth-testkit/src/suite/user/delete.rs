@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use auth_core::store::{Deletion, EmailVerification, Guarded, NewPassword, UserStore};
+use auth_core::{User, UserStatus};
+
+use super::{holds, inserted};
+use crate::suite::check::{Outcome, ensure, ensure_eq, only};
+use crate::suite::fresh::{self, at};
+use crate::suite::race::{RACERS, race};
+
+async fn gone(store: &dyn UserStore, user: &User) -> Outcome {
+    ensure!(store.find_by_id(user.id).await?.is_none(), "a deleted user is found by id");
+    ensure!(store.find_by_email(&user.email).await?.is_none(), "a deleted user is found by address");
+    Ok(())
+}
+
+pub(super) async fn a_deleted_user_is_gone_and_the_address_is_free(store: Arc<dyn UserStore>) -> Outcome {
+    let (user, other) = (fresh::user()?, fresh::user()?);
+    inserted(&*store, &user).await?;
+    inserted(&*store, &other).await?;
+    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "deleting a user");
+    gone(&*store, &user).await?;
+    ensure_eq!(store.delete(user.id).await?, Deletion::NotFound, "deleting a deleted user");
+    ensure_eq!(store.delete(fresh::user_id()).await?, Deletion::NotFound, "deleting an unknown user");
+    let next = User { email: user.email.clone(), ..fresh::user()? };
+    inserted(&*store, &next).await?;
+    holds(&*store, &next).await?;
+    holds(&*store, &other).await
+}
+
+pub(super) async fn racing_deletions_have_one_winner(store: Arc<dyn UserStore>) -> Outcome {
+    let user = fresh::user()?;
+    inserted(&*store, &user).await?;
+    let outcomes = race((0..RACERS).map(|_| {
+        let (store, id) = (Arc::clone(&store), user.id);
+        async move { store.delete(id).await }
+    }))
+    .await?;
+    only(&outcomes, &Deletion::Deleted, "deleted one user")?;
+    gone(&*store, &user).await
+}
+
+pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>) -> Outcome {
+    let user = fresh::user()?;
+    inserted(&*store, &user).await?;
+    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "deleting a user");
+    let (id, epoch, hash) = (user.id, user.epoch, fresh::hash());
+    let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: Some(at(10)) };
+    let outcomes = [
+        ("contest", store.contest(&user.email, fresh::user_id(), at(10)).await?),
+        (
+            "verify_email",
+            store.verify_email(id, epoch, &EmailVerification { at: at(10), activate: None }).await?,
+        ),
+        ("set_password", store.set_password(id, epoch, &password).await?),
+        ("rehash_password", store.rehash_password(id, epoch, &hash).await?),
+        ("set_status", store.set_status(id, epoch, UserStatus::Disabled).await?),
+        ("advance_epoch", store.advance_epoch(id, epoch).await?),
+    ];
+    for (method, outcome) in outcomes {
+        ensure_eq!(outcome, Guarded::Lost, "`{method}` on a deleted user");
+    }
+    gone(&*store, &user).await
+}

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use auth_core::store::{EmailVerification, Guarded, NewPassword, UserStore};
+use auth_core::{Epoch, User, UserStatus};
+
+use super::{holds, inserted};
+use crate::suite::check::{Outcome, ensure_eq, only};
+use crate::suite::fresh::{self, at};
+use crate::suite::race::{RACERS, ROUNDS, duel, race};
+
+pub(super) async fn a_status_change_moves_the_epoch(store: Arc<dyn UserStore>) -> Outcome {
+    let mut user = User { contested_at: Some(at(5)), ..fresh::user()? };
+    inserted(&*store, &user).await?;
+    // Setting the status it has already moves the epoch too: it is asked for in order to end sessions.
+    for status in [UserStatus::Disabled, UserStatus::Disabled, UserStatus::Active] {
+        let outcome = store.set_status(user.id, user.epoch, status).await?;
+        ensure_eq!(outcome, Guarded::Applied, "setting the status");
+        user = User { status, epoch: user.epoch.next(), ..user };
+        holds(&*store, &user).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_status_change_is_guarded_by_the_epoch(store: Arc<dyn UserStore>) -> Outcome {
+    let user = fresh::user()?;
+    inserted(&*store, &user).await?;
+    for epoch in [Epoch::default(), user.epoch.next()] {
+        let outcome = store.set_status(user.id, epoch, UserStatus::Disabled).await?;
+        ensure_eq!(outcome, Guarded::Lost, "setting the status under an epoch that the user does not have");
+        holds(&*store, &user).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn advancing_moves_the_epoch_and_nothing_else(store: Arc<dyn UserStore>) -> Outcome {
+    for epoch in [0, 7, u64::from(u32::MAX), 1 << 40, (1 << 62) + 1] {
+        let user = User { epoch: Epoch::from_u64(epoch), contested_at: Some(at(5)), ..fresh::user()? };
+        inserted(&*store, &user).await?;
+        let outcome = store.advance_epoch(user.id, user.epoch).await?;
+        ensure_eq!(outcome, Guarded::Applied, "advancing from epoch {epoch}");
+        holds(&*store, &User { epoch: user.epoch.next(), ..user }).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn advancing_is_guarded_by_the_epoch(store: Arc<dyn UserStore>) -> Outcome {
+    let user = fresh::user()?;
+    inserted(&*store, &user).await?;
+    for epoch in [Epoch::default(), user.epoch.next()] {
+        let outcome = store.advance_epoch(user.id, epoch).await?;
+        ensure_eq!(outcome, Guarded::Lost, "advancing from an epoch that the user does not have");
+        holds(&*store, &user).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn racing_advances_have_one_winner(store: Arc<dyn UserStore>) -> Outcome {
+    let user = fresh::user()?;
+    inserted(&*store, &user).await?;
+    let outcomes = race((0..RACERS).map(|_| {
+        let (store, id, epoch) = (Arc::clone(&store), user.id, user.epoch);
+        async move { store.advance_epoch(id, epoch).await }
+    }))
+    .await?;
+    only(&outcomes, &Guarded::Applied, "advanced one epoch")?;
+    holds(&*store, &User { epoch: user.epoch.next(), ..user }).await
+}
+
+/// The writes that a contest may meet: none of them touches what it writes.
+#[derive(Debug, Clone, Copy)]
+enum Write {
+    Rehash,
+    Advance,
+    Disable,
+}
+
+pub(super) async fn concurrent_writes_to_different_fields_all_remain(store: Arc<dyn UserStore>) -> Outcome {
+    for round in 0..ROUNDS {
+        let write = match round % 3 {
+            0 => Write::Rehash,
+            1 => Write::Advance,
+            _ => Write::Disable,
+        };
+        let user = fresh::user()?;
+        inserted(&*store, &user).await?;
+        let hash = fresh::hash();
+        let (contesting, email) = (Arc::clone(&store), user.email.clone());
+        let (writing, id, epoch, stronger) = (Arc::clone(&store), user.id, user.epoch, hash.clone());
+        let outcomes =
+            duel(async move { contesting.contest(&email, fresh::user_id(), at(10)).await }, async move {
+                match write {
+                    Write::Rehash => writing.rehash_password(id, epoch, &stronger).await,
+                    Write::Advance => writing.advance_epoch(id, epoch).await,
+                    Write::Disable => writing.set_status(id, epoch, UserStatus::Disabled).await,
+                }
+            })
+            .await?;
+        ensure_eq!(
+            outcomes,
+            (Guarded::Applied, Guarded::Applied),
+            "a contest and a {write:?} at the same time"
+        );
+        let contested = User { contested_at: Some(at(10)), ..user };
+        let next = contested.epoch.next();
+        let both = match write {
+            Write::Rehash => User { password_hash: Some(hash), ..contested },
+            Write::Advance => User { epoch: next, ..contested },
+            Write::Disable => User { epoch: next, status: UserStatus::Disabled, ..contested },
+        };
+        holds(&*store, &both).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_guarded_write_touches_one_user_only(store: Arc<dyn UserStore>) -> Outcome {
+    let (user, other) = (fresh::user()?, fresh::user()?);
+    inserted(&*store, &user).await?;
+    inserted(&*store, &other).await?;
+    let (id, mut epoch) = (user.id, user.epoch);
+    let verification = EmailVerification { at: at(10), activate: Some(fresh::registration(None)?) };
+    ensure_eq!(store.rehash_password(id, epoch, &fresh::hash()).await?, Guarded::Applied, "rehashing");
+    ensure_eq!(store.verify_email(id, epoch, &verification).await?, Guarded::Applied, "verifying");
+    holds(&*store, &other).await?;
+    // The other user follows to the same epoch without being written to by the calls under test.
+    let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: Some(at(10)) };
+    let mut follower = User { epoch: epoch.next(), ..fresh::user()? };
+    inserted(&*store, &follower).await?;
+    epoch = epoch.next();
+    ensure_eq!(store.set_password(id, epoch, &password).await?, Guarded::Applied, "setting a password");
+    holds(&*store, &follower).await?;
+    follower = User { epoch: epoch.next(), ..fresh::user()? };
+    inserted(&*store, &follower).await?;
+    epoch = epoch.next();
+    ensure_eq!(
+        store.set_status(id, epoch, UserStatus::Disabled).await?,
+        Guarded::Applied,
+        "setting a status"
+    );
+    holds(&*store, &follower).await?;
+    follower = User { epoch: epoch.next(), ..fresh::user()? };
+    inserted(&*store, &follower).await?;
+    ensure_eq!(store.advance_epoch(id, epoch.next()).await?, Guarded::Applied, "advancing the epoch");
+    holds(&*store, &follower).await?;
+    holds(&*store, &other).await
+}
