@@ -1,15 +1,20 @@
 //! What the proofs share: a whole `Auth` over memory, with a clock that tests move, stores and a
 //! mailer that fail on demand, and a record of all events.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a proof that cannot be set up must fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a proof that cannot be set up must fail"
+)]
 #![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::{
-    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, Grant, Mail, Mailbox, MemoryStore,
-    Message, Password, Policy, User,
+    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, Grant, Mail, Mailbox,
+    MemoryStore, Message, Password, Policy, User,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
 

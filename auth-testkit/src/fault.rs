@@ -15,6 +15,7 @@ use auth_core::{
     RateLimiter, Reservation, Rule, Session, SessionId, User, UserId, UserStatus,
 };
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 /// What goes wrong in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub enum Fault {
     Panic,
     /// The call is not made and never answers.
     Hang,
+    /// The call is made once so many calls that must meet have arrived, or after
+    /// [`Faulty::release`]: for races whose every participant has read before anyone writes.
+    Meet(usize),
 }
 
 /// Wraps a store, a mailer or a rate limiter, notes each call and goes wrong where it is told to.
@@ -66,6 +70,8 @@ struct Plan {
     by_call: HashMap<usize, Fault>,
     by_method: HashMap<&'static str, Fault>,
     every: Option<Fault>,
+    /// How many calls have arrived that must meet.
+    arrived: watch::Sender<usize>,
 }
 
 impl<S> Faulty<S> {
@@ -106,9 +112,21 @@ impl<S: ?Sized> Faulty<S> {
         self.plan().every = Some(fault);
     }
 
-    /// Forgets all faults and all calls.
+    /// Lets all calls go on that wait to [meet](Fault::Meet) others.
+    pub fn release(&self) {
+        self.plan().arrived.send_replace(usize::MAX);
+    }
+
+    /// Forgets all faults and all calls. Calls that wait to meet others go on.
     pub fn reset(&self) {
         *self.plan() = Plan::default();
+    }
+
+    async fn meet(&self, count: usize) {
+        let mut arrived = self.plan().arrived.subscribe();
+        self.plan().arrived.send_modify(|arrived| *arrived = arrived.saturating_add(1));
+        // An error means that the plan was reset.
+        let _released = arrived.wait_for(|arrived| *arrived >= count).await;
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -135,6 +153,10 @@ impl<S: ?Sized> Faulty<S> {
             None => work.await,
             Some(Fault::ErrorBefore) => Err(E::before()),
             Some(Fault::ErrorAfterCommit) => work.await.and_then(|_| Err(E::after())),
+            Some(Fault::Meet(count)) => {
+                self.meet(count).await;
+                work.await
+            }
             Some(Fault::Delay(duration)) => {
                 tokio::time::sleep(duration).await;
                 work.await

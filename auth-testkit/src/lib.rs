@@ -2,10 +2,12 @@
 
 mod clock;
 mod fault;
+mod hashing;
 pub mod suite;
 
 pub use clock::FakeClock;
 pub use fault::{Fault, Faulty};
+pub use hashing::cheap_hashing;
 
 /// What the macros of this crate name.
 #[doc(hidden)]

@@ -37,7 +37,8 @@ async fn of_many_concurrent_resets_one_succeeds_and_its_password_is_the_one_that
     })
     .await;
     world.store.reset();
-    let winners: Vec<usize> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(index, _)| *index).collect();
+    let winners: Vec<usize> =
+        answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(index, _)| *index).collect();
     let [winner] = winners[..] else { panic!("{} winners", winners.len()) };
     for index in 0..32 {
         let logged_in = world.auth.log_in(ADA, nth_password(index), &client()).await;

@@ -146,7 +146,8 @@ async fn a_replayed_token_ends_every_session_of_its_user_and_of_nobody_else() {
     let world = strict();
     world.user(ADA).await;
     world.user(BOB).await;
-    let (stolen, other_device, bobs) = (world.log_in(ADA).await, world.log_in(ADA).await, world.log_in(BOB).await);
+    let (stolen, other_device, bobs) =
+        (world.log_in(ADA).await, world.log_in(ADA).await, world.log_in(BOB).await);
     let honest = world.auth.refresh(&text(&stolen), &client()).await.unwrap();
 
     let replay = world.auth.refresh(&text(&stolen), &client()).await;
@@ -224,7 +225,10 @@ async fn many_replays_at_once_promise_one_notice() {
     let answers = refresh_all(&world, &stolen, 64).await;
     assert!(answers.iter().all(|answer| matches!(answer, Err(RefreshError::InvalidToken))));
     let notices = world.mails(ADA).await;
-    let count = notices.iter().filter(|mail| matches!(mail.message, auth_core::Message::SessionsEnded { .. })).count();
+    let count = notices
+        .iter()
+        .filter(|mail| matches!(mail.message, auth_core::Message::SessionsEnded { .. }))
+        .count();
     assert_eq!(count, 1);
 }
 
@@ -311,8 +315,14 @@ async fn forged_and_malformed_tokens_never_revoke() {
         first.access_token.expose().to_owned(),
     ];
     for forged in forgeries {
-        assert!(matches!(world.auth.refresh(&forged, &client()).await, Err(RefreshError::InvalidToken)), "{forged:?}");
-        assert!(matches!(world.auth.restore(&forged, &client()).await, Err(RefreshError::InvalidToken)), "{forged:?}");
+        assert!(
+            matches!(world.auth.refresh(&forged, &client()).await, Err(RefreshError::InvalidToken)),
+            "{forged:?}"
+        );
+        assert!(
+            matches!(world.auth.restore(&forged, &client()).await, Err(RefreshError::InvalidToken)),
+            "{forged:?}"
+        );
     }
     assert_eq!(world.events.count("authn_token_reuse"), 0);
     world.auth.refresh(&new, &client()).await.unwrap();

@@ -1,0 +1,3 @@
+//! The flows of an account's life, through `Auth` alone.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
