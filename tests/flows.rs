@@ -1,3 +1,1 @@
 //! The flows of an account's life, through `Auth` alone.
-
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]

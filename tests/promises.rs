@@ -1,6 +1,6 @@
 //! The fourteen promises, each by name. The list in auth-core's crate docs points here.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "promises/clean_up.rs"]
 mod clean_up;

@@ -91,6 +91,7 @@ impl World {
     }
 
     /// Another process of the same service: the same stores and secrets, nothing else shared.
+    #[must_use]
     pub fn another_process(&self) -> Self {
         let auth = Auth::builder(self.store.clone(), self.store.clone(), self.mailbox.clone())
             .outbox(self.store.clone())
