@@ -1,7 +1,6 @@
 //! The pool against the argon2 crate: its ordinary API, which allocates for each hash, and its bare
 //! computation in reused memory.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -10,21 +9,12 @@ use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use auth_core::{HashingPolicy, HashingPool, Password, SystemRandom};
 
-use crate::ratio::{medians, print};
-
-type Failure = Box<dyn Error + Send + Sync>;
+use crate::ratio::{Failure, medians, print};
 
 const PASSWORD: &str = "correct horse battery staple";
 const SALT: [u8; 16] = [7; 16];
 
-pub(crate) fn report() {
-    if let Err(error) = compare() {
-        eprintln!("hashing: {error}");
-        std::process::exit(1);
-    }
-}
-
-fn compare() -> Result<(), Failure> {
+pub(crate) fn compare() -> Result<(), Failure> {
     let policy = HashingPolicy::default();
     let params = Params::new(policy.memory_kib, policy.iterations, policy.parallelism, Some(32))?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
