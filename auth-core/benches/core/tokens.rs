@@ -7,8 +7,7 @@ use std::time::Duration;
 use auth_core::decision::{Proof, prove};
 use auth_core::store::TokenStore;
 use auth_core::{
-    Auth, ChainKey, Client, Email, Mailbox, MemoryStore, Message, Password, Policy, RateLimits, RootSecret,
-    Rule,
+    Auth, ChainKey, Client, Email, Mailbox, MemoryStore, Password, Policy, RateLimits, RootSecret, Rule,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
