@@ -1,5 +1,6 @@
 //! Proves stores.
 
+pub mod broken;
 mod clock;
 mod fault;
 pub mod suite;
