@@ -12,10 +12,10 @@ use auth_testkit::broken::{
 use auth_testkit::suite::{self, Case};
 
 /// Runs all cases over a fresh store for each, and says which promises are broken.
-async fn broken_promises<S: ?Sized>(
+async fn broken_promises<S: Send + Sync + ?Sized>(
     cases: &[Case<S>],
-    store: impl Fn() -> Arc<S>,
-    defect: &dyn Debug,
+    store: impl Fn() -> Arc<S> + Send,
+    defect: &(dyn Debug + Sync),
 ) -> BTreeSet<&'static str> {
     let mut broken = BTreeSet::new();
     for case in cases {
@@ -29,11 +29,11 @@ async fn broken_promises<S: ?Sized>(
 }
 
 /// Every defect is caught by the promises it names, and every promise is named.
-async fn all_are_caught<S: ?Sized, D: Debug + Copy>(
+async fn all_are_caught<S: Send + Sync + ?Sized, D: Debug + Copy + Send + Sync>(
     cases: &[Case<S>],
     defects: &[D],
     caught_by: fn(D) -> &'static [&'static str],
-    store: impl Fn(D) -> Arc<S>,
+    store: impl Fn(D) -> Arc<S> + Send + Sync,
 ) {
     let mut named: BTreeSet<&str> = BTreeSet::new();
     let mut missed = Vec::new();

@@ -287,7 +287,7 @@ impl Outbox for BrokenOutbox {
     }
 
     async fn purge_dead_letters(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let boundary = if self.is(D::PurgeTakesTheBoundary) { 1 } else { 0 };
+        let boundary = i64::from(self.is(D::PurgeTakesTheBoundary));
         let limit = if self.is(D::PurgeIgnoresTheLimit) { u32::MAX } else { limit };
         self.passing().purge_dead_letters(before + TimeDelta::microseconds(boundary), limit).await
     }

@@ -136,8 +136,8 @@ impl BrokenTokenStore {
     /// What a reader gets to see of a kept session.
     fn read(&self, session: Session) -> Option<Session> {
         let time = |at| if self.is(D::WholeSeconds) { whole_seconds(at) } else { at };
-        let agent = session.user_agent.clone();
-        Some(Session {
+        let agent = session.user_agent;
+        let read = Session {
             created_at: time(session.created_at),
             rotated_at: time(session.rotated_at),
             idle_expires_at: time(session.idle_expires_at),
@@ -156,8 +156,9 @@ impl BrokenTokenStore {
                 _ => agent,
             },
             ..session
-        })
-        .filter(|session| !self.is(D::ExpiredIsHidden) || session.expires_at > session.rotated_at)
+        };
+        let hidden = self.is(D::ExpiredIsHidden) && read.expires_at <= read.rotated_at;
+        (!hidden).then_some(read)
     }
 
     fn read_one_time(&self, token: OneTimeToken) -> Option<OneTimeToken> {

@@ -86,15 +86,18 @@ pub(super) async fn concurrent_writes_to_different_fields_all_remain(store: Arc<
         let hash = fresh::hash();
         let (contesting, email) = (Arc::clone(&store), user.email.clone());
         let (writing, id, epoch, stronger) = (Arc::clone(&store), user.id, user.epoch, hash.clone());
-        let outcomes =
-            duel(async move { contesting.contest(&email, fresh::user_id(), at(10)).await }, async move {
+        let outcomes = duel(
+            round,
+            async move { contesting.contest(&email, fresh::user_id(), at(10)).await },
+            async move {
                 match write {
                     Write::Rehash => writing.rehash_password(id, epoch, &stronger).await,
                     Write::Advance => writing.advance_epoch(id, epoch).await,
                     Write::Disable => writing.set_status(id, epoch, UserStatus::Disabled).await,
                 }
-            })
-            .await?;
+            },
+        )
+        .await?;
         ensure_eq!(
             outcomes,
             (Guarded::Applied, Guarded::Applied),
