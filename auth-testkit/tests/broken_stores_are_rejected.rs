@@ -39,6 +39,7 @@ async fn all_are_caught<S: Send + Sync + ?Sized, D: Debug + Copy + Send + Sync>(
     let mut missed = Vec::new();
     for defect in defects {
         let broken = broken_promises(cases, || store(*defect), defect).await;
+        println!("{defect:?} breaks {} of {} promises: {broken:?}", broken.len(), cases.len());
         for promise in caught_by(*defect) {
             named.insert(promise);
             if !broken.contains(promise) {

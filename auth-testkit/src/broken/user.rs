@@ -1,6 +1,7 @@
 mod defect;
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -82,7 +83,6 @@ impl BrokenUserStore {
     fn key(&self, email: &Email) -> String {
         let canonical = email.canonical();
         match self.defect {
-            D::AddressesHaveCase => email.address().to_owned(),
             D::LookAlikesAreEqual => canonical.replace(['.', '-'], ""),
             D::AddressesAreCut => canonical.chars().take(191).collect(),
             _ => canonical.to_owned(),
@@ -108,7 +108,6 @@ impl BrokenUserStore {
 
     /// What a reader gets to see of a kept user.
     fn read(&self, mut user: User) -> User {
-        let unmarked = user.email.address().replace('=', "");
         match self.defect {
             D::WholeSeconds => {
                 user.created_at = whole_seconds(user.created_at);
@@ -128,14 +127,7 @@ impl BrokenUserStore {
             }
             D::SpellingIsLost => user.email = Email::parse(user.email.canonical()).unwrap_or(user.email),
             D::AddressesHaveCase => {
-                // A mark stands before each letter that was upper case.
-                let address = user.email.address();
-                let after_mark = |at: usize| at > 0 && address.as_bytes().get(at - 1) == Some(&b'=');
-                let spelled = address.char_indices().filter(|(_, c)| *c != '=');
-                let spelled: String =
-                    spelled.map(|(at, c)| if after_mark(at) { c.to_ascii_uppercase() } else { c }).collect();
-                user.email =
-                    Email::parse(&spelled).or_else(|_| Email::parse(&unmarked)).unwrap_or(user.email);
+                user.email = Email::parse(&unmarked(user.email.address())).unwrap_or(user.email);
             }
             _ => {}
         }
@@ -154,6 +146,15 @@ impl BrokenUserStore {
 fn mark(c: char) -> impl Iterator<Item = char> {
     let marked = c.is_ascii_uppercase();
     marked.then_some('=').into_iter().chain([c.to_ascii_lowercase()])
+}
+
+fn unmarked(marked: &str) -> String {
+    let mut upper = false;
+    let letter = |c: char| {
+        let was_marked = mem::replace(&mut upper, c == '=');
+        (c != '=').then(|| if was_marked { c.to_ascii_uppercase() } else { c })
+    };
+    marked.chars().filter_map(letter).collect()
 }
 
 /// SQL's `LIKE`.
@@ -221,7 +222,7 @@ impl UserStore for BrokenUserStore {
         let email = &self.kept(email);
         let found = self.passing().find_by_email(email).await?;
         match (self.defect, found) {
-            (D::ContestHitsVerified, Some(user)) => {
+            (D::ContestHitsVerified, Some(user)) if user.id != rival => {
                 self.force(user.id, |user| user.contested_at = Some(at)).await
             }
             (D::ContestCountsChangedRows, Some(user)) if user.contested_at == Some(at) => Ok(Guarded::Lost),
