@@ -88,7 +88,11 @@ defects! {
         /// A change of status does not look at the epoch.
         StatusIgnoresTheEpoch => [a_status_change_is_guarded_by_the_epoch],
         /// Advancing does not look at the epoch.
-        AdvanceIgnoresTheEpoch => [advancing_is_guarded_by_the_epoch, racing_advances_have_one_winner],
+        AdvanceIgnoresTheEpoch => [
+            advancing_is_guarded_by_the_epoch,
+            racing_advances_have_one_winner,
+            racing_writes_under_one_epoch_have_one_winner,
+        ],
         /// Advancing reads the user and saves all fields, guarded by the epoch.
         AdvanceSavesTheWholeUser => [concurrent_writes_to_different_fields_all_remain],
         /// Advancing has no condition on the id.
