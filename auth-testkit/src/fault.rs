@@ -148,7 +148,10 @@ impl<S: Send + Sync + ?Sized> Faulty<S> {
         &self,
         method: &'static str,
         work: impl Future<Output = Result<T, E>> + Send,
-    ) -> Result<T, E> {
+    ) -> Result<T, E>
+    where
+        S: Send + Sync,
+    {
         match self.note(method) {
             None => work.await,
             Some(Fault::ErrorBefore) => Err(E::before()),
