@@ -1,4 +1,4 @@
-//! The promises of [`UserStore`](auth_core::store::UserStore).
+//! The promises of [`auth_core::store::UserStore`].
 
 mod address;
 mod contest;

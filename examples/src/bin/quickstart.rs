@@ -152,12 +152,11 @@ impl Steps {
 
     /// A step that must fail: prints why it did.
     fn refused<T, E: Display>(&mut self, what: &str, result: std::result::Result<T, E>) {
-        match result {
-            Err(error) => self.line("-", what, format!("refused: {error}")),
-            Ok(_) => {
-                self.defects += 1;
-                self.line("!", what, "was NOT refused, which is a defect");
-            }
+        if let Err(error) = result {
+            self.line("-", what, format!("refused: {error}"));
+        } else {
+            self.defects += 1;
+            self.line("!", what, "was NOT refused, which is a defect");
         }
     }
 
