@@ -92,11 +92,13 @@ impl World {
     }
 
     /// Another process of the same service: the same stores and secrets, nothing else shared.
+    #[must_use]
     pub fn another_process(&self) -> Self {
         self.process_with(self.mailbox.clone(), |_| {})
     }
 
     /// Another process with a mailer of its own and some settings changed.
+    #[must_use]
     pub fn process_with(&self, mailer: impl Mailer + 'static, change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = self.auth.policy().clone();
         change(&mut policy);
@@ -133,7 +135,8 @@ impl World {
     /// nothing), access tokens at the live doors. All must agree.
     pub async fn lives(&self, grant: &Grant) -> bool {
         let restored = self.auth.restore(&text(grant), &client()).await.is_ok();
-        for check in [LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser] {
+        // The cached check first: the others renew what is cached.
+        for check in [LiveCheck::CachedUser, LiveCheck::User, LiveCheck::UserAndSession] {
             let entered = self.auth.authenticate_live(grant.access_token.expose(), check).await;
             assert_eq!(entered.is_ok(), restored, "{check:?}");
         }

@@ -98,19 +98,20 @@ async fn a_refresh_in_flight_during_a_reset_is_dead_on_arrival() {
 /// The replay was decided before the reset; its kill must not reach what began after it.
 #[tokio::test]
 async fn a_replay_in_flight_during_a_reset_ends_no_session_from_after_it() {
-    let world = World::new();
-    world.user(ADA).await;
-    let stolen = world.log_in(ADA).await;
-    world.auth.refresh(&text(&stolen), &client()).await.unwrap();
-    let token = world.reset_token(ADA).await;
-    let (auth, stolen) = (world.auth.clone(), text(&stolen));
-    let replay = async move { auth.refresh(&stolen, &client()).await };
-    let replay = world.hold_before("advance_epoch", replay).await;
-    reset(&world, &token).await.unwrap();
-    let newer = world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
-    world.store.release();
-    assert!(matches!(replay.await.unwrap(), Err(RefreshError::InvalidToken)));
-    assert!(world.lives(&newer).await);
+    for at in ["insert", "advance_epoch"] {
+        let world = World::new();
+        world.user(ADA).await;
+        let stolen = world.log_in(ADA).await;
+        world.auth.refresh(&text(&stolen), &client()).await.unwrap();
+        let token = world.reset_token(ADA).await;
+        let (auth, stolen) = (world.auth.clone(), text(&stolen));
+        let replay = world.hold_before(at, async move { auth.refresh(&stolen, &client()).await }).await;
+        reset(&world, &token).await.unwrap();
+        let newer = world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
+        world.store.release();
+        assert!(matches!(replay.await.unwrap(), Err(RefreshError::InvalidToken)));
+        assert!(world.lives(&newer).await, "held before {at}");
+    }
 }
 
 #[tokio::test]
@@ -323,7 +324,7 @@ async fn a_reset_that_dies_at_any_call_took_place_whole_or_can_be_made_again() {
 async fn a_reset_ends_the_streak_of_failed_log_ins() {
     let world = World::with(|policy| {
         policy.limits.log_in_account = None;
-        let then_every = Duration::from_secs(900);
+        let then_every = Duration::from_mins(15);
         policy.limits.log_in_streak = Some(Rule::Streak { failures: 3, then_every });
     });
     world.user(ADA).await;
