@@ -6,6 +6,8 @@
 mod clean_up;
 #[path = "promises/lifetime.rs"]
 mod lifetime;
+#[path = "promises/mail.rs"]
+mod mail;
 #[path = "promises/once.rs"]
 mod once;
 #[path = "promises/purpose.rs"]
