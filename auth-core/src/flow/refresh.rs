@@ -188,6 +188,9 @@ async fn end_reused(
     client: &Client,
 ) -> Result<(), RefreshError> {
     let (user_id, session_id) = (session.user_id, session.id);
+    let (presented, current) = (presented.generation(), session.generation);
+    // Before anything that can fail: once the sessions are dead, no later replay would tell.
+    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     let notice = Promise::SessionsEnded { user_id, session_id, epoch: session.epoch };
     if let Err(error) = auth.promise(&user.email, notice, now).await {
         let error = crate::worker::chain_of(&error);
@@ -203,7 +206,5 @@ async fn end_reused(
         }
     }
     auth.mail_promised.notify_one();
-    let (presented, current) = (presented.generation(), session.generation);
-    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     Ok(())
 }
