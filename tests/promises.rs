@@ -2,10 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "promises/at_rest.rs"]
+mod at_rest;
+#[path = "promises/bounded.rs"]
+mod bounded;
 #[path = "promises/clean_up.rs"]
 mod clean_up;
+#[path = "promises/fail_closed.rs"]
+mod fail_closed;
+#[path = "promises/indistinguishable.rs"]
+mod indistinguishable;
 #[path = "promises/lifetime.rs"]
 mod lifetime;
+#[path = "promises/limits.rs"]
+mod limits;
 #[path = "promises/mail.rs"]
 mod mail;
 #[path = "promises/once.rs"]

@@ -101,12 +101,14 @@ async fn replace(
     let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
     let now = auth.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: None };
+    let epoch = user.epoch.next();
+    let hash = Some(password.password_hash.clone());
+    let changed = User { password_hash: hash, password_changed_at: now, epoch, ..user.clone() };
+    let grant = auth.prepare_session(changed, epoch, now, client).await?;
     if auth.replace_password(&user, &password).await? == Guarded::Lost {
         return Err(ChangePasswordError::SessionEnded);
     }
-    let epoch = user.epoch.next();
-    let user = User { password_hash: Some(password.password_hash), password_changed_at: now, epoch, ..user };
-    let grant = auth.begin_session(user, epoch, now, client).await?;
+    let grant = auth.begin_session(grant, now, client).await?;
     let (user_id, session_id) = (grant.user.id, grant.session.id);
     auth.emit(client, EventKind::PasswordChanged { user_id, session_id });
     Ok(grant)

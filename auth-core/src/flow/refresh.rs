@@ -146,17 +146,17 @@ async fn rotate(
         rotated_at: now,
         idle_expires_at: after(now, auth.policy.refresh.refresh_lifetime).min(session.expires_at),
     };
+    let session = Session {
+        generation: rotation.generation,
+        digest: rotation.digest,
+        rotated_at: rotation.rotated_at,
+        idle_expires_at: rotation.idle_expires_at,
+        ..session
+    };
+    // Signed before the swap: a failure after it would leave an honest client with a consumed token.
+    let restored = auth.restored(user, session, now).await?;
     let unknown = match auth.tokens.rotate(&rotation).await {
-        Ok(Guarded::Applied) => {
-            let session = Session {
-                generation: rotation.generation,
-                digest: rotation.digest,
-                rotated_at: rotation.rotated_at,
-                idle_expires_at: rotation.idle_expires_at,
-                ..session
-            };
-            return Ok(auth.grant(user, session, child, now).await?);
-        }
+        Ok(Guarded::Applied) => return Ok(Grant::of(restored, child, now)),
         Ok(Guarded::Lost) => None,
         Err(error) => Some(error),
     };
@@ -166,7 +166,9 @@ async fn rotate(
         (Err(_), Some(first)) | (Err(first), None) => return Err(first.into()),
     };
     match (settle(session.as_ref(), user.as_ref(), &child, now), session, user) {
-        (Settled::SameChild, Some(session), Some(user)) => Ok(auth.grant(user, session, child, now).await?),
+        (Settled::SameChild, Some(session), Some(user)) => {
+            Ok(Grant::of(Restored { user, session, ..restored }, child, now))
+        }
         (Settled::Superseded, ..) => Err(RefreshError::Superseded),
         (Settled::Unchanged, ..) => {
             Err(StoreError::unavailable("the rotation did not take place; the token is still good").into())
@@ -186,6 +188,9 @@ async fn end_reused(
     client: &Client,
 ) -> Result<(), RefreshError> {
     let (user_id, session_id) = (session.user_id, session.id);
+    let (presented, current) = (presented.generation(), session.generation);
+    // Before anything that can fail: once the sessions are dead, no later replay would tell.
+    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     let notice = Promise::SessionsEnded { user_id, session_id, epoch: session.epoch };
     if let Err(error) = auth.promise(&user.email, notice, now).await {
         let error = crate::worker::chain_of(&error);
@@ -201,7 +206,5 @@ async fn end_reused(
         }
     }
     auth.mail_promised.notify_one();
-    let (presented, current) = (presented.generation(), session.generation);
-    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Sending promised mails: claim by lease, look the user up, make the token, send, settle.
 
 mod compose;
+mod scrub;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -122,7 +123,7 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
         Ok(Composed::Mail(mail)) => match send(auth, &mail).await {
             Ok(()) => complete(auth, claimed, Outcome::Sent).await,
             Err(error) => {
-                let cause = super::chain_of(&error).replace(mail.to.address(), "[address]");
+                let cause = scrub::scrubbed(&super::chain_of(&error), &mail);
                 match error.kind() {
                     MailErrorKind::Permanent => bury(auth, claimed, &cause).await,
                     MailErrorKind::Transient | MailErrorKind::Unknown => retry(auth, claimed, cause).await,
