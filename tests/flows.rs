@@ -1,6 +1,4 @@
 //! The flows of an account's life, through `Auth` alone.
-<<<<<<< HEAD
-=======
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -16,4 +14,3 @@ mod log_in;
 mod register;
 #[path = "flows/sessions.rs"]
 mod sessions;
->>>>>>> proofs-b
