@@ -323,9 +323,9 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`StoreError`] when a store fails; what was deleted stays deleted.
+    /// - [`StoreError`], the first, when a store fails; the rest was cleaned up all the same.
     pub async fn clean_up(&self) -> Result<CleanedUp, StoreError> {
-        worker::cleanup::clean_up(&self.0).await
+        worker::cleanup::clean_up(&self.0, || false).await
     }
 
     /// Counts what the outbox holds.

@@ -68,8 +68,8 @@ impl AuthBuilder {
     }
 
     /// One secret for everything: signs access tokens with HS256, and is the root of the refresh
-    /// chain and of mailed tokens (by HKDF, one sub-key per use) unless
-    /// [`root_secret`](Self::root_secret) gives another.
+    /// chain and of mailed tokens (by HKDF, one sub-key per use), except for what
+    /// [`key_ring`](Self::key_ring) or [`root_secret`](Self::root_secret) gives, before or after.
     ///
     /// At least 32 bytes, for instance the output of `openssl rand -base64 48`.
     pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
@@ -83,7 +83,9 @@ impl AuthBuilder {
             }
         }
         match KeyRing::hs256(secret) {
-            Ok(ring) => self.key_ring = Some(ring),
+            Ok(ring) => {
+                self.key_ring.get_or_insert(ring);
+            }
             Err(error) => self.problems.add("secret", error.to_string()),
         }
         self

@@ -13,7 +13,7 @@ use crate::id::UserId;
 use crate::one_time::Registration;
 use crate::password::breach::{BreachOutcome, breached};
 use crate::password::{BreachPolicy, Password, PasswordError};
-use crate::store::{Guarded, Promise, StoreError, UserInsert};
+use crate::store::{Guarded, Promise, UserInsert};
 use crate::user::{Epoch, Name, NameError, User, UserStatus};
 
 /// Every field of a registration that is not acceptable.
@@ -58,12 +58,6 @@ pub enum RegisterError {
 }
 
 from_shut!(RegisterError);
-
-impl From<StoreError> for RegisterError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
 
 impl Inner {
     /// Asks whether a new password is known from a breach.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::log_in::streak;
+use super::log_in::{failures, streak};
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::email::{Email, EmailError};
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::one_time::Purpose;
 use crate::password::{Password, PasswordError};
-use crate::store::{Guarded, NewPassword, Promise, StoreError};
+use crate::store::{Guarded, NewPassword, Promise};
 use crate::user::User;
 
 /// Why no reset link was promised. Never because the address is unknown.
@@ -57,12 +57,6 @@ pub enum ResetPasswordError {
 
 from_shut!(ResetPasswordError);
 
-impl From<StoreError> for ResetPasswordError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 pub(crate) async fn forgot_password(
     auth: &Inner,
     text: &str,
@@ -102,16 +96,17 @@ pub(crate) async fn reset_password(
     if auth.check_breach(new_password, client).await? {
         return Err(PasswordError::Breached.into());
     }
-    let password = NewPassword {
-        password_hash: auth.hashing.hash(new_password).await.map_err(Failure::from)?,
-        at: now,
-        email_verified_at: Some(now),
-    };
+    let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
+    // The notice looks for this very time, and waits for it no longer than a write can last.
+    let now = auth.now();
+    let password = NewPassword { password_hash, at: now, email_verified_at: Some(now) };
     if auth.replace_password(&user, &password).await? == Guarded::Lost {
         return Err(ResetPasswordError::InvalidToken);
     }
     auth.tidy_spent(&token, now).await;
-    auth.end_streak(streak(auth, user.email.canonical().as_bytes())).await;
+    let account = user.email.canonical().as_bytes();
+    auth.forget(streak(auth, account)).await;
+    auth.forget(failures(auth, account, client)).await;
     auth.emit(client, EventKind::PasswordReset { user_id: user.id });
     Ok(())
 }

@@ -43,12 +43,6 @@ pub enum VerifyEmailError {
 
 from_shut!(VerifyEmailError);
 
-impl From<StoreError> for VerifyEmailError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 /// Why no verification link was promised. Never because the address is unknown or verified.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -120,7 +114,7 @@ pub(crate) async fn verify_email(
         Ok(outcome) => outcome,
         // The outcome is unknown: what the user looks like now tells.
         Err(error) => match auth.users.find_by_id(user.id).await {
-            Ok(Some(user)) if user.email_verified_at == Some(now) => Guarded::Applied,
+            Ok(Some(user)) if bears(&user, &verification) => Guarded::Applied,
             _ => return Err(error.into()),
         },
     };
@@ -131,6 +125,14 @@ pub(crate) async fn verify_email(
     auth.tidy_spent(&token, now).await;
     auth.emit(client, EventKind::EmailVerified { user_id: user.id });
     Ok(())
+}
+
+/// Whether the user looks just as this verification leaves it.
+fn bears(user: &User, verification: &EmailVerification) -> bool {
+    let activated = verification.activate.as_ref().is_none_or(|attempt| {
+        user.password_hash.as_ref().is_some_and(|hash| hash.expose() == attempt.password_hash.expose())
+    });
+    activated && user.email_verified_at == Some(verification.at)
 }
 
 /// Checks the password against what the token would activate.

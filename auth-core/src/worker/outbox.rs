@@ -15,8 +15,9 @@ use self::compose::{Composed, compose, lifetime};
 use crate::auth::Inner;
 use crate::clock::{after, elapsed};
 use crate::event::EventKind;
+use crate::id::IntentId;
 use crate::mailer::{Mail, MailError, MailErrorKind};
-use crate::store::{ClaimedIntent, Settlement, StoreError};
+use crate::store::{ClaimedIntent, Intent, Settlement, StoreError};
 
 /// Why a mail is given up whose time is over.
 const TOO_LATE: &str = "not sent within its lifetime";
@@ -134,9 +135,22 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
             retry(auth, claimed, "the record it speaks of is not there yet".to_owned()).await
         }
         Ok(Composed::Expired) => bury(auth, claimed, TOO_LATE).await,
+        Ok(Composed::Unreadable) => {
+            bury(auth, claimed, "it was written by another version and cannot be read").await
+        }
+        Ok(Composed::Again) => promise_again(auth, claimed).await,
         Ok(Composed::NotYet | Composed::Nothing) => complete(auth, claimed, Outcome::Dropped).await,
         Err(error) => retry(auth, claimed, super::chain_of(&error)).await,
     }
+}
+
+/// Replaces an intent whose link has died by one whose link is new, without giving it more time.
+async fn promise_again(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, StoreError> {
+    let Ok(id) = IntentId::generate(auth.now(), &*auth.random) else {
+        return retry(auth, claimed, "the random generator failed".to_owned()).await;
+    };
+    auth.outbox.insert(&Intent { id, ..claimed.intent.clone() }).await?;
+    complete(auth, claimed, Outcome::Dropped).await
 }
 
 /// Sends within the time a lease allows.
@@ -190,7 +204,8 @@ fn backoff(auth: &Inner, attempt: u32) -> Duration {
     let policy = &auth.policy.mail;
     ExponentialBuilder::default()
         .with_min_delay(policy.min_backoff)
-        .with_max_delay(policy.max_backoff)
+        // The jitter adds at most as much again.
+        .with_max_delay((policy.max_backoff / 2).max(policy.min_backoff))
         .with_jitter()
         .without_max_times()
         .build()

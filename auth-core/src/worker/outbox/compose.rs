@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::auth::Inner;
 use crate::clock::after;
+use crate::email::Email;
 use crate::id::UserId;
 use crate::mailer::{Mail, Message};
 use crate::one_time::{MailedToken, OneTimeToken, Purpose, Registration};
@@ -20,6 +21,10 @@ pub(super) enum Composed {
     NotYet,
     /// Its link has expired before it could be mailed.
     Expired,
+    /// Its link died before it could be mailed, but its user still waits for one.
+    Again,
+    /// It cannot be read.
+    Unreadable,
 }
 
 /// How long after its promise a mail may still be sent. A link is never mailed after it expired.
@@ -29,6 +34,7 @@ pub(super) fn lifetime(auth: &Inner, promise: &Promise) -> Duration {
         Promise::Registration { .. } | Promise::Verification => links.verification_lifetime,
         Promise::PasswordReset => links.reset_lifetime,
         Promise::PasswordChanged { .. } | Promise::SessionsEnded { .. } => auth.policy.mail.notice_lifetime,
+        Promise::Unreadable { .. } => Duration::MAX,
     }
 }
 
@@ -37,8 +43,8 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
         Promise::Registration { user_id, registration } => {
             registration_mail(auth, intent, *user_id, registration).await
         }
-        Promise::Verification => match auth.users.find_by_email(&intent.email).await? {
-            Some(user) if user.status == UserStatus::Active && !user.email_verified() => {
+        Promise::Verification => match active_user(auth, &intent.email).await? {
+            Some(user) if !user.email_verified() => {
                 // For a contested address the row's own password may be a rival's: only whoever
                 // reads the mailbox may choose the password.
                 let contested = user.contested_at.is_some();
@@ -47,11 +53,9 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
             }
             _ => Ok(Composed::Nothing),
         },
-        Promise::PasswordReset => match auth.users.find_by_email(&intent.email).await? {
-            Some(user) if user.status == UserStatus::Active => {
-                link(auth, intent, user, Purpose::ResetPassword, None).await
-            }
-            _ => Ok(Composed::Nothing),
+        Promise::PasswordReset => match active_user(auth, &intent.email).await? {
+            Some(user) => link(auth, intent, user, Purpose::ResetPassword, None).await,
+            None => Ok(Composed::Nothing),
         },
         Promise::PasswordChanged { user_id, at } => match auth.users.find_by_id(*user_id).await? {
             Some(user) if user.password_changed_at >= *at => {
@@ -68,7 +72,14 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
             Some(_) => Ok(Composed::NotYet),
             None => Ok(Composed::Nothing),
         },
+        Promise::Unreadable { .. } => Ok(Composed::Unreadable),
     }
+}
+
+/// The user of an address, unless disabled or lapsed: as good as absent.
+async fn active_user(auth: &Inner, email: &Email) -> Result<Option<User>, StoreError> {
+    let user = auth.users.find_by_email(email).await?;
+    Ok(user.filter(|user| user.status == UserStatus::Active && !auth.lapsed(user, auth.now())))
 }
 
 /// "Confirm your address" or "you already have an account".
@@ -99,9 +110,11 @@ async fn registration_mail(
     }
 }
 
-/// A mail to the stored address.
+/// A mail to the stored address. Only who proved a mailbox is called by name in it: else anybody
+/// could have a text of their choice mailed to anybody.
 fn mail(intent: &Intent, user: User, message: Message) -> Composed {
-    Composed::Mail(Box::new(Mail { id: intent.id, to: user.email, name: user.name, message }))
+    let name = if user.email_verified() { user.name } else { None };
+    Composed::Mail(Box::new(Mail { id: intent.id, to: user.email, name, message }))
 }
 
 /// A mail with a link. The first attempt writes the token; a retry finds it and mails the same link,
@@ -128,16 +141,23 @@ async fn link(
         digest: mailed.digest(user.id, &user.email, user.epoch),
         registration,
         created_at: now,
-        expires_at: after(now, lifetime),
+        // Not beyond its user, who is deleted if never verified.
+        expires_at: auth
+            .lapses_at(&user)
+            .map_or(after(now, lifetime), |lapses| after(now, lifetime).min(lapses)),
         spent_at: None,
     };
     let (token, mailed) = match auth.tokens.insert_one_time(&token).await? {
         OneTimeInsert::Inserted => (token, mailed),
         OneTimeInsert::Exists => match auth.tokens.find_one_time(intent.id).await? {
             Some(kept) if now >= kept.expires_at => return Ok(Composed::Expired),
-            Some(kept) if kept.spent_at.is_none() && kept.epoch == user.epoch => {
+            Some(kept) if kept.spent_at.is_none() && kept.epoch == user.epoch && kept.user_id == user.id => {
                 let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id);
                 (kept, mailed)
+            }
+            // Sessions were ended since, which killed the link too; what was asked for is still due.
+            Some(kept) if kept.spent_at.is_none() && user.password_changed_at <= intent.created_at => {
+                return Ok(Composed::Again);
             }
             _ => return Ok(Composed::Nothing),
         },
