@@ -457,7 +457,6 @@ async fn the_client_is_told_of_every_limit_it_was_counted_against() {
         let expected = [
             ("log_in_client", 50, QUARTER, 50 - failures, QUARTER / 50 * failures),
             ("log_in_account", 5, QUARTER, 5 - failures, QUARTER / 5 * failures),
-            ("log_in_streak", 100, QUARTER, 100 - failures, Duration::ZERO),
         ];
         assert_eq!(named(&here), expected);
     }
