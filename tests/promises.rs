@@ -1,6 +1,6 @@
 //! The fourteen promises, each by name. The list in auth-core's crate docs points here.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "promises/at_rest.rs"]
 mod at_rest;
@@ -16,6 +16,8 @@ mod indistinguishable;
 mod lifetime;
 #[path = "promises/limits.rs"]
 mod limits;
+#[path = "promises/mail.rs"]
+mod mail;
 #[path = "promises/once.rs"]
 mod once;
 #[path = "promises/purpose.rs"]

@@ -1,20 +1,16 @@
 //! [`Auth`]: the one object a service holds, with one thin method per operation.
 
 mod builder;
+mod inner;
 
 use std::future::Future;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
-
 pub use builder::AuthBuilder;
+pub(crate) use inner::Inner;
 
-use crate::access_token::{AccessClaims, AccessTokens, ClaimsSource, InvalidAccessToken};
+use crate::access_token::{AccessClaims, InvalidAccessToken};
 use crate::client::Client;
-use crate::clock::{Clock, to_micros};
-use crate::email::Email;
-use crate::event::{AccountTag, Event, EventKind, EventSink};
 use crate::flow;
 use crate::flow::{
     AccountError, AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant,
@@ -23,71 +19,13 @@ use crate::flow::{
 };
 use crate::hashing::HashingPool;
 use crate::id::{IntentId, SessionId, UserId};
-use crate::keys::{ChainKey, DerivedKeys};
-use crate::limiter::RateLimiter;
-use crate::live_cache::LiveCache;
 use crate::mailer::Mailer;
-use crate::password::{BreachCheck, Password};
+use crate::password::Password;
 use crate::policy::Policy;
-use crate::random::RandomSource;
 use crate::session::Session;
-use crate::store::{DeadLetter, Outbox, OutboxStats, StoreError, TokenStore, UserStore};
+use crate::store::{DeadLetter, OutboxStats, StoreError, TokenStore, UserStore};
 use crate::user::User;
 use crate::worker::{self, CleanedUp, Delivered};
-
-/// Everything a flow works with.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) users: Arc<dyn UserStore>,
-    pub(crate) tokens: Arc<dyn TokenStore>,
-    pub(crate) outbox: Arc<dyn Outbox>,
-    pub(crate) mailer: Arc<dyn Mailer>,
-    pub(crate) limiter: Arc<dyn RateLimiter>,
-    pub(crate) events: Arc<dyn EventSink>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) random: Arc<dyn RandomSource>,
-    pub(crate) breach_check: Option<Arc<dyn BreachCheck>>,
-    pub(crate) claims: Option<Arc<dyn ClaimsSource>>,
-    pub(crate) access_tokens: AccessTokens,
-    pub(crate) chain: ChainKey,
-    pub(crate) derived: DerivedKeys,
-    pub(crate) hashing: HashingPool,
-    pub(crate) live_cache: LiveCache,
-    pub(crate) policy: Policy,
-    /// Wakes this process's worker when a mail was promised here.
-    pub(crate) mail_promised: Notify,
-}
-
-impl Inner {
-    /// The one time of one operation.
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        to_micros(self.clock.now())
-    }
-
-    pub(crate) fn emit(&self, client: &Client, kind: EventKind) {
-        self.events.record(&Event { at: self.now(), ip: client.ip(), kind });
-    }
-
-    /// An event that no client caused.
-    pub(crate) fn emit_own(&self, kind: EventKind) {
-        self.events.record(&Event { at: self.now(), ip: None, kind });
-    }
-
-    /// Notes that something not needed for safety could not be done.
-    pub(crate) fn tidied<T>(&self, what: &'static str, result: Result<T, StoreError>) {
-        if let Err(error) = result {
-            self.emit_own(EventKind::TidyingFailed { what, error: worker::chain_of(&error) });
-        }
-    }
-
-    pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {
-        AccountTag::new(self.derived.bucket("account", &[account]))
-    }
-
-    pub(crate) fn email_tag(&self, email: &Email) -> AccountTag {
-        self.account_tag(email.canonical().as_bytes())
-    }
-}
 
 /// The authentication of one service. Cheap to clone; all clones are the same.
 ///

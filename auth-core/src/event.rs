@@ -281,13 +281,13 @@ impl EventSink for TracingSink {
         let name = kind.name();
         match kind.severity() {
             Severity::Info => {
-                tracing::info!(target: "auth", event = name, client, user, session, details = ?kind)
+                tracing::info!(target: "auth", event = name, client, user, session, details = ?kind);
             }
             Severity::Warn => {
-                tracing::warn!(target: "auth", event = name, client, user, session, details = ?kind)
+                tracing::warn!(target: "auth", event = name, client, user, session, details = ?kind);
             }
             Severity::Error => {
-                tracing::error!(target: "auth", event = name, client, user, session, details = ?kind)
+                tracing::error!(target: "auth", event = name, client, user, session, details = ?kind);
             }
         }
     }

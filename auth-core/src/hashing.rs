@@ -1,10 +1,8 @@
 //! Password hashes, computed by a bounded pool of threads.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -18,10 +16,12 @@ mod engine;
 mod pepper;
 mod policy;
 mod stored;
+mod threads;
 
 use engine::{Engine, FreshSalt, SALT_BYTES, Settings, is_hashable};
 pub use pepper::{Pepper, PepperError};
 pub use policy::{BcryptImport, CostFloor, HashingPolicy};
+use threads::{Full, Job, Threads};
 
 /// Why no hash was computed. Nothing was decided about the password.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,7 @@ pub struct HashingStats {
     /// Requests that were given up by their callers before a thread came to them, and cost nothing.
     pub skipped: u64,
     /// Requests waiting for a thread now.
-    pub queued: u32,
+    pub queued: usize,
 }
 
 /// Hashes and verifies passwords on threads of its own: never on an async worker, never more at once
@@ -111,12 +111,8 @@ pub struct HashingPool {
 struct Shared {
     settings: Arc<Settings>,
     random: Arc<dyn RandomSource>,
-    queued: Arc<AtomicU32>,
-    jobs: SyncSender<Job>,
+    threads: Threads,
 }
-
-/// Something for a thread to do with its memory. It answers through a channel of its own.
-type Job = Box<dyn FnOnce(&mut Engine) + Send>;
 
 /// No result: out of memory, or refused by the algorithm.
 #[derive(Debug, Clone, Copy)]
@@ -148,24 +144,8 @@ impl HashingPool {
         let settings =
             Settings::new(policy.clone(), pepper).map_err(|error| HashingError::Policy(error.to_string()))?;
         let settings = Arc::new(settings);
-        let queued = Arc::new(AtomicU32::new(0));
-        let (jobs, waiting) = sync_channel(policy.queue as usize);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for number in 0..policy.threads {
-            let (settings, waiting, queued) =
-                (Arc::clone(&settings), Arc::clone(&waiting), Arc::clone(&queued));
-            let run = move || {
-                if number == 0 {
-                    crate::password::warm_up();
-                }
-                work_until_closed(&settings, &waiting, &queued);
-            };
-            std::thread::Builder::new()
-                .name(format!("auth-hashing-{number}"))
-                .spawn(run)
-                .map_err(HashingError::Threads)?;
-        }
-        Ok(Self { shared: Arc::new(Shared { settings, random, queued, jobs }) })
+        let threads = Threads::start(&settings).map_err(HashingError::Threads)?;
+        Ok(Self { shared: Arc::new(Shared { settings, random, threads }) })
     }
 
     /// Hashes a password with Argon2id, a fresh salt and the current parameters and pepper.
@@ -219,7 +199,7 @@ impl HashingPool {
             argon2_kib: counters.argon2_kib.load(Relaxed),
             bcrypts: counters.bcrypts.load(Relaxed),
             skipped: counters.skipped.load(Relaxed),
-            queued: self.shared.queued.load(Relaxed),
+            queued: self.shared.threads.queued(),
         }
     }
 
@@ -236,33 +216,29 @@ impl HashingPool {
     ) -> Result<T, HashingError> {
         let (answer, answered) = oneshot::channel();
         let settings = Arc::clone(&self.shared.settings);
-        self.push(Box::new(move |engine| {
+        let job: Job = Box::new(move |engine| {
             if answer.is_closed() {
                 settings.counters.skipped.fetch_add(1, Relaxed);
             } else {
                 // Nobody waiting any more is no error.
                 let _ = answer.send(engine.work(job));
             }
-        }))?;
+        });
+        self.shared
+            .threads
+            .push(job)
+            .map_err(|Full| HashingError::Busy { retry_after: self.retry_after() })?;
         match answered.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Failed)) | Err(_) => Err(HashingError::Failed),
         }
     }
 
-    fn push(&self, job: Job) -> Result<(), HashingError> {
-        self.shared.queued.fetch_add(1, Relaxed);
-        self.shared.jobs.try_send(job).map_err(|_| {
-            self.shared.queued.fetch_sub(1, Relaxed);
-            HashingError::Busy { retry_after: self.retry_after() }
-        })
-    }
-
     /// How long it takes to empty the queue, and not less than a second, the unit of `Retry-After`.
     fn retry_after(&self) -> Duration {
         let settings = &self.shared.settings;
         let average = Duration::from_nanos(settings.counters.job_nanos.load(Relaxed));
-        let rounds = self.shared.queued.load(Relaxed) / settings.policy.threads.max(1) + 1;
+        let rounds = settings.policy.queue / settings.policy.threads.max(1) + 1;
         average.saturating_mul(rounds).max(Duration::from_secs(1))
     }
 }
@@ -273,20 +249,6 @@ impl fmt::Debug for HashingPool {
             .field("policy", &self.shared.settings.policy)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// The life of one thread. It ends when the pool is gone and the queue is empty.
-fn work_until_closed(settings: &Arc<Settings>, waiting: &Mutex<Receiver<Job>>, queued: &AtomicU32) {
-    let mut engine = Engine::new(Arc::clone(settings));
-    loop {
-        // The lock is held while waiting for a job and let go before doing it.
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        queued.fetch_sub(1, Relaxed);
-        if catch_unwind(AssertUnwindSafe(|| job(&mut engine))).is_err() {
-            engine = Engine::new(Arc::clone(settings));
-        }
     }
 }
 

@@ -130,12 +130,13 @@ impl SubKey {
     }
 }
 
-/// `K_chain` of DESIGN.md section 4.3: makes the next refresh secret out of the presented one.
+/// `K_chain`: makes the next refresh secret out of the presented one.
 #[derive(Clone)]
 pub struct ChainKey(SubKey);
 
 impl ChainKey {
-    pub(crate) fn new(root: &RootSecret) -> Self {
+    /// The key of this root.
+    pub fn new(root: &RootSecret) -> Self {
         Self(root.derive("auth-core/refresh-chain/v1"))
     }
 

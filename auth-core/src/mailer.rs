@@ -64,6 +64,18 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// The token for the link, in the mails that carry one.
+    pub const fn token(&self) -> Option<&MailedToken> {
+        match self {
+            Self::VerifyEmail { token, .. } | Self::ResetPassword { token, .. } => Some(token),
+            Self::AlreadyRegistered { .. } | Self::PasswordChanged { .. } | Self::SessionsEnded { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// What is known about a mail that was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MailErrorKind {

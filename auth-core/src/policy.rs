@@ -12,9 +12,9 @@ use crate::config::Problems;
 use crate::hashing::HashingPolicy;
 use crate::password::PasswordPolicy;
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Everything about how [`Auth`](crate::Auth) behaves that is a number or a choice.
 ///
@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn every_bad_value_is_named() {
-        let cases: [(&str, fn(&mut Policy)); 22] = [
+        type Change = fn(&mut Policy);
+        let cases: [(&str, Change); 22] = [
             ("refresh.reuse_leeway", |p| p.refresh.reuse_leeway = Duration::from_secs(61)),
             ("refresh.min_rotation_age", |p| p.refresh.reuse_leeway = Duration::from_secs(1)),
             ("refresh.refresh_lifetime", |p| p.refresh.refresh_lifetime = Duration::ZERO),
@@ -323,7 +324,7 @@ mod tests {
             ("clean_up.schedule", |p| p.clean_up.schedule = "never".to_owned()),
             ("clean_up.unverified_user_lifetime", |p| p.clean_up.unverified_user_lifetime = MINUTE),
             ("limits.log_in_account", |p| {
-                p.limits.log_in_account = Some(Rule::Quota { count: 0, window: MINUTE })
+                p.limits.log_in_account = Some(Rule::Quota { count: 0, window: MINUTE });
             }),
             ("limits.log_in_streak", |p| {
                 p.limits.log_in_streak = Some(Rule::Streak { failures: 1, then_every: Duration::ZERO });

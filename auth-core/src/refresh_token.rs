@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::digest::Digest;
 use crate::id::{SessionId, UserId};
 use crate::keys::ChainKey;
+use crate::random::{RandomError, RandomSource};
 use crate::secret::Secret;
 
 /// The only version of the text form so far.
@@ -35,8 +36,18 @@ pub struct RefreshToken {
 }
 
 impl RefreshToken {
+    #[cfg(test)]
     pub(crate) const fn new(session_id: SessionId, generation: u32, secret: Secret) -> Self {
         Self { session_id, generation, secret }
+    }
+
+    /// Makes the first token of a session, generation 0.
+    ///
+    /// # Errors
+    ///
+    /// - [`RandomError`] when the generator fails.
+    pub fn first(session_id: SessionId, random: &dyn RandomSource) -> Result<Self, RandomError> {
+        Ok(Self { session_id, generation: 0, secret: Secret::generate(random)? })
     }
 
     /// Reads the text form. Only the canonical text of a token is accepted: no padding, no other
@@ -89,14 +100,14 @@ impl RefreshToken {
     }
 
     /// The token that rotation makes out of this one; `None` after 2^32 - 1 rotations.
-    pub(crate) fn child(&self, chain: &ChainKey) -> Option<Self> {
+    pub fn child(&self, chain: &ChainKey) -> Option<Self> {
         let generation = self.generation.checked_add(1)?;
         let secret = chain.next(self.session_id, generation, &self.secret);
-        Some(Self::new(self.session_id, generation, secret))
+        Some(Self { session_id: self.session_id, generation, secret })
     }
 
     /// What the store keeps of this token, bound to session and user.
-    pub(crate) fn digest(&self, user_id: UserId) -> Digest {
+    pub fn digest(&self, user_id: UserId) -> Digest {
         Digest::of("refresh/v1", &[self.session_id.as_bytes(), user_id.as_bytes(), self.secret.expose()])
     }
 }

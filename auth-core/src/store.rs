@@ -21,7 +21,10 @@
 //! 5. **Equality is exact.** Keep [`Email::canonical`](crate::Email::canonical) in a binary-collated
 //!    unique column (text collations make look-alikes equal), ids and digests as bytes.
 //! 6. **Times keep microseconds.** A value read back equals the value written.
-//! 7. **Prove it** with the conformance suite of the crate `auth-testkit`: it races each promise and
+//! 7. **Lengths are bounded**: canonical addresses 254 bytes of ASCII, names 100 and user agents 256
+//!    code points, password hashes 512 bytes, intent payloads 4 KiB, reasons of dead letters 1000
+//!    code points.
+//! 8. **Prove it** with the conformance suite of the crate `auth-testkit`: it races each promise and
 //!    names the one that does not hold.
 
 mod outbox;

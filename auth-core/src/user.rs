@@ -143,7 +143,7 @@ pub struct User {
     pub name: Option<Name>,
     /// `None` for a user who cannot log in with a password.
     pub password_hash: Option<PasswordHash>,
-    /// When a password was last set by registering, reset or change (not by a rehash).
+    /// When the password was last set by a reset or a change; before that, when the user registered.
     pub password_changed_at: DateTime<Utc>,
     /// The credential version.
     pub epoch: Epoch,

@@ -74,14 +74,14 @@ struct Plan {
     arrived: watch::Sender<usize>,
 }
 
-impl<S> Faulty<S> {
+impl<S: Send + Sync> Faulty<S> {
     /// Wraps a value. Nothing goes wrong until told so.
     pub fn new(inner: S) -> Self {
         Self::sharing(Arc::new(inner))
     }
 }
 
-impl<S: ?Sized> Faulty<S> {
+impl<S: Send + Sync + ?Sized> Faulty<S> {
     /// Wraps a value that others use too.
     pub fn sharing(inner: Arc<S>) -> Self {
         Self { plan: Arc::default(), inner }
@@ -122,11 +122,11 @@ impl<S: ?Sized> Faulty<S> {
         *self.plan() = Plan::default();
     }
 
-    async fn meet(&self, count: usize) {
-        let mut arrived = self.plan().arrived.subscribe();
-        self.plan().arrived.send_modify(|arrived| *arrived = arrived.saturating_add(1));
-        // An error means that the plan was reset.
-        let _released = arrived.wait_for(|arrived| *arrived >= count).await;
+    /// Notes one more arrival and gives what to wait on for the others.
+    fn arrive(&self) -> watch::Receiver<usize> {
+        let plan = self.plan();
+        plan.arrived.send_modify(|arrived| *arrived = arrived.saturating_add(1));
+        plan.arrived.subscribe()
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -148,13 +148,18 @@ impl<S: ?Sized> Faulty<S> {
         &self,
         method: &'static str,
         work: impl Future<Output = Result<T, E>> + Send,
-    ) -> Result<T, E> {
+    ) -> Result<T, E>
+    where
+        S: Send + Sync,
+    {
         match self.note(method) {
             None => work.await,
             Some(Fault::ErrorBefore) => Err(E::before()),
             Some(Fault::ErrorAfterCommit) => work.await.and_then(|_| Err(E::after())),
             Some(Fault::Meet(count)) => {
-                self.meet(count).await;
+                let mut arrived = self.arrive();
+                // An error means that the plan was reset.
+                drop(arrived.wait_for(|arrived| *arrived >= count).await);
                 work.await
             }
             Some(Fault::Delay(duration)) => {

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one case may take before it counts as stuck, the wait for its turn included.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A promise that a store did not keep.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,8 +80,8 @@ impl<S: ?Sized> Case<S> {
     /// # Errors
     ///
     /// - [`Violation`] when the store does not keep it, or fails while it is tried.
-    pub async fn run(&self, store: Arc<S>) -> Result<(), Violation> {
-        (self.run)(store).await
+    pub fn run(&self, store: Arc<S>) -> impl Future<Output = Result<(), Violation>> + Send + use<S> {
+        (self.run)(store)
     }
 }
 
@@ -91,7 +91,7 @@ impl<S: ?Sized> fmt::Debug for Case<S> {
     }
 }
 
-/// Runs one case on a multi-thread runtime of its own, and calls it broken when it hangs.
+/// Runs one case, such as `user::an_unknown_user_is_not_found(store)`, on a multi-thread runtime of its own, and calls it broken when it hangs.
 ///
 /// # Errors
 ///

@@ -4,10 +4,6 @@ use std::sync::Arc;
 
 use auth_core::MemoryStore;
 
-async fn store() -> Arc<MemoryStore> {
-    Arc::new(MemoryStore::new())
-}
-
-auth_testkit::user_store_tests!(store());
-auth_testkit::token_store_tests!(store());
-auth_testkit::outbox_tests!(store());
+auth_testkit::user_store_tests!(async { Arc::new(MemoryStore::new()) });
+auth_testkit::token_store_tests!(async { Arc::new(MemoryStore::new()) });
+auth_testkit::outbox_tests!(async { Arc::new(MemoryStore::new()) });

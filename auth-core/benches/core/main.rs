@@ -5,11 +5,15 @@
 
 mod hashing;
 mod ratio;
+mod tokens;
 
 fn main() {
     // `cargo test --benches` only asks whether this starts.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    hashing::report();
+    if let Err(error) = hashing::compare().and_then(|()| tokens::compare()) {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
 }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+/// Why nothing could be measured.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// One way of doing the work: does it once.
 pub(crate) type Contender<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 

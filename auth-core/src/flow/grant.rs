@@ -12,7 +12,6 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::id::SessionId;
 use crate::refresh_token::RefreshToken;
-use crate::secret::Secret;
 use crate::session::Session;
 use crate::store::Revocation;
 use crate::user::{Epoch, User};
@@ -67,7 +66,7 @@ impl Inner {
     ) -> Result<Grant, Failure> {
         let policy = &self.policy.refresh;
         let id = SessionId::generate(now, &*self.random)?;
-        let refresh_token = RefreshToken::new(id, 0, Secret::generate(&*self.random)?);
+        let refresh_token = RefreshToken::first(id, &*self.random)?;
         // Access tokens count in whole seconds; a session that ends between two could not sign its last.
         let expires_at = after(now, policy.session_lifetime).trunc_subsecs(0);
         let session = Session {

@@ -25,16 +25,29 @@ impl Inner {
             ),
             _ => IntentId::generate(now, &*self.random)?,
         };
+        self.promise_as(id, email, promise, now).await
+    }
+
+    async fn promise_as(
+        &self,
+        id: IntentId,
+        email: &Email,
+        promise: Promise,
+        now: DateTime<Utc>,
+    ) -> Result<(), Failure> {
         let intent = Intent { id, email: email.clone(), promise, created_at: now };
         Ok(self.outbox.insert(&intent).await?)
     }
 }
 
 /// Promises a dead letter's mail anew. The new intent is written before the dead letter goes, so a
-/// crash between the two can only mail twice.
+/// crash between the two can only mail twice. It always has an id of its own: an intent under the
+/// dead letter's id would not be written.
 pub(crate) async fn requeue(auth: &Inner, id: IntentId) -> Result<(), AccountError> {
     let Some(letter) = auth.outbox.find_dead_letter(id).await? else { return Err(AccountError::NotFound) };
-    auth.promise(&letter.intent.email, letter.intent.promise, auth.now()).await?;
+    let now = auth.now();
+    let new_id = IntentId::generate(now, &*auth.random).map_err(Failure::from)?;
+    auth.promise_as(new_id, &letter.intent.email, letter.intent.promise, now).await?;
     let _removed = auth.outbox.remove_dead_letter(id).await?;
     auth.mail_promised.notify_one();
     Ok(())

@@ -234,8 +234,8 @@ fn hashable(password: &Password) -> &[u8] {
 
 /// The blocks that Argon2 works in, kept between hashes.
 ///
-/// Allocating them each time costs half as much again: the allocator returns the pages to the
-/// system, which must clear them anew.
+/// Allocating them each time can double the cost of a hash, whenever the allocator returns the pages to
+/// the system, which must clear them anew (`cargo bench -p auth-core`).
 #[derive(Default)]
 struct Memory {
     blocks: Vec<Block>,

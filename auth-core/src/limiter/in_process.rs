@@ -46,18 +46,17 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 /// # Memory
 ///
 /// At most `max_keys` buckets are kept (250,000 by default), a quarter of them for streaks. One takes
-/// up to 185 bytes (measured), so the default is 46 MB when full; nothing is taken in advance. Buckets that say
-/// nothing any more are dropped as new ones come, two looked at for each.
+/// up to 195 bytes (measured), so the default is 48 MB when full; nothing is taken in advance. Buckets
+/// that say nothing any more are dropped as new ones come, two looked at for each.
 ///
 /// # Security
 ///
-/// Who makes more buckets than fit makes the limiter forget some: of eight drawn at random the one that
-/// says least, which is the quota soonest free again or the shortest streak. A flood of buckets that
-/// were used once therefore evicts itself, while the exhausted quota and the long streak that somebody
-/// attacks stay; they would go only among eight that all say as much, so half of all buckets
-/// would have to be exhausted first, and then about 16 times `max_keys` more be made to lose a
-/// given one. What is won is the burst of one bucket. Streaks have a table of their own, where no number
-/// of quotas evicts one.
+/// Who makes more buckets than fit makes the limiter forget some: of eight drawn at random the lightest,
+/// which is the quota with the fewest places taken or the shortest streak. So a flood of buckets that
+/// were used once evicts itself, and what is exhausted stays. A bucket goes only among eight that all
+/// weigh as much: even with half of the table filled by requests enough for that, about 16 times
+/// `max_keys` more buckets must be made to lose a given one, and the burst of that one is won. Streaks
+/// have a table of their own, where no number of quotas evicts one.
 ///
 /// # Examples
 ///

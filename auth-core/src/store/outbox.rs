@@ -206,7 +206,7 @@ pub struct OutboxStats {
 pub enum Settlement {
     /// It was written.
     Settled,
-    /// The lease had ended and another worker has the intent, or it is settled already.
+    /// Another worker has claimed the intent since, or it is gone.
     LeaseLost,
 }
 
@@ -228,7 +228,7 @@ pub trait Outbox: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// One insert. Once it returned, a crash does not lose the intent. A second insert of the same
-    /// id changes nothing and succeeds.
+    /// id changes nothing and succeeds while the first is still kept.
     async fn insert(&self, intent: &Intent) -> Result<(), StoreError>;
 
     /// Leases at most `limit` intents that are due at `now`, the longest due first.

@@ -62,7 +62,8 @@ pub trait UserStore: Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// - [`Conflict`](super::StoreErrorKind::Conflict) when the *id* exists already.
+    /// - [`Conflict`](super::StoreErrorKind::Conflict) when the *id* exists already, whatever its
+    ///   address.
     async fn insert(&self, user: &User) -> Result<UserInsert, StoreError>;
 
     /// Reads a user by id.
@@ -76,11 +77,11 @@ pub trait UserStore: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// One write: `contested_at = at` where the address matches, the id differs from `rival` and
-    /// `email_verified_at` is empty. Idempotent.
+    /// `email_verified_at` is empty. A later call writes its later time.
     async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
 
     /// Marks the address verified and uncontested; with an activation also replaces password hash
-    /// and name and moves the epoch one on.
+    /// and name and moves the epoch one on. `password_changed_at` stays.
     ///
     /// # Atomicity
     ///
@@ -145,6 +146,6 @@ pub trait UserStore: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// Each user by one guarded delete: a user who verifies meanwhile stays.
+    /// Each user by one guarded delete: a user who verifies or is contested meanwhile stays.
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }

@@ -13,7 +13,7 @@ use crate::event::EventKind;
 use crate::store::StoreError;
 
 /// Longest sleep between two looks at the clock, so that a clock that was set is noticed.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// What a clean-up deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

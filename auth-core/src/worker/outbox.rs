@@ -21,6 +21,9 @@ use crate::store::{ClaimedIntent, Settlement, StoreError};
 /// Why a mail is given up whose time is over.
 const TOO_LATE: &str = "not sent within its lifetime";
 
+/// Longest reason kept with a dead letter.
+const MAX_REASON_CHARS: usize = 1000;
+
 /// What became of the mails that were due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delivered {
@@ -172,11 +175,12 @@ async fn retry(auth: &Inner, claimed: &ClaimedIntent, error: String) -> Result<O
 }
 
 async fn bury(auth: &Inner, claimed: &ClaimedIntent, reason: &str) -> Result<Outcome, StoreError> {
+    let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
     let (intent_id, promise, attempt) = (claimed.intent.id, claimed.intent.promise.name(), claimed.attempt);
-    match auth.outbox.bury(intent_id, attempt, auth.now(), reason).await? {
+    match auth.outbox.bury(intent_id, attempt, auth.now(), &reason).await? {
         Settlement::Settled | Settlement::LeaseLost => {}
     }
-    auth.emit_own(EventKind::MailBuried { intent_id, promise, attempt, reason: reason.to_owned() });
+    auth.emit_own(EventKind::MailBuried { intent_id, promise, attempt, reason });
     Ok(Outcome::Buried)
 }
 

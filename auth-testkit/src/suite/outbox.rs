@@ -1,4 +1,4 @@
-//! The promises of [`Outbox`](auth_core::store::Outbox).
+//! The promises of [`auth_core::store::Outbox`].
 
 mod claim;
 mod dead;

@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use auth_core::store::StoreError;
 use tokio::sync::Barrier;
@@ -10,8 +11,8 @@ use super::check::{Broken, Outcome};
 /// How many tasks race for one record.
 pub(super) const RACERS: usize = 64;
 
-/// How often two different writes meet: enough for the wrong order to happen.
-pub(super) const ROUNDS: usize = 40;
+/// How often two different writes meet: three times with each of the head starts of [`duel`].
+pub(super) const ROUNDS: usize = 42;
 
 /// Runs all futures as tasks of their own, released together; answers in the order given.
 pub(super) async fn race<T, F>(racers: impl IntoIterator<Item = F>) -> Outcome<Vec<T>>
@@ -30,7 +31,11 @@ where
 }
 
 /// Runs two different writes at the same time.
+///
+/// A read that is followed by a write can be overtaken only in between, so each round gives one of
+/// the two another head start, up to what a round trip to a database takes.
 pub(super) async fn duel<A, B>(
+    round: usize,
     one: impl Future<Output = Result<A, StoreError>> + Send + 'static,
     other: impl Future<Output = Result<B, StoreError>> + Send + 'static,
 ) -> Outcome<(A, B)>
@@ -38,9 +43,25 @@ where
     A: Send + 'static,
     B: Send + 'static,
 {
+    let lead = match round / 2 % 7 {
+        0 => Duration::ZERO,
+        step => Duration::from_micros(25 << step),
+    };
+    let (one_waits, other_waits) =
+        if round.is_multiple_of(2) { (Duration::ZERO, lead) } else { (lead, Duration::ZERO) };
     let barrier = Arc::new(Barrier::new(2));
-    let (one, other) = (start(one, &barrier), start(other, &barrier));
+    let one = start(after(one_waits, one), &barrier);
+    let other = start(after(other_waits, other), &barrier);
     Ok((finish(one.await)?, finish(other.await)?))
+}
+
+/// Starts a call this much later; a timer would be too coarse.
+async fn after<T>(wait: Duration, call: impl Future<Output = T> + Send) -> T {
+    let released = Instant::now();
+    while released.elapsed() < wait {
+        tokio::task::yield_now().await;
+    }
+    call.await
 }
 
 fn start<T: Send + 'static>(

@@ -1,4 +1,4 @@
-//! The promises of [`TokenStore`](auth_core::store::TokenStore).
+//! The promises of [`auth_core::store::TokenStore`].
 
 mod one_time;
 mod purge;

@@ -1,4 +1,4 @@
-//! The promises of [`UserStore`](auth_core::store::UserStore).
+//! The promises of [`auth_core::store::UserStore`].
 
 mod address;
 mod contest;
@@ -96,6 +96,8 @@ macro_rules! __user_store_promises {
         epoch::advancing_is_guarded_by_the_epoch,
         /// Of concurrent callers with one epoch exactly one moves it, by one.
         epoch::racing_advances_have_one_winner,
+        /// Of concurrent writes of any kind that move one epoch exactly one is applied, and whole.
+        epoch::racing_writes_under_one_epoch_have_one_winner,
         /// Concurrent writes to different fields all remain: no write saves fields it does not own.
         epoch::concurrent_writes_to_different_fields_all_remain,
         /// No guarded write touches another user of the same epoch.

@@ -142,7 +142,7 @@ mod tests {
     use crate::secret::Secret;
     use crate::user::{Epoch, UserStatus};
 
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const DAY: Duration = Duration::from_hours(24);
 
     /// A session rotated `generation` times, and every token it ever had.
     struct Chain {

@@ -31,22 +31,32 @@ pub(super) fn quota(count: u32, window: Duration) -> Option<Quota> {
     Some(Quota::with_period(Duration::from_nanos(interval))?.allow_burst(burst))
 }
 
-/// The theoretical arrival time of GCRA: when, in nanoseconds of the limiter's clock, all places are
-/// free again.
+/// In how long one place becomes free, in nanoseconds.
+fn interval(quota: Quota) -> u64 {
+    nanos(quota.replenish_interval())
+}
+
+/// The state of a quota, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Arrival(u64);
+pub(super) struct Arrival {
+    /// The theoretical arrival time of GCRA: when all places are free again, by the limiter's clock.
+    at: u64,
+    /// In how long one place becomes free.
+    interval: u64,
+}
 
 impl Entry for Arrival {
-    /// How long until all places are free.
+    /// How many places are not free, which is how many requests it took to get there: who wants
+    /// something forgotten pays as much for each bucket of the flood, however long its window.
     fn weight(&self, now: u64) -> u64 {
-        self.0.saturating_sub(now)
+        self.at.saturating_sub(now).div_ceil(self.interval.max(1))
     }
 }
 
 impl Arrival {
     /// Takes one place if there is one.
     pub(super) fn take(self, now: u64, quota: Quota) -> (Self, Reservation) {
-        let owed = Owed(Cell::new(Nanos::new(self.weight(now))));
+        let owed = Owed(Cell::new(Nanos::new(self.at.saturating_sub(now))));
         let limiter: RateLimiter<_, _, _, StateInformationMiddleware> =
             RateLimiter::new(quota, owed, FromNow);
         match limiter.check() {
@@ -56,7 +66,7 @@ impl Arrival {
                     remaining: state.remaining_burst_capacity(),
                     reset_after: Duration::from_nanos(owed),
                 };
-                (Self(now.saturating_add(owed)), granted)
+                (Self { at: now.saturating_add(owed), interval: interval(quota) }, granted)
             }
             Err(refused) => (self, Reservation::Refused { retry_after: refused.wait_time_from(NOW) }),
         }
@@ -65,7 +75,7 @@ impl Arrival {
     /// Gives one place back. A result that is not after now says nothing, and the table drops it:
     /// there are never more places than the quota has.
     pub(super) fn give_back(self, quota: Quota) -> Self {
-        Self(self.0.saturating_sub(nanos(quota.replenish_interval())))
+        Self { at: self.at.saturating_sub(interval(quota)), ..self }
     }
 }
 

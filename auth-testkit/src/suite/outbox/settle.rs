@@ -119,11 +119,11 @@ pub(super) async fn racing_settlements_have_one_winner(store: Arc<dyn Outbox>) -
 
 pub(super) async fn a_completion_that_races_a_claim_is_either_or(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let intent = queued(&*store, 0).await?;
         claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
         let (completing, claiming, id) = (Arc::clone(&store), Arc::clone(&store), intent.id);
-        let (settled, next) = duel(async move { completing.complete(id, 1).await }, async move {
+        let (settled, next) = duel(round, async move { completing.complete(id, 1).await }, async move {
             claiming.claim(long_ago(60), long_ago(120), 10).await
         })
         .await?;

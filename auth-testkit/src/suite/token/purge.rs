@@ -80,14 +80,14 @@ pub(super) async fn purging_sessions_stops_at_its_limit_and_says_how_many(
 
 pub(super) async fn a_session_refreshed_meanwhile_is_not_purged(store: Arc<dyn TokenStore>) -> Outcome {
     let _turn = turn(&*store).await?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let session = ends(long_ago(100), at(0));
         store.insert_session(&session).await?;
         let (purging, rotating) = (Arc::clone(&store), Arc::clone(&store));
         let rotation = SessionRotation { idle_expires_at: at(0), ..rotation(&session) };
         let expected = rotated(&session, &rotation);
         let (purged, refreshed) =
-            duel(async move { purging.purge_sessions(long_ago(100), 1_000).await }, async move {
+            duel(round, async move { purging.purge_sessions(long_ago(100), 1_000).await }, async move {
                 rotating.rotate(&rotation).await
             })
             .await?;

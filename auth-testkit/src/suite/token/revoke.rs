@@ -51,12 +51,12 @@ pub(super) async fn racing_revocations_have_one_winner(store: Arc<dyn TokenStore
 }
 
 pub(super) async fn a_rotation_never_brings_a_revoked_session_back(store: Arc<dyn TokenStore>) -> Outcome {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let session = fresh::session();
         store.insert_session(&session).await?;
         let (revoking, rotating, rotation) = (Arc::clone(&store), Arc::clone(&store), rotation(&session));
         let (user_id, id) = (session.user_id, session.id);
-        let (_rotated, revoked) = duel(async move { rotating.rotate(&rotation).await }, async move {
+        let (_rotated, revoked) = duel(round, async move { rotating.rotate(&rotation).await }, async move {
             revoking.revoke_session(user_id, id).await
         })
         .await?;

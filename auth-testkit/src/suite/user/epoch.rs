@@ -66,6 +66,50 @@ pub(super) async fn racing_advances_have_one_winner(store: Arc<dyn UserStore>) -
     holds(&*store, &User { epoch: user.epoch.next(), ..user }).await
 }
 
+pub(super) async fn racing_writes_under_one_epoch_have_one_winner(store: Arc<dyn UserStore>) -> Outcome {
+    let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: None };
+    let registration = fresh::registration(Some("Countess Ada"))?;
+    let verification = EmailVerification { at: at(20), activate: Some(registration.clone()) };
+    for _ in 0..4 {
+        let user = User { contested_at: Some(at(5)), ..fresh::user()? };
+        inserted(&*store, &user).await?;
+        let outcomes = race((0..RACERS).map(|number| {
+            let (store, id, epoch) = (Arc::clone(&store), user.id, user.epoch);
+            let (password, verification) = (password.clone(), verification.clone());
+            async move {
+                match number % 4 {
+                    0 => store.set_password(id, epoch, &password).await,
+                    1 => store.verify_email(id, epoch, &verification).await,
+                    2 => store.set_status(id, epoch, UserStatus::Disabled).await,
+                    _ => store.advance_epoch(id, epoch).await,
+                }
+            }
+        }))
+        .await?;
+        let winner = only(&outcomes, &Guarded::Applied, "moved one epoch")?;
+        let moved = User { epoch: user.epoch.next(), ..user };
+        let expected = match winner % 4 {
+            0 => User {
+                password_hash: Some(password.password_hash.clone()),
+                password_changed_at: password.at,
+                contested_at: None,
+                ..moved
+            },
+            1 => User {
+                password_hash: Some(registration.password_hash.clone()),
+                name: registration.name.clone(),
+                email_verified_at: Some(verification.at),
+                contested_at: None,
+                ..moved
+            },
+            2 => User { status: UserStatus::Disabled, ..moved },
+            _ => moved,
+        };
+        holds(&*store, &expected).await?;
+    }
+    Ok(())
+}
+
 /// The writes that a contest may meet: none of them touches what it writes.
 #[derive(Debug, Clone, Copy)]
 enum Write {
@@ -86,15 +130,18 @@ pub(super) async fn concurrent_writes_to_different_fields_all_remain(store: Arc<
         let hash = fresh::hash();
         let (contesting, email) = (Arc::clone(&store), user.email.clone());
         let (writing, id, epoch, stronger) = (Arc::clone(&store), user.id, user.epoch, hash.clone());
-        let outcomes =
-            duel(async move { contesting.contest(&email, fresh::user_id(), at(10)).await }, async move {
+        let outcomes = duel(
+            round,
+            async move { contesting.contest(&email, fresh::user_id(), at(10)).await },
+            async move {
                 match write {
                     Write::Rehash => writing.rehash_password(id, epoch, &stronger).await,
                     Write::Advance => writing.advance_epoch(id, epoch).await,
                     Write::Disable => writing.set_status(id, epoch, UserStatus::Disabled).await,
                 }
-            })
-            .await?;
+            },
+        )
+        .await?;
         ensure_eq!(
             outcomes,
             (Guarded::Applied, Guarded::Applied),

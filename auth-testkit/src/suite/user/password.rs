@@ -113,12 +113,12 @@ pub(super) async fn a_rehash_is_guarded_by_the_epoch(store: Arc<dyn UserStore>) 
 pub(super) async fn a_rehash_never_overwrites_a_newer_password(store: Arc<dyn UserStore>) -> Outcome {
     let mut user = fresh::user()?;
     inserted(&*store, &user).await?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let (password, stronger) = (proven(), fresh::hash());
         let (resetting, rehashing, id, epoch) = (Arc::clone(&store), Arc::clone(&store), user.id, user.epoch);
         user = changed(user, &password);
         let (reset, _rehash) =
-            duel(async move { resetting.set_password(id, epoch, &password).await }, async move {
+            duel(round, async move { resetting.set_password(id, epoch, &password).await }, async move {
                 rehashing.rehash_password(id, epoch, &stronger).await
             })
             .await?;

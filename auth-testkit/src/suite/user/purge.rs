@@ -110,12 +110,12 @@ pub(super) async fn the_address_of_a_purged_user_is_free(store: Arc<dyn UserStor
 
 pub(super) async fn a_user_who_verifies_meanwhile_is_not_purged(store: Arc<dyn UserStore>) -> Outcome {
     let _turn = turn(&*store).await?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let user = old_user(0)?;
         inserted(&*store, &user).await?;
         let (purging, verifying, id, epoch) = (Arc::clone(&store), Arc::clone(&store), user.id, user.epoch);
         let (purged, verified) =
-            duel(async move { purging.purge_unverified(long_ago(100), 1_000).await }, async move {
+            duel(round, async move { purging.purge_unverified(long_ago(100), 1_000).await }, async move {
                 let verification = EmailVerification { at: long_ago(50), activate: None };
                 verifying.verify_email(id, epoch, &verification).await
             })
@@ -127,12 +127,12 @@ pub(super) async fn a_user_who_verifies_meanwhile_is_not_purged(store: Arc<dyn U
 
 pub(super) async fn a_user_contested_meanwhile_is_not_purged(store: Arc<dyn UserStore>) -> Outcome {
     let _turn = turn(&*store).await?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let user = old_user(0)?;
         inserted(&*store, &user).await?;
         let (purging, contesting, email) = (Arc::clone(&store), Arc::clone(&store), user.email.clone());
         let (purged, contested) =
-            duel(async move { purging.purge_unverified(long_ago(100), 1_000).await }, async move {
+            duel(round, async move { purging.purge_unverified(long_ago(100), 1_000).await }, async move {
                 contesting.contest(&email, fresh::user_id(), at(0)).await
             })
             .await?;

@@ -1,0 +1,74 @@
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+
+use crate::access_token::{AccessTokens, ClaimsSource};
+use crate::client::Client;
+use crate::clock::{Clock, to_micros};
+use crate::email::Email;
+use crate::event::{AccountTag, Event, EventKind, EventSink};
+use crate::hashing::HashingPool;
+use crate::keys::{ChainKey, DerivedKeys};
+use crate::limiter::RateLimiter;
+use crate::live_cache::LiveCache;
+use crate::mailer::Mailer;
+use crate::password::BreachCheck;
+use crate::policy::Policy;
+use crate::random::RandomSource;
+use crate::store::{Outbox, StoreError, TokenStore, UserStore};
+use crate::worker;
+
+/// Everything a flow works with.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) tokens: Arc<dyn TokenStore>,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) events: Arc<dyn EventSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) breach_check: Option<Arc<dyn BreachCheck>>,
+    pub(crate) claims: Option<Arc<dyn ClaimsSource>>,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) chain: ChainKey,
+    pub(crate) derived: DerivedKeys,
+    pub(crate) hashing: HashingPool,
+    pub(crate) live_cache: LiveCache,
+    pub(crate) policy: Policy,
+    /// Wakes this process's worker when a mail was promised here.
+    pub(crate) mail_promised: Notify,
+}
+
+impl Inner {
+    /// The one time of one operation.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        to_micros(self.clock.now())
+    }
+
+    pub(crate) fn emit(&self, client: &Client, kind: EventKind) {
+        self.events.record(&Event { at: self.now(), ip: client.ip(), kind });
+    }
+
+    /// An event that no client caused.
+    pub(crate) fn emit_own(&self, kind: EventKind) {
+        self.events.record(&Event { at: self.now(), ip: None, kind });
+    }
+
+    /// Notes that something not needed for safety could not be done.
+    pub(crate) fn tidied<T>(&self, what: &'static str, result: Result<T, StoreError>) {
+        if let Err(error) = result {
+            self.emit_own(EventKind::TidyingFailed { what, error: worker::chain_of(&error) });
+        }
+    }
+
+    pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {
+        AccountTag::new(self.derived.bucket("account", &[account]))
+    }
+
+    pub(crate) fn email_tag(&self, email: &Email) -> AccountTag {
+        self.account_tag(email.canonical().as_bytes())
+    }
+}

@@ -1,0 +1,101 @@
+//! The threads of the pool, and how work reaches them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::engine::{Engine, Settings};
+
+/// Something for a thread to do with its memory. It answers through a channel of its own.
+pub(super) type Job = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// No thread is free and the queue is full.
+pub(super) struct Full;
+
+/// The handle side. Dropping it ends the threads.
+pub(super) struct Threads {
+    waiting: Arc<Mutex<Waiting>>,
+    inboxes: Vec<SyncSender<Job>>,
+    queue: usize,
+}
+
+/// Either jobs wait for threads or threads for jobs.
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// The numbers of idle threads. The last to become idle is the first to work again: its memory is
+    /// still in the processor's cache, and under light load the others stay asleep.
+    idle: Vec<usize>,
+}
+
+impl Threads {
+    pub(super) fn start(settings: &Arc<Settings>) -> io::Result<Self> {
+        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        let mut inboxes = Vec::new();
+        for number in 0..settings.policy.threads as usize {
+            let (inbox, jobs) = sync_channel(1);
+            inboxes.push(inbox);
+            let (settings, waiting) = (Arc::clone(settings), Arc::clone(&waiting));
+            let run = move || {
+                if number == 0 {
+                    crate::password::warm_up();
+                }
+                work_until_closed(&settings, &waiting, number, &jobs);
+            };
+            std::thread::Builder::new().name(format!("auth-hashing-{number}")).spawn(run)?;
+        }
+        Ok(Self { waiting, inboxes, queue: settings.policy.queue as usize })
+    }
+
+    /// Gives the job to a thread that is free, or else to the queue.
+    pub(super) fn push(&self, job: Job) -> Result<(), Full> {
+        let mut waiting = lock(&self.waiting);
+        if let Some(inbox) = waiting.idle.pop().and_then(|number| self.inboxes.get(number)) {
+            // An idle thread's inbox is empty, so this never blocks and never fails.
+            return inbox.try_send(job).map_err(|_| Full);
+        }
+        if waiting.jobs.len() >= self.queue {
+            return Err(Full);
+        }
+        waiting.jobs.push_back(job);
+        Ok(())
+    }
+
+    /// How many jobs wait for a thread.
+    pub(super) fn queued(&self) -> usize {
+        lock(&self.waiting).jobs.len()
+    }
+}
+
+/// The life of one thread. It ends when the pool is gone and the queue is empty.
+fn work_until_closed(
+    settings: &Arc<Settings>,
+    waiting: &Mutex<Waiting>,
+    number: usize,
+    inbox: &Receiver<Job>,
+) {
+    let mut engine = Engine::new(Arc::clone(settings));
+    loop {
+        let Some(job) = next_or_idle(waiting, number).or_else(|| inbox.recv().ok()) else { return };
+        if catch_unwind(AssertUnwindSafe(|| job(&mut engine))).is_err() {
+            engine = Engine::new(Arc::clone(settings));
+        }
+    }
+}
+
+/// The job that waited longest; without any, the thread is marked idle.
+fn next_or_idle(waiting: &Mutex<Waiting>, number: usize) -> Option<Job> {
+    let mut waiting = lock(waiting);
+    let job = waiting.jobs.pop_front();
+    if job.is_none() {
+        waiting.idle.push(number);
+    }
+    job
+}
+
+/// No code that could panic runs under the lock.
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,401 @@
+mod defect;
+
+use std::collections::HashSet;
+use std::mem;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use auth_core::store::{
+    Deletion, EmailVerification, Guarded, NewPassword, StoreError, UserInsert, UserStore,
+};
+use auth_core::{Email, Epoch, MemoryStore, Name, PasswordHash, User, UserId, UserStatus};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::RwLock;
+
+pub use defect::UserDefect;
+
+use self::UserDefect as D;
+use super::{ascii, dawdle, lock, whole_seconds};
+
+/// A [`UserStore`] with one defect.
+#[derive(Debug)]
+pub struct BrokenUserStore {
+    defect: UserDefect,
+    inner: MemoryStore,
+    /// Held for writing while a user is replaced, so that nobody meets the gap.
+    gate: RwLock<()>,
+    ids: Mutex<Vec<UserId>>,
+    taken: Mutex<HashSet<String>>,
+}
+
+impl BrokenUserStore {
+    /// An empty store with this defect.
+    pub fn new(defect: UserDefect) -> Self {
+        let (gate, ids, taken) = (RwLock::default(), Mutex::default(), Mutex::default());
+        Self { defect, inner: MemoryStore::new(), gate, ids, taken }
+    }
+
+    fn is(&self, defect: UserDefect) -> bool {
+        self.defect == defect
+    }
+
+    fn passing(&self) -> &dyn UserStore {
+        &self.inner
+    }
+
+    /// Everybody who was ever inserted and is still there.
+    async fn everyone(&self) -> Result<Vec<User>, StoreError> {
+        let mut users = Vec::new();
+        let ids = lock(&self.ids).clone();
+        for id in ids {
+            users.extend(self.passing().find_by_id(id).await?);
+        }
+        Ok(users)
+    }
+
+    /// Changes whoever has this id as the caller likes, with no guard at all.
+    async fn force(&self, id: UserId, change: impl FnOnce(&mut User) + Send) -> Result<Guarded, StoreError> {
+        let _gate = self.gate.write().await;
+        let Some(mut user) = self.passing().find_by_id(id).await? else {
+            return Ok(Guarded::Lost);
+        };
+        change(&mut user);
+        let _deleted = self.passing().delete(id).await?;
+        let _inserted = self.passing().insert(&user).await?;
+        Ok(Guarded::Applied)
+    }
+
+    async fn has_epoch(&self, id: UserId, epoch: Epoch) -> Result<bool, StoreError> {
+        Ok(self.passing().find_by_id(id).await?.is_some_and(|user| user.epoch == epoch))
+    }
+
+    /// The epoch that a guard compares with: the user's own where the defect ignores the caller's.
+    async fn epoch(&self, ignored_by: UserDefect, id: UserId, epoch: Epoch) -> Result<Epoch, StoreError> {
+        let user = if self.is(ignored_by) { self.passing().find_by_id(id).await? } else { None };
+        Ok(user.map_or(epoch, |user| user.epoch))
+    }
+
+    fn outcome(&self, outcome: Guarded) -> Guarded {
+        if self.is(D::MissingIsApplied) { Guarded::Applied } else { outcome }
+    }
+
+    /// What is compared instead of the canonical address.
+    fn key(&self, email: &Email) -> String {
+        let canonical = email.canonical();
+        match self.defect {
+            D::LookAlikesAreEqual => canonical.replace(['.', '-'], ""),
+            D::AddressesAreCut => canonical.chars().take(191).collect(),
+            _ => canonical.to_owned(),
+        }
+    }
+
+    fn finds(&self, stored: &Email, asked: &Email) -> bool {
+        if self.is(D::AddressesArePatterns) {
+            like(asked.canonical().as_bytes(), stored.canonical().as_bytes())
+        } else {
+            self.key(stored) == self.key(asked)
+        }
+    }
+
+    /// The address as the store in memory shall keep it: case becomes a mark where it matters.
+    fn kept(&self, email: &Email) -> Email {
+        if !self.is(D::AddressesHaveCase) {
+            return email.clone();
+        }
+        let marked: String = email.address().chars().flat_map(mark).collect();
+        Email::parse(&marked).unwrap_or_else(|_| email.clone())
+    }
+
+    /// What a reader gets to see of a kept user.
+    fn read(&self, mut user: User) -> User {
+        match self.defect {
+            D::WholeSeconds => {
+                user.created_at = whole_seconds(user.created_at);
+                user.password_changed_at = whole_seconds(user.password_changed_at);
+                user.email_verified_at = user.email_verified_at.map(whole_seconds);
+                user.contested_at = user.contested_at.map(whole_seconds);
+            }
+            D::NamesAreAscii => {
+                user.name = user.name.and_then(|name| Name::parse(&ascii(name.as_str())).ok());
+            }
+            D::AbsentIsEmpty => {
+                user.password_hash = user.password_hash.or_else(|| Some(PasswordHash::from_stored("")));
+                user.name = user.name.or_else(|| Name::parse("-").ok());
+            }
+            D::EpochsAre32Bits => {
+                user.epoch = Epoch::from_u64(user.epoch.as_u64() & u64::from(u32::MAX));
+            }
+            D::SpellingIsLost => user.email = Email::parse(user.email.canonical()).unwrap_or(user.email),
+            D::AddressesHaveCase => {
+                user.email = Email::parse(&unmarked(user.email.address())).unwrap_or(user.email);
+            }
+            _ => {}
+        }
+        user
+    }
+
+    fn answer(&self, found: Option<User>) -> Result<Option<User>, StoreError> {
+        match found {
+            None if self.is(D::NotFoundIsAnError) => Err(StoreError::corrupt("no such user")),
+            found => Ok(found.map(|user| self.read(user))),
+        }
+    }
+}
+
+/// An upper-case letter becomes `=` and its lower case.
+fn mark(c: char) -> impl Iterator<Item = char> {
+    let marked = c.is_ascii_uppercase();
+    marked.then_some('=').into_iter().chain([c.to_ascii_lowercase()])
+}
+
+fn unmarked(marked: &str) -> String {
+    let mut upper = false;
+    let letter = |c: char| {
+        let was_marked = mem::replace(&mut upper, c == '=');
+        (c != '=').then(|| if was_marked { c.to_ascii_uppercase() } else { c })
+    };
+    marked.chars().filter_map(letter).collect()
+}
+
+/// SQL's `LIKE`.
+fn like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, text) => text.is_none(),
+        (Some((b'%', rest)), None) => like(rest, text),
+        (Some((b'%', rest)), Some((_, shorter))) => like(rest, text) || like(pattern, shorter),
+        (Some((p, rest)), Some((t, shorter))) => (*p == b'_' || p == t) && like(rest, shorter),
+        (Some(_), None) => false,
+    }
+}
+
+#[async_trait]
+impl UserStore for BrokenUserStore {
+    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
+        let user = User { email: self.kept(&user.email), ..user.clone() };
+        let taken = match self.defect {
+            D::DeleteKeepsTheAddress | D::PurgeKeepsTheAddress => {
+                lock(&self.taken).contains(user.email.canonical())
+            }
+            D::LookAlikesAreEqual | D::AddressesAreCut => {
+                self.everyone().await?.iter().any(|other| self.finds(&other.email, &user.email))
+            }
+            _ => false,
+        };
+        if taken {
+            return Ok(UserInsert::EmailTaken);
+        }
+        lock(&self.ids).push(user.id);
+        match self.defect {
+            D::InsertReplaces => {
+                let _gate = self.gate.write().await;
+                let _deleted = self.passing().delete(user.id).await?;
+                self.passing().insert(&user).await
+            }
+            D::InsertReadsThenWrites => {
+                let found = self.passing().find_by_email(&user.email).await?;
+                dawdle().await;
+                let outcome = self.passing().insert(&user).await?;
+                Ok(if found.is_none() { UserInsert::Inserted } else { outcome })
+            }
+            _ => {
+                let _gate = self.gate.read().await;
+                self.passing().insert(&user).await
+            }
+        }
+    }
+
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let _gate = self.gate.read().await;
+        self.answer(self.passing().find_by_id(id).await?)
+    }
+
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        let _gate = self.gate.read().await;
+        if self.is(D::AddressesArePatterns) {
+            let everyone = self.everyone().await?;
+            return self.answer(everyone.into_iter().find(|user| self.finds(&user.email, email)));
+        }
+        self.answer(self.passing().find_by_email(&self.kept(email)).await?)
+    }
+
+    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+        let email = &self.kept(email);
+        let found = self.passing().find_by_email(email).await?;
+        match (self.defect, found) {
+            (D::ContestHitsVerified, Some(user)) if user.id != rival => {
+                self.force(user.id, |user| user.contested_at = Some(at)).await
+            }
+            (D::ContestCountsChangedRows, Some(user)) if user.contested_at == Some(at) => Ok(Guarded::Lost),
+            (D::ContestHitsTheRival, Some(_)) => {
+                self.passing().contest(email, UserId::from_bytes([0; 16]), at).await
+            }
+            (D::ContestHitsEveryone, _) => {
+                for user in self.everyone().await? {
+                    let _outcome = self.passing().contest(&user.email, rival, at).await?;
+                }
+                Ok(Guarded::Applied)
+            }
+            _ => {
+                let _gate = self.gate.read().await;
+                Ok(self.outcome(self.passing().contest(email, rival, at).await?))
+            }
+        }
+    }
+
+    async fn verify_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        verification: &EmailVerification,
+    ) -> Result<Guarded, StoreError> {
+        let before = self.passing().find_by_id(id).await?;
+        let (contested_at, name, verified) = match before {
+            Some(user) => (user.contested_at, user.name.clone(), user.email_verified()),
+            None => (None, None, false),
+        };
+        if self.is(D::VerifyReadsThenWrites) || self.is(D::VerifyRepeats) {
+            if !self.has_epoch(id, epoch).await? || (verified && !self.is(D::VerifyRepeats)) {
+                return Ok(Guarded::Lost);
+            }
+            dawdle().await;
+            let epoch = self.force(id, |user| user.email_verified_at = None).await?;
+            let current = self.passing().find_by_id(id).await?.map(|user| user.epoch);
+            let _written = self.passing().verify_email(id, current.unwrap_or_default(), verification).await?;
+            return Ok(epoch);
+        }
+        let guard = self.epoch(D::VerifyIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().verify_email(id, guard, verification).await?;
+        if outcome == Guarded::Applied {
+            let _written = match self.defect {
+                D::VerifyKeepsTheContest => self.force(id, |user| user.contested_at = contested_at).await?,
+                D::ActivationKeepsTheEpoch => self.force(id, |user| user.epoch = epoch).await?,
+                D::ActivationKeepsTheName => {
+                    self.force(id, |user| user.name = user.name.take().or(name)).await?
+                }
+                _ => outcome,
+            };
+        }
+        Ok(self.outcome(outcome))
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        password: &NewPassword,
+    ) -> Result<Guarded, StoreError> {
+        let guard = self.epoch(D::PasswordIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().set_password(id, guard, password).await?;
+        if outcome == Guarded::Applied {
+            let at = password.email_verified_at;
+            let proof = at.or(Some(password.at));
+            let _written = match self.defect {
+                D::PasswordForgetsTheEpoch => self.force(id, |user| user.epoch = epoch).await?,
+                D::PasswordVerifiesAgain => self.force(id, |user| user.email_verified_at = at).await?,
+                D::PasswordAlwaysVerifies => {
+                    self.force(id, |user| user.email_verified_at = user.email_verified_at.or(proof)).await?
+                }
+                _ => outcome,
+            };
+        }
+        Ok(self.outcome(outcome))
+    }
+
+    async fn rehash_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        hash: &PasswordHash,
+    ) -> Result<Guarded, StoreError> {
+        if self.is(D::RehashReadsThenWrites) && self.has_epoch(id, epoch).await? {
+            dawdle().await;
+            return self.force(id, |user| user.password_hash = Some(hash.clone())).await;
+        }
+        let guard = self.epoch(D::RehashIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().rehash_password(id, guard, hash).await?;
+        if self.is(D::RehashMovesTheEpoch) {
+            return self.passing().advance_epoch(id, epoch).await;
+        }
+        Ok(self.outcome(outcome))
+    }
+
+    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+        let guard = self.epoch(D::StatusIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().set_status(id, guard, status).await?;
+        if self.is(D::StatusForgetsTheEpoch) && outcome == Guarded::Applied {
+            return self.force(id, |user| user.epoch = epoch).await;
+        }
+        Ok(self.outcome(outcome))
+    }
+
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+        if self.is(D::AdvanceSavesTheWholeUser) {
+            let Some(read) = self.passing().find_by_id(id).await?.filter(|user| user.epoch == epoch) else {
+                return Ok(Guarded::Lost);
+            };
+            dawdle().await;
+            let mut outcome = Guarded::Lost;
+            let _saved = self
+                .force(id, |user| {
+                    if user.epoch == epoch {
+                        *user = User { epoch: epoch.next(), ..read };
+                        outcome = Guarded::Applied;
+                    }
+                })
+                .await?;
+            return Ok(outcome);
+        }
+        if self.is(D::AdvanceHitsEveryone) {
+            for user in self.everyone().await? {
+                let _outcome = self.passing().advance_epoch(user.id, epoch).await?;
+            }
+            return Ok(Guarded::Applied);
+        }
+        let guard = self.epoch(D::AdvanceIgnoresTheEpoch, id, epoch).await?;
+        Ok(self.outcome(self.passing().advance_epoch(id, guard).await?))
+    }
+
+    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
+        let found = self.passing().find_by_id(id).await?;
+        if let Some(user) = &found
+            && self.is(D::DeleteKeepsTheAddress)
+        {
+            lock(&self.taken).insert(user.email.canonical().to_owned());
+        }
+        if self.is(D::DeleteReadsThenDeletes) {
+            dawdle().await;
+        }
+        let outcome = self.passing().delete(id).await?;
+        let read = self.is(D::DeleteReadsThenDeletes) && found.is_some();
+        Ok(if read { Deletion::Deleted } else { outcome })
+    }
+
+    async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        let unverified = |user: &User| self.is(D::PurgeTakesVerified) || !user.email_verified();
+        let uncontested =
+            |user: &User| self.is(D::PurgeTakesContested) || user.contested_at.is_none_or(|at| at < before);
+        match self.defect {
+            D::PurgeTakesTheBoundary => {
+                self.passing().purge_unverified(before + TimeDelta::microseconds(1), limit).await
+            }
+            D::PurgeIgnoresTheLimit => self.passing().purge_unverified(before, u32::MAX).await,
+            D::PurgeTakesVerified
+            | D::PurgeTakesContested
+            | D::PurgeKeepsTheAddress
+            | D::PurgeReadsThenDeletes => {
+                let mut old = self.everyone().await?;
+                old.retain(|user| user.created_at < before && unverified(user) && uncontested(user));
+                dawdle().await;
+                let mut purged = 0;
+                for (user, _) in old.iter().zip(0..limit) {
+                    if self.is(D::PurgeKeepsTheAddress) {
+                        lock(&self.taken).insert(user.email.canonical().to_owned());
+                    }
+                    purged += u64::from(self.passing().delete(user.id).await? == Deletion::Deleted);
+                }
+                Ok(purged)
+            }
+            _ => self.passing().purge_unverified(before, limit).await,
+        }
+    }
+}
