@@ -35,7 +35,7 @@ async fn every_limit_per_client_lets_exactly_its_count_through_at_once() {
             assert_eq!(storm(&world, 20, request).await.0, 1, stringify!($call));
         }};
     }
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let (address, fine) = (|n| format!("user{n}@example.com"), || Password::new(PASSWORD));
     exact!(5, HOUR, RegisterError, Ok(()), |a, n| a.register(&address(n), fine(), None, &here()));
     exact!(10, HOUR, ResendVerificationError, Ok(()), |a, n| a.resend_verification(&address(n), &here()));
