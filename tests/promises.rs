@@ -1,6 +1,6 @@
 //! The fourteen promises, each by name. The list in auth-core's crate docs points here.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[path = "promises/at_rest.rs"]
 mod at_rest;

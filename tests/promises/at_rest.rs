@@ -126,7 +126,9 @@ impl Life {
         self.clock.advance(std::time::Duration::from_secs(400));
         self.note(self.auth.deliver_due_mails().await);
         let mails = self.parrot.mailbox.mails();
-        mails.iter().for_each(|mail| self.transcript.debug(mail));
+        for mail in &mails {
+            self.transcript.debug(mail);
+        }
         // Also the links of mails that were refused.
         for link in self.parrot.links.lock().unwrap().drain(..) {
             self.secrets.add(&link);

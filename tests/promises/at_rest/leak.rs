@@ -76,7 +76,7 @@ impl Subscriber for Listener {
 
 /// How bytes may be written.
 pub(crate) fn spellings(bytes: &[u8]) -> Vec<String> {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let list = format!("{bytes:?}");
     let inner = list.trim_matches(['[', ']']).to_owned();
     let mut spellings = vec![

@@ -193,7 +193,7 @@ impl Scene {
             Flow::ResetPassword => self.token = world.reset_token(ADA).await,
             Flow::EnableUser => auth.disable_user(self.grant.user.id).await.unwrap(),
             Flow::DeliverMails | Flow::DeliverRetried | Flow::DeliverBuried => {
-                auth.forgot_password(ADA, &client()).await.unwrap()
+                auth.forgot_password(ADA, &client()).await.unwrap();
             }
             Flow::DeliverNotice => {
                 let claims = world.claims(&self.grant);
