@@ -19,6 +19,8 @@ use crate::store::{ClaimedIntent, Settlement, StoreError};
 
 /// Why a mail is given up whose time is over.
 const TOO_LATE: &str = "not sent within its lifetime";
+/// Why a mail is given up whose link would open nothing.
+const LINK_DEAD: &str = "its link died before it was sent";
 
 /// What became of the mails that were due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -130,6 +132,7 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
             retry(auth, claimed, "the record it speaks of is not there yet".to_owned()).await
         }
         Ok(Composed::Expired) => bury(auth, claimed, TOO_LATE).await,
+        Ok(Composed::Dead) => bury(auth, claimed, LINK_DEAD).await,
         Ok(Composed::NotYet | Composed::Nothing) => complete(auth, claimed, Outcome::Dropped).await,
         Err(error) => retry(auth, claimed, super::chain_of(&error)).await,
     }

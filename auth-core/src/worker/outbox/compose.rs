@@ -20,6 +20,8 @@ pub(super) enum Composed {
     NotYet,
     /// Its link has expired before it could be mailed.
     Expired,
+    /// Its link died before it could be mailed: the epoch has moved, or the root secret was replaced.
+    Dead,
 }
 
 /// How long after its promise a mail may still be sent. A link is never mailed after it expired.
@@ -105,7 +107,7 @@ fn mail(intent: &Intent, user: User, message: Message) -> Composed {
 }
 
 /// A mail with a link. The first attempt writes the token; a retry finds it and mails the same link,
-/// or nothing when it was spent or has died meanwhile.
+/// nothing when it was spent, and never a link that would open nothing.
 async fn link(
     auth: &Inner,
     intent: &Intent,
@@ -134,12 +136,18 @@ async fn link(
     let (token, mailed) = match auth.tokens.insert_one_time(&token).await? {
         OneTimeInsert::Inserted => (token, mailed),
         OneTimeInsert::Exists => match auth.tokens.find_one_time(intent.id).await? {
-            Some(kept) if now >= kept.expires_at => return Ok(Composed::Expired),
-            Some(kept) if kept.spent_at.is_none() && kept.epoch == user.epoch => {
+            // Used already, or made for a user who had this address before.
+            Some(kept) if kept.spent_at.is_some() || kept.user_id != user.id => {
+                return Ok(Composed::Nothing);
+            }
+            Some(kept) if now < kept.expires_at => {
                 let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id);
+                if !mailed.digest(user.id, &user.email, user.epoch).matches(&kept.digest) {
+                    return Ok(Composed::Dead);
+                }
                 (kept, mailed)
             }
-            _ => return Ok(Composed::Nothing),
+            _ => return Ok(Composed::Expired),
         },
     };
     let (requested_at, expires_at) = (intent.created_at, token.expires_at);
