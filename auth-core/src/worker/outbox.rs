@@ -183,15 +183,16 @@ async fn bury(auth: &Inner, claimed: &ClaimedIntent, reason: &str) -> Result<Out
 }
 
 /// The wait after this attempt: doubled each time, with jitter so that many mails that failed
-/// together do not come back together.
+/// together do not come back together. In whole microseconds, which is what a store keeps of a time.
 fn backoff(auth: &Inner, attempt: u32) -> Duration {
     let policy = &auth.policy.mail;
-    ExponentialBuilder::default()
+    let wait = ExponentialBuilder::default()
         .with_min_delay(policy.min_backoff)
         .with_max_delay(policy.max_backoff)
         .with_jitter()
         .without_max_times()
         .build()
         .nth(usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX))
-        .map_or(policy.max_backoff, |wait| wait.min(policy.max_backoff))
+        .map_or(policy.max_backoff, |wait| wait.min(policy.max_backoff));
+    Duration::new(wait.as_secs(), wait.subsec_micros() * 1000)
 }
