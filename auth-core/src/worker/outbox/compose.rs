@@ -28,7 +28,10 @@ pub(super) enum Composed {
 pub(super) fn lifetime(auth: &Inner, promise: &Promise) -> Duration {
     let links = &auth.policy.links;
     match promise {
-        Promise::Registration { .. } | Promise::Verification => links.verification_lifetime,
+        Promise::Registration { .. } => links.verification_lifetime,
+        // Either link may answer it. A retry after its link expired could bring the link back, once
+        // the expired token is cleaned up.
+        Promise::Verification => links.verification_lifetime.min(links.reset_lifetime),
         Promise::PasswordReset => links.reset_lifetime,
         Promise::PasswordChanged { .. } | Promise::SessionsEnded { .. } => auth.policy.mail.notice_lifetime,
     }
