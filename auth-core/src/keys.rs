@@ -7,9 +7,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::id::{IntentId, SessionId};
+use crate::id::{IntentId, SessionId, UserId};
 use crate::random::{RandomError, RandomSource};
 use crate::secret::Secret;
+use crate::user::Epoch;
 
 /// Least length of a configured secret in bytes: RFC 7518 section 3.2 asks an HS256 key to be at
 /// least as long as the hash.
@@ -172,8 +173,19 @@ impl DerivedKeys {
 
     /// The secret that the mail of an intent carries: the same at every retry, and nothing at rest
     /// from which it could be made.
-    pub(crate) fn mailed_secret(&self, purpose: &str, intent: IntentId) -> Secret {
-        Secret::from_bytes(self.mail.mac("mailed/v1", &[purpose.as_bytes(), b"|", intent.as_bytes()]))
+    ///
+    /// User and epoch are part of it: should a used token be made anew, because its record was
+    /// deleted while its intent was still tried, it is another token.
+    pub(crate) fn mailed_secret(
+        &self,
+        purpose: &str,
+        intent: IntentId,
+        user_id: UserId,
+        epoch: Epoch,
+    ) -> Secret {
+        let epoch = epoch.as_u64().to_be_bytes();
+        let parts: [&[u8]; 5] = [purpose.as_bytes(), b"|", intent.as_bytes(), user_id.as_bytes(), &epoch];
+        Secret::from_bytes(self.mail.mac("mailed/v1", &parts))
     }
 
     /// A keyed hash of identifiers, for limiter buckets and for naming an account in events.

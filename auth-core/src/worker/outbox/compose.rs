@@ -123,7 +123,7 @@ async fn link(
         Purpose::VerifyEmail => auth.policy.links.verification_lifetime,
         Purpose::ResetPassword => auth.policy.links.reset_lifetime,
     };
-    let mailed = MailedToken::derive(&auth.derived, purpose, intent.id);
+    let mailed = MailedToken::derive(&auth.derived, purpose, intent.id, user.id, user.epoch);
     let token = OneTimeToken {
         id: intent.id,
         user_id: user.id,
@@ -144,7 +144,7 @@ async fn link(
                 return Ok(Composed::Nothing);
             }
             Some(kept) if now < kept.expires_at => {
-                let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id);
+                let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id, user.id, user.epoch);
                 if !mailed.digest(user.id, &user.email, user.epoch).matches(&kept.digest) {
                     return Ok(Composed::Dead);
                 }
