@@ -75,8 +75,9 @@ pub(crate) fn check_secret(secret: &[u8]) -> Result<(), WeakSecret> {
 /// The secret from which the keys of the refresh chain, of mailed tokens and of limiter buckets are
 /// derived (HKDF-SHA-256, RFC 5869, one label per use).
 ///
-/// Replacing it keeps sessions alive (a current refresh token is recognised by its digest alone) but
-/// older generations can then no longer be proven, and links in flight die.
+/// Replacing it keeps sessions and mailed links alive (a current refresh token and a link are
+/// recognised by their digests alone), but older generations of refresh tokens can then no longer be
+/// proven, and a mail whose first attempt failed before becomes a dead letter.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct RootSecret(Vec<u8>);
 
@@ -92,7 +93,8 @@ impl RootSecret {
         Ok(Self(secret.as_ref().to_vec()))
     }
 
-    /// Makes a new one. Keep it: after a restart with another, every link in flight is dead.
+    /// Makes a new one. Keep it: after a restart with another, reuse of refresh tokens from before is
+    /// not detected.
     ///
     /// # Errors
     ///
