@@ -283,7 +283,7 @@ async fn a_link_proves_nothing_about_another_address_of_its_user() {
 /// epoch. The digest binds all of them.
 #[tokio::test]
 async fn a_link_whose_record_was_rewritten_is_dead() {
-    for change in ["nothing", "user", "epoch"] {
+    for change in ["nothing", "user", "user of the same address", "epoch"] {
         let world = world();
         let victim = world.user(ADA).await;
         let eve = world.user("eve@example.com").await;
@@ -292,6 +292,11 @@ async fn a_link_whose_record_was_rewritten_is_dead() {
         let mut kept = store.find_one_time(intent_of(&token)).await.unwrap().unwrap();
         if change == "user" {
             (kept.user_id, kept.email, kept.epoch) = (victim.id, victim.email, victim.epoch);
+        } else if change == "user of the same address" {
+            world.auth.delete_user(eve.id).await.unwrap();
+            let newcomer = world.user("eve@example.com").await;
+            assert_eq!(newcomer.epoch, kept.epoch);
+            kept.user_id = newcomer.id;
         } else if change == "epoch" {
             world.auth.log_out_everywhere(eve.id).await.unwrap();
             kept.epoch = kept.epoch.next();

@@ -40,6 +40,11 @@ pub(crate) async fn revoke_session(
     user_id: UserId,
     session_id: SessionId,
 ) -> Result<(), SessionError> {
+    let now = auth.now();
+    // An expired session has ended, whether or not it was cleaned up.
+    if auth.tokens.find_session(session_id).await?.is_none_or(|session| session.expired(now)) {
+        return Err(SessionError::NotFound);
+    }
     match auth.tokens.revoke_session(user_id, session_id).await? {
         Revocation::Revoked => {
             auth.emit_own(EventKind::SessionRevoked { user_id, session_id });

@@ -90,14 +90,7 @@ async fn delete_batch(auth: &Inner, kind: Kind, cleaned: &mut CleanedUp) -> Resu
     let limit = policy.batch.get();
     let (deleted, counter) = match kind {
         Kind::Sessions => (auth.tokens.purge_sessions(now, limit).await?, &mut cleaned.sessions),
-        Kind::OneTimeTokens => {
-            // Kept for as long again as a retried mail could ask for them: else it would make a spent
-            // or expired link anew.
-            let links = &auth.policy.links;
-            let before =
-                before(now, links.verification_lifetime.max(links.reset_lifetime) + auth.policy.mail.lease);
-            (auth.tokens.purge_one_time(before, limit).await?, &mut cleaned.one_time_tokens)
-        }
+        Kind::OneTimeTokens => (auth.tokens.purge_one_time(now, limit).await?, &mut cleaned.one_time_tokens),
         Kind::UnverifiedUsers => {
             let before = before(now, policy.unverified_user_lifetime);
             (auth.users.purge_unverified(before, limit).await?, &mut cleaned.unverified_users)

@@ -15,12 +15,15 @@ use self::compose::{Composed, compose, lifetime};
 use crate::auth::Inner;
 use crate::clock::{after, elapsed};
 use crate::event::EventKind;
-use crate::id::IntentId;
 use crate::mailer::{Mail, MailError, MailErrorKind};
-use crate::store::{ClaimedIntent, Intent, Settlement, StoreError};
+use crate::store::{ClaimedIntent, Settlement, StoreError};
 
 /// Why a mail is given up whose time is over.
 const TOO_LATE: &str = "not sent within its lifetime";
+/// Why a mail is given up whose link would open nothing.
+const LINK_DEAD: &str = "its link died before it was sent";
+/// Why a mail is given up that another version wrote.
+const UNREADABLE: &str = "it cannot be read";
 
 /// Longest reason kept with a dead letter.
 const MAX_REASON_CHARS: usize = 1000;
@@ -135,22 +138,11 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
             retry(auth, claimed, "the record it speaks of is not there yet".to_owned()).await
         }
         Ok(Composed::Expired) => bury(auth, claimed, TOO_LATE).await,
-        Ok(Composed::Unreadable) => {
-            bury(auth, claimed, "it was written by another version and cannot be read").await
-        }
-        Ok(Composed::Again) => promise_again(auth, claimed).await,
+        Ok(Composed::Unreadable) => bury(auth, claimed, UNREADABLE).await,
+        Ok(Composed::Dead) => bury(auth, claimed, LINK_DEAD).await,
         Ok(Composed::NotYet | Composed::Nothing) => complete(auth, claimed, Outcome::Dropped).await,
         Err(error) => retry(auth, claimed, super::chain_of(&error)).await,
     }
-}
-
-/// Replaces an intent whose link has died by one whose link is new, without giving it more time.
-async fn promise_again(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, StoreError> {
-    let Ok(id) = IntentId::generate(auth.now(), &*auth.random) else {
-        return retry(auth, claimed, "the random generator failed".to_owned()).await;
-    };
-    auth.outbox.insert(&Intent { id, ..claimed.intent.clone() }).await?;
-    complete(auth, claimed, Outcome::Dropped).await
 }
 
 /// Sends within the time a lease allows.
@@ -199,10 +191,10 @@ async fn bury(auth: &Inner, claimed: &ClaimedIntent, reason: &str) -> Result<Out
 }
 
 /// The wait after this attempt: doubled each time, with jitter so that many mails that failed
-/// together do not come back together.
+/// together do not come back together. In whole microseconds, which is what a store keeps of a time.
 fn backoff(auth: &Inner, attempt: u32) -> Duration {
     let policy = &auth.policy.mail;
-    ExponentialBuilder::default()
+    let wait = ExponentialBuilder::default()
         .with_min_delay(policy.min_backoff)
         // The jitter adds at most as much again.
         .with_max_delay((policy.max_backoff / 2).max(policy.min_backoff))
@@ -210,5 +202,6 @@ fn backoff(auth: &Inner, attempt: u32) -> Duration {
         .without_max_times()
         .build()
         .nth(usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX))
-        .map_or(policy.max_backoff, |wait| wait.min(policy.max_backoff))
+        .map_or(policy.max_backoff, |wait| wait.min(policy.max_backoff));
+    Duration::new(wait.as_secs(), wait.subsec_micros() * 1000)
 }

@@ -21,17 +21,20 @@ pub(super) enum Composed {
     NotYet,
     /// Its link has expired before it could be mailed.
     Expired,
-    /// Its link died before it could be mailed, but its user still waits for one.
-    Again,
     /// It cannot be read.
     Unreadable,
+    /// Its link died before it could be mailed: the epoch has moved, or the root secret was replaced.
+    Dead,
 }
 
 /// How long after its promise a mail may still be sent. A link is never mailed after it expired.
 pub(super) fn lifetime(auth: &Inner, promise: &Promise) -> Duration {
     let links = &auth.policy.links;
     match promise {
-        Promise::Registration { .. } | Promise::Verification => links.verification_lifetime,
+        Promise::Registration { .. } => links.verification_lifetime,
+        // Either link may answer it. A retry after its link expired could bring the link back, once
+        // the expired token is cleaned up.
+        Promise::Verification => links.verification_lifetime.min(links.reset_lifetime),
         Promise::PasswordReset => links.reset_lifetime,
         Promise::PasswordChanged { .. } | Promise::SessionsEnded { .. } => auth.policy.mail.notice_lifetime,
         Promise::Unreadable { .. } => Duration::MAX,
@@ -118,7 +121,7 @@ fn mail(intent: &Intent, user: User, message: Message) -> Composed {
 }
 
 /// A mail with a link. The first attempt writes the token; a retry finds it and mails the same link,
-/// or nothing when it was spent or has died meanwhile.
+/// nothing when it was spent, and never a link that would open nothing.
 async fn link(
     auth: &Inner,
     intent: &Intent,
@@ -131,7 +134,7 @@ async fn link(
         Purpose::VerifyEmail => auth.policy.links.verification_lifetime,
         Purpose::ResetPassword => auth.policy.links.reset_lifetime,
     };
-    let mailed = MailedToken::derive(&auth.derived, purpose, intent.id);
+    let mailed = MailedToken::derive(&auth.derived, purpose, intent.id, user.id, user.epoch);
     let token = OneTimeToken {
         id: intent.id,
         user_id: user.id,
@@ -150,16 +153,18 @@ async fn link(
     let (token, mailed) = match auth.tokens.insert_one_time(&token).await? {
         OneTimeInsert::Inserted => (token, mailed),
         OneTimeInsert::Exists => match auth.tokens.find_one_time(intent.id).await? {
-            Some(kept) if now >= kept.expires_at => return Ok(Composed::Expired),
-            Some(kept) if kept.spent_at.is_none() && kept.epoch == user.epoch && kept.user_id == user.id => {
-                let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id);
+            // Used already, or made for a user who had this address before.
+            Some(kept) if kept.spent_at.is_some() || kept.user_id != user.id => {
+                return Ok(Composed::Nothing);
+            }
+            Some(kept) if now < kept.expires_at => {
+                let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id, user.id, user.epoch);
+                if !mailed.digest(user.id, &user.email, user.epoch).matches(&kept.digest) {
+                    return Ok(Composed::Dead);
+                }
                 (kept, mailed)
             }
-            // Sessions were ended since, which killed the link too; what was asked for is still due.
-            Some(kept) if kept.spent_at.is_none() && user.password_changed_at <= intent.created_at => {
-                return Ok(Composed::Again);
-            }
-            _ => return Ok(Composed::Nothing),
+            _ => return Ok(Composed::Expired),
         },
     };
     let (requested_at, expires_at) = (intent.created_at, token.expires_at);
