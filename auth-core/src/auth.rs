@@ -178,8 +178,8 @@ impl Auth {
     /// # Errors
     ///
     /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn log_out_everywhere(&self, user_id: UserId) -> Result<(), AccountError> {
-        flow::log_out::log_out_everywhere(&self.0, user_id).await
+    pub async fn log_out_everywhere(&self, user_id: UserId, client: &Client) -> Result<(), AccountError> {
+        flow::log_out::log_out_everywhere(&self.0, user_id, client).await
     }
 
     /// Lists the live sessions of a user, the oldest first.
@@ -197,8 +197,13 @@ impl Auth {
     ///
     /// - [`SessionError::NotFound`] for another user's session and an unknown one alike.
     /// - [`SessionError::Failed`].
-    pub async fn revoke_session(&self, user_id: UserId, session_id: SessionId) -> Result<(), SessionError> {
-        flow::sessions::revoke_session(&self.0, user_id, session_id).await
+    pub async fn revoke_session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        client: &Client,
+    ) -> Result<(), SessionError> {
+        flow::sessions::revoke_session(&self.0, user_id, session_id, client).await
     }
 
     /// Promises a reset link, if the address is registered. Known and unknown addresses are answered
@@ -326,6 +331,19 @@ impl Auth {
     /// - [`StoreError`], the first, when a store fails; the rest was cleaned up all the same.
     pub async fn clean_up(&self) -> Result<CleanedUp, StoreError> {
         worker::cleanup::clean_up(&self.0, || false).await
+    }
+
+    /// Asks each store for something that is not there: whether the service can work.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`], the first, when a store does not answer.
+    pub async fn check_stores(&self) -> Result<(), StoreError> {
+        let nothing = [0; 16];
+        self.0.users.find_by_id(UserId::from_bytes(nothing)).await?;
+        self.0.tokens.find_session(SessionId::from_bytes(nothing)).await?;
+        self.0.outbox.find_dead_letter(IntentId::from_bytes(nothing)).await?;
+        Ok(())
     }
 
     /// Counts what the outbox holds.

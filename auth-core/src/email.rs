@@ -28,6 +28,18 @@ pub enum EmailError {
     Domain,
 }
 
+impl EmailError {
+    /// A stable code for machines, such as the field errors of an API.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "required",
+            Self::TooLong => "too_long",
+            Self::Malformed => "malformed",
+            Self::Domain => "invalid_domain",
+        }
+    }
+}
+
 /// One e-mail address.
 ///
 /// Keeps the address as its owner wrote it, with the domain in lower case and international domains

@@ -42,7 +42,7 @@ pub use email::{Email, EmailError, MAX_EMAIL_BYTES};
 pub use event::{
     AccountTag, ClientAddresses, Event, EventKind, EventSink, LogInFailure, Severity, TracingSink,
 };
-pub use failure::Failure;
+pub use failure::{Failure, FailureKind};
 pub use flow::{
     AccountError, AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant,
     InvalidRegistration, LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError,

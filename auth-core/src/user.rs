@@ -52,6 +52,17 @@ pub enum NameError {
     ControlCharacter,
 }
 
+impl NameError {
+    /// A stable code for machines, such as the field errors of an API.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "required",
+            Self::TooLong => "too_long",
+            Self::ControlCharacter => "control_character",
+        }
+    }
+}
+
 /// The name a user wants to be called by, shown in mails.
 ///
 /// Surrounding white space is removed. Control characters, bidirectional overrides included, are

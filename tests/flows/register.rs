@@ -181,7 +181,7 @@ async fn registering_a_verified_address_only_tells_its_owner() {
     world.auth.deliver_due_mails().await.unwrap();
     assert_eq!(kinds(&world), ["already", "already"]);
     let now = row(&world, ADA).await.unwrap();
-    assert_eq!((now.id, now.epoch, now.name, now.contested_at), (user.id, user.epoch, None, None));
+    assert_eq!((now.id, now.epoch, now.name), (user.id, user.epoch, None));
     assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
 }
 

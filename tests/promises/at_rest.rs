@@ -174,9 +174,9 @@ impl Life {
         self.note(auth.refresh(&text(&second), &here).await);
         let third = self.log_in(PASSWORD).await;
         self.note(auth.sessions(third.user.id).await);
-        self.note(auth.revoke_session(third.user.id, first.session.id).await);
+        self.note(auth.revoke_session(third.user.id, first.session.id, &client()).await);
         self.note(auth.log_out(&text(&third), &here).await);
-        self.note(auth.log_out_everywhere(third.user.id).await);
+        self.note(auth.log_out_everywhere(third.user.id, &client()).await);
         self.mailed().await;
     }
 

@@ -230,7 +230,7 @@ async fn one_session_too_many_ends_the_oldest_and_dead_ones_are_tidied() {
         assert_eq!(world.auth.restore(&text(grant), &client()).await.is_ok(), nth >= 2, "{nth}");
     }
     assert_eq!(rows(&world, &user).await, 3);
-    world.auth.log_out_everywhere(user.id).await.unwrap();
+    world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
     assert_eq!(rows(&world, &user).await, 3, "dead, but still there");
     world.wait(1);
     world.log_in(ADA).await;

@@ -168,7 +168,7 @@ fn reset_link(world: &World) -> String {
 #[tokio::test]
 async fn a_mail_whose_link_died_before_it_was_sent_is_a_dead_letter() {
     let (world, user) = failed_reset_mail(MailErrorKind::Transient).await;
-    world.auth.log_out_everywhere(user.id).await.unwrap();
+    world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
     world.wait(60);
     assert_eq!(world.auth.deliver_due_mails().await.unwrap().buried, 1);
     assert_eq!(world.mailbox.mails().len(), 0);

@@ -240,7 +240,7 @@ async fn every_token_dies_with_the_epoch_it_was_made_under() {
         let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();
         for user_id in [tokens.ada.user.id, bob.id] {
             match act {
-                0 => world.auth.log_out_everywhere(user_id).await.unwrap(),
+                0 => world.auth.log_out_everywhere(user_id, &client()).await.unwrap(),
                 1 => {
                     world.auth.disable_user(user_id).await.unwrap();
                     world.auth.enable_user(user_id).await.unwrap();
@@ -298,7 +298,7 @@ async fn a_link_whose_record_was_rewritten_is_dead() {
             assert_eq!(newcomer.epoch, kept.epoch);
             kept.user_id = newcomer.id;
         } else if change == "epoch" {
-            world.auth.log_out_everywhere(eve.id).await.unwrap();
+            world.auth.log_out_everywhere(eve.id, &client()).await.unwrap();
             kept.epoch = kept.epoch.next();
         }
         TokenStore::purge_one_time(store, DateTime::<Utc>::MAX_UTC, 100).await.unwrap();
@@ -342,7 +342,7 @@ async fn a_verification_in_flight_while_the_epoch_moves_verifies_nothing() {
     let (auth, link) = (world.auth.clone(), tokens.verify);
     let verify = async move { auth.verify_email(&link, None, &client()).await };
     let verify = world.hold_before("verify_email", verify).await;
-    world.auth.log_out_everywhere(bob.id).await.unwrap();
+    world.auth.log_out_everywhere(bob.id, &client()).await.unwrap();
     world.store.release();
     assert!(matches!(verify.await.unwrap(), Err(VerifyEmailError::InvalidToken)));
     assert!(!world.auth.user(bob.id).await.unwrap().email_verified());

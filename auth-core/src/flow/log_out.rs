@@ -61,8 +61,12 @@ pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result
     }
 }
 
-pub(crate) async fn log_out_everywhere(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+pub(crate) async fn log_out_everywhere(
+    auth: &Inner,
+    user_id: UserId,
+    client: &Client,
+) -> Result<(), AccountError> {
     auth.move_epoch(user_id, &EpochMove::Alone).await?;
-    auth.emit_own(EventKind::SessionsRevoked { user_id });
+    auth.emit(client, EventKind::SessionsRevoked { user_id });
     Ok(())
 }

@@ -285,10 +285,10 @@ impl Scene {
                 Ok(LoggedOut::SessionEnded | LoggedOut::NothingToEnd) => Answer::Done(None),
                 Err(_) => Answer::Failed,
             },
-            Flow::LogOutEverywhere => answer!(AccountError, auth.log_out_everywhere(user_id)),
+            Flow::LogOutEverywhere => answer!(AccountError, auth.log_out_everywhere(user_id, &client())),
             Flow::Sessions => answer!(AccountError, auth.sessions(user_id)),
             Flow::RevokeSession => {
-                answer!(SessionError, auth.revoke_session(user_id, self.grant.session.id))
+                answer!(SessionError, auth.revoke_session(user_id, self.grant.session.id, &client()))
             }
             Flow::ForgotPassword => answer!(ForgotPasswordError, auth.forgot_password(ADA, here)),
             Flow::ResetPassword => {
