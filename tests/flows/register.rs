@@ -97,7 +97,8 @@ async fn a_rivals_link_blesses_the_rivals_password_unless_the_policy_asks_for_th
     for first in [RIVAL, PASSWORD] {
         let second = if first == RIVAL { PASSWORD } else { RIVAL };
         let world = World::new();
-        let (one, other) = (attempt(&world, ADA, first, None).await, attempt(&world, ADA, second, None).await);
+        let (one, other) =
+            (attempt(&world, ADA, first, None).await, attempt(&world, ADA, second, None).await);
         let rivals = if first == RIVAL { one } else { other };
         verify(&world, &rivals).await.unwrap();
         assert!(logs_in(&world, RIVAL).await, "the stated limit");
@@ -105,7 +106,8 @@ async fn a_rivals_link_blesses_the_rivals_password_unless_the_policy_asks_for_th
         let world = World::with(|policy| {
             policy.links.verification_proof = VerificationProof::LinkAndPassword;
         });
-        let (one, other) = (attempt(&world, ADA, first, None).await, attempt(&world, ADA, second, None).await);
+        let (one, other) =
+            (attempt(&world, ADA, first, None).await, attempt(&world, ADA, second, None).await);
         let (rivals, own) = if first == RIVAL { (one, other) } else { (other, one) };
         let with = |password: &str| Some(Password::new(password));
         let refused = world.auth.verify_email(&rivals, with(PASSWORD), &client()).await;
@@ -279,7 +281,8 @@ async fn look_alikes_of_an_address_are_strangers() {
         assert!(world.auth.log_in(other, Password::new(PASSWORD), &client()).await.is_err(), "{other}");
         world.auth.forgot_password(other, &client()).await.unwrap();
     }
-    for malformed in ["ada@example.com,eve@example.com", "ada@example.com eve@example.com", "аda@example.com"] {
+    for malformed in ["ada@example.com,eve@example.com", "ada@example.com eve@example.com", "аda@example.com"]
+    {
         assert!(world.auth.forgot_password(malformed, &client()).await.is_err(), "{malformed}");
     }
     world.auth.deliver_due_mails().await.unwrap();
