@@ -111,7 +111,7 @@ async fn carry_out(world: &World, act: &Act, user: UserId) {
     match act {
         Act::Disable => world.auth.disable_user(user).await.unwrap(),
         Act::Delete => world.auth.delete_user(user).await.unwrap(),
-        Act::LogOutEverywhere => world.auth.log_out_everywhere(user).await.unwrap(),
+        Act::LogOutEverywhere => world.auth.log_out_everywhere(user, &client()).await.unwrap(),
     }
 }
 
@@ -160,7 +160,7 @@ async fn acts_on_one_user_at_once_all_take_place() {
                 match index % 3 {
                     0 => auth.disable_user(user).await.unwrap(),
                     1 => auth.enable_user(user).await.unwrap(),
-                    _ => auth.log_out_everywhere(user).await.unwrap(),
+                    _ => auth.log_out_everywhere(user, &client()).await.unwrap(),
                 }
             }
         })

@@ -52,10 +52,10 @@ async fn a_user_ends_one_of_the_own_sessions_and_the_others_live() {
     let world = World::new();
     let user = world.user(ADA).await;
     let (lost, kept) = (world.log_in(ADA).await, world.log_in(ADA).await);
-    world.auth.revoke_session(user.id, lost.session.id).await.unwrap();
+    world.auth.revoke_session(user.id, lost.session.id, &client()).await.unwrap();
     assert!(!enters(&world.auth, &lost, LiveCheck::UserAndSession).await && world.lives(&kept).await);
     assert!(world.auth.refresh(&text(&lost), &client()).await.is_err());
-    let again = world.auth.revoke_session(user.id, lost.session.id).await;
+    let again = world.auth.revoke_session(user.id, lost.session.id, &client()).await;
     assert!(matches!(again, Err(SessionError::NotFound)));
     assert_eq!(world.events.count("session_revoked"), 2, "the log-out of `World::user` and this one");
 }
@@ -68,7 +68,7 @@ async fn nobody_ends_another_users_session() {
     let bob = world.user(BOB).await;
     let adas = world.log_in(ADA).await;
     for id in [adas.session.id, SessionId::from_bytes([9; 16])] {
-        let refused = world.auth.revoke_session(bob.id, id).await;
+        let refused = world.auth.revoke_session(bob.id, id, &client()).await;
         assert!(matches!(refused, Err(SessionError::NotFound)));
     }
     assert!(world.lives(&adas).await);
@@ -138,7 +138,7 @@ async fn logging_out_everywhere_ends_all_sessions_and_links_of_this_user_alone()
     world.user(BOB).await;
     let (one, other, bobs) = (world.log_in(ADA).await, world.log_in(ADA).await, world.log_in(BOB).await);
     let link = world.reset_token(ADA).await;
-    world.auth.log_out_everywhere(user.id).await.unwrap();
+    world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
     for grant in [&one, &other] {
         assert!(!world.lives(grant).await);
         assert_eq!(world.auth.log_out(&text(grant), &client()).await.unwrap(), LoggedOut::SessionEnded);
@@ -148,7 +148,7 @@ async fn logging_out_everywhere_ends_all_sessions_and_links_of_this_user_alone()
     assert!(world.lives(&bobs).await);
     assert!(world.lives(&world.log_in(ADA).await).await);
     let nobody = UserId::from_bytes([9; 16]);
-    assert!(matches!(world.auth.log_out_everywhere(nobody).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.log_out_everywhere(nobody, &client()).await, Err(AccountError::NotFound)));
 }
 
 /// What each door sees at once, and what only when the access token expires.
@@ -163,7 +163,7 @@ async fn each_door_sees_what_it_says_it_sees() {
     assert!(!enters(&world.auth, &out, all).await, "the session is read");
     assert!(enters(&world.auth, &out, user).await && enters(&world.auth, &out, cached).await);
     assert!(world.auth.authenticate(out.access_token.expose()).is_ok(), "no store is asked");
-    world.auth.log_out_everywhere(ada.id).await.unwrap();
+    world.auth.log_out_everywhere(ada.id, &client()).await.unwrap();
     for check in [all, user, cached] {
         assert!(!enters(&world.auth, &kept, check).await, "{check:?}");
     }

@@ -277,7 +277,7 @@ async fn an_intent_whose_record_was_never_written_is_dropped_after_the_grace_and
         world.wait(1);
         dropped_after += 1;
     }
-    assert!((60..=180).contains(&dropped_after), "{dropped_after} s");
+    assert!((300..=600).contains(&dropped_after), "{dropped_after} s");
     assert_eq!(world.mailbox.mails().len(), 0);
     assert_settled(&world).await;
 }
@@ -341,7 +341,7 @@ async fn a_registration_that_dies_at_any_call_leaves_no_user_without_a_mail() {
             let written = stored(&world, ADA).await.is_some();
             for _ in 0..4 {
                 world.auth.deliver_due_mails().await.unwrap();
-                world.wait(61);
+                world.wait(151);
             }
             assert_eq!(world.mailbox.mails().len(), usize::from(written), "{fault:?} at {call}");
             assert_settled(&world).await;

@@ -109,10 +109,8 @@ impl Inner {
         let sessions = self.tokens.find_sessions_by_user(newest.user_id).await?;
         let (live, dead): (Vec<_>, Vec<_>) =
             sessions.into_iter().partition(|session| session.epoch == newest.epoch && !session.expired(now));
-        // Never the newest itself, even where another server's clock made older ones look younger.
-        let live: Vec<_> = live.into_iter().filter(|session| session.id != newest.id).collect();
         let keep = usize::try_from(self.policy.refresh.max_sessions_per_user.get()).unwrap_or(usize::MAX);
-        let surplus = (live.len() + 1).saturating_sub(keep);
+        let surplus = live.len().saturating_sub(keep);
         // A session of a later epoch is not ours to judge.
         let dead = dead.into_iter().filter(|session| session.epoch <= newest.epoch);
         for session in live.into_iter().take(surplus).chain(dead) {

@@ -74,6 +74,9 @@ pub(crate) async fn clean_up(
             }
         }
     }
+    if let Some(error) = failed {
+        return Err(error);
+    }
     let CleanedUp { sessions, one_time_tokens, unverified_users, dead_letters, finished } = cleaned;
     auth.emit_own(EventKind::CleanedUp {
         sessions,
@@ -82,7 +85,7 @@ pub(crate) async fn clean_up(
         dead_letters,
         finished,
     });
-    failed.map_or(Ok(cleaned), Err)
+    Ok(cleaned)
 }
 
 async fn delete_batch(auth: &Inner, kind: Kind, cleaned: &mut CleanedUp) -> Result<u64, StoreError> {

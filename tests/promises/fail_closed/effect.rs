@@ -45,6 +45,7 @@ impl Flow {
             Self::RequeueDeadLetter => "requeue_dead_letter",
             Self::DeadLetters => "dead_letters",
             Self::OutboxStats => "outbox_stats",
+            Self::CheckStores => "check_stores",
         }
     }
 
@@ -146,7 +147,8 @@ impl Scene {
             | Flow::Sessions
             | Flow::ReadUser
             | Flow::DeadLetters
-            | Flow::OutboxStats => matches!(last, Answer::Done(_)) && self.refreshes(grant).await,
+            | Flow::OutboxStats
+            | Flow::CheckStores => matches!(last, Answer::Done(_)) && self.refreshes(grant).await,
             Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay => {
                 self.is_dead(grant).await
                     && world.events.count("authn_token_reuse") > 0

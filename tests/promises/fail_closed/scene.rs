@@ -40,6 +40,7 @@ flows! {
     ForgotPassword, ResetPassword, ChangePassword,
     ReadUser, DisableUser, EnableUser, DeleteUser,
     DeliverMails, DeliverNotice, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
+    CheckStores,
 }
 
 /// What a flow answered.
@@ -318,6 +319,7 @@ impl Scene {
             }
             Flow::DeadLetters => stored(auth.dead_letters(10).await),
             Flow::OutboxStats => stored(auth.outbox_stats().await),
+            Flow::CheckStores => stored(auth.check_stores().await),
         }
     }
 }
