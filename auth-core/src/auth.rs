@@ -300,7 +300,9 @@ impl Auth {
     /// # use auth_core::{Auth, Mailbox, MemoryStore};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// # let store = MemoryStore::new();
-    /// # let auth = Auth::builder(store.clone(), store, Mailbox::new()).secret("u7Kq2mX9vB4nR8tY1wZ6pL3sD5fG0hJc").build().unwrap();
+    /// # let root = auth_core::RootSecret::generate(&auth_core::SystemRandom).unwrap();
+    /// # let ring = auth_core::KeyRing::generate(&auth_core::SystemRandom).unwrap();
+    /// # let auth = Auth::builder(store.clone(), store, Mailbox::new()).key_ring(ring).root_secret(root).build().unwrap();
     /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     /// let background = tokio::spawn({
     ///     let auth = auth.clone();

@@ -12,7 +12,6 @@ use crate::gate::{Limit, from_shut};
 use crate::one_time::Purpose;
 use crate::password::{Password, PasswordError};
 use crate::store::{Guarded, NewPassword, Promise};
-use crate::user::User;
 
 /// Why no reset link was promised. Never because the address is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -109,33 +108,4 @@ pub(crate) async fn reset_password(
     auth.forget(failures(auth, account, client)).await;
     auth.emit(client, EventKind::PasswordReset { user_id: user.id });
     Ok(())
-}
-
-impl Inner {
-    /// Promises the notice, then sets the password in one write guarded by the epoch of `user`.
-    ///
-    /// When the outcome of the write is unknown, what the user looks like afterwards tells.
-    pub(super) async fn replace_password(
-        &self,
-        user: &User,
-        password: &NewPassword,
-    ) -> Result<Guarded, Failure> {
-        let notice = Promise::PasswordChanged { user_id: user.id, at: password.at };
-        self.promise(&user.email, notice, password.at).await?;
-        let outcome = match self.users.set_password(user.id, user.epoch, password).await {
-            Ok(outcome) => outcome,
-            Err(error) => match self.users.find_by_id(user.id).await {
-                Ok(Some(found)) if holds(&found, password) => Guarded::Applied,
-                _ => return Err(error.into()),
-            },
-        };
-        self.live_cache.forget(user.id);
-        self.mail_promised.notify_one();
-        Ok(outcome)
-    }
-}
-
-/// Whether the user has just this hash. Hashes are salted, so no other write made it.
-fn holds(user: &User, password: &NewPassword) -> bool {
-    user.password_hash.as_ref().is_some_and(|hash| hash.expose() == password.password_hash.expose())
 }

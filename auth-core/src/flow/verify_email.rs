@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::email::{Email, EmailError};
@@ -11,11 +9,11 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::hashing::Verified;
-use crate::one_time::{MailedToken, OneTimeToken, Purpose};
+use crate::one_time::{OneTimeToken, Purpose};
 use crate::password::Password;
 use crate::policy::VerificationProof;
-use crate::store::{EmailVerification, Guarded, Promise, StoreError};
-use crate::user::{User, UserStatus};
+use crate::store::{EmailVerification, Guarded, Promise};
+use crate::user::User;
 
 /// Why an address was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -62,34 +60,6 @@ pub enum ResendVerificationError {
 }
 
 from_shut!(ResendVerificationError);
-
-impl Inner {
-    /// Reads what a mailed token stands for, if it is good: its secret proves it, it is neither
-    /// spent nor expired, and its user is still the one it was made for.
-    pub(super) async fn redeem(
-        &self,
-        text: &str,
-        purpose: Purpose,
-        now: DateTime<Utc>,
-    ) -> Result<Option<(OneTimeToken, User)>, StoreError> {
-        let Ok(mailed) = MailedToken::parse(text, purpose) else { return Ok(None) };
-        let Some(kept) = self.tokens.find_one_time(mailed.id()).await? else { return Ok(None) };
-        let proven = mailed.digest(kept.user_id, &kept.email, kept.epoch).matches(&kept.digest);
-        if !proven || kept.purpose != purpose || kept.spent_at.is_some() || now >= kept.expires_at {
-            return Ok(None);
-        }
-        let Some(user) = self.users.find_by_id(kept.user_id).await? else { return Ok(None) };
-        let fits = user.status == UserStatus::Active && user.epoch == kept.epoch && user.email == kept.email;
-        Ok(fits.then_some((kept, user)))
-    }
-
-    /// Marks a token spent whose effect is done. The effect itself is what happens only once; this
-    /// is tidying.
-    pub(super) async fn tidy_spent(&self, token: &OneTimeToken, now: DateTime<Utc>) {
-        let spent = self.tokens.spend(token.id, now).await;
-        self.tidied("mark a mailed token spent", spent);
-    }
-}
 
 pub(crate) async fn verify_email(
     auth: &Inner,
