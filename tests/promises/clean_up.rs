@@ -72,7 +72,8 @@ impl Twin {
     async fn step(&mut self, kind: usize, pick: usize) -> String {
         let auth = self.world.auth.clone();
         let email = format!("user{}@example.com", pick % 3);
-        let password = |turn: usize| Password::new(if turn % 2 == 0 { PASSWORD } else { OTHER_PASSWORD });
+        let password =
+            |turn: usize| Password::new(if turn.is_multiple_of(2) { PASSWORD } else { OTHER_PASSWORD });
         let any = |tokens: &Vec<String>| {
             let newest = tokens.len().saturating_sub(1 + pick % 7 % tokens.len().max(1));
             tokens.get(newest).cloned().unwrap_or_default()
@@ -118,7 +119,7 @@ impl Twin {
                 let Some(grant) = grant else { return String::new() };
                 format!("{:?}", auth.sessions(grant.user.id).await.map(|sessions| sessions.len()).ok())
             }
-            19 if pick % 4 == 0 => {
+            19 if pick.is_multiple_of(4) => {
                 let Some(grant) = grant else { return String::new() };
                 said(auth.delete_user(grant.user.id).await).1
             }
