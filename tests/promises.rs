@@ -4,6 +4,8 @@
 
 #[path = "promises/clean_up.rs"]
 mod clean_up;
+#[path = "promises/crash.rs"]
+mod crash;
 #[path = "promises/delivery.rs"]
 mod delivery;
 #[path = "promises/lifetime.rs"]

@@ -124,7 +124,9 @@ impl Twin {
                 said(auth.delete_user(grant.user.id).await).1
             }
             19 => {
-                self.world.mailbox.fail_next(1, [MailErrorKind::Transient, MailErrorKind::Unknown][pick % 2]);
+                let unknown = pick.is_multiple_of(2);
+                let kind = if unknown { MailErrorKind::Unknown } else { MailErrorKind::Transient };
+                self.world.mailbox.fail_next(1, kind);
                 String::new()
             }
             _ => {
