@@ -8,6 +8,8 @@ mod at_rest;
 mod bounded;
 #[path = "promises/clean_up.rs"]
 mod clean_up;
+#[path = "promises/crash.rs"]
+mod crash;
 #[path = "promises/delivery.rs"]
 mod delivery;
 #[path = "promises/fail_closed.rs"]

@@ -121,6 +121,7 @@ async fn a_worker_whose_lease_was_taken_over_settles_nothing() {
         let auth = world.auth.clone();
         let slow = tokio::spawn(async move { auth.deliver_due_mails().await });
         while mailer.calls().is_empty() {
+            assert!(!slow.is_finished(), "nothing was sent");
             tokio::task::yield_now().await;
         }
         world.wait(31);

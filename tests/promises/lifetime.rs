@@ -229,13 +229,13 @@ fn newest_reset(world: &World) -> String {
 }
 
 /// A service with another signer that still accepts the first one's tokens until `retires_at`.
-fn successor(world: &World, retires_at: DateTime<Utc>) -> Auth {
+fn successor(world: &World, root: &str, retires_at: DateTime<Utc>) -> Auth {
     let signer = SigningKey::hs256("y3Tn8Kq5Wz1Rb7Vd9Xm2Lc6Hf4Jp0GsQ").unwrap();
     let old = VerifyingKey::hs256(SECRET).unwrap().until(retires_at);
     Auth::builder(world.store.clone(), world.store.clone(), world.mailbox.clone())
         .outbox(world.store.clone())
         .clock(world.clock.clone())
-        .root_secret(RootSecret::new(SECRET).unwrap())
+        .root_secret(RootSecret::new(root).unwrap())
         .key_ring(KeyRing::new(signer).also_verify(old).unwrap())
         .policy(world.auth.policy().clone())
         .build()
@@ -248,7 +248,7 @@ async fn a_key_counts_until_the_microsecond_of_its_retirement() {
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
     let retires_at = world.clock.now() + Duration::from_mins(5);
-    let successor = successor(&world, retires_at);
+    let successor = successor(&world, SECRET, retires_at);
     world.clock.set(retires_at - MICRO);
     assert!(successor.authenticate(grant.access_token.expose()).is_ok());
     world.clock.set(retires_at);
@@ -258,6 +258,20 @@ async fn a_key_counts_until_the_microsecond_of_its_retirement() {
     let renewed = successor.refresh(&text(&grant), &client()).await.unwrap();
     assert!(successor.authenticate(renewed.access_token.expose()).is_ok());
     assert!(world.auth.authenticate(renewed.access_token.expose()).is_err());
+}
+
+/// A new root secret ends neither sessions nor links; but it cannot prove older generations.
+#[tokio::test]
+async fn a_new_root_secret_ends_neither_sessions_nor_links() {
+    let world = world();
+    world.user(ADA).await;
+    let consumed = world.log_in(ADA).await;
+    let newest = refresh(&world, &text(&consumed)).await.unwrap();
+    let link = world.reset_token(ADA).await;
+    let successor = successor(&world, "w5Ys9Gk2Qn7Zb4Tc1Xr8Vd3Lm6Hp0JfA", DateTime::<Utc>::MAX_UTC);
+    assert!(successor.refresh(&text(&consumed), &client()).await.is_err());
+    successor.refresh(&text(&newest), &client()).await.unwrap();
+    successor.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
 }
 
 #[tokio::test]

@@ -290,6 +290,7 @@ async fn an_intent_seen_before_its_record_is_mailed_once_the_record_is_there() {
     let register = async move { auth.register(ADA, Password::new(PASSWORD), None, &client()).await };
     let register = tokio::spawn(register);
     while world.store.calls().len() < 2 {
+        assert!(!register.is_finished(), "the record was never written");
         tokio::task::yield_now().await;
     }
     for _ in 0..30 {
