@@ -91,6 +91,18 @@ async fn an_attempt_without_a_name_leaves_none_of_a_rivals() {
     assert!(row(&world, ADA).await.unwrap().name.is_none());
 }
 
+/// Whoever registered first must not choose what the owner's own mail says.
+#[tokio::test]
+async fn a_mail_greets_by_the_name_of_the_attempt_that_caused_it() {
+    let world = World::new();
+    attempt(&world, ADA, RIVAL, Some("Mallory says visit evil.example")).await;
+    for name in [Some("Ada"), None] {
+        attempt(&world, ADA, PASSWORD, name).await;
+        let mails = world.mailbox.mails();
+        assert_eq!(mails[0].name.as_ref().map(auth_core::Name::as_str), name);
+    }
+}
+
 /// The stated limit, and the policy that closes it.
 #[tokio::test]
 async fn a_rivals_link_blesses_the_rivals_password_unless_the_policy_asks_for_the_password() {
