@@ -91,15 +91,16 @@ async fn an_attempt_without_a_name_leaves_none_of_a_rivals() {
     assert!(row(&world, ADA).await.unwrap().name.is_none());
 }
 
-/// Whoever registered first must not choose what the owner's own mail says.
+/// Else anybody could have a text of their choice mailed to anybody.
 #[tokio::test]
-async fn a_mail_greets_by_the_name_of_the_attempt_that_caused_it() {
+async fn a_mail_to_an_unproven_mailbox_greets_nobody_by_name() {
     let world = World::new();
-    attempt(&world, ADA, RIVAL, Some("Mallory says visit evil.example")).await;
-    for name in [Some("Ada"), None] {
-        attempt(&world, ADA, PASSWORD, name).await;
-        let mails = world.mailbox.mails();
-        assert_eq!(mails[0].name.as_ref().map(auth_core::Name::as_str), name);
+    for (password, name) in
+        [(RIVAL, Some("Mallory says visit evil.example")), (PASSWORD, Some("Ada")), (RIVAL, None)]
+    {
+        attempt(&world, ADA, password, name).await;
+        assert_eq!(world.mailbox.mails().len(), 1);
+        assert!(world.mailbox.mails()[0].name.is_none());
     }
 }
 

@@ -168,11 +168,6 @@ async fn link(
         },
     };
     let (requested_at, expires_at) = (intent.created_at, token.expires_at);
-    // The name on the row is a rival's where the link activates another attempt.
-    let user = match &token.registration {
-        Some(registration) => User { name: registration.name.clone(), ..user },
-        None => user,
-    };
     let message = match token.purpose {
         Purpose::VerifyEmail => Message::VerifyEmail { token: mailed, requested_at, expires_at },
         Purpose::ResetPassword => Message::ResetPassword { token: mailed, requested_at, expires_at },
