@@ -4,9 +4,13 @@ use chrono::{DateTime, Utc};
 
 use super::account::AccountError;
 use crate::auth::Inner;
+use crate::client::Client;
 use crate::email::Email;
+use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::gate::{Limit, Shut};
 use crate::id::IntentId;
+use crate::limiter::Rule;
 use crate::store::{Intent, Promise};
 
 impl Inner {
@@ -26,6 +30,26 @@ impl Inner {
             _ => IntentId::generate(now, &*self.random)?,
         };
         self.promise_as(id, email, promise, now).await
+    }
+
+    /// Promises a link to whoever reads a mailbox, without looking whether anybody has the address.
+    /// Counted aloud per client and silently per mailbox.
+    pub(super) async fn promise_quietly(
+        &self,
+        email: &Email,
+        promise: Promise,
+        event: EventKind,
+        [(per_client, of_client), (per_mailbox, of_mailbox)]: [(&'static str, Option<Rule>); 2],
+        client: &Client,
+    ) -> Result<(), Shut> {
+        let _counted = self.reserve(client, [Limit::client(self, per_client, of_client, client)]).await?;
+        self.emit(client, event);
+        let mailbox = Limit::keyed(self, per_mailbox, of_mailbox, &[email.canonical().as_bytes()]);
+        if self.reserve_silently(client, mailbox).await.map_err(Shut::Failed)? {
+            self.promise(email, promise, self.now()).await.map_err(Shut::Failed)?;
+            self.mail_promised.notify_one();
+        }
+        Ok(())
     }
 
     async fn promise_as(

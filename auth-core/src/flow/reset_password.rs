@@ -63,16 +63,9 @@ pub(crate) async fn forgot_password(
 ) -> Result<(), ForgotPasswordError> {
     let email = Email::parse(text)?;
     let limits = &auth.policy.limits;
-    let _counted =
-        auth.reserve(client, [Limit::client(auth, "forgot_client", limits.forgot_client, client)]).await?;
-    auth.emit(client, EventKind::ResetRequested { account: auth.email_tag(&email) });
-    let mailbox =
-        Limit::keyed(auth, "forgot_mailbox", limits.forgot_mailbox, &[email.canonical().as_bytes()]);
-    if auth.reserve_silently(client, mailbox).await? {
-        auth.promise(&email, Promise::PasswordReset, auth.now()).await?;
-        auth.mail_promised.notify_one();
-    }
-    Ok(())
+    let limits = [("forgot_client", limits.forgot_client), ("forgot_mailbox", limits.forgot_mailbox)];
+    let event = EventKind::ResetRequested { account: auth.email_tag(&email) };
+    Ok(auth.promise_quietly(&email, Promise::PasswordReset, event, limits, client).await?)
 }
 
 /// Check the token, hash the new password, one guarded write on the user, tidy.

@@ -128,14 +128,7 @@ pub(crate) async fn resend_verification(
 ) -> Result<(), ResendVerificationError> {
     let email = Email::parse(text)?;
     let limits = &auth.policy.limits;
-    let _counted =
-        auth.reserve(client, [Limit::client(auth, "resend_client", limits.resend_client, client)]).await?;
-    auth.emit(client, EventKind::VerificationRequested { account: auth.email_tag(&email) });
-    let mailbox =
-        Limit::keyed(auth, "resend_mailbox", limits.resend_mailbox, &[email.canonical().as_bytes()]);
-    if auth.reserve_silently(client, mailbox).await? {
-        auth.promise(&email, Promise::Verification, auth.now()).await?;
-        auth.mail_promised.notify_one();
-    }
-    Ok(())
+    let limits = [("resend_client", limits.resend_client), ("resend_mailbox", limits.resend_mailbox)];
+    let event = EventKind::VerificationRequested { account: auth.email_tag(&email) };
+    Ok(auth.promise_quietly(&email, Promise::Verification, event, limits, client).await?)
 }
