@@ -95,10 +95,13 @@ async fn replace(
     let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
     let now = auth.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: None };
-    let epoch = user.epoch.next();
-    let hash = Some(password.password_hash.clone());
-    let changed = User { password_hash: hash, password_changed_at: now, epoch, ..user.clone() };
-    let grant = auth.prepare_session(changed, epoch, now, client).await?;
+    let changed = User {
+        password_hash: Some(password.password_hash.clone()),
+        password_changed_at: now,
+        epoch: user.epoch.next(),
+        ..user.clone()
+    };
+    let grant = auth.prepare_session(changed, now, client).await?;
     if auth.replace_password(&user, &password).await? == Guarded::Lost {
         return Err(ChangePasswordError::SessionEnded);
     }

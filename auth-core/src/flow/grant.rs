@@ -14,7 +14,7 @@ use crate::id::SessionId;
 use crate::refresh_token::RefreshToken;
 use crate::session::Session;
 use crate::store::Revocation;
-use crate::user::{Epoch, User};
+use crate::user::User;
 
 /// What a client gets who logged in, refreshed or changed the password.
 #[derive(Debug, Clone)]
@@ -55,12 +55,11 @@ impl Grant {
 }
 
 impl Inner {
-    /// Makes a session for a user whose password was just proven under `epoch`, without beginning it:
+    /// Makes a session for a user whose password was just proven under this epoch, without beginning it:
     /// all that can fail besides the store is done here, before anything is written.
     pub(super) async fn prepare_session(
         &self,
         user: User,
-        epoch: Epoch,
         now: DateTime<Utc>,
         client: &Client,
     ) -> Result<Grant, Failure> {
@@ -72,7 +71,7 @@ impl Inner {
         let session = Session {
             id,
             user_id: user.id,
-            epoch,
+            epoch: user.epoch,
             generation: 0,
             digest: refresh_token.digest(user.id),
             created_at: now,

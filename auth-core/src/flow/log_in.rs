@@ -130,8 +130,7 @@ async fn check(auth: &Inner, email: Option<Email>, password: &Password) -> Resul
 async fn succeed(auth: &Inner, user: User, client: &Client) -> Result<Grant, LogInError> {
     // Hashing takes long enough that the lifetimes should start now.
     let now = auth.now();
-    let epoch = user.epoch;
-    let grant = auth.prepare_session(user, epoch, now, client).await?;
+    let grant = auth.prepare_session(user, now, client).await?;
     let grant = auth.begin_session(grant, now, client).await?;
     let (user_id, session_id) = (grant.user.id, grant.session.id);
     auth.emit(client, EventKind::LogInSucceeded { user_id, session_id });
