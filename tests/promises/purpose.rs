@@ -347,3 +347,15 @@ async fn a_verification_in_flight_while_the_epoch_moves_verifies_nothing() {
     assert!(matches!(verify.await.unwrap(), Err(VerifyEmailError::InvalidToken)));
     assert!(!world.auth.user(bob.id).await.unwrap().email_verified());
 }
+
+/// Verifying what a rival's attempt brought changes the hash, so it moves the epoch like every change.
+#[tokio::test]
+async fn a_link_from_before_an_activation_is_dead_after_it() {
+    let world = world();
+    world.register(BOB, "eleven muddy lanterns").await;
+    world.verification_token(BOB).await;
+    world.register(BOB, OTHER_PASSWORD).await;
+    let (rival, link) = (world.verification_token(BOB).await, world.reset_token(BOB).await);
+    assert!(opens(&world, Door::Verify, &rival).await);
+    assert!(!opens(&world, Door::Reset, &link).await);
+}

@@ -175,6 +175,7 @@ async fn of_a_reset_and_a_change_in_flight_the_second_to_write_loses() {
 async fn a_verification_in_flight_during_a_reset_activates_nothing() {
     let world = World::new();
     world.register(ADA, PASSWORD).await;
+    world.verification_token(ADA).await;
     world.register(ADA, THIRD_PASSWORD).await;
     let rival = world.verification_token(ADA).await;
     let token = world.reset_token(ADA).await;
