@@ -327,6 +327,16 @@ async fn a_stuck_mail_delays_a_stop_no_longer_than_the_send_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outbox_that_hangs_does_not_hold_up_a_stop() {
+    let (world, _mailer) = world();
+    world.store.fail_method("claim", Fault::Hang);
+    let (stop, task) = background(&world.auth);
+    until("a claim", Duration::from_secs(1), || world.store.calls().contains(&"claim")).await;
+    drop(stop);
+    tokio::time::timeout(Duration::from_secs(1), task).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panicking_mailer_and_a_failing_outbox_stop_no_worker() {
     let (world, mailer) = world();
     mailer.fail_call(0, Fault::Panic);

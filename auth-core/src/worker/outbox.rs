@@ -89,7 +89,15 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
             .concurrency
             .get()
             .saturating_sub(u32::try_from(sending.len()).unwrap_or(u32::MAX));
-        let claimed = if free == 0 { Ok(Vec::new()) } else { claim(&auth, free).await };
+        let claimed = if free == 0 {
+            Ok(Vec::new())
+        } else {
+            tokio::select! {
+                // An outbox that hangs does not hold up a stop.
+                () = super::stop_requested(&mut stopped) => break,
+                claimed = claim(&auth, free) => claimed,
+            }
+        };
         match claimed {
             Ok(claimed) if !claimed.is_empty() => {
                 for intent in claimed {
