@@ -1,1 +1,16 @@
 //! The flows of an account's life, through `Auth` alone.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[path = "flows/access_tokens.rs"]
+mod access_tokens;
+#[path = "flows/accounts.rs"]
+mod accounts;
+#[path = "flows/configuration.rs"]
+mod configuration;
+#[path = "flows/log_in.rs"]
+mod log_in;
+#[path = "flows/register.rs"]
+mod register;
+#[path = "flows/sessions.rs"]
+mod sessions;

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use auth_core::{
-    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, Grant, Mail, Mailbox,
-    MemoryStore, Message, Password, Policy, User,
+    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, Grant, LiveCheck, Mail,
+    Mailbox, Mailer, MemoryStore, Message, Password, Policy, User,
 };
-use auth_testkit::{FakeClock, Faulty, cheap_hashing};
+use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
+use tokio::task::JoinHandle;
 
 /// The secret of every world: random text from a generator, used nowhere else.
 pub const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
@@ -93,15 +94,56 @@ impl World {
     /// Another process of the same service: the same stores and secrets, nothing else shared.
     #[must_use]
     pub fn another_process(&self) -> Self {
-        let auth = Auth::builder(self.store.clone(), self.store.clone(), self.mailbox.clone())
+        self.process_with(self.mailbox.clone(), |_| {})
+    }
+
+    /// Another process with a mailer of its own and some settings changed.
+    #[must_use]
+    pub fn process_with(&self, mailer: impl Mailer + 'static, change: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = self.auth.policy().clone();
+        change(&mut policy);
+        let auth = Auth::builder(self.store.clone(), self.store.clone(), mailer)
             .outbox(self.store.clone())
             .clock(self.clock.clone())
             .event_sink(self.events.clone())
             .secret(SECRET)
-            .policy(self.auth.policy().clone())
+            .policy(policy)
             .build()
             .unwrap();
         Self { auth, ..self.clone() }
+    }
+
+    /// Starts work and lets it run until it is about to call `method` of the store. It goes on at
+    /// `store.release()` or `store.reset()`; later calls of others are not held.
+    pub async fn hold_before<T: Send + 'static>(
+        &self,
+        method: &'static str,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.store.reset();
+        self.store.fail_method(method, Fault::Meet(usize::MAX));
+        let held = tokio::spawn(work);
+        while !self.store.calls().contains(&method) {
+            assert!(!held.is_finished(), "`{method}` was never called");
+            tokio::task::yield_now().await;
+        }
+        self.store.fail_method(method, Fault::Delay(Duration::ZERO));
+        held
+    }
+
+    /// Whether each door still opens to this session: refresh tokens at `restore` (which writes
+    /// nothing), access tokens at the live doors. All must agree.
+    pub async fn lives(&self, grant: &Grant) -> bool {
+        let restored = self.auth.restore(&text(grant), &client()).await.is_ok();
+        // The cached check first: the others renew what is cached.
+        for check in [LiveCheck::CachedUser, LiveCheck::User, LiveCheck::UserAndSession] {
+            let entered = self.auth.authenticate_live(grant.access_token.expose(), check).await;
+            assert_eq!(entered.is_ok(), restored, "{check:?}");
+        }
+        let sessions = self.auth.sessions(grant.user.id).await.unwrap_or_default();
+        let listed = sessions.iter().any(|session| session.id == grant.session.id);
+        assert_eq!(listed, restored, "the list of sessions");
+        restored
     }
 
     /// Registers an address with [`PASSWORD`] and verifies it by its mail.

@@ -178,8 +178,8 @@ impl Auth {
     /// # Errors
     ///
     /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn log_out_everywhere(&self, user_id: UserId) -> Result<(), AccountError> {
-        flow::log_out::log_out_everywhere(&self.0, user_id).await
+    pub async fn log_out_everywhere(&self, user_id: UserId, client: &Client) -> Result<(), AccountError> {
+        flow::log_out::log_out_everywhere(&self.0, user_id, client).await
     }
 
     /// Lists the live sessions of a user, the oldest first.
@@ -197,8 +197,13 @@ impl Auth {
     ///
     /// - [`SessionError::NotFound`] for another user's session and an unknown one alike.
     /// - [`SessionError::Failed`].
-    pub async fn revoke_session(&self, user_id: UserId, session_id: SessionId) -> Result<(), SessionError> {
-        flow::sessions::revoke_session(&self.0, user_id, session_id).await
+    pub async fn revoke_session(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        client: &Client,
+    ) -> Result<(), SessionError> {
+        flow::sessions::revoke_session(&self.0, user_id, session_id, client).await
     }
 
     /// Promises a reset link, if the address is registered. Known and unknown addresses are answered
@@ -295,7 +300,9 @@ impl Auth {
     /// # use auth_core::{Auth, Mailbox, MemoryStore};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
     /// # let store = MemoryStore::new();
-    /// # let auth = Auth::builder(store.clone(), store, Mailbox::new()).secret("u7Kq2mX9vB4nR8tY1wZ6pL3sD5fG0hJc").build().unwrap();
+    /// # let root = auth_core::RootSecret::generate(&auth_core::SystemRandom).unwrap();
+    /// # let ring = auth_core::KeyRing::generate(&auth_core::SystemRandom).unwrap();
+    /// # let auth = Auth::builder(store.clone(), store, Mailbox::new()).key_ring(ring).root_secret(root).build().unwrap();
     /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     /// let background = tokio::spawn({
     ///     let auth = auth.clone();
@@ -323,9 +330,22 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`StoreError`] when a store fails; what was deleted stays deleted.
+    /// - [`StoreError`], the first, when a store fails; the rest was cleaned up all the same.
     pub async fn clean_up(&self) -> Result<CleanedUp, StoreError> {
-        worker::cleanup::clean_up(&self.0).await
+        worker::cleanup::clean_up(&self.0, || false).await
+    }
+
+    /// Asks each store for something that is not there: whether the service can work.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`], the first, when a store does not answer.
+    pub async fn check_stores(&self) -> Result<(), StoreError> {
+        let nothing = [0; 16];
+        self.0.users.find_by_id(UserId::from_bytes(nothing)).await?;
+        self.0.tokens.find_session(SessionId::from_bytes(nothing)).await?;
+        self.0.outbox.find_dead_letter(IntentId::from_bytes(nothing)).await?;
+        Ok(())
     }
 
     /// Counts what the outbox holds.

@@ -51,7 +51,8 @@ impl Client {
 
     /// The state of each rate limit that the last flow counted this client against.
     ///
-    /// Limits that must stay silent (mails per mailbox) are never among them.
+    /// Limits that must stay silent (mails per mailbox, failures in a row per account) are never
+    /// among them.
     pub fn limits(&self) -> Vec<LimitStatus> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -60,6 +61,14 @@ impl Client {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         limits.retain(|noted| noted.name != status.name);
         limits.push(status);
+    }
+
+    /// Notes that a place counted before was given back.
+    pub(crate) fn note_returned(&self, name: &'static str) {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(status) = limits.iter_mut().find(|status| status.name == name) {
+            status.remaining = status.remaining.saturating_add(1).min(status.count);
+        }
     }
 
     /// What a limit per client address counts: the address, or the /64 network of an IPv6 address,

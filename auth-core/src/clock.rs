@@ -8,8 +8,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// A source of time.
 ///
-/// Every flow reads the clock once and passes the same `now` to all it calls, so one decision never
-/// sees two times. Stores never read a clock.
+/// Every decision is made with one time, read once. Stores never read a clock.
 pub trait Clock: Debug + Send + Sync {
     /// The current UTC time. May jump when the machine's clock is set.
     fn now(&self) -> DateTime<Utc>;

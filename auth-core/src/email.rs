@@ -28,6 +28,18 @@ pub enum EmailError {
     Domain,
 }
 
+impl EmailError {
+    /// A stable code for machines, such as the field errors of an API.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "required",
+            Self::TooLong => "too_long",
+            Self::Malformed => "malformed",
+            Self::Domain => "invalid_domain",
+        }
+    }
+}
+
 /// One e-mail address.
 ///
 /// Keeps the address as its owner wrote it, with the domain in lower case and international domains
@@ -86,14 +98,21 @@ impl Email {
         }
         let options = Options::default().without_display_text().without_domain_literal().with_required_tld();
         EmailAddress::parse_with_options(&address, options).map_err(|_| EmailError::Malformed)?;
+        Ok(Self::from_stored(address))
+    }
+
+    /// Takes the [`address`](Self::address) that a store kept. It was parsed once and is not parsed
+    /// again, so that no later change of the rules makes a kept record unreadable.
+    pub fn from_stored(address: impl Into<String>) -> Self {
+        let address = address.into();
         let canonical = address.to_ascii_lowercase();
-        Ok(Self { address, canonical })
+        Self { address, canonical }
     }
 
     /// An address that no user can have, since no text parses to it: for a look-up that must find
     /// nothing and still be made.
     pub(crate) fn of_nobody() -> Self {
-        Self { address: "nobody@".to_owned(), canonical: "nobody@".to_owned() }
+        Self::from_stored("nobody@")
     }
 
     /// The address to mail to, and to show to its owner.

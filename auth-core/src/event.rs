@@ -223,7 +223,7 @@ impl EventKind {
     /// How loud this is.
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::TokenReuse { .. } | Self::MailBuried { .. } => Severity::Error,
+            Self::TokenReuse { .. } => Severity::Error,
             Self::LogInFailed { .. }
             | Self::PasswordChangeFailed { .. }
             | Self::MailedTokenRefused { .. }
@@ -232,6 +232,7 @@ impl EventKind {
             | Self::TidyingFailed { .. }
             | Self::Started { durable_outbox: false }
             | Self::MailRetried { .. }
+            | Self::MailBuried { .. }
             | Self::OutboxFailed { .. }
             | Self::CleanUpFailed { .. } => Severity::Warn,
             _ => Severity::Info,

@@ -6,10 +6,11 @@ use crate::access_token::{ClaimsError, SignError};
 use crate::hashing::HashingError;
 use crate::password::BreachCheckError;
 use crate::random::RandomError;
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreErrorKind};
 
-/// The flow could not be carried out. Nothing was refused, and no new authority exists: the caller
-/// may try again later with the same input.
+/// The flow could not be carried out. Nothing was refused and no new authority exists. The caller may
+/// try again later with the same input; where a write had taken place before the failure (a new
+/// password, say), the second try finds it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
@@ -38,6 +39,35 @@ pub enum Failure {
     /// A password could not be hashed.
     #[error("the password could not be hashed")]
     Hashing(#[source] HashingError),
+}
+
+/// What an adaptor has to know of a [`Failure`], in HTTP terms 503, 503 and 500.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Overloaded: try again after this time.
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Something this stands on cannot be reached; trying again later may help.
+    Unavailable,
+    /// Somebody has to look at it; trying again will not help.
+    Internal,
+}
+
+impl Failure {
+    /// What kind of failure this is.
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Busy { retry_after } => FailureKind::Busy { retry_after: *retry_after },
+            Self::Store(error) => match error.kind() {
+                StoreErrorKind::Unavailable => FailureKind::Unavailable,
+                StoreErrorKind::Conflict | StoreErrorKind::Corrupt => FailureKind::Internal,
+            },
+            Self::Random(_) | Self::BreachCheck(_) => FailureKind::Unavailable,
+            Self::Claims(_) | Self::Signing | Self::Hashing(_) => FailureKind::Internal,
+        }
+    }
 }
 
 impl From<HashingError> for Failure {

@@ -7,6 +7,8 @@ pub(crate) mod grant;
 pub(crate) mod log_in;
 pub(crate) mod log_out;
 pub(crate) mod mail;
+mod mailed_token;
+mod new_password;
 pub(crate) mod refresh;
 pub(crate) mod register;
 pub(crate) mod reset_password;

@@ -36,12 +36,12 @@ impl Limit {
         rule.map(|rule| Self { bucket: Bucket { limit: name, key: auth.derived.bucket(name, parts) }, rule })
     }
 
-    fn status(&self, remaining: u32, reset_after: Duration) -> LimitStatus {
-        let (count, window) = match self.rule {
-            Rule::Quota { count, window } => (count, window),
-            Rule::Streak { failures, then_every } => (failures, then_every),
-        };
-        LimitStatus { name: self.bucket.limit, count, window, remaining, reset_after }
+    /// Lets the client see how the limit stands. A streak is never shown: it counts an account from
+    /// wherever, so its falling and rising would tell that the account exists and is used.
+    fn show(&self, client: &Client, remaining: u32, reset_after: Duration) {
+        if let Rule::Quota { count, window } = self.rule {
+            client.note_limit(LimitStatus { name: self.bucket.limit, count, window, remaining, reset_after });
+        }
     }
 }
 
@@ -57,9 +57,15 @@ pub(crate) enum Shut {
     Failed(Failure),
 }
 
-/// Implements the conversion from [`Shut`] for a flow's error enum.
+/// Implements the conversions from [`Shut`] and from a failing store for a flow's error enum.
 macro_rules! from_shut {
     ($error:ty) => {
+        impl From<crate::store::StoreError> for $error {
+            fn from(error: crate::store::StoreError) -> Self {
+                Self::Failed(error.into())
+            }
+        }
+
         impl From<crate::gate::Shut> for $error {
             fn from(shut: crate::gate::Shut) -> Self {
                 match shut {
@@ -87,16 +93,22 @@ impl Inner {
     ) -> Result<Places, Shut> {
         let mut taken = Places::default();
         for limit in limits.into_iter().flatten() {
-            let reservation = self.limiter.reserve(&limit.bucket, &limit.rule).await;
-            match reservation.map_err(|error| Shut::Failed(error.into()))? {
+            let reservation = match self.limiter.reserve(&limit.bucket, &limit.rule).await {
+                Ok(reservation) => reservation,
+                Err(error) => {
+                    self.give_back(taken, client).await;
+                    return Err(Shut::Failed(error.into()));
+                }
+            };
+            match reservation {
                 Reservation::Granted { remaining, reset_after } => {
-                    client.note_limit(limit.status(remaining, reset_after));
+                    limit.show(client, remaining, reset_after);
                     taken.0.push(limit);
                 }
                 Reservation::Refused { retry_after } => {
-                    client.note_limit(limit.status(0, retry_after));
+                    limit.show(client, 0, retry_after);
                     self.emit(client, EventKind::RateLimited { limit: limit.bucket.limit });
-                    self.give_back(taken).await;
+                    self.give_back(taken, client).await;
                     return Err(Shut::Limited { retry_after });
                 }
             }
@@ -122,25 +134,28 @@ impl Inner {
 
     /// Gives places back because the work turned out not to count. A limiter that fails here keeps
     /// them: the caller has its answer already.
-    pub(crate) async fn give_back(&self, places: Places) {
+    pub(crate) async fn give_back(&self, places: Places, client: &Client) {
         for limit in places.0 {
             let returned = self.limiter.give_back(&limit.bucket, &limit.rule).await;
+            if returned.is_ok() {
+                client.note_returned(limit.bucket.limit);
+            }
             self.tidied("give a rate limit place back", returned);
         }
     }
 
     /// Gives places back, and forgets everything counted in streaks among them.
-    pub(crate) async fn give_back_and_end_streaks(&self, places: Places) {
+    pub(crate) async fn give_back_and_end_streaks(&self, places: Places, client: &Client) {
         let (streaks, quotas) =
             places.0.into_iter().partition(|limit| matches!(limit.rule, Rule::Streak { .. }));
-        self.give_back(Places(quotas)).await;
+        self.give_back(Places(quotas), client).await;
         for limit in streaks {
-            self.end_streak(Some(limit)).await;
+            self.forget(Some(limit)).await;
         }
     }
 
     /// Forgets everything counted in a limit.
-    pub(crate) async fn end_streak(&self, limit: Option<Limit>) {
+    pub(crate) async fn forget(&self, limit: Option<Limit>) {
         if let Some(limit) = limit {
             let cleared = self.limiter.clear(&limit.bucket, &limit.rule).await;
             self.tidied("clear a rate limit", cleared);

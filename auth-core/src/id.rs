@@ -24,7 +24,8 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// Sixteen bytes (a `UUIDv7`, RFC 9562 section 5.7). An identifier is not a secret: knowing it opens nothing.
+        /// Sixteen bytes, nearly always a `UUIDv7` (RFC 9562 section 5.7). An identifier is not a secret:
+        /// knowing it opens nothing.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; 16]);
 
@@ -39,7 +40,12 @@ macro_rules! id {
                 &self.0
             }
 
-            pub(crate) fn generate(now: DateTime<Utc>, random: &dyn RandomSource) -> Result<Self, RandomError> {
+            /// Makes a new one, as the flows do: for importing users.
+            ///
+            /// # Errors
+            ///
+            /// - [`RandomError`] when the generator fails.
+            pub fn generate(now: DateTime<Utc>, random: &dyn RandomSource) -> Result<Self, RandomError> {
                 uuid_v7(now, random).map(|uuid| Self(uuid.into_bytes()))
             }
         }

@@ -7,9 +7,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::id::{IntentId, SessionId};
+use crate::id::{IntentId, SessionId, UserId};
 use crate::random::{RandomError, RandomSource};
 use crate::secret::Secret;
+use crate::user::Epoch;
 
 /// Least length of a configured secret in bytes: RFC 7518 section 3.2 asks an HS256 key to be at
 /// least as long as the hash.
@@ -74,8 +75,9 @@ pub(crate) fn check_secret(secret: &[u8]) -> Result<(), WeakSecret> {
 /// The secret from which the keys of the refresh chain, of mailed tokens and of limiter buckets are
 /// derived (HKDF-SHA-256, RFC 5869, one label per use).
 ///
-/// Replacing it keeps sessions alive (a current refresh token is recognised by its digest alone) but
-/// older generations can then no longer be proven, and links in flight die.
+/// Replacing it keeps sessions and mailed links alive (a current refresh token and a link are
+/// recognised by their digests alone), but older generations of refresh tokens can then no longer be
+/// proven, and a mail whose first attempt failed before becomes a dead letter.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct RootSecret(Vec<u8>);
 
@@ -91,7 +93,8 @@ impl RootSecret {
         Ok(Self(secret.as_ref().to_vec()))
     }
 
-    /// Makes a new one. Keep it: after a restart with another, every link in flight is dead.
+    /// Makes a new one. Keep it: after a restart with another, reuse of refresh tokens from before is
+    /// not detected.
     ///
     /// # Errors
     ///
@@ -173,8 +176,19 @@ impl DerivedKeys {
 
     /// The secret that the mail of an intent carries: the same at every retry, and nothing at rest
     /// from which it could be made.
-    pub(crate) fn mailed_secret(&self, purpose: &str, intent: IntentId) -> Secret {
-        Secret::from_bytes(self.mail.mac("mailed/v1", &[purpose.as_bytes(), b"|", intent.as_bytes()]))
+    ///
+    /// User and epoch are part of it: should a used token be made anew, because its record was
+    /// deleted while its intent was still tried, it is another token.
+    pub(crate) fn mailed_secret(
+        &self,
+        purpose: &str,
+        intent: IntentId,
+        user_id: UserId,
+        epoch: Epoch,
+    ) -> Secret {
+        let epoch = epoch.as_u64().to_be_bytes();
+        let parts: [&[u8]; 5] = [purpose.as_bytes(), b"|", intent.as_bytes(), user_id.as_bytes(), &epoch];
+        Secret::from_bytes(self.mail.mac("mailed/v1", &parts))
     }
 
     /// A keyed hash of identifiers, for limiter buckets and for naming an account in events.

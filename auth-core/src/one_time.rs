@@ -84,8 +84,9 @@ pub struct OneTimeToken {
 /// The text of a one-time token, as a mailed link carries it.
 ///
 /// The form is that of a refresh token: base64url(tag u8, intent id 16 bytes), a dot,
-/// base64url(32 bytes). The secret is derived from the intent's id, so every retry of a mail
-/// carries the same link and nothing usable is at rest.
+/// base64url(32 bytes). The secret is derived from the intent's id, the user and the user's epoch, so
+/// every retry of a mail carries the same link, a link made under another epoch is another link, and
+/// nothing usable is at rest.
 #[derive(Clone)]
 pub struct MailedToken {
     id: IntentId,
@@ -94,8 +95,14 @@ pub struct MailedToken {
 }
 
 impl MailedToken {
-    pub(crate) fn derive(keys: &DerivedKeys, purpose: Purpose, id: IntentId) -> Self {
-        Self { id, purpose, secret: keys.mailed_secret(purpose.as_str(), id) }
+    pub(crate) fn derive(
+        keys: &DerivedKeys,
+        purpose: Purpose,
+        id: IntentId,
+        user_id: UserId,
+        epoch: Epoch,
+    ) -> Self {
+        Self { id, purpose, secret: keys.mailed_secret(purpose.as_str(), id, user_id, epoch) }
     }
 
     /// Reads the text form; only canonical text of this purpose is accepted.
@@ -160,24 +167,39 @@ mod tests {
     use crate::keys::RootSecret;
     use crate::random::SystemRandom;
 
+    const ID: IntentId = IntentId::from_bytes([5; 16]);
+    const USER: UserId = UserId::from_bytes([1; 16]);
+
     fn keys() -> DerivedKeys {
         DerivedKeys::new(&RootSecret::generate(&SystemRandom).unwrap())
     }
 
+    fn derive(keys: &DerivedKeys, purpose: Purpose) -> MailedToken {
+        MailedToken::derive(keys, purpose, ID, USER, Epoch::default())
+    }
+
     #[test]
     fn a_retry_derives_the_same_text() {
-        let (keys, id) = (keys(), IntentId::from_bytes([5; 16]));
-        let first = MailedToken::derive(&keys, Purpose::ResetPassword, id).expose();
-        assert_eq!(*first, *MailedToken::derive(&keys, Purpose::ResetPassword, id).expose());
-        assert_eq!(MailedToken::parse(&first, Purpose::ResetPassword).unwrap().id(), id);
+        let (keys, first) = (keys(), |keys| derive(keys, Purpose::ResetPassword).expose());
+        assert_eq!(*first(&keys), *first(&keys));
+        assert_eq!(MailedToken::parse(&first(&keys), Purpose::ResetPassword).unwrap().id(), ID);
+    }
+
+    #[test]
+    fn another_user_or_epoch_is_another_secret() {
+        let keys = keys();
+        let secret =
+            |user, epoch| MailedToken::derive(&keys, Purpose::ResetPassword, ID, user, epoch).expose();
+        let first = secret(USER, Epoch::default());
+        assert_ne!(*first, *secret(UserId::from_bytes([2; 16]), Epoch::default()));
+        assert_ne!(*first, *secret(USER, Epoch::default().next()));
     }
 
     #[test]
     fn a_text_has_one_purpose() {
-        let id = IntentId::from_bytes([5; 16]);
         let keys = keys();
-        let verify = MailedToken::derive(&keys, Purpose::VerifyEmail, id);
-        let reset = MailedToken::derive(&keys, Purpose::ResetPassword, id);
+        let verify = derive(&keys, Purpose::VerifyEmail);
+        let reset = derive(&keys, Purpose::ResetPassword);
         assert!(MailedToken::parse(&verify.expose(), Purpose::ResetPassword).is_err());
         assert_ne!(verify.secret.expose(), reset.secret.expose());
         assert!(crate::RefreshToken::parse(&verify.expose()).is_err());
@@ -185,8 +207,8 @@ mod tests {
 
     #[test]
     fn the_digest_is_bound_to_user_address_and_epoch() {
-        let token = MailedToken::derive(&keys(), Purpose::VerifyEmail, IntentId::from_bytes([5; 16]));
-        let (user, other) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let token = derive(&keys(), Purpose::VerifyEmail);
+        let (user, other) = (USER, UserId::from_bytes([2; 16]));
         let (a, b) = (Email::parse("a@example.com").unwrap(), Email::parse("b@example.com").unwrap());
         let digest = token.digest(user, &a, Epoch::default());
         assert!(digest.matches(&token.digest(user, &a, Epoch::default())));

@@ -91,6 +91,19 @@ pub enum PasswordError {
     Breached,
 }
 
+impl PasswordError {
+    /// A stable code for machines, such as the field errors of an API.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooShort { .. } => "too_short",
+            Self::TooLong { .. } => "too_long",
+            Self::TooCommon => "too_common",
+            Self::SiteWord => "site_word",
+            Self::Breached => "breached",
+        }
+    }
+}
+
 /// Which passwords are accepted when one is set. Log-in checks nothing of this, so tightening the
 /// policy locks nobody out.
 ///

@@ -122,8 +122,8 @@ impl RefreshPolicy {
         if self.min_rotation_age >= self.refresh_lifetime {
             problems.add("refresh.min_rotation_age", "must be shorter than refresh.refresh_lifetime");
         }
-        if !(1..=1 << 20).contains(&self.max_chain_walk) {
-            problems.add("refresh.max_chain_walk", "must be between 1 and 1048576");
+        if !(1..=1 << 16).contains(&self.max_chain_walk) {
+            problems.add("refresh.max_chain_walk", "must be between 1 and 65536");
         }
     }
 }
@@ -132,7 +132,8 @@ impl RefreshPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VerificationProof {
     /// The link alone. Stated limit: someone who clicks the link of a mail that a rival's attempt
-    /// caused blesses the rival's password.
+    /// caused blesses the rival's password. A rival can even use up the mails per hour of a mailbox,
+    /// so that its owner's own attempt brings none; asking for another link then mails a reset link.
     #[default]
     Link,
     /// The link and the password typed when registering, which closes that at the price of one field.
@@ -181,13 +182,14 @@ pub struct MailPolicy {
     pub min_backoff: Duration,
     /// Longest wait before a retry. Default 5 min.
     pub max_backoff: Duration,
-    /// After so many attempts an intent becomes a dead letter. Default 25.
+    /// After so many attempts an intent becomes a dead letter. Default 1000: the lifetimes end most
+    /// mails earlier, at the longest backoff 300 attempts a day.
     pub max_attempts: u32,
     /// A notice that could not be sent for so long becomes a dead letter; mails with a link do so
     /// after the link's lifetime. Default 24 h.
     pub notice_lifetime: Duration,
-    /// How long an intent may wait for the record it was written before. Default 60 s: longer than
-    /// any request lasts.
+    /// How long an intent may wait for the record it was written before. Default 5 min: longer than
+    /// any write lasts, three lock timeouts of 50 s included.
     pub orphan_grace: Duration,
 }
 
@@ -200,9 +202,9 @@ impl Default for MailPolicy {
             poll_interval: Duration::from_millis(500),
             min_backoff: Duration::from_secs(1),
             max_backoff: 5 * MINUTE,
-            max_attempts: 25,
+            max_attempts: 1000,
             notice_lifetime: DAY,
-            orphan_grace: MINUTE,
+            orphan_grace: 5 * MINUTE,
         }
     }
 }

@@ -34,9 +34,7 @@ mod user;
 use std::error::Error;
 use std::fmt;
 
-pub use outbox::{
-    ClaimedIntent, CorruptIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement,
-};
+pub use outbox::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement};
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
 pub use user::{Deletion, EmailVerification, NewPassword, UserInsert, UserStore};
 

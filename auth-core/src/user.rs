@@ -52,6 +52,17 @@ pub enum NameError {
     ControlCharacter,
 }
 
+impl NameError {
+    /// A stable code for machines, such as the field errors of an API.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "required",
+            Self::TooLong => "too_long",
+            Self::ControlCharacter => "control_character",
+        }
+    }
+}
+
 /// The name a user wants to be called by, shown in mails.
 ///
 /// Surrounding white space is removed. Control characters, bidirectional overrides included, are
@@ -79,6 +90,11 @@ impl Name {
         Ok(Self(text.to_owned()))
     }
 
+    /// Takes a name that a store kept. It is not checked again.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The name as text. Escape it for the place where it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -88,7 +104,7 @@ impl Name {
 /// Control characters, line and paragraph separators, and bidirectional controls (UAX 9).
 pub(crate) fn disturbs_text(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{061c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A stored password hash: a PHC string (Argon2id), or a bcrypt string of an older system.
@@ -151,7 +167,8 @@ pub struct User {
     pub status: UserStatus,
     /// When the mailbox was first proven; `None` until then.
     pub email_verified_at: Option<DateTime<Utc>>,
-    /// When somebody else last tried to register this unverified address; `None` when nobody did.
+    /// When somebody else last tried to register this address; `None` when nobody did since it was
+    /// verified or its password set.
     pub contested_at: Option<DateTime<Utc>>,
     /// When the user registered.
     pub created_at: DateTime<Utc>,

@@ -1,1 +1,349 @@
-//! Promise.
+//! Promise 6: a token made for one purpose, user, address and epoch is refused for any other.
+
+use auth_core::store::{Deletion, OneTimeInsert, TokenStore, UserInsert, UserStore};
+use auth_core::{
+    Email, Grant, LiveCheck, LoggedOut, Password, RefreshError, ResetPasswordError, VerifyEmailError,
+};
+use auth_tests::{OTHER_PASSWORD, World, client, text};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use chrono::{DateTime, Utc};
+
+const ADA: &str = "ada@example.com";
+const BOB: &str = "bob@example.com";
+
+fn world() -> World {
+    World::with(|policy| {
+        policy.limits = auth_core::RateLimits::none();
+    })
+}
+
+/// The ways into the library with a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Door {
+    Access,
+    Refresh,
+    Verify,
+    Reset,
+}
+
+/// Tries a token at one door, and says whether it opened. Nothing else than "invalid" is a refusal.
+async fn opens(world: &World, door: Door, token: &str) -> bool {
+    match door {
+        Door::Access => {
+            let signed = world.auth.authenticate(token).is_ok();
+            for check in [LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser] {
+                let live = world.auth.authenticate_live(token, check).await.is_ok();
+                assert_eq!(live, signed, "{check:?}");
+            }
+            signed
+        }
+        Door::Refresh => {
+            let restored = world.auth.restore(token, &client()).await.is_ok();
+            match world.auth.refresh(token, &client()).await {
+                Ok(_) => assert!(restored),
+                Err(RefreshError::InvalidToken) => assert!(!restored),
+                Err(error) => panic!("{error}"),
+            }
+            restored
+        }
+        Door::Verify => match world.auth.verify_email(token, None, &client()).await {
+            Ok(()) => true,
+            Err(VerifyEmailError::InvalidToken) => false,
+            Err(error) => panic!("{error}"),
+        },
+        Door::Reset => match reset(world, token).await {
+            Ok(()) => true,
+            Err(ResetPasswordError::InvalidToken) => false,
+            Err(error) => panic!("{error}"),
+        },
+    }
+}
+
+async fn reset(world: &World, token: &str) -> Result<(), ResetPasswordError> {
+    world.auth.reset_password(token, Password::new(OTHER_PASSWORD), &client()).await
+}
+
+/// One token of every kind: Ada is logged in, Bob has still to verify his address.
+struct Tokens {
+    ada: Grant,
+    refresh: String,
+    access: String,
+    verify: String,
+    reset: String,
+}
+
+async fn tokens(world: &World) -> Tokens {
+    world.user(ADA).await;
+    world.register(BOB, OTHER_PASSWORD).await;
+    let ada = world.log_in(ADA).await;
+    let (refresh, access) = (text(&ada), ada.access_token.expose().to_owned());
+    let (verify, reset) = (world.verification_token(BOB).await, world.reset_token(ADA).await);
+    Tokens { ada, refresh, access, verify, reset }
+}
+
+impl Tokens {
+    /// Every token with the one door it is for; the reset comes last because it ends the others.
+    fn of_doors(&self) -> [(Door, &str); 4] {
+        [
+            (Door::Access, &self.access),
+            (Door::Verify, &self.verify),
+            (Door::Refresh, &self.refresh),
+            (Door::Reset, &self.reset),
+        ]
+    }
+
+    /// The tokens still open their own doors: what was tried in between spent and ended nothing.
+    async fn assert_unharmed(&self, world: &World) {
+        assert_eq!(world.auth.user(self.ada.user.id).await.unwrap().epoch, self.ada.user.epoch);
+        for (door, token) in self.of_doors() {
+            assert!(opens(world, door, token).await, "{door:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_token_opens_its_own_door_and_no_other() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    for (of, token) in tokens.of_doors() {
+        for (door, _) in tokens.of_doors() {
+            if of != door {
+                assert!(!opens(&world, door, token).await, "{of:?} at {door:?}");
+            }
+        }
+        if of != Door::Refresh {
+            let ended = world.auth.log_out(token, &client()).await.unwrap();
+            assert_eq!(ended, LoggedOut::NothingToEnd, "{of:?}");
+        }
+    }
+    tokens.assert_unharmed(&world).await;
+}
+
+/// The token's head with one byte replaced.
+fn relabelled(token: &str, index: usize, byte: u8) -> String {
+    let (head, secret) = token.split_once('.').unwrap();
+    let mut head = BASE64.decode(head).unwrap();
+    *head.get_mut(index).unwrap() = byte;
+    format!("{}.{secret}", BASE64.encode(head))
+}
+
+#[tokio::test]
+async fn a_relabelled_token_opens_no_door() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    for (_, token) in tokens.of_doors().into_iter().filter(|(of, _)| *of != Door::Access) {
+        for label in (0..=u8::MAX).filter(|label| relabelled(token, 0, *label) != token) {
+            for door in [Door::Refresh, Door::Verify, Door::Reset] {
+                assert!(!opens(&world, door, &relabelled(token, 0, label)).await, "{label:#x} at {door:?}");
+            }
+        }
+    }
+    // A verification link stretched to the shape of a refresh token and the other way round.
+    let (head, secret) = tokens.verify.split_once('.').unwrap();
+    let mut long = BASE64.decode(head).unwrap();
+    *long.first_mut().unwrap() = 1;
+    long.extend([0; 4]);
+    assert!(!opens(&world, Door::Refresh, &format!("{}.{secret}", BASE64.encode(&long))).await);
+    let (head, secret) = tokens.refresh.split_once('.').unwrap();
+    let mut short = BASE64.decode(head).unwrap();
+    short.truncate(17);
+    for (door, label) in [(Door::Verify, 0x41), (Door::Reset, 0x42)] {
+        *short.first_mut().unwrap() = label;
+        assert!(!opens(&world, door, &format!("{}.{secret}", BASE64.encode(&short))).await);
+    }
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+    tokens.assert_unharmed(&world).await;
+}
+
+#[tokio::test]
+async fn the_secret_of_one_token_opens_no_door_under_the_name_of_another() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    world.user("eve@example.com").await;
+    let eves = world.log_in("eve@example.com").await;
+    let eves_reset = world.reset_token("eve@example.com").await;
+    let second_session = text(&world.log_in(ADA).await);
+    let second_reset = world.reset_token(ADA).await;
+    for (door, victim, own) in [
+        (Door::Refresh, &tokens.refresh, &text(&eves)),
+        (Door::Refresh, &tokens.refresh, &second_session),
+        (Door::Reset, &tokens.reset, &eves_reset),
+        (Door::Reset, &tokens.reset, &second_reset),
+        (Door::Verify, &tokens.verify, &eves_reset),
+    ] {
+        let ((name, _), (_, secret)) = (victim.split_once('.').unwrap(), own.split_once('.').unwrap());
+        assert!(!opens(&world, door, &format!("{name}.{secret}")).await, "{door:?}");
+    }
+    // Claims of one token under the signature of another.
+    let (claims, _) = tokens.access.rsplit_once('.').unwrap();
+    let (_, signature) = eves.access_token.expose().rsplit_once('.').unwrap();
+    assert!(!opens(&world, Door::Access, &format!("{claims}.{signature}")).await);
+    tokens.assert_unharmed(&world).await;
+}
+
+#[tokio::test]
+async fn what_the_store_keeps_opens_no_door() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    let store = world.store.inner();
+    let session = store.find_session(tokens.ada.session.id).await.unwrap().unwrap();
+    let (head, _) = tokens.refresh.split_once('.').unwrap();
+    let digest = BASE64.encode(session.digest.as_bytes());
+    assert!(!opens(&world, Door::Refresh, &format!("{head}.{digest}")).await);
+    for (door, token) in [(Door::Verify, &tokens.verify), (Door::Reset, &tokens.reset)] {
+        let kept = store.find_one_time(intent_of(token)).await.unwrap().unwrap();
+        let (head, _) = token.split_once('.').unwrap();
+        let digest = BASE64.encode(kept.digest.as_bytes());
+        assert!(!opens(&world, door, &format!("{head}.{digest}")).await, "{door:?}");
+    }
+    tokens.assert_unharmed(&world).await;
+}
+
+fn intent_of(token: &str) -> auth_core::IntentId {
+    let (head, _) = token.split_once('.').unwrap();
+    let head = BASE64.decode(head).unwrap();
+    auth_core::IntentId::from_bytes(head.get(1..).unwrap().try_into().unwrap())
+}
+
+#[tokio::test]
+async fn tokens_of_a_deleted_user_are_dead_also_for_whoever_registers_the_address_again() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();
+    for user_id in [tokens.ada.user.id, bob.id] {
+        world.auth.delete_user(user_id).await.unwrap();
+    }
+    for round in ["deleted", "registered again"] {
+        for (door, token) in
+            [(Door::Refresh, &tokens.refresh), (Door::Verify, &tokens.verify), (Door::Reset, &tokens.reset)]
+        {
+            assert!(!opens(&world, door, token).await, "{round}: {door:?}");
+        }
+        let live = world.auth.authenticate_live(&tokens.access, LiveCheck::User).await;
+        assert!(live.is_err(), "{round}");
+        if round == "deleted" {
+            world.register(BOB, OTHER_PASSWORD).await;
+            world.user(ADA).await;
+        }
+    }
+    let again = world.log_in(ADA).await;
+    assert_ne!(again.user.id, tokens.ada.user.id);
+    assert!(world.lives(&again).await);
+}
+
+#[tokio::test]
+async fn every_token_dies_with_the_epoch_it_was_made_under() {
+    for act in 0..4 {
+        let world = world();
+        let tokens = tokens(&world).await;
+        let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();
+        for user_id in [tokens.ada.user.id, bob.id] {
+            match act {
+                0 => world.auth.log_out_everywhere(user_id, &client()).await.unwrap(),
+                1 => {
+                    world.auth.disable_user(user_id).await.unwrap();
+                    world.auth.enable_user(user_id).await.unwrap();
+                }
+                2 => world.auth.disable_user(user_id).await.unwrap(),
+                _ => {
+                    let address = if user_id == bob.id { BOB } else { ADA };
+                    let token = world.reset_token(address).await;
+                    reset(&world, &token).await.unwrap();
+                }
+            }
+        }
+        for (door, token) in
+            [(Door::Refresh, &tokens.refresh), (Door::Verify, &tokens.verify), (Door::Reset, &tokens.reset)]
+        {
+            assert!(!opens(&world, door, token).await, "act {act}: {door:?}");
+        }
+        assert!(!world.lives(&tokens.ada).await, "act {act}");
+        assert_eq!(world.events.count("authn_token_reuse"), 0);
+    }
+}
+
+/// The service gave its user another address behind the library's back, keeping id and epoch.
+#[tokio::test]
+async fn a_link_proves_nothing_about_another_address_of_its_user() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    let store = world.store.inner();
+    for (address, door, token) in [(BOB, Door::Verify, &tokens.verify), (ADA, Door::Reset, &tokens.reset)] {
+        let mut user = store.find_by_email(&Email::parse(address).unwrap()).await.unwrap().unwrap();
+        assert_eq!(UserStore::delete(store, user.id).await.unwrap(), Deletion::Deleted);
+        user.email = Email::parse(&format!("new-{address}")).unwrap();
+        assert_eq!(UserStore::insert(store, &user).await.unwrap(), UserInsert::Inserted);
+        assert!(!opens(&world, door, token).await, "{door:?}");
+        assert!(!store.find_by_id(user.id).await.unwrap().unwrap().email_verified() || address == ADA);
+    }
+}
+
+/// Somebody who can write to the token table gives a token of theirs to another user, address or
+/// epoch. The digest binds all of them.
+#[tokio::test]
+async fn a_link_whose_record_was_rewritten_is_dead() {
+    for change in ["nothing", "user", "user of the same address", "epoch"] {
+        let world = world();
+        let victim = world.user(ADA).await;
+        let eve = world.user("eve@example.com").await;
+        let token = world.reset_token("eve@example.com").await;
+        let store = world.store.inner();
+        let mut kept = store.find_one_time(intent_of(&token)).await.unwrap().unwrap();
+        if change == "user" {
+            (kept.user_id, kept.email, kept.epoch) = (victim.id, victim.email, victim.epoch);
+        } else if change == "user of the same address" {
+            world.auth.delete_user(eve.id).await.unwrap();
+            let newcomer = world.user("eve@example.com").await;
+            assert_eq!(newcomer.epoch, kept.epoch);
+            kept.user_id = newcomer.id;
+        } else if change == "epoch" {
+            world.auth.log_out_everywhere(eve.id, &client()).await.unwrap();
+            kept.epoch = kept.epoch.next();
+        }
+        TokenStore::purge_one_time(store, DateTime::<Utc>::MAX_UTC, 100).await.unwrap();
+        assert_eq!(store.insert_one_time(&kept).await.unwrap(), OneTimeInsert::Inserted);
+        assert_eq!(opens(&world, Door::Reset, &token).await, change == "nothing", "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_another_service_opens_no_door() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    let stranger = World::built(|_| {}, |builder| builder.secret("p7Rk3Vw9Yc5Nd1Hq8Lz4Xt6Mb2Gs0JfQ")).auth;
+    assert!(stranger.authenticate(&tokens.access).is_err(), "another ring");
+    assert!(world.auth.authenticate(&tokens.access).is_ok());
+    for change in [
+        |policy: &mut auth_core::Policy| policy.access.issuer = "https://other.example".to_owned(),
+        |policy: &mut auth_core::Policy| policy.access.audience = "other".to_owned(),
+    ] {
+        let other = world.process_with(world.mailbox.clone(), change);
+        assert!(other.auth.authenticate(&tokens.access).is_err());
+        let foreign = other.log_in(ADA).await;
+        assert!(world.auth.authenticate(foreign.access_token.expose()).is_err());
+    }
+    // The same claims and ring, but another type of token, or no signature at all.
+    let [_, claims, signature] = tokens.access.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    for header in [r#"{"typ":"JWT","alg":"HS256"}"#, r#"{"typ":"at+jwt","alg":"none"}"#, "{}"] {
+        for signature in [signature, ""] {
+            let forged = format!("{}.{claims}.{signature}", BASE64.encode(header));
+            assert!(!opens(&world, Door::Access, &forged).await, "{header}");
+        }
+    }
+    tokens.assert_unharmed(&world).await;
+}
+
+#[tokio::test]
+async fn a_verification_in_flight_while_the_epoch_moves_verifies_nothing() {
+    let world = world();
+    let tokens = tokens(&world).await;
+    let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();
+    let (auth, link) = (world.auth.clone(), tokens.verify);
+    let verify = async move { auth.verify_email(&link, None, &client()).await };
+    let verify = world.hold_before("verify_email", verify).await;
+    world.auth.log_out_everywhere(bob.id, &client()).await.unwrap();
+    world.store.release();
+    assert!(matches!(verify.await.unwrap(), Err(VerifyEmailError::InvalidToken)));
+    assert!(!world.auth.user(bob.id).await.unwrap().email_verified());
+}

@@ -336,7 +336,7 @@ async fn tokens_from_before_a_log_out_or_a_password_change_are_over_not_reused()
     let logged_out = world.log_in(ADA).await;
     world.auth.log_out(&text(&logged_out), &client()).await.unwrap();
     let before = world.log_in(ADA).await;
-    world.auth.log_out_everywhere(before.user.id).await.unwrap();
+    world.auth.log_out_everywhere(before.user.id, &client()).await.unwrap();
     let now = world.log_in(ADA).await;
     for over in [&logged_out, &before] {
         assert!(world.auth.refresh(&text(over), &client()).await.is_err());

@@ -20,11 +20,12 @@ pub(crate) fn compare() -> Result<(), Failure> {
     // and gives larger ones back each time, as other allocators do with all of them.
     let mut larger = HashingPolicy::default();
     (larger.memory_kib, larger.iterations) = (47_104, 1);
-    compare_with(&HashingPolicy::default(), 1.05)?;
-    compare_with(&larger, 0.75)
+    compare_with(&HashingPolicy::default(), 1.05, 1.05)?;
+    // After a single pass the pool wipes its memory: the early blocks would be a fast hash of the password.
+    compare_with(&larger, 0.75, 1.15)
 }
 
-fn compare_with(policy: &HashingPolicy, expected: f64) -> Result<(), Failure> {
+fn compare_with(policy: &HashingPolicy, of_default: f64, of_bare: f64) -> Result<(), Failure> {
     let params = Params::new(policy.memory_kib, policy.iterations, policy.parallelism, Some(32))?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
 
@@ -66,8 +67,8 @@ fn compare_with(policy: &HashingPolicy, expected: f64) -> Result<(), Failure> {
             ("argon2, bare, memory reused", Box::new(|| bare.once())),
         ],
     );
-    print("pool / argon2 with memory for each hash", pool, default, expected);
-    print("pool / bare argon2", pool, bare, 1.05);
+    print("pool / argon2 with memory for each hash", pool, default, of_default);
+    print("pool / bare argon2", pool, bare, of_bare);
     Ok(())
 }
 

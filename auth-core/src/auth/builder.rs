@@ -37,6 +37,8 @@ pub struct AuthBuilder {
     claims: Option<Arc<dyn ClaimsSource>>,
     key_ring: Option<KeyRing>,
     root_secret: Option<RootSecret>,
+    /// What stands in for either where it is not given.
+    from_secret: Option<(KeyRing, RootSecret)>,
     pepper: Option<Pepper>,
     policy: Policy,
     problems: Problems,
@@ -61,6 +63,7 @@ impl AuthBuilder {
             claims: None,
             key_ring: None,
             root_secret: None,
+            from_secret: None,
             pepper: None,
             policy: Policy::default(),
             problems: Problems::default(),
@@ -68,23 +71,15 @@ impl AuthBuilder {
     }
 
     /// One secret for everything: signs access tokens with HS256, and is the root of the refresh
-    /// chain and of mailed tokens (by HKDF, one sub-key per use) unless
-    /// [`root_secret`](Self::root_secret) gives another.
+    /// chain and of mailed tokens (by HKDF, one sub-key per use), except for what
+    /// [`key_ring`](Self::key_ring) or [`root_secret`](Self::root_secret) gives, before or after.
     ///
     /// At least 32 bytes, for instance the output of `openssl rand -base64 48`.
     pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
-        match RootSecret::new(secret.as_ref()) {
-            Ok(root) => {
-                self.root_secret.get_or_insert(root);
-            }
-            Err(weak) => {
-                self.problems.add("secret", weak.to_string());
-                return self;
-            }
-        }
-        match KeyRing::hs256(secret) {
-            Ok(ring) => self.key_ring = Some(ring),
-            Err(error) => self.problems.add("secret", error.to_string()),
+        match (KeyRing::hs256(secret.as_ref()), RootSecret::new(secret)) {
+            (Ok(ring), Ok(root)) => self.from_secret = Some((ring, root)),
+            (_, Err(weak)) => self.problems.add("secret", weak.to_string()),
+            (Err(error), _) => self.problems.add("secret", error.to_string()),
         }
         self
     }
@@ -168,7 +163,8 @@ impl AuthBuilder {
         let mut problems = std::mem::take(&mut self.problems);
         let secret_refused = !problems.is_empty();
         self.policy.check(&mut problems);
-        let keys = match (self.key_ring, self.root_secret) {
+        let (ring, root) = self.from_secret.unzip();
+        let keys = match (self.key_ring.or(ring), self.root_secret.or(root)) {
             (Some(key_ring), Some(root)) => Some((key_ring, root)),
             (None, _) if !secret_refused => {
                 problems.add("secret", "or `key_ring` is required: nothing could sign access tokens");

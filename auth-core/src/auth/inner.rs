@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 
 use crate::access_token::{AccessTokens, ClaimsSource};
 use crate::client::Client;
-use crate::clock::{Clock, to_micros};
+use crate::clock::{Clock, after, to_micros};
 use crate::email::Email;
 use crate::event::{AccountTag, Event, EventKind, EventSink};
 use crate::hashing::HashingPool;
@@ -17,6 +17,7 @@ use crate::password::BreachCheck;
 use crate::policy::Policy;
 use crate::random::RandomSource;
 use crate::store::{Outbox, StoreError, TokenStore, UserStore};
+use crate::user::{User, UserStatus};
 use crate::worker;
 
 /// Everything a flow works with.
@@ -62,6 +63,18 @@ impl Inner {
         if let Err(error) = result {
             self.emit_own(EventKind::TidyingFailed { what, error: worker::chain_of(&error) });
         }
+    }
+
+    /// When clean-up may delete a user who never verified the address; `None` for everybody else.
+    pub(crate) fn lapses_at(&self, user: &User) -> Option<DateTime<Utc>> {
+        let kept_for = self.policy.clean_up.unverified_user_lifetime;
+        let abandoned = user.status == UserStatus::Active && !user.email_verified();
+        abandoned.then(|| after(user.contested_at.unwrap_or(user.created_at).max(user.created_at), kept_for))
+    }
+
+    /// Whether clean-up may delete the user: then nothing may depend on whether it has.
+    pub(crate) fn lapsed(&self, user: &User, now: DateTime<Utc>) -> bool {
+        self.lapses_at(user).is_some_and(|lapses_at| now > lapses_at)
     }
 
     pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {

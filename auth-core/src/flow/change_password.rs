@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::hashing::Verified;
 use crate::password::{Password, PasswordError};
-use crate::store::{Guarded, NewPassword, StoreError};
+use crate::store::{Guarded, NewPassword};
 use crate::user::User;
 
 /// Why a password was not changed.
@@ -41,12 +41,6 @@ pub enum ChangePasswordError {
 
 from_shut!(ChangePasswordError);
 
-impl From<StoreError> for ChangePasswordError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 pub(crate) async fn change_password(
     auth: &Inner,
     claims: &AccessClaims,
@@ -61,7 +55,7 @@ pub(crate) async fn change_password(
         .reserve(client, [Limit::keyed(auth, "change_password", auth.policy.limits.change_password, &parts)])
         .await?;
     match auth.hashing.verify(current, user.password_hash.as_ref()).await {
-        Ok(Verified::Match | Verified::MatchOutdated(_)) => auth.give_back(places).await,
+        Ok(Verified::Match | Verified::MatchOutdated(_)) => auth.give_back(places, client).await,
         Ok(Verified::NoMatch) => {
             let (user_id, session_id) = (user.id, claims.session_id);
             auth.emit(client, EventKind::PasswordChangeFailed { user_id, session_id });
@@ -69,7 +63,7 @@ pub(crate) async fn change_password(
         }
         Err(error) => {
             // No password was judged, so nothing was guessed.
-            auth.give_back(places).await;
+            auth.give_back(places, client).await;
             return Err(Failure::from(error).into());
         }
     }
@@ -101,13 +95,14 @@ async fn replace(
     let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
     let now = auth.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: None };
+    let epoch = user.epoch.next();
+    let hash = Some(password.password_hash.clone());
+    let changed = User { password_hash: hash, password_changed_at: now, epoch, ..user.clone() };
+    let grant = auth.prepare_session(changed, epoch, now, client).await?;
     if auth.replace_password(&user, &password).await? == Guarded::Lost {
         return Err(ChangePasswordError::SessionEnded);
     }
-    let epoch = user.epoch.next();
-    let user = User { password_hash: Some(password.password_hash), password_changed_at: now, epoch, ..user };
-    let grant = auth.begin_session(user, epoch, now, client).await?;
     let (user_id, session_id) = (grant.user.id, grant.session.id);
     auth.emit(client, EventKind::PasswordChanged { user_id, session_id });
-    Ok(grant)
+    Ok(auth.begin_session(grant, now, client).await?)
 }

@@ -46,9 +46,18 @@ pub struct Restored {
     pub expires_in: Duration,
 }
 
+impl Grant {
+    pub(super) fn of(restored: Restored, refresh_token: RefreshToken, now: DateTime<Utc>) -> Self {
+        let Restored { user, session, access_token, expires_in } = restored;
+        let refresh_expires_in = elapsed(now, session.idle_expires_at.min(session.expires_at));
+        Self { user, session, access_token, expires_in, refresh_token, refresh_expires_in }
+    }
+}
+
 impl Inner {
-    /// Begins a session for a user whose password was just proven under `epoch`.
-    pub(super) async fn begin_session(
+    /// Makes a session for a user whose password was just proven under `epoch`, without beginning it:
+    /// all that can fail besides the store is done here, before anything is written.
+    pub(super) async fn prepare_session(
         &self,
         user: User,
         epoch: Epoch,
@@ -73,9 +82,19 @@ impl Inner {
             ip: client.ip(),
             user_agent: client.user_agent().map(str::to_owned),
         };
-        self.tokens.insert_session(&session).await?;
-        self.end_surplus_sessions(&session, now, client).await?;
         self.grant(user, session, refresh_token, now).await
+    }
+
+    /// Begins a prepared session.
+    pub(super) async fn begin_session(
+        &self,
+        grant: Grant,
+        now: DateTime<Utc>,
+        client: &Client,
+    ) -> Result<Grant, Failure> {
+        self.tokens.insert_session(&grant.session).await?;
+        self.end_surplus_sessions(&grant.session, now, client).await?;
+        Ok(grant)
     }
 
     /// Ends the oldest sessions beyond the limit, and deletes those that are dead anyway.
@@ -114,9 +133,7 @@ impl Inner {
         refresh_token: RefreshToken,
         now: DateTime<Utc>,
     ) -> Result<Grant, Failure> {
-        let Restored { user, session, access_token, expires_in } = self.restored(user, session, now).await?;
-        let refresh_expires_in = elapsed(now, session.idle_expires_at.min(session.expires_at));
-        Ok(Grant { user, session, access_token, expires_in, refresh_token, refresh_expires_in })
+        Ok(Grant::of(self.restored(user, session, now).await?, refresh_token, now))
     }
 
     /// Answers with a session alone.
@@ -131,6 +148,8 @@ impl Inner {
             None => serde_json::Map::new(),
         };
         let (access_token, expires_at) = self.access_tokens.sign(&session, &extra, now, &*self.random)?;
-        Ok(Restored { user, session, access_token, expires_in: elapsed(now, expires_at) })
+        // Whole seconds, as the token itself counts: `exp` minus `iat`.
+        let expires_in = elapsed(now.trunc_subsecs(0), expires_at);
+        Ok(Restored { user, session, access_token, expires_in })
     }
 }

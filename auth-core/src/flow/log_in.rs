@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::gate::{Limit, Places, from_shut};
 use crate::hashing::Verified;
 use crate::password::Password;
-use crate::store::{Guarded, StoreError};
+use crate::store::Guarded;
 use crate::user::{User, UserStatus};
 
 /// Why a log-in was refused.
@@ -38,12 +38,6 @@ pub enum LogInError {
 
 from_shut!(LogInError);
 
-impl From<StoreError> for LogInError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 /// What a log-in is counted under: the canonical address, or the text that is none, cut to a length
 /// that no address exceeds.
 fn account(email: Option<&Email>, text: &str) -> Vec<u8> {
@@ -53,7 +47,12 @@ fn account(email: Option<&Email>, text: &str) -> Vec<u8> {
     }
 }
 
-/// The streak of failed log-ins of an account.
+/// The failed log-ins of an account from one client.
+pub(super) fn failures(auth: &Inner, account: &[u8], client: &Client) -> Option<Limit> {
+    Limit::keyed(auth, "log_in_account", auth.policy.limits.log_in_account, &[account, &client.network()])
+}
+
+/// The streak of failed log-ins of an account, from wherever.
 pub(super) fn streak(auth: &Inner, account: &[u8]) -> Option<Limit> {
     Limit::keyed(auth, "log_in_streak", auth.policy.limits.log_in_streak, &[account])
 }
@@ -72,20 +71,20 @@ pub(crate) async fn log_in(
             client,
             [
                 Limit::client(auth, "log_in_client", limits.log_in_client, client),
-                Limit::keyed(auth, "log_in_account", limits.log_in_account, &[&account, &client.network()]),
+                failures(auth, &account, client),
                 streak(auth, &account),
             ],
         )
         .await?;
     match check(auth, email, password).await {
         Ok(Checked::Proven(user)) => {
-            auth.give_back_and_end_streaks(places).await;
+            auth.give_back_and_end_streaks(places, client).await;
             succeed(auth, user, client).await
         }
         Ok(Checked::Refused(user, reason)) => refuse(auth, &account, user, reason, places, client).await,
         Err(failure) => {
             // No password was judged, so nothing was guessed.
-            auth.give_back(places).await;
+            auth.give_back(places, client).await;
             Err(failure.into())
         }
     }
@@ -104,6 +103,7 @@ async fn check(auth: &Inner, email: Option<Email>, password: &Password) -> Resul
     let user = auth.users.find_by_email(&email.unwrap_or_else(Email::of_nobody)).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
     let verified = auth.hashing.verify(password, stored).await?;
+    let user = user.filter(|user| !auth.lapsed(user, auth.now()));
     let Some(user) = user else { return Ok(Checked::Refused(None, LogInFailure::UnknownAccount)) };
     let upgraded = match verified {
         Verified::NoMatch => return Ok(Checked::Refused(Some(user), LogInFailure::WrongPassword)),
@@ -118,10 +118,11 @@ async fn check(auth: &Inner, email: Option<Email>, password: &Password) -> Resul
     }
     if let Some(hash) = upgraded {
         // Guarded by the epoch: a password set meanwhile is not overwritten.
-        match auth.users.rehash_password(user.id, user.epoch, &hash).await? {
-            Guarded::Applied => auth.emit_own(EventKind::PasswordRehashed { user_id: user.id }),
-            Guarded::Lost => {}
+        let rehashed = auth.users.rehash_password(user.id, user.epoch, &hash).await;
+        if matches!(rehashed, Ok(Guarded::Applied)) {
+            auth.emit_own(EventKind::PasswordRehashed { user_id: user.id });
         }
+        auth.tidied("replace an outdated password hash", rehashed);
     }
     Ok(Checked::Proven(user))
 }
@@ -130,7 +131,8 @@ async fn succeed(auth: &Inner, user: User, client: &Client) -> Result<Grant, Log
     // Hashing takes long enough that the lifetimes should start now.
     let now = auth.now();
     let epoch = user.epoch;
-    let grant = auth.begin_session(user, epoch, now, client).await?;
+    let grant = auth.prepare_session(user, epoch, now, client).await?;
+    let grant = auth.begin_session(grant, now, client).await?;
     let (user_id, session_id) = (grant.user.id, grant.session.id);
     auth.emit(client, EventKind::LogInSucceeded { user_id, session_id });
     Ok(grant)
@@ -147,7 +149,7 @@ async fn refuse(
     let (account, user_id) = (auth.account_tag(account), user.map(|user| user.id));
     auth.emit(client, EventKind::LogInFailed { account, user_id, reason });
     if reason == LogInFailure::NotVerified {
-        auth.give_back_and_end_streaks(places).await;
+        auth.give_back_and_end_streaks(places, client).await;
         return Err(LogInError::EmailNotVerified);
     }
     Err(LogInError::InvalidCredentials)

@@ -39,7 +39,10 @@ impl From<StoreError> for LogOutError {
 
 pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
     let Ok(token) = RefreshToken::parse(text) else { return Ok(LoggedOut::NothingToEnd) };
-    let Some(session) = auth.tokens.find_session(token.session_id()).await? else {
+    let now = auth.now();
+    // An expired session has ended, whether or not it was cleaned up.
+    let found = auth.tokens.find_session(token.session_id()).await?;
+    let Some(session) = found.filter(|session| !session.expired(now)) else {
         return Ok(LoggedOut::NothingToEnd);
     };
     match prove(&auth.chain, &session, &token, auth.policy.refresh.max_chain_walk) {
@@ -58,8 +61,12 @@ pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result
     }
 }
 
-pub(crate) async fn log_out_everywhere(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+pub(crate) async fn log_out_everywhere(
+    auth: &Inner,
+    user_id: UserId,
+    client: &Client,
+) -> Result<(), AccountError> {
     auth.move_epoch(user_id, &EpochMove::Alone).await?;
-    auth.emit_own(EventKind::SessionsRevoked { user_id });
+    auth.emit(client, EventKind::SessionsRevoked { user_id });
     Ok(())
 }

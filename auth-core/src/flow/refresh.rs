@@ -22,6 +22,9 @@ use crate::session::Session;
 use crate::store::{Guarded, Promise, SessionRotation, StoreError};
 use crate::user::User;
 
+/// How often the state after a lost or unknown swap is asked for before the request fails.
+const SECOND_READS: usize = 3;
+
 /// Why a refresh token got nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,12 +50,6 @@ pub enum RefreshError {
 
 from_shut!(RefreshError);
 
-impl From<StoreError> for RefreshError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 /// A presented token that proved its session.
 struct Presented {
     token: RefreshToken,
@@ -71,7 +68,7 @@ pub(crate) async fn refresh(auth: &Inner, text: &str, client: &Client) -> Result
     let grant = match decision {
         Decision::Fresh => auth.grant(user, session, token, now).await?,
         Decision::Recover(child) => auth.grant(user, session, child, now).await?,
-        Decision::Rotate(child) => rotate(auth, session, user, child, now).await?,
+        Decision::Rotate(child) => rotate(auth, session, user, child).await?,
         Decision::Refuse | Decision::Reuse => return Err(RefreshError::InvalidToken),
     };
     let Grant { session, refresh_token, .. } = &grant;
@@ -128,6 +125,17 @@ async fn find(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<Us
     Ok((session, user))
 }
 
+/// Reads once more what a swap may have changed. Worth some patience: without an answer here a client
+/// that tries again with its parent may be taken for a thief.
+async fn find_again(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
+    for _ in 1..SECOND_READS {
+        if let Ok(found) = find(auth, id).await {
+            return Ok(found);
+        }
+    }
+    find(auth, id).await
+}
+
 /// Swaps the session to the child. Whoever wins the swap, every holder of the parent that saw it
 /// current is answered with the same child.
 async fn rotate(
@@ -135,8 +143,9 @@ async fn rotate(
     session: Session,
     user: User,
     child: RefreshToken,
-    now: DateTime<Utc>,
 ) -> Result<Grant, RefreshError> {
+    // Not the time of the request: what was done since must not eat into the leeway.
+    let now = auth.now();
     let rotation = SessionRotation {
         id: session.id,
         from_generation: session.generation,
@@ -146,30 +155,29 @@ async fn rotate(
         rotated_at: now,
         idle_expires_at: after(now, auth.policy.refresh.refresh_lifetime).min(session.expires_at),
     };
+    let session = Session {
+        generation: rotation.generation,
+        digest: rotation.digest,
+        rotated_at: rotation.rotated_at,
+        idle_expires_at: rotation.idle_expires_at,
+        ..session
+    };
+    // Signed before the swap: a failure after it would leave an honest client with a consumed token.
+    let restored = auth.restored(user, session, now).await?;
     let unknown = match auth.tokens.rotate(&rotation).await {
-        Ok(Guarded::Applied) => {
-            let session = Session {
-                generation: rotation.generation,
-                digest: rotation.digest,
-                rotated_at: rotation.rotated_at,
-                idle_expires_at: rotation.idle_expires_at,
-                ..session
-            };
-            return Ok(auth.grant(user, session, child, now).await?);
-        }
+        Ok(Guarded::Applied) => return Ok(Grant::of(restored, child, now)),
         Ok(Guarded::Lost) => None,
         Err(error) => Some(error),
     };
     // Lost, or the outcome is unknown: a second read says which token is in place now.
-    let (session, user) = match (find(auth, rotation.id).await, unknown) {
-        (Ok(found), _) => found,
-        (Err(_), Some(first)) | (Err(first), None) => return Err(first.into()),
-    };
+    let (session, user) = find_again(auth, rotation.id).await?;
     match (settle(session.as_ref(), user.as_ref(), &child, now), session, user) {
-        (Settled::SameChild, Some(session), Some(user)) => Ok(auth.grant(user, session, child, now).await?),
+        (Settled::SameChild, Some(session), Some(user)) => {
+            Ok(Grant::of(Restored { user, session, ..restored }, child, now))
+        }
         (Settled::Superseded, ..) => Err(RefreshError::Superseded),
         (Settled::Unchanged, ..) => {
-            Err(StoreError::unavailable("the rotation did not take place; the token is still good").into())
+            Err(unknown.unwrap_or_else(|| StoreError::unavailable("the second read was stale")).into())
         }
         (Settled::Ended | Settled::SameChild, ..) => Err(RefreshError::InvalidToken),
     }
@@ -186,6 +194,9 @@ async fn end_reused(
     client: &Client,
 ) -> Result<(), RefreshError> {
     let (user_id, session_id) = (session.user_id, session.id);
+    let (presented, current) = (presented.generation(), session.generation);
+    // Before anything that can fail: once the sessions are dead, no later replay would tell.
+    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     let notice = Promise::SessionsEnded { user_id, session_id, epoch: session.epoch };
     if let Err(error) = auth.promise(&user.email, notice, now).await {
         let error = crate::worker::chain_of(&error);
@@ -201,7 +212,5 @@ async fn end_reused(
         }
     }
     auth.mail_promised.notify_one();
-    let (presented, current) = (presented.generation(), session.generation);
-    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     Ok(())
 }

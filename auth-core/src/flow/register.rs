@@ -11,9 +11,8 @@ use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::id::UserId;
 use crate::one_time::Registration;
-use crate::password::breach::{BreachOutcome, breached};
-use crate::password::{BreachPolicy, Password, PasswordError};
-use crate::store::{Guarded, Promise, StoreError, UserInsert};
+use crate::password::{Password, PasswordError};
+use crate::store::{Guarded, Promise, UserInsert};
 use crate::user::{Epoch, Name, NameError, User, UserStatus};
 
 /// Every field of a registration that is not acceptable.
@@ -58,28 +57,6 @@ pub enum RegisterError {
 }
 
 from_shut!(RegisterError);
-
-impl From<StoreError> for RegisterError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl Inner {
-    /// Asks whether a new password is known from a breach.
-    pub(super) async fn check_breach(&self, password: &Password, client: &Client) -> Result<bool, Failure> {
-        let Some(check) = &self.breach_check else { return Ok(false) };
-        match (breached(&**check, password).await, self.policy.password.breach) {
-            (BreachOutcome::Clear, _) => Ok(false),
-            (BreachOutcome::Breached, _) => Ok(true),
-            (BreachOutcome::Unknown(_), BreachPolicy::FailOpen) => {
-                self.emit(client, EventKind::BreachCheckSkipped);
-                Ok(false)
-            }
-            (BreachOutcome::Unknown(error), BreachPolicy::FailClosed) => Err(Failure::BreachCheck(error)),
-        }
-    }
-}
 
 fn validate(
     auth: &Inner,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::log_in::streak;
+use super::log_in::{failures, streak};
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::email::{Email, EmailError};
@@ -11,8 +11,7 @@ use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::one_time::Purpose;
 use crate::password::{Password, PasswordError};
-use crate::store::{Guarded, NewPassword, Promise, StoreError};
-use crate::user::User;
+use crate::store::{Guarded, NewPassword, Promise};
 
 /// Why no reset link was promised. Never because the address is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -57,12 +56,6 @@ pub enum ResetPasswordError {
 
 from_shut!(ResetPasswordError);
 
-impl From<StoreError> for ResetPasswordError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 pub(crate) async fn forgot_password(
     auth: &Inner,
     text: &str,
@@ -70,16 +63,9 @@ pub(crate) async fn forgot_password(
 ) -> Result<(), ForgotPasswordError> {
     let email = Email::parse(text)?;
     let limits = &auth.policy.limits;
-    let _counted =
-        auth.reserve(client, [Limit::client(auth, "forgot_client", limits.forgot_client, client)]).await?;
-    auth.emit(client, EventKind::ResetRequested { account: auth.email_tag(&email) });
-    let mailbox =
-        Limit::keyed(auth, "forgot_mailbox", limits.forgot_mailbox, &[email.canonical().as_bytes()]);
-    if auth.reserve_silently(client, mailbox).await? {
-        auth.promise(&email, Promise::PasswordReset, auth.now()).await?;
-        auth.mail_promised.notify_one();
-    }
-    Ok(())
+    let limits = [("forgot_client", limits.forgot_client), ("forgot_mailbox", limits.forgot_mailbox)];
+    let event = EventKind::ResetRequested { account: auth.email_tag(&email) };
+    Ok(auth.promise_quietly(&email, Promise::PasswordReset, event, limits, client).await?)
 }
 
 /// Check the token, hash the new password, one guarded write on the user, tidy.
@@ -102,45 +88,17 @@ pub(crate) async fn reset_password(
     if auth.check_breach(new_password, client).await? {
         return Err(PasswordError::Breached.into());
     }
-    let password = NewPassword {
-        password_hash: auth.hashing.hash(new_password).await.map_err(Failure::from)?,
-        at: now,
-        email_verified_at: Some(now),
-    };
+    let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
+    // The notice looks for this very time, and waits for it no longer than a write can last.
+    let now = auth.now();
+    let password = NewPassword { password_hash, at: now, email_verified_at: Some(now) };
     if auth.replace_password(&user, &password).await? == Guarded::Lost {
         return Err(ResetPasswordError::InvalidToken);
     }
     auth.tidy_spent(&token, now).await;
-    auth.end_streak(streak(auth, user.email.canonical().as_bytes())).await;
+    let account = user.email.canonical().as_bytes();
+    auth.forget(streak(auth, account)).await;
+    auth.forget(failures(auth, account, client)).await;
     auth.emit(client, EventKind::PasswordReset { user_id: user.id });
     Ok(())
-}
-
-impl Inner {
-    /// Promises the notice, then sets the password in one write guarded by the epoch of `user`.
-    ///
-    /// When the outcome of the write is unknown, what the user looks like afterwards tells.
-    pub(super) async fn replace_password(
-        &self,
-        user: &User,
-        password: &NewPassword,
-    ) -> Result<Guarded, Failure> {
-        let notice = Promise::PasswordChanged { user_id: user.id, at: password.at };
-        self.promise(&user.email, notice, password.at).await?;
-        let outcome = match self.users.set_password(user.id, user.epoch, password).await {
-            Ok(outcome) => outcome,
-            Err(error) => match self.users.find_by_id(user.id).await {
-                Ok(Some(found)) if holds(&found, password) => Guarded::Applied,
-                _ => return Err(error.into()),
-            },
-        };
-        self.live_cache.forget(user.id);
-        self.mail_promised.notify_one();
-        Ok(outcome)
-    }
-}
-
-/// Whether the user has just this hash. Hashes are salted, so no other write made it.
-fn holds(user: &User, password: &NewPassword) -> bool {
-    user.password_hash.as_ref().is_some_and(|hash| hash.expose() == password.password_hash.expose())
 }

@@ -1,6 +1,7 @@
 //! Listing and ending sessions.
 
 use crate::auth::Inner;
+use crate::client::Client;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::flow::account::AccountError;
@@ -39,10 +40,16 @@ pub(crate) async fn revoke_session(
     auth: &Inner,
     user_id: UserId,
     session_id: SessionId,
+    client: &Client,
 ) -> Result<(), SessionError> {
+    let now = auth.now();
+    // An expired session has ended, whether or not it was cleaned up.
+    if auth.tokens.find_session(session_id).await?.is_none_or(|session| session.expired(now)) {
+        return Err(SessionError::NotFound);
+    }
     match auth.tokens.revoke_session(user_id, session_id).await? {
         Revocation::Revoked => {
-            auth.emit_own(EventKind::SessionRevoked { user_id, session_id });
+            auth.emit(client, EventKind::SessionRevoked { user_id, session_id });
             Ok(())
         }
         Revocation::NotFound => Err(SessionError::NotFound),

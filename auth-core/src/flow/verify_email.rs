@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::email::{Email, EmailError};
@@ -11,11 +9,11 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::hashing::Verified;
-use crate::one_time::{MailedToken, OneTimeToken, Purpose};
+use crate::one_time::{OneTimeToken, Purpose};
 use crate::password::Password;
 use crate::policy::VerificationProof;
-use crate::store::{EmailVerification, Guarded, Promise, StoreError};
-use crate::user::{User, UserStatus};
+use crate::store::{EmailVerification, Guarded, Promise};
+use crate::user::User;
 
 /// Why an address was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +41,6 @@ pub enum VerifyEmailError {
 
 from_shut!(VerifyEmailError);
 
-impl From<StoreError> for VerifyEmailError {
-    fn from(error: StoreError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 /// Why no verification link was promised. Never because the address is unknown or verified.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -68,34 +60,6 @@ pub enum ResendVerificationError {
 }
 
 from_shut!(ResendVerificationError);
-
-impl Inner {
-    /// Reads what a mailed token stands for, if it is good: its secret proves it, it is neither
-    /// spent nor expired, and its user is still the one it was made for.
-    pub(super) async fn redeem(
-        &self,
-        text: &str,
-        purpose: Purpose,
-        now: DateTime<Utc>,
-    ) -> Result<Option<(OneTimeToken, User)>, StoreError> {
-        let Ok(mailed) = MailedToken::parse(text, purpose) else { return Ok(None) };
-        let Some(kept) = self.tokens.find_one_time(mailed.id()).await? else { return Ok(None) };
-        let proven = mailed.digest(kept.user_id, &kept.email, kept.epoch).matches(&kept.digest);
-        if !proven || kept.purpose != purpose || kept.spent_at.is_some() || now >= kept.expires_at {
-            return Ok(None);
-        }
-        let Some(user) = self.users.find_by_id(kept.user_id).await? else { return Ok(None) };
-        let fits = user.status == UserStatus::Active && user.epoch == kept.epoch && user.email == kept.email;
-        Ok(fits.then_some((kept, user)))
-    }
-
-    /// Marks a token spent whose effect is done. The effect itself is what happens only once; this
-    /// is tidying.
-    pub(super) async fn tidy_spent(&self, token: &OneTimeToken, now: DateTime<Utc>) {
-        let spent = self.tokens.spend(token.id, now).await;
-        self.tidied("mark a mailed token spent", spent);
-    }
-}
 
 pub(crate) async fn verify_email(
     auth: &Inner,
@@ -120,7 +84,7 @@ pub(crate) async fn verify_email(
         Ok(outcome) => outcome,
         // The outcome is unknown: what the user looks like now tells.
         Err(error) => match auth.users.find_by_id(user.id).await {
-            Ok(Some(user)) if user.email_verified_at == Some(now) => Guarded::Applied,
+            Ok(Some(user)) if bears(&user, &verification) => Guarded::Applied,
             _ => return Err(error.into()),
         },
     };
@@ -131,6 +95,14 @@ pub(crate) async fn verify_email(
     auth.tidy_spent(&token, now).await;
     auth.emit(client, EventKind::EmailVerified { user_id: user.id });
     Ok(())
+}
+
+/// Whether the user looks just as this verification leaves it.
+fn bears(user: &User, verification: &EmailVerification) -> bool {
+    let activated = verification.activate.as_ref().is_none_or(|attempt| {
+        user.password_hash.as_ref().is_some_and(|hash| hash.expose() == attempt.password_hash.expose())
+    });
+    activated && user.email_verified_at == Some(verification.at)
 }
 
 /// Checks the password against what the token would activate.
@@ -156,14 +128,7 @@ pub(crate) async fn resend_verification(
 ) -> Result<(), ResendVerificationError> {
     let email = Email::parse(text)?;
     let limits = &auth.policy.limits;
-    let _counted =
-        auth.reserve(client, [Limit::client(auth, "resend_client", limits.resend_client, client)]).await?;
-    auth.emit(client, EventKind::VerificationRequested { account: auth.email_tag(&email) });
-    let mailbox =
-        Limit::keyed(auth, "resend_mailbox", limits.resend_mailbox, &[email.canonical().as_bytes()]);
-    if auth.reserve_silently(client, mailbox).await? {
-        auth.promise(&email, Promise::Verification, auth.now()).await?;
-        auth.mail_promised.notify_one();
-    }
-    Ok(())
+    let limits = [("resend_client", limits.resend_client), ("resend_mailbox", limits.resend_mailbox)];
+    let event = EventKind::VerificationRequested { account: auth.email_tag(&email) };
+    Ok(auth.promise_quietly(&email, Promise::Verification, event, limits, client).await?)
 }

@@ -8,6 +8,9 @@ use super::{MemoryStore, at_most, count, lock};
 use crate::id::IntentId;
 use crate::store::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Removal, Settlement, StoreError};
 
+/// How many intents are kept at most, some 100 MB: without a worker they would only ever grow.
+const MAX_INTENTS: usize = 100_000;
+
 /// Queued intents, the order in which they are due, and dead letters.
 #[derive(Default)]
 pub(super) struct Intents {
@@ -48,6 +51,11 @@ impl Outbox for MemoryStore {
     async fn insert(&self, intent: &Intent) -> Result<(), StoreError> {
         let mut intents = lock(&self.intents);
         if !intents.queued.contains_key(&intent.id) && !intents.dead.contains_key(&intent.id) {
+            if intents.queued.len() + intents.dead.len() >= MAX_INTENTS {
+                return Err(StoreError::unavailable(
+                    "the outbox is full: is `Auth::run_background` running?",
+                ));
+            }
             intents.put(Queued { intent: intent.clone(), attempt: 0, due_at: intent.created_at });
         }
         Ok(())

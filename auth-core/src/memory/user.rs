@@ -65,7 +65,7 @@ impl UserStore for MemoryStore {
         let Users { by_id, by_email } = &mut *users;
         let user = by_email.get(email.canonical()).and_then(|id| by_id.get_mut(id));
         Ok(match user {
-            Some(user) if user.id != rival && !user.email_verified() => {
+            Some(user) if user.id != rival => {
                 user.contested_at = Some(at);
                 Guarded::Applied
             }
@@ -139,7 +139,8 @@ impl UserStore for MemoryStore {
         let mut users = lock(&self.users);
         let Users { by_id, by_email } = &mut *users;
         let abandoned = |user: &User| {
-            !user.email_verified()
+            user.status == UserStatus::Active
+                && !user.email_verified()
                 && user.created_at < before
                 && user.contested_at.is_none_or(|contested_at| contested_at < before)
         };

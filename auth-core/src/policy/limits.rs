@@ -99,8 +99,8 @@ impl RateLimits {
         }
     }
 
-    /// Every limit under the name that its buckets, events and headers bear.
-    pub(crate) const fn named(&self) -> [(&'static str, Option<Rule>); 16] {
+    /// Every limit under the name that its buckets, events and [`LimitStatus`](crate::LimitStatus) bear.
+    pub const fn named(&self) -> [(&'static str, Option<Rule>); 16] {
         [
             ("log_in_account", self.log_in_account),
             ("log_in_client", self.log_in_client),

@@ -56,6 +56,12 @@ pub enum Promise {
         /// The epoch that the session was live under.
         epoch: Epoch,
     },
+    /// A kept payload that this version cannot read. The worker turns it into a dead letter, and
+    /// every other mail goes on.
+    Unreadable {
+        /// The payload as it is kept.
+        payload: String,
+    },
 }
 
 impl Promise {
@@ -67,14 +73,10 @@ impl Promise {
             Self::PasswordReset => "password_reset",
             Self::PasswordChanged { .. } => "password_changed",
             Self::SessionsEnded { .. } => "sessions_ended",
+            Self::Unreadable { .. } => "unreadable",
         }
     }
 }
-
-/// A kept intent cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the kept mail intent cannot be read")]
-pub struct CorruptIntent(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// The kept form of an intent's content. Version 1; unknown fields are refused.
 #[derive(Serialize, Deserialize)]
@@ -116,54 +118,48 @@ impl Intent {
                 session_id: session_id.to_string(),
                 epoch: epoch.as_u64(),
             },
+            Promise::Unreadable { payload } => return payload.clone(),
         };
         let kept = Kept { v: 1, email: self.email.address().to_owned(), promise };
         // Strings, integers and options always serialize.
         serde_json::to_string(&kept).unwrap_or_default()
     }
 
-    /// Reads what [`payload`](Self::payload) gave.
-    ///
-    /// # Errors
-    ///
-    /// - [`CorruptIntent`] when the payload was not made by this or an older version.
-    pub fn from_stored(
-        id: IntentId,
-        created_at: DateTime<Utc>,
-        payload: &str,
-    ) -> Result<Self, CorruptIntent> {
-        fn read<T, E: std::error::Error + Send + Sync + 'static>(
-            result: Result<T, E>,
-        ) -> Result<T, CorruptIntent> {
-            result.map_err(|error| CorruptIntent(Box::new(error)))
-        }
-        let kept: Kept = read(serde_json::from_str(payload))?;
-        if kept.v != 1 {
-            return Err(CorruptIntent(format!("version {}", kept.v).into()));
-        }
-        let promise = match kept.promise {
-            KeptPromise::Registration { user_id, password_hash, name } => Promise::Registration {
-                user_id: read(user_id.parse())?,
-                registration: Registration {
-                    password_hash: PasswordHash::from_stored(password_hash),
-                    name: read(name.as_deref().map(Name::parse).transpose())?,
-                },
-            },
-            KeptPromise::Verification => Promise::Verification,
-            KeptPromise::PasswordReset => Promise::PasswordReset,
-            KeptPromise::PasswordChanged { user_id, at_micros } => Promise::PasswordChanged {
-                user_id: read(user_id.parse())?,
-                at: DateTime::from_timestamp_micros(at_micros)
-                    .ok_or_else(|| CorruptIntent("time out of range".into()))?,
-            },
-            KeptPromise::SessionsEnded { user_id, session_id, epoch } => Promise::SessionsEnded {
-                user_id: read(user_id.parse())?,
-                session_id: read(session_id.parse())?,
-                epoch: Epoch::from_u64(epoch),
-            },
-        };
-        Ok(Self { id, email: read(Email::parse(&kept.email))?, promise, created_at })
+    /// Reads what [`payload`](Self::payload) gave. A text that this version cannot read becomes
+    /// [`Promise::Unreadable`]: one bad record must not hold up the mails of all others.
+    pub fn from_stored(id: IntentId, created_at: DateTime<Utc>, payload: &str) -> Self {
+        let (email, promise) = read(payload)
+            .unwrap_or_else(|| (Email::of_nobody(), Promise::Unreadable { payload: payload.to_owned() }));
+        Self { id, email, promise, created_at }
     }
+}
+
+fn read(payload: &str) -> Option<(Email, Promise)> {
+    let kept: Kept = serde_json::from_str(payload).ok()?;
+    if kept.v != 1 {
+        return None;
+    }
+    let promise = match kept.promise {
+        KeptPromise::Registration { user_id, password_hash, name } => Promise::Registration {
+            user_id: user_id.parse().ok()?,
+            registration: Registration {
+                password_hash: PasswordHash::from_stored(password_hash),
+                name: name.map(Name::from_stored),
+            },
+        },
+        KeptPromise::Verification => Promise::Verification,
+        KeptPromise::PasswordReset => Promise::PasswordReset,
+        KeptPromise::PasswordChanged { user_id, at_micros } => Promise::PasswordChanged {
+            user_id: user_id.parse().ok()?,
+            at: DateTime::from_timestamp_micros(at_micros)?,
+        },
+        KeptPromise::SessionsEnded { user_id, session_id, epoch } => Promise::SessionsEnded {
+            user_id: user_id.parse().ok()?,
+            session_id: session_id.parse().ok()?,
+            epoch: Epoch::from_u64(epoch),
+        },
+    };
+    Some((Email::from_stored(kept.email), promise))
 }
 
 /// An intent that this caller may work on until its lease ends.
@@ -312,8 +308,9 @@ mod tests {
             created_at,
         };
         let payload = intent.payload();
-        let read = Intent::from_stored(intent.id, created_at, &payload).unwrap();
+        let read = Intent::from_stored(intent.id, created_at, &payload);
         assert_eq!(read.email.address(), "Ada@example.com");
+        assert_eq!(read.promise.name(), intent.promise.name());
         assert_eq!(read.payload(), payload);
         payload
     }
@@ -335,15 +332,18 @@ mod tests {
     }
 
     #[test]
-    fn payloads_of_another_version_are_refused() {
+    fn a_payload_of_another_version_is_kept_as_it_is() {
         let payload = round_trip(Promise::Verification).replace("\"v\":1", "\"v\":2");
-        assert!(Intent::from_stored(IntentId::from_bytes([1; 16]), DateTime::UNIX_EPOCH, &payload).is_err());
+        let read = Intent::from_stored(IntentId::from_bytes([1; 16]), DateTime::UNIX_EPOCH, &payload);
+        assert_eq!(read.promise.name(), "unreadable");
+        assert_eq!(read.payload(), payload);
     }
 
     proptest! {
         #[test]
-        fn reading_a_payload_never_panics(text in any::<String>()) {
-            let _ = Intent::from_stored(IntentId::from_bytes([1; 16]), DateTime::UNIX_EPOCH, &text);
+        fn reading_a_payload_never_panics_and_loses_nothing(text in any::<String>()) {
+            let read = Intent::from_stored(IntentId::from_bytes([1; 16]), DateTime::UNIX_EPOCH, &text);
+            prop_assert_eq!(read.payload(), text);
         }
     }
 }

@@ -72,12 +72,14 @@ pub trait UserStore: Debug + Send + Sync {
     /// Reads a user by canonical address, compared byte by byte.
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
 
-    /// Marks an unverified user of this address as contested, unless it is `rival` itself.
+    /// Marks the user of this address as contested, unless it is `rival` itself: somebody else tried
+    /// to register the address.
     ///
     /// # Atomicity
     ///
-    /// One write: `contested_at = at` where the address matches, the id differs from `rival` and
-    /// `email_verified_at` is empty. A later call writes its later time.
+    /// One write: `contested_at = at` where the address matches and the id differs from `rival`. A
+    /// later call writes its later time. Verified users are written too, so that a registration
+    /// costs as many writes whether its address is free, taken or verified.
     async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
 
     /// Marks the address verified and uncontested; with an activation also replaces password hash
@@ -141,8 +143,9 @@ pub trait UserStore: Debug + Send + Sync {
     /// One delete: of any number of concurrent callers exactly one gets [`Deletion::Deleted`].
     async fn delete(&self, id: UserId) -> Result<Deletion, StoreError>;
 
-    /// Deletes at most `limit` users that never verified their address and whose `created_at` and
-    /// `contested_at` (where set) both lie before `before`; says how many.
+    /// Deletes at most `limit` active users that never verified their address and whose `created_at`
+    /// and `contested_at` (where set) both lie before `before`; says how many. Disabled users stay,
+    /// or deleting them would lift the ban.
     ///
     /// # Atomicity
     ///

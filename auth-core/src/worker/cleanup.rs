@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
 use croner::Cron;
 use tokio::sync::watch;
 
@@ -30,12 +31,14 @@ pub struct CleanedUp {
     pub finished: bool,
 }
 
-/// Reads a schedule of five cron fields.
+/// Reads a schedule of five cron fields that some day comes.
 pub(crate) fn schedule(text: &str) -> Option<Cron> {
     if text.split_whitespace().count() != 5 {
         return None;
     }
-    Cron::from_str(text).ok()
+    let schedule = Cron::from_str(text).ok()?;
+    // The thirtieth of February parses and never comes.
+    schedule.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_ok().then_some(schedule)
 }
 
 /// What is deleted, in this order.
@@ -47,21 +50,32 @@ enum Kind {
     DeadLetters,
 }
 
-pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
+/// Deletes until nothing is left, the budget ends, or `stopped` says so.
+pub(crate) async fn clean_up(
+    auth: &Inner,
+    stopped: impl Fn() -> bool + Send,
+) -> Result<CleanedUp, StoreError> {
     let policy = &auth.policy.clean_up;
     let ends_at = auth.clock.monotonic().saturating_add(policy.budget);
     let mut cleaned = CleanedUp { finished: true, ..CleanedUp::default() };
-    for kind in [Kind::Sessions, Kind::OneTimeTokens, Kind::UnverifiedUsers, Kind::DeadLetters] {
-        loop {
-            if auth.clock.monotonic() >= ends_at {
+    let mut failed = None;
+    let mut left = vec![Kind::Sessions, Kind::OneTimeTokens, Kind::UnverifiedUsers, Kind::DeadLetters];
+    // A batch of each in turn, so that neither a failing kind nor a large one starves the others.
+    while !left.is_empty() {
+        for kind in std::mem::take(&mut left) {
+            if stopped() || auth.clock.monotonic() >= ends_at {
                 cleaned.finished = false;
-                break;
+                continue;
             }
-            let deleted = delete_batch(auth, kind, &mut cleaned).await?;
-            if deleted < u64::from(policy.batch.get()) {
-                break;
+            match delete_batch(auth, kind, &mut cleaned).await {
+                Ok(deleted) if deleted < u64::from(policy.batch.get()) => {}
+                Ok(_) => left.push(kind),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     let CleanedUp { sessions, one_time_tokens, unverified_users, dead_letters, finished } = cleaned;
     auth.emit_own(EventKind::CleanedUp {
@@ -105,7 +119,9 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
             () = tokio::time::sleep(wait) => {}
         }
         if auth.now() >= at {
-            if let Err(error) = clean_up(&auth).await {
+            let stop = stopped.clone();
+            // The sender is dropped to stop; nothing is ever sent.
+            if let Err(error) = clean_up(&auth, || stop.has_changed().is_err()).await {
                 auth.emit_own(EventKind::CleanUpFailed { error: super::chain_of(&error) });
             }
             due_at = schedule.find_next_occurrence(&auth.now(), false).ok();
@@ -116,7 +132,7 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
+    use chrono::Utc;
 
     use super::*;
 
@@ -129,9 +145,17 @@ mod tests {
 
     #[test]
     fn only_five_cron_fields_are_a_schedule() {
-        for text in
-            ["", "daily", "@daily", "0 6 * *", "0 0 6 * * *", "61 6 * * *", "0 25 * * *", "0 6 * * * \0"]
-        {
+        for text in [
+            "",
+            "daily",
+            "@daily",
+            "0 6 * *",
+            "0 0 6 * * *",
+            "61 6 * * *",
+            "0 25 * * *",
+            "0 6 * * * \0",
+            "0 0 30 2 *",
+        ] {
             assert!(schedule(text).is_none(), "{text:?}");
         }
         for text in ["*/5 * * * *", "0 0 1 1 *", "30 2 * * 1-5"] {

@@ -1,6 +1,7 @@
 //! Sending promised mails: claim by lease, look the user up, make the token, send, settle.
 
 mod compose;
+mod scrub;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,6 +20,10 @@ use crate::store::{ClaimedIntent, Settlement, StoreError};
 
 /// Why a mail is given up whose time is over.
 const TOO_LATE: &str = "not sent within its lifetime";
+/// Why a mail is given up whose link would open nothing.
+const LINK_DEAD: &str = "its link died before it was sent";
+/// Why a mail is given up that another version wrote.
+const UNREADABLE: &str = "it cannot be read";
 
 /// Longest reason kept with a dead letter.
 const MAX_REASON_CHARS: usize = 1000;
@@ -122,7 +127,7 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
         Ok(Composed::Mail(mail)) => match send(auth, &mail).await {
             Ok(()) => complete(auth, claimed, Outcome::Sent).await,
             Err(error) => {
-                let cause = super::chain_of(&error).replace(mail.to.address(), "[address]");
+                let cause = scrub::scrubbed(&super::chain_of(&error), &mail);
                 match error.kind() {
                     MailErrorKind::Permanent => bury(auth, claimed, &cause).await,
                     MailErrorKind::Transient | MailErrorKind::Unknown => retry(auth, claimed, cause).await,
@@ -133,6 +138,8 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
             retry(auth, claimed, "the record it speaks of is not there yet".to_owned()).await
         }
         Ok(Composed::Expired) => bury(auth, claimed, TOO_LATE).await,
+        Ok(Composed::Unreadable) => bury(auth, claimed, UNREADABLE).await,
+        Ok(Composed::Dead) => bury(auth, claimed, LINK_DEAD).await,
         Ok(Composed::NotYet | Composed::Nothing) => complete(auth, claimed, Outcome::Dropped).await,
         Err(error) => retry(auth, claimed, super::chain_of(&error)).await,
     }
@@ -184,15 +191,17 @@ async fn bury(auth: &Inner, claimed: &ClaimedIntent, reason: &str) -> Result<Out
 }
 
 /// The wait after this attempt: doubled each time, with jitter so that many mails that failed
-/// together do not come back together.
+/// together do not come back together. In whole microseconds, which is what a store keeps of a time.
 fn backoff(auth: &Inner, attempt: u32) -> Duration {
     let policy = &auth.policy.mail;
-    ExponentialBuilder::default()
+    let wait = ExponentialBuilder::default()
         .with_min_delay(policy.min_backoff)
-        .with_max_delay(policy.max_backoff)
+        // The jitter adds at most as much again.
+        .with_max_delay((policy.max_backoff / 2).max(policy.min_backoff))
         .with_jitter()
         .without_max_times()
         .build()
         .nth(usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX))
-        .map_or(policy.max_backoff, |wait| wait.min(policy.max_backoff))
+        .map_or(policy.max_backoff, |wait| wait.min(policy.max_backoff));
+    Duration::new(wait.as_secs(), wait.subsec_micros() * 1000)
 }

@@ -18,6 +18,8 @@ defects! {
         WholeSeconds => [every_promise_reads_back_as_written, a_buried_intent_is_a_dead_letter],
         /// A registration loses its name.
         PromisesAreCut => [every_promise_reads_back_as_written],
+        /// An intent that cannot be read fails every claim it is part of.
+        UnreadableFailsTheClaim => [an_unreadable_intent_holds_up_nobody],
         /// Inserting an id again replaces what is there and makes it due.
         InsertReplaces => [a_second_insert_changes_nothing],
         /// Whether an id is new is read before the intent is written.
@@ -210,6 +212,10 @@ impl Outbox for BrokenOutbox {
         }
         if self.is(D::ShortestDueFirst) {
             claimed.reverse();
+        }
+        let unreadable = |claim: &ClaimedIntent| matches!(claim.intent.promise, Promise::Unreadable { .. });
+        if self.is(D::UnreadableFailsTheClaim) && claimed.iter().any(unreadable) {
+            return Err(StoreError::corrupt("an intent cannot be read"));
         }
         for claim in &claimed {
             lock(&self.leases).insert(claim.intent.id, (claim.attempt, lease_until));

@@ -222,9 +222,7 @@ impl UserStore for BrokenUserStore {
         let email = &self.kept(email);
         let found = self.passing().find_by_email(email).await?;
         match (self.defect, found) {
-            (D::ContestHitsVerified, Some(user)) if user.id != rival => {
-                self.force(user.id, |user| user.contested_at = Some(at)).await
-            }
+            (D::ContestSparesVerified, Some(user)) if user.email_verified() => Ok(Guarded::Lost),
             (D::ContestCountsChangedRows, Some(user)) if user.contested_at == Some(at) => Ok(Guarded::Lost),
             (D::ContestHitsTheRival, Some(_)) => {
                 self.passing().contest(email, UserId::from_bytes([0; 16]), at).await
@@ -372,6 +370,7 @@ impl UserStore for BrokenUserStore {
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         let unverified = |user: &User| self.is(D::PurgeTakesVerified) || !user.email_verified();
+        let active = |user: &User| self.is(D::PurgeTakesDisabled) || user.status == UserStatus::Active;
         let uncontested =
             |user: &User| self.is(D::PurgeTakesContested) || user.contested_at.is_none_or(|at| at < before);
         match self.defect {
@@ -381,10 +380,13 @@ impl UserStore for BrokenUserStore {
             D::PurgeIgnoresTheLimit => self.passing().purge_unverified(before, u32::MAX).await,
             D::PurgeTakesVerified
             | D::PurgeTakesContested
+            | D::PurgeTakesDisabled
             | D::PurgeKeepsTheAddress
             | D::PurgeReadsThenDeletes => {
                 let mut old = self.everyone().await?;
-                old.retain(|user| user.created_at < before && unverified(user) && uncontested(user));
+                old.retain(|user| {
+                    user.created_at < before && active(user) && unverified(user) && uncontested(user)
+                });
                 dawdle().await;
                 let mut purged = 0;
                 for (user, _) in old.iter().zip(0..limit) {

@@ -20,6 +20,8 @@ macro_rules! __outbox_promises {
     ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
         /// Every kind of promise reads back as it was written.
         queue::every_promise_reads_back_as_written,
+        /// An intent that this version cannot read is claimed like any other and holds up nobody.
+        queue::an_unreadable_intent_holds_up_nobody,
         /// A second insert of an id changes nothing and succeeds, be the intent queued, leased or dead.
         queue::a_second_insert_changes_nothing,
         /// Concurrent inserts of one intent queue it once.

@@ -52,8 +52,8 @@ macro_rules! __user_store_promises {
         contest::contesting_marks_the_user_and_nothing_else,
         /// An attempt does not contest the user it made itself.
         contest::contesting_spares_the_rival_itself,
-        /// A verified user cannot be contested.
-        contest::contesting_spares_a_verified_user,
+        /// A verified user is marked as well, and nothing else of it changes.
+        contest::contesting_marks_a_verified_user_too,
         /// Contesting twice is contesting once, at the later time.
         contest::contesting_twice_is_applied_twice,
         /// Contesting touches no other user, and an unknown address is lost.
@@ -112,6 +112,8 @@ macro_rules! __user_store_promises {
         purge::purging_takes_users_registered_strictly_before,
         /// Purging spares users who verified their address, however old.
         purge::purging_spares_verified_users,
+        /// Purging spares disabled users.
+        purge::purging_spares_disabled_users,
         /// Purging spares users who were contested since.
         purge::purging_spares_users_contested_since,
         /// Purging stops at its limit and says how many it took.

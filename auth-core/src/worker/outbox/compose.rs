@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::auth::Inner;
 use crate::clock::after;
+use crate::email::Email;
 use crate::id::UserId;
 use crate::mailer::{Mail, Message};
 use crate::one_time::{MailedToken, OneTimeToken, Purpose, Registration};
@@ -20,15 +21,23 @@ pub(super) enum Composed {
     NotYet,
     /// Its link has expired before it could be mailed.
     Expired,
+    /// It cannot be read.
+    Unreadable,
+    /// Its link died before it could be mailed: the epoch has moved, or the root secret was replaced.
+    Dead,
 }
 
 /// How long after its promise a mail may still be sent. A link is never mailed after it expired.
 pub(super) fn lifetime(auth: &Inner, promise: &Promise) -> Duration {
     let links = &auth.policy.links;
     match promise {
-        Promise::Registration { .. } | Promise::Verification => links.verification_lifetime,
+        Promise::Registration { .. } => links.verification_lifetime,
+        // Either link may answer it. A retry after its link expired could bring the link back, once
+        // the expired token is cleaned up.
+        Promise::Verification => links.verification_lifetime.min(links.reset_lifetime),
         Promise::PasswordReset => links.reset_lifetime,
         Promise::PasswordChanged { .. } | Promise::SessionsEnded { .. } => auth.policy.mail.notice_lifetime,
+        Promise::Unreadable { .. } => Duration::MAX,
     }
 }
 
@@ -37,8 +46,8 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
         Promise::Registration { user_id, registration } => {
             registration_mail(auth, intent, *user_id, registration).await
         }
-        Promise::Verification => match auth.users.find_by_email(&intent.email).await? {
-            Some(user) if user.status == UserStatus::Active && !user.email_verified() => {
+        Promise::Verification => match active_user(auth, &intent.email).await? {
+            Some(user) if !user.email_verified() => {
                 // For a contested address the row's own password may be a rival's: only whoever
                 // reads the mailbox may choose the password.
                 let contested = user.contested_at.is_some();
@@ -47,11 +56,9 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
             }
             _ => Ok(Composed::Nothing),
         },
-        Promise::PasswordReset => match auth.users.find_by_email(&intent.email).await? {
-            Some(user) if user.status == UserStatus::Active => {
-                link(auth, intent, user, Purpose::ResetPassword, None).await
-            }
-            _ => Ok(Composed::Nothing),
+        Promise::PasswordReset => match active_user(auth, &intent.email).await? {
+            Some(user) => link(auth, intent, user, Purpose::ResetPassword, None).await,
+            None => Ok(Composed::Nothing),
         },
         Promise::PasswordChanged { user_id, at } => match auth.users.find_by_id(*user_id).await? {
             Some(user) if user.password_changed_at >= *at => {
@@ -68,7 +75,14 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
             Some(_) => Ok(Composed::NotYet),
             None => Ok(Composed::Nothing),
         },
+        Promise::Unreadable { .. } => Ok(Composed::Unreadable),
     }
+}
+
+/// The user of an address, unless disabled or lapsed: as good as absent.
+async fn active_user(auth: &Inner, email: &Email) -> Result<Option<User>, StoreError> {
+    let user = auth.users.find_by_email(email).await?;
+    Ok(user.filter(|user| user.status == UserStatus::Active && !auth.lapsed(user, auth.now())))
 }
 
 /// "Confirm your address" or "you already have an account".
@@ -99,13 +113,15 @@ async fn registration_mail(
     }
 }
 
-/// A mail to the stored address.
+/// A mail to the stored address. Only who proved a mailbox is called by name in it: else anybody
+/// could have a text of their choice mailed to anybody.
 fn mail(intent: &Intent, user: User, message: Message) -> Composed {
-    Composed::Mail(Box::new(Mail { id: intent.id, to: user.email, name: user.name, message }))
+    let name = if user.email_verified() { user.name } else { None };
+    Composed::Mail(Box::new(Mail { id: intent.id, to: user.email, name, message }))
 }
 
 /// A mail with a link. The first attempt writes the token; a retry finds it and mails the same link,
-/// or nothing when it was spent or has died meanwhile.
+/// nothing when it was spent, and never a link that would open nothing.
 async fn link(
     auth: &Inner,
     intent: &Intent,
@@ -118,7 +134,7 @@ async fn link(
         Purpose::VerifyEmail => auth.policy.links.verification_lifetime,
         Purpose::ResetPassword => auth.policy.links.reset_lifetime,
     };
-    let mailed = MailedToken::derive(&auth.derived, purpose, intent.id);
+    let mailed = MailedToken::derive(&auth.derived, purpose, intent.id, user.id, user.epoch);
     let token = OneTimeToken {
         id: intent.id,
         user_id: user.id,
@@ -128,18 +144,27 @@ async fn link(
         digest: mailed.digest(user.id, &user.email, user.epoch),
         registration,
         created_at: now,
-        expires_at: after(now, lifetime),
+        // Not beyond its user, who is deleted if never verified.
+        expires_at: auth
+            .lapses_at(&user)
+            .map_or(after(now, lifetime), |lapses| after(now, lifetime).min(lapses)),
         spent_at: None,
     };
     let (token, mailed) = match auth.tokens.insert_one_time(&token).await? {
         OneTimeInsert::Inserted => (token, mailed),
         OneTimeInsert::Exists => match auth.tokens.find_one_time(intent.id).await? {
-            Some(kept) if now >= kept.expires_at => return Ok(Composed::Expired),
-            Some(kept) if kept.spent_at.is_none() && kept.epoch == user.epoch => {
-                let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id);
+            // Used already, or made for a user who had this address before.
+            Some(kept) if kept.spent_at.is_some() || kept.user_id != user.id => {
+                return Ok(Composed::Nothing);
+            }
+            Some(kept) if now < kept.expires_at => {
+                let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id, user.id, user.epoch);
+                if !mailed.digest(user.id, &user.email, user.epoch).matches(&kept.digest) {
+                    return Ok(Composed::Dead);
+                }
                 (kept, mailed)
             }
-            _ => return Ok(Composed::Nothing),
+            _ => return Ok(Composed::Expired),
         },
     };
     let (requested_at, expires_at) = (intent.created_at, token.expires_at);

@@ -41,8 +41,8 @@ defects! {
         ],
         /// Whether the address is free is read before the user is written.
         InsertReadsThenWrites => [racing_inserts_of_one_address_have_one_winner],
-        /// Contesting does not look at the verification.
-        ContestHitsVerified => [contesting_spares_a_verified_user],
+        /// Contesting passes over verified users.
+        ContestSparesVerified => [contesting_marks_a_verified_user_too],
         /// Contesting does not look at the rival.
         ContestHitsTheRival => [contesting_spares_the_rival_itself],
         /// Rows that changed are counted, not rows that matched.
@@ -109,6 +109,8 @@ defects! {
         PurgeTakesVerified => [
             purging_spares_verified_users, a_user_who_verifies_meanwhile_is_not_purged,
         ],
+        /// A purge does not look at the status.
+        PurgeTakesDisabled => [purging_spares_disabled_users],
         /// A purge does not look at the contest.
         PurgeTakesContested => [
             purging_spares_users_contested_since, a_user_contested_meanwhile_is_not_purged,

@@ -33,6 +33,24 @@ pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) 
     Ok(())
 }
 
+pub(super) async fn an_unreadable_intent_holds_up_nobody(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let payload = "{\"v\":9,\"from\":\"a later version\"}";
+    let unreadable = Intent::from_stored(fresh::intent_id(), long_ago(0), payload);
+    store.insert(&unreadable).await?;
+    let readable = queued(&*store, 1).await?;
+    let claimed = store.claim(long_ago(1), long_ago(60), 100).await?;
+    let payloads: Vec<String> = claimed.iter().map(|claimed| claimed.intent.payload()).collect();
+    ensure_eq!(payloads, [payload.to_owned(), readable.payload()], "what was claimed");
+    for claimed in claimed {
+        let settled = store.bury(claimed.intent.id, claimed.attempt, long_ago(2), "unreadable").await?;
+        ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+    }
+    let letter = store.find_dead_letter(unreadable.id).await?;
+    ensure_eq!(letter.map(|letter| letter.intent.payload()), Some(payload.to_owned()), "the dead letter");
+    Ok(())
+}
+
 pub(super) async fn a_second_insert_changes_nothing(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let intent = queued(&*store, 0).await?;

@@ -26,12 +26,12 @@ pub(super) async fn contesting_spares_the_rival_itself(store: Arc<dyn UserStore>
     holds(&*store, &user).await
 }
 
-pub(super) async fn contesting_spares_a_verified_user(store: Arc<dyn UserStore>) -> Outcome {
+pub(super) async fn contesting_marks_a_verified_user_too(store: Arc<dyn UserStore>) -> Outcome {
     let user = User { email_verified_at: Some(at(5)), ..fresh::user()? };
     inserted(&*store, &user).await?;
     let outcome = store.contest(&user.email, fresh::user_id(), at(10)).await?;
-    ensure_eq!(outcome, Guarded::Lost, "contesting a verified user");
-    holds(&*store, &user).await
+    ensure_eq!(outcome, Guarded::Applied, "contesting a verified user");
+    holds(&*store, &User { contested_at: Some(at(10)), ..user }).await
 }
 
 pub(super) async fn contesting_twice_is_applied_twice(store: Arc<dyn UserStore>) -> Outcome {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use auth_core::User;
 use auth_core::store::{EmailVerification, Guarded, UserStore};
+use auth_core::{User, UserStatus};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{holds, inserted};
@@ -60,6 +60,17 @@ pub(super) async fn purging_spares_verified_users(store: Arc<dyn UserStore>) -> 
     holds(&*store, &verified).await?;
     // Of use to nobody any more, and no purge would ever clear it away.
     let _deleted = store.delete(verified.id).await?;
+    Ok(())
+}
+
+pub(super) async fn purging_spares_disabled_users(store: Arc<dyn UserStore>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let disabled = User { status: UserStatus::Disabled, ..old_user(0)? };
+    inserted(&*store, &disabled).await?;
+    ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 0, "how many were purged");
+    holds(&*store, &disabled).await?;
+    // Of use to nobody any more, and no purge would ever clear it away.
+    let _deleted = store.delete(disabled.id).await?;
     Ok(())
 }
 

@@ -1,0 +1,36 @@
+//! Redeeming the token of a mailed link, for verification and reset alike.
+
+use chrono::{DateTime, Utc};
+
+use crate::auth::Inner;
+use crate::one_time::{MailedToken, OneTimeToken, Purpose};
+use crate::store::StoreError;
+use crate::user::{User, UserStatus};
+
+impl Inner {
+    /// Reads what a mailed token stands for, if it is good: its secret proves it, it is neither
+    /// spent nor expired, and its user is still the one it was made for.
+    pub(super) async fn redeem(
+        &self,
+        text: &str,
+        purpose: Purpose,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(OneTimeToken, User)>, StoreError> {
+        let Ok(mailed) = MailedToken::parse(text, purpose) else { return Ok(None) };
+        let Some(kept) = self.tokens.find_one_time(mailed.id()).await? else { return Ok(None) };
+        let proven = mailed.digest(kept.user_id, &kept.email, kept.epoch).matches(&kept.digest);
+        if !proven || kept.purpose != purpose || kept.spent_at.is_some() || now >= kept.expires_at {
+            return Ok(None);
+        }
+        let Some(user) = self.users.find_by_id(kept.user_id).await? else { return Ok(None) };
+        let fits = user.status == UserStatus::Active && user.epoch == kept.epoch && user.email == kept.email;
+        Ok(fits.then_some((kept, user)))
+    }
+
+    /// Marks a token spent whose effect is done. The effect itself is what happens only once; this
+    /// is tidying.
+    pub(super) async fn tidy_spent(&self, token: &OneTimeToken, now: DateTime<Utc>) {
+        let spent = self.tokens.spend(token.id, now).await;
+        self.tidied("mark a mailed token spent", spent);
+    }
+}

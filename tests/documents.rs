@@ -1,0 +1,39 @@
+//! The documents say what is true: each promise names tests that exist.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Everything between back-ticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let docs = fs::read_to_string(root().join("auth-core/src/lib.rs")).unwrap();
+    let list = docs.split_once("where it is proved").unwrap().1;
+    let sources: String = fs::read_dir(root().join("tests/promises"))
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
+        .collect();
+    for number in 1..=14 {
+        let promise = list.split_once(&format!("//! {number}. **")).unwrap().1;
+        let promise =
+            promise.split_once(&format!("//! {}. **", number + 1)).map_or(promise, |(this, _)| this);
+        let named: Vec<&str> =
+            quoted(promise).filter(|name| name.contains('_') && !name.contains('.')).collect();
+        assert!(!named.is_empty(), "promise {number} names no test");
+        for name in named {
+            assert!(sources.contains(&format!("fn {name}()")), "promise {number}: no test is called {name}");
+        }
+        for file in quoted(promise).filter(|name| name.strip_suffix(".rs").is_some()) {
+            assert!(root().join("tests/promises").join(file).exists(), "promise {number}: no file {file}");
+        }
+    }
+}

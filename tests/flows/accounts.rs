@@ -1,0 +1,172 @@
+//! What a service does to its users: disable, enable, delete; and what races that.
+
+use auth_core::{
+    AccountError, AuthenticateError, Grant, LiveCheck, LogInError, Password, RefreshError, UserId,
+};
+use auth_testkit::Fault;
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
+
+const ADA: &str = "ada@example.com";
+
+async fn logs_in(world: &World) -> bool {
+    match world.auth.log_in(ADA, Password::new(PASSWORD), &client()).await {
+        Ok(_) => true,
+        Err(LogInError::InvalidCredentials) => false,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+async fn resets(world: &World, link: &str) -> bool {
+    world.auth.reset_password(link, Password::new(OTHER_PASSWORD), &client()).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_disabled_user_can_do_nothing_and_an_enabled_one_begins_anew() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    let (grant, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
+    world.auth.disable_user(user.id).await.unwrap();
+    assert!(!world.lives(&grant).await && !logs_in(&world).await && !resets(&world, &link).await);
+    let claims = world.claims(&grant);
+    let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
+    assert!(world.auth.change_password(&claims, current, new, &client()).await.is_err());
+    world.auth.enable_user(user.id).await.unwrap();
+    assert!(!world.lives(&grant).await && !resets(&world, &link).await, "nothing that ended comes back");
+    assert!(logs_in(&world).await);
+    assert_eq!((world.events.count("user_disabled"), world.events.count("user_enabled")), (1, 1));
+}
+
+#[tokio::test]
+async fn disabling_twice_is_no_error_and_ends_no_more_than_once() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    for _ in 0..3 {
+        world.auth.disable_user(user.id).await.unwrap();
+        world.auth.disable_user(user.id).await.unwrap();
+        assert!(!logs_in(&world).await);
+        world.auth.enable_user(user.id).await.unwrap();
+        let grant = world.log_in(ADA).await;
+        world.auth.enable_user(user.id).await.unwrap();
+        assert!(world.lives(&grant).await, "enabling whoever is enabled ends nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_gone_at_every_door_and_the_address_is_free() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    let (grant, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
+    world.auth.delete_user(user.id).await.unwrap();
+    assert!(matches!(world.auth.user(user.id).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.sessions(user.id).await, Err(AccountError::NotFound)));
+    assert!(!logs_in(&world).await && !resets(&world, &link).await);
+    assert!(matches!(world.auth.refresh(&text(&grant), &client()).await, Err(RefreshError::InvalidToken)));
+    for check in [LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser] {
+        let refused = world.auth.authenticate_live(grant.access_token.expose(), check).await;
+        assert!(matches!(refused, Err(AuthenticateError::InvalidToken)), "{check:?}");
+    }
+    assert!(matches!(world.auth.delete_user(user.id).await, Err(AccountError::NotFound)));
+
+    let anew = world.user(ADA).await;
+    assert_ne!(anew.id, user.id, "no id is ever given again");
+    assert!(logs_in(&world).await && !resets(&world, &link).await, "an old link is for the old account");
+    assert!(world.auth.refresh(&text(&grant), &client()).await.is_err());
+    let refused = world.auth.authenticate_live(grant.access_token.expose(), LiveCheck::User).await;
+    assert!(refused.is_err());
+}
+
+/// The user goes first: what cannot be tidied afterwards is dead all the same.
+#[tokio::test]
+async fn deleting_needs_no_session_to_be_deleted() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    world.store.fail_method("find_sessions_by_user", Fault::ErrorBefore);
+    world.auth.delete_user(user.id).await.unwrap();
+    world.store.reset();
+    assert!(world.auth.refresh(&text(&grant), &client()).await.is_err());
+    assert_eq!(world.events.count("tidying_failed"), 1);
+    world.wait(8 * 24 * 60 * 60);
+    assert_eq!(world.auth.clean_up().await.unwrap().sessions, 1, "cleaned up later");
+}
+
+#[tokio::test]
+async fn there_is_nothing_to_do_to_nobody() {
+    let world = World::new();
+    let nobody = UserId::from_bytes([9; 16]);
+    assert!(matches!(world.auth.user(nobody).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.disable_user(nobody).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.enable_user(nobody).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.delete_user(nobody).await, Err(AccountError::NotFound)));
+    assert!(world.events.kinds().iter().all(|kind| kind.name() == "sys_startup"));
+}
+
+enum Act {
+    Disable,
+    Delete,
+    LogOutEverywhere,
+}
+
+async fn carry_out(world: &World, act: &Act, user: UserId) {
+    match act {
+        Act::Disable => world.auth.disable_user(user).await.unwrap(),
+        Act::Delete => world.auth.delete_user(user).await.unwrap(),
+        Act::LogOutEverywhere => world.auth.log_out_everywhere(user, &client()).await.unwrap(),
+    }
+}
+
+/// Whatever the act overtakes is dead on arrival: at the last moment before a session begins, a
+/// refresh token rotates, a password changes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_was_in_flight_when_a_user_was_disabled_or_deleted_is_dead_on_arrival() {
+    for act in [Act::Disable, Act::Delete, Act::LogOutEverywhere] {
+        for (method, flow) in [("insert_session", 0), ("rotate", 1), ("set_password", 2)] {
+            let world = World::new();
+            let user = world.user(ADA).await;
+            let grant = world.log_in(ADA).await;
+            let (auth, claims) = (world.auth.clone(), world.claims(&grant));
+            let in_flight = async move {
+                let (right, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
+                match flow {
+                    0 => auth.log_in(ADA, right, &client()).await.ok(),
+                    1 => auth.refresh(&text(&grant), &client()).await.ok(),
+                    _ => auth.change_password(&claims, right, new, &client()).await.ok(),
+                }
+            };
+            let held = world.hold_before(method, in_flight).await;
+            carry_out(&world, &act, user.id).await;
+            world.store.release();
+            let arrived: Option<Grant> = held.await.unwrap();
+            if let Some(grant) = &arrived {
+                assert!(!world.lives(grant).await, "{method}");
+            }
+            assert!(arrived.is_none() || flow < 2, "the password was not changed");
+            let still = world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await;
+            assert!(still.is_err(), "{method}");
+        }
+    }
+}
+
+/// Twelve acts at once on one user: each succeeds, and the last word is a state, not a mixture.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acts_on_one_user_at_once_all_take_place() {
+    for _ in 0..10 {
+        let world = World::new();
+        let user = world.user(ADA).await;
+        let grant = world.log_in(ADA).await;
+        race(12, |index| {
+            let (auth, user) = (world.auth.clone(), user.id);
+            async move {
+                match index % 3 {
+                    0 => auth.disable_user(user).await.unwrap(),
+                    1 => auth.enable_user(user).await.unwrap(),
+                    _ => auth.log_out_everywhere(user, &client()).await.unwrap(),
+                }
+            }
+        })
+        .await;
+        assert!(!world.lives(&grant).await);
+        world.auth.enable_user(user.id).await.unwrap();
+        assert!(logs_in(&world).await);
+    }
+}

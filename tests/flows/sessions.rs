@@ -1,0 +1,266 @@
+//! Listing and ending sessions, and how live a live door is.
+
+use std::time::Duration;
+
+use auth_core::{
+    AccountError, Auth, AuthenticateError, Grant, LiveCheck, LoggedOut, Password, RefreshPolicy,
+    SessionError, SessionId, UserId,
+};
+use auth_testkit::Fault;
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
+
+const ADA: &str = "ada@example.com";
+const BOB: &str = "bob@example.com";
+
+async fn enters(auth: &Auth, grant: &Grant, check: LiveCheck) -> bool {
+    match auth.authenticate_live(grant.access_token.expose(), check).await {
+        Ok(_) => true,
+        Err(AuthenticateError::InvalidToken) => false,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+async fn listed(world: &World, user: UserId) -> Vec<SessionId> {
+    world.auth.sessions(user).await.unwrap().iter().map(|session| session.id).collect()
+}
+
+#[tokio::test]
+async fn the_list_has_the_users_live_sessions_the_oldest_first() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    world.user(BOB).await;
+    let mut grants = Vec::new();
+    for _ in 0..4 {
+        world.wait(10);
+        grants.push(world.log_in(ADA).await);
+        world.log_in(BOB).await;
+    }
+    let ids: Vec<_> = grants.iter().map(|grant| grant.session.id).collect();
+    assert_eq!(listed(&world, user.id).await, ids);
+    world.auth.log_out(&text(&grants[1]), &client()).await.unwrap();
+    assert_eq!(listed(&world, user.id).await, [ids[0], ids[2], ids[3]]);
+    world.wait(6 * 24 * 60 * 60);
+    let renewed = world.auth.refresh(&text(&grants[2]), &client()).await.unwrap();
+    world.wait(24 * 60 * 60);
+    assert_eq!(listed(&world, user.id).await, [renewed.session.id], "the others expired");
+    let nobody = UserId::from_bytes([9; 16]);
+    assert!(matches!(world.auth.sessions(nobody).await, Err(AccountError::NotFound)));
+}
+
+#[tokio::test]
+async fn a_user_ends_one_of_the_own_sessions_and_the_others_live() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    let (lost, kept) = (world.log_in(ADA).await, world.log_in(ADA).await);
+    world.auth.revoke_session(user.id, lost.session.id, &client()).await.unwrap();
+    assert!(!enters(&world.auth, &lost, LiveCheck::UserAndSession).await && world.lives(&kept).await);
+    assert!(world.auth.refresh(&text(&lost), &client()).await.is_err());
+    let again = world.auth.revoke_session(user.id, lost.session.id, &client()).await;
+    assert!(matches!(again, Err(SessionError::NotFound)));
+    assert_eq!(world.events.count("session_revoked"), 2, "the log-out of `World::user` and this one");
+}
+
+/// "Not yours" and "there is none" are one answer, and nothing happens.
+#[tokio::test]
+async fn nobody_ends_another_users_session() {
+    let world = World::new();
+    world.user(ADA).await;
+    let bob = world.user(BOB).await;
+    let adas = world.log_in(ADA).await;
+    for id in [adas.session.id, SessionId::from_bytes([9; 16])] {
+        let refused = world.auth.revoke_session(bob.id, id, &client()).await;
+        assert!(matches!(refused, Err(SessionError::NotFound)));
+    }
+    assert!(world.lives(&adas).await);
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_once_and_may_be_repeated() {
+    let world = World::new();
+    world.user(ADA).await;
+    let (first, other) = (world.log_in(ADA).await, world.log_in(ADA).await);
+    let second = world.auth.refresh(&text(&first), &client()).await.unwrap();
+    let third = world.auth.refresh(&text(&second), &client()).await.unwrap();
+    // An older generation ends the session too, and is no alarm.
+    assert_eq!(world.auth.log_out(&text(&first), &client()).await.unwrap(), LoggedOut::SessionEnded);
+    for grant in [&first, &second, &third] {
+        assert_eq!(world.auth.log_out(&text(grant), &client()).await.unwrap(), LoggedOut::NothingToEnd);
+        assert!(world.auth.refresh(&text(grant), &client()).await.is_err());
+    }
+    assert!(world.lives(&other).await);
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+}
+
+#[tokio::test]
+async fn logging_out_with_what_is_no_good_token_ends_nothing() {
+    let world = World::new();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    let token = text(&grant);
+    let (head, secret) = token.split_once('.').unwrap();
+    let bad = [
+        String::new(),
+        ".".to_owned(),
+        "x".repeat(72),
+        format!("{head}.{}", "A".repeat(43)),
+        format!("{head}."),
+        format!("AQEBAQEBAQEBAQEBAQEBAQEAAAAA.{secret}"),
+        format!("{token} "),
+        grant.access_token.expose().to_owned(),
+    ];
+    for bad in bad {
+        assert_eq!(world.auth.log_out(&bad, &client()).await.unwrap(), LoggedOut::NothingToEnd, "{bad:?}");
+    }
+    assert!(world.lives(&grant).await);
+    world.wait(8 * 24 * 60 * 60);
+    world.auth.log_out(&token, &client()).await.unwrap();
+    assert!(world.auth.refresh(&token, &client()).await.is_err(), "an expired session stays over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_log_outs_at_once_one_ends_the_session() {
+    let world = World::new();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    world.store.fail_method("revoke_session", Fault::Meet(32));
+    let answers = race(32, |_| {
+        let (auth, token) = (world.auth.clone(), text(&grant));
+        async move { auth.log_out(&token, &client()).await.unwrap() }
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| **answer == LoggedOut::SessionEnded).count(), 1);
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_all_sessions_and_links_of_this_user_alone() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    world.user(BOB).await;
+    let (one, other, bobs) = (world.log_in(ADA).await, world.log_in(ADA).await, world.log_in(BOB).await);
+    let link = world.reset_token(ADA).await;
+    world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
+    for grant in [&one, &other] {
+        assert!(!world.lives(grant).await);
+        assert_eq!(world.auth.log_out(&text(grant), &client()).await.unwrap(), LoggedOut::SessionEnded);
+    }
+    let reset = world.auth.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await;
+    assert!(reset.is_err(), "the link is dead");
+    assert!(world.lives(&bobs).await);
+    assert!(world.lives(&world.log_in(ADA).await).await);
+    let nobody = UserId::from_bytes([9; 16]);
+    assert!(matches!(world.auth.log_out_everywhere(nobody, &client()).await, Err(AccountError::NotFound)));
+}
+
+/// What each door sees at once, and what only when the access token expires.
+#[tokio::test]
+async fn each_door_sees_what_it_says_it_sees() {
+    let (all, user, cached) = (LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser);
+    let world = World::new();
+    let ada = world.user(ADA).await;
+    let out = world.log_in(ADA).await;
+    let kept = world.log_in(ADA).await;
+    world.auth.log_out(&text(&out), &client()).await.unwrap();
+    assert!(!enters(&world.auth, &out, all).await, "the session is read");
+    assert!(enters(&world.auth, &out, user).await && enters(&world.auth, &out, cached).await);
+    assert!(world.auth.authenticate(out.access_token.expose()).is_ok(), "no store is asked");
+    world.auth.log_out_everywhere(ada.id, &client()).await.unwrap();
+    for check in [all, user, cached] {
+        assert!(!enters(&world.auth, &kept, check).await, "{check:?}");
+    }
+    assert!(world.auth.authenticate(kept.access_token.expose()).is_ok());
+    world.wait(15 * 60);
+    assert!(world.auth.authenticate(kept.access_token.expose()).is_err());
+    let live = world.log_in(ADA).await;
+    let found = world.auth.authenticate_live(live.access_token.expose(), all).await.unwrap();
+    assert_eq!(found.session.unwrap().id, live.session.id);
+    assert_eq!((found.user.id, found.claims.session_id), (ada.id, live.session.id));
+    world.store.reset();
+    assert!(enters(&world.auth, &live, all).await && enters(&world.auth, &live, user).await);
+    assert_eq!(world.store.calls(), ["find_by_id", "find_session", "find_by_id"]);
+}
+
+fn caching() -> World {
+    World::with(|policy| policy.live_cache = Duration::from_secs(5))
+}
+
+/// What another process did is seen within five seconds; what this one did, at once.
+#[tokio::test]
+async fn a_cached_door_is_at_most_five_seconds_behind() {
+    for own in [false, true] {
+        let world = caching();
+        let other = world.another_process();
+        let ada = world.user(ADA).await;
+        let grant = world.log_in(ADA).await;
+        assert!(enters(&world.auth, &grant, LiveCheck::CachedUser).await);
+        let acting = if own { &world.auth } else { &other.auth };
+        acting.disable_user(ada.id).await.unwrap();
+        assert_eq!(enters(&world.auth, &grant, LiveCheck::CachedUser).await, !own);
+        world.clock.advance(Duration::from_millis(4_999));
+        assert_eq!(enters(&world.auth, &grant, LiveCheck::CachedUser).await, !own);
+        world.clock.advance(Duration::from_millis(1));
+        assert!(!enters(&world.auth, &grant, LiveCheck::CachedUser).await);
+        assert!(!enters(&world.auth, &grant, LiveCheck::User).await);
+    }
+}
+
+/// The cache may say yes for five seconds, but never no: a new session is let in at once.
+#[tokio::test]
+async fn a_cached_door_never_shuts_out_whoever_changed_the_password() {
+    let world = caching();
+    let other = world.another_process();
+    world.user(ADA).await;
+    for acting in [&world.auth, &other.auth] {
+        let before = world.log_in(ADA).await;
+        assert!(enters(&world.auth, &before, LiveCheck::CachedUser).await);
+        let claims = world.claims(&before);
+        let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
+        let after = acting.change_password(&claims, current, new, &client()).await.unwrap();
+        assert!(enters(&world.auth, &after, LiveCheck::CachedUser).await, "not a false 401");
+        assert!(!enters(&world.auth, &before, LiveCheck::CachedUser).await, "read anew just now");
+        let claims = world.claims(&after);
+        let (current, new) = (Password::new(OTHER_PASSWORD), Password::new(PASSWORD));
+        world.auth.change_password(&claims, current, new, &client()).await.unwrap();
+    }
+}
+
+/// Answering from memory saves reads; nothing else ever does.
+#[tokio::test]
+async fn only_the_cached_door_answers_from_memory() {
+    let world = caching();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    world.store.reset();
+    for _ in 0..100 {
+        assert!(enters(&world.auth, &grant, LiveCheck::CachedUser).await);
+    }
+    assert_eq!(world.store.calls(), ["find_by_id"]);
+    for check in [LiveCheck::User, LiveCheck::UserAndSession] {
+        world.store.reset();
+        assert!(enters(&world.auth, &grant, check).await);
+        assert_eq!(world.store.calls().first(), Some(&"find_by_id"), "{check:?}");
+    }
+    let never = World::new();
+    never.user(ADA).await;
+    let grant = never.log_in(ADA).await;
+    never.store.reset();
+    for _ in 0..3 {
+        assert!(enters(&never.auth, &grant, LiveCheck::CachedUser).await);
+    }
+    assert_eq!(never.store.calls(), ["find_by_id"; 3], "by default nothing is remembered");
+}
+
+/// A young token that is given back renews nothing about the session's end.
+#[tokio::test]
+async fn a_session_tells_how_long_it_may_go_on() {
+    let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    world.wait(10);
+    let young = world.auth.refresh(&text(&grant), &client()).await.unwrap();
+    assert_eq!(young.refresh_expires_in + Duration::from_secs(10), grant.refresh_expires_in);
+    world.wait(10);
+    let renewed = world.auth.refresh(&text(&grant), &client()).await.unwrap();
+    assert_eq!(renewed.refresh_expires_in, grant.refresh_expires_in);
+    assert_eq!(renewed.session.expires_at, grant.session.expires_at);
+    assert_eq!(renewed.session.created_at, grant.session.created_at);
+}

@@ -1,0 +1,350 @@
+//! Promise 13: memory, CPU and rows stay within configured bounds under any stream of requests.
+
+use std::future::poll_fn;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use auth_core::store::{TokenStore, UserInsert, UserStore};
+use auth_core::{
+    Auth, ChangePasswordError, Client, Failure, InProcessLimiter, LogInError, LoggedOut, Mailbox, Password,
+    PasswordError, PasswordHash, RateLimits, RefreshError, RegisterError, ResetPasswordError, User,
+    VerificationProof, VerifyEmailError,
+};
+use auth_testkit::{FakeClock, Faulty, cheap_hashing};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, race, text};
+
+const ADA: &str = "ada@example.com";
+const MIB: usize = 1 << 20;
+
+fn unlimited() -> World {
+    World::with(|policy| policy.limits = RateLimits::none())
+}
+
+/// One thread that is busy for tens of milliseconds with each hash, and two places to wait.
+fn busy_world() -> World {
+    World::with(|policy| {
+        let cost = auth_core::HashingPolicy::default();
+        policy.hashing = cheap_hashing();
+        (policy.hashing.memory_kib, policy.hashing.iterations) = (cost.memory_kib, cost.iterations);
+        (policy.hashing.threads, policy.hashing.queue) = (1, 2);
+    })
+}
+
+/// A full queue is a typed answer, quickly; what is turned away costs no hash and counts as no failure.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted() {
+    let world = busy_world();
+    let answers = race(64, |_| {
+        let auth = world.auth.clone();
+        async move {
+            let answer = auth.log_in(ADA, Password::new("not the password"), &client()).await;
+            let waiting = auth.hashing().stats().queued;
+            (answer.unwrap_err(), waiting)
+        }
+    })
+    .await;
+    let mut busy = 0;
+    for (answer, waiting) in &answers {
+        assert!(*waiting <= 3, "{waiting} requests waited: two, and one being turned away");
+        match answer {
+            LogInError::Failed(Failure::Busy { retry_after }) => {
+                assert!((Duration::from_secs(1)..Duration::from_secs(30)).contains(retry_after));
+                busy += 1;
+            }
+            LogInError::InvalidCredentials => {}
+            error => panic!("{error:?}"),
+        }
+    }
+    assert!((32..64).contains(&busy), "{busy} of 64 were turned away");
+    assert_eq!(world.auth.hashing().stats().hashes, 64 - busy);
+    // Only judged passwords count towards the hundred in a row.
+    for _ in 64 - busy..100 {
+        let judged = world.auth.log_in(ADA, Password::new("not the password"), &client()).await;
+        assert!(matches!(judged, Err(LogInError::InvalidCredentials)));
+    }
+    let one_more = world.auth.log_in(ADA, Password::new("not the password"), &client()).await;
+    assert!(matches!(one_more, Err(LogInError::RateLimited { .. })));
+}
+
+/// Another process of the same service whose only thread is hashing and whose only place to wait is
+/// taken, for as long as the returned tasks are kept.
+async fn full_process(world: &World) -> (Auth, tokio::task::JoinSet<()>) {
+    let mut policy = world.auth.policy().clone();
+    (policy.hashing.memory_kib, policy.hashing.iterations) = (65_536, 16);
+    (policy.hashing.threads, policy.hashing.queue) = (1, 1);
+    let auth = Auth::builder(world.store.clone(), world.store.clone(), world.mailbox.clone())
+        .outbox(world.store.clone())
+        .clock(world.clock.clone())
+        .secret(SECRET)
+        .policy(policy)
+        .build()
+        .unwrap();
+    let mut hashing = tokio::task::JoinSet::new();
+    for waiting in [0, 1] {
+        let (pool, submitted) = (auth.hashing().clone(), Arc::new(AtomicBool::new(false)));
+        let taken = Arc::clone(&submitted);
+        hashing.spawn(async move {
+            let password = Password::new(PASSWORD);
+            let mut hash = pin!(pool.hash(&password));
+            poll_fn(|context| {
+                assert!(hash.as_mut().poll(context).is_pending());
+                submitted.store(true, Relaxed);
+                Poll::Ready(())
+            })
+            .await;
+            _ = hash.await;
+        });
+        while auth.hashing().stats().queued != waiting || !taken.load(Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    }
+    (auth, hashing)
+}
+
+/// Every flow that hashes: none reads as a refusal, none spends or writes anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_service_refuses_nobody_and_spends_nothing() {
+    let world = World::with(|policy| policy.links.verification_proof = VerificationProof::LinkAndPassword);
+    let (right, new) = (|| Password::new(PASSWORD), || Password::new(OTHER_PASSWORD));
+    world.register(ADA, PASSWORD).await;
+    let first = world.verification_token(ADA).await;
+    world.auth.verify_email(&first, Some(right()), &client()).await.unwrap();
+    let claims = world.claims(&world.log_in(ADA).await);
+    let reset = world.reset_token(ADA).await;
+    world.register("new@example.com", PASSWORD).await;
+    let verify = world.verification_token("new@example.com").await;
+    let (auth, _hashing) = full_process(&world).await;
+    world.store.reset();
+    macro_rules! busy {
+        ($error:ident, $call:expr) => {
+            assert!(matches!($call.await, Err($error::Failed(Failure::Busy { .. }))), stringify!($call))
+        };
+    }
+    busy!(LogInError, auth.log_in(ADA, right(), &client()));
+    busy!(RegisterError, auth.register("newer@example.com", right(), None, &client()));
+    busy!(ChangePasswordError, auth.change_password(&claims, right(), new(), &client()));
+    busy!(ResetPasswordError, auth.reset_password(&reset, new(), &client()));
+    busy!(VerifyEmailError, auth.verify_email(&verify, Some(right()), &client()));
+    let reads = ["find_by_email", "find_by_id", "find_session", "find_one_time"];
+    assert!(world.store.calls().iter().all(|call| reads.contains(call)), "{:?}", world.store.calls());
+    world.auth.verify_email(&verify, Some(right()), &client()).await.unwrap();
+    world.auth.reset_password(&reset, new(), &client()).await.unwrap();
+    world.auth.log_in(ADA, new(), &client()).await.unwrap();
+}
+
+/// A stored hash cannot ask for more work or memory than the policy accepts.
+#[tokio::test]
+async fn a_stored_hash_of_absurd_cost_is_never_computed() {
+    let world = unlimited();
+    let ada = world.user(ADA).await;
+    let absurd = [
+        "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b6dWRWJTmaaJObGRdescudvJCs",
+        "$argon2id$v=19$m=64,t=4294967295,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b6dWRWJTmaaJObGRdescudvJCs",
+        "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    ];
+    for (nth, absurd) in absurd.into_iter().enumerate() {
+        let mut id = *ada.id.as_bytes();
+        id[15] = id[15].wrapping_add(1 + u8::try_from(nth).unwrap());
+        let user = User {
+            id: auth_core::UserId::from_bytes(id),
+            email: auth_core::Email::parse(&format!("user{nth}@example.com")).unwrap(),
+            password_hash: Some(PasswordHash::from_stored(absurd)),
+            ..ada.clone()
+        };
+        assert_eq!(UserStore::insert(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
+        let before = world.auth.hashing().stats();
+        let refused = world.auth.log_in(user.email.address(), Password::new(PASSWORD), &client()).await;
+        assert!(matches!(refused, Err(LogInError::InvalidCredentials)));
+        let after = world.auth.hashing().stats();
+        assert_eq!((after.hashes - before.hashes, after.argon2_kib - before.argon2_kib), (1, 64));
+    }
+}
+
+/// Ten thousand strangers cannot make the limiter grow, nor make it forget whom they attack.
+#[tokio::test]
+async fn a_flood_of_unknown_addresses_keeps_the_limiter_bounded_and_forgets_no_attacked_account() {
+    let clock = FakeClock::default();
+    let capacity = NonZeroUsize::new(1000).unwrap();
+    let limiter = Arc::new(InProcessLimiter::with_capacity(Arc::new(clock.clone()), capacity));
+    let shared = Faulty::sharing(Arc::clone(&limiter));
+    let world = World::built(|_| {}, |builder| builder.rate_limiter(shared).clock(clock));
+    let attacker = Client::new(Some("198.51.100.1".parse().unwrap()), None);
+    let guess = |address: String, from: Client| {
+        let auth = world.auth.clone();
+        async move { auth.log_in(&address, Password::new("not the password"), &from).await.unwrap_err() }
+    };
+    for _ in 0..5 {
+        assert!(world.auth.log_in(ADA, Password::new("wrong password"), &attacker).await.is_err());
+    }
+    for _ in 0..95 {
+        guess(ADA.to_owned(), client()).await;
+    }
+    for nth in 0..10_000 {
+        guess(format!("user{nth}@example.com"), client()).await;
+        world.auth.forgot_password(&format!("user{nth}@example.com"), &client()).await.unwrap();
+        assert!(limiter.len() <= 1000, "{}", limiter.len());
+    }
+    assert!(limiter.len() > 500, "the flood did reach it");
+    let refused = guess(ADA.to_owned(), client()).await;
+    assert!(matches!(refused, LogInError::RateLimited { .. }), "the streak is remembered");
+    assert!(matches!(
+        world.auth.log_in(ADA, Password::new(PASSWORD), &attacker).await,
+        Err(LogInError::RateLimited { .. })
+    ));
+}
+
+async fn rows(world: &World, user: &User) -> usize {
+    world.store.inner().find_sessions_by_user(user.id).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_user_has_no_more_sessions_than_allowed_however_many_log_in_at_once() {
+    for _ in 0..5 {
+        let world = World::with(|policy| policy.refresh.max_sessions_per_user = NonZeroU32::new(5).unwrap());
+        let user = world.user(ADA).await;
+        let grants = race(64, |_| {
+            let auth = world.auth.clone();
+            async move { auth.log_in(ADA, Password::new(PASSWORD), &client()).await.unwrap() }
+        })
+        .await;
+        assert_eq!(rows(&world, &user).await, 5);
+        let mut alive = 0;
+        for grant in &grants {
+            alive += usize::from(world.auth.refresh(&text(grant), &client()).await.is_ok());
+        }
+        assert_eq!(alive, 5);
+    }
+}
+
+#[tokio::test]
+async fn one_session_too_many_ends_the_oldest_and_dead_ones_are_tidied() {
+    let world = World::with(|policy| policy.refresh.max_sessions_per_user = NonZeroU32::new(3).unwrap());
+    let user = world.user(ADA).await;
+    let mut grants = Vec::new();
+    for _ in 0..5 {
+        world.wait(1);
+        grants.push(world.log_in(ADA).await);
+    }
+    for (nth, grant) in grants.iter().enumerate() {
+        assert_eq!(world.auth.restore(&text(grant), &client()).await.is_ok(), nth >= 2, "{nth}");
+    }
+    assert_eq!(rows(&world, &user).await, 3);
+    world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
+    assert_eq!(rows(&world, &user).await, 3, "dead, but still there");
+    world.wait(1);
+    world.log_in(ADA).await;
+    assert_eq!(rows(&world, &user).await, 1, "the dead ones are gone");
+    world.wait(60 * 60 * 24 * 8);
+    world.log_in(ADA).await;
+    assert_eq!(rows(&world, &user).await, 1, "and the expired one");
+}
+
+/// A mebibyte in any field is refused before any hash and any call of a store; at log-in it costs the
+/// same as any other wrong log-in.
+#[tokio::test]
+async fn a_mebibyte_in_any_field_costs_next_to_nothing() {
+    let world = unlimited();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    let claims = world.claims(&grant);
+    let auth = &world.auth;
+    let fillings = ["x", "@", ".", "é", " ", "\0", "a@", "a.", "AAAA", "xn--a."];
+    let started = Instant::now();
+    for filling in fillings {
+        let big = filling.repeat(MIB / filling.len());
+        let address = format!("{big}@example.com");
+        let (here, long) = (client(), || Password::new(big.clone()));
+        world.store.reset();
+        let before = auth.hashing().stats();
+        for email in [&big, &address] {
+            assert!(auth.forgot_password(email, &here).await.is_err(), "{filling}");
+            assert!(auth.resend_verification(email, &here).await.is_err(), "{filling}");
+            assert!(auth.register(email, long(), Some(&big), &here).await.is_err(), "{filling}");
+        }
+        assert!(auth.register("new@example.com", long(), None, &here).await.is_err(), "{filling}");
+        assert!(auth.register("new@example.com", Password::new(PASSWORD), Some(&big), &here).await.is_err());
+        for token in [&big, &format!("{}.{big}", "A".repeat(28)), &format!("{big}.{}", "A".repeat(43))] {
+            assert!(matches!(auth.refresh(token, &here).await, Err(RefreshError::InvalidToken)));
+            assert!(matches!(auth.restore(token, &here).await, Err(RefreshError::InvalidToken)));
+            assert_eq!(auth.log_out(token, &here).await.unwrap(), LoggedOut::NothingToEnd);
+            assert!(matches!(
+                auth.verify_email(token, None, &here).await,
+                Err(VerifyEmailError::InvalidToken)
+            ));
+            let reset = auth.reset_password(token, Password::new(PASSWORD), &here).await;
+            assert!(matches!(reset, Err(ResetPasswordError::InvalidToken)));
+            assert!(auth.authenticate(token).is_err());
+            assert!(auth.authenticate_live(token, auth_core::LiveCheck::default()).await.is_err());
+        }
+        let reset = auth.reset_password("token", long(), &here).await;
+        assert!(matches!(reset, Err(ResetPasswordError::Password(PasswordError::TooLong { max: 1024 }))));
+        assert_eq!(world.store.calls(), Vec::<&str>::new(), "{filling}");
+        let changed = auth.change_password(&claims, Password::new(PASSWORD), long(), &here).await;
+        assert!(matches!(changed, Err(ChangePasswordError::Password(PasswordError::TooLong { .. }))));
+        assert_eq!(auth.hashing().stats(), before, "{filling}: nothing was hashed");
+
+        world.store.reset();
+        assert!(auth.log_in(&big, long(), &here).await.is_err());
+        assert!(auth.log_in(ADA, long(), &here).await.is_err());
+        assert_eq!(world.store.calls(), ["find_by_email"; 2], "{filling}");
+        assert_eq!(auth.hashing().stats().hashes - before.hashes, 2, "{filling}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let talkative = Client::new(None, Some(&"x".repeat(MIB)));
+    let grant = auth.log_in(ADA, Password::new(PASSWORD), &talkative).await.unwrap();
+    assert_eq!(grant.session.user_agent.unwrap().len(), 256);
+}
+
+/// However old a token claims to be, the chain is walked only so far; beyond, it is refused as forged.
+#[tokio::test]
+async fn the_chain_is_walked_no_further_than_configured() {
+    let world = World::with(|policy| {
+        policy.limits = RateLimits::none();
+        policy.refresh.max_chain_walk = 16;
+    });
+    world.user(ADA).await;
+    let mut chain = vec![world.log_in(ADA).await];
+    for _ in 0..40 {
+        let next = world.auth.refresh(&text(chain.last().unwrap()), &client()).await.unwrap();
+        chain.push(next);
+    }
+    for too_old in &chain[..24] {
+        let refused = world.auth.refresh(&text(too_old), &client()).await;
+        assert!(matches!(refused, Err(RefreshError::InvalidToken)));
+        assert_eq!(world.auth.log_out(&text(too_old), &client()).await.unwrap(), LoggedOut::NothingToEnd);
+    }
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+    assert!(world.auth.refresh(&text(&chain[24]), &client()).await.is_err());
+    assert_eq!(world.events.count("authn_token_reuse"), 1, "sixteen back is still recognised");
+}
+
+#[tokio::test]
+async fn the_development_mailbox_keeps_only_its_newest_mails() {
+    let world = unlimited();
+    world.user(ADA).await;
+    for _ in 0..1100 {
+        world.auth.forgot_password(ADA, &client()).await.unwrap();
+    }
+    assert_eq!(world.auth.deliver_due_mails().await.unwrap().sent, 1100);
+    assert_eq!(world.mailbox.mails().len(), 1000);
+    assert_eq!(format!("{:?}", Mailbox::with_capacity(3)), "Mailbox { mails: 0, .. }");
+}
+
+/// Requests for strangers leave nothing behind.
+#[tokio::test]
+async fn a_thousand_mails_asked_for_by_strangers_leave_no_row() {
+    let world = World::new();
+    for nth in 0..1000 {
+        let address = format!("user{nth}@example.com");
+        world.auth.forgot_password(&address, &client()).await.unwrap();
+        world.auth.resend_verification(&address, &client()).await.unwrap();
+    }
+    assert_eq!(world.auth.deliver_due_mails().await.unwrap().dropped, 2000);
+    let left = world.auth.outbox_stats().await.unwrap();
+    assert_eq!((left.queued, left.dead), (0, 0));
+    assert!(!world.store.calls().contains(&"insert_one_time"), "no link was made");
+}

@@ -1,0 +1,363 @@
+//! Promise 8, the worker: leases, several workers, crashes at any call, and the background task.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::store::Outbox;
+use auth_core::{
+    Auth, Delivered, EventKind, Mail, MailError, MailErrorKind, Mailbox, Mailer, MemoryStore, Message,
+    Password, Severity, User,
+};
+use auth_testkit::{Fault, Faulty, cheap_hashing};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, World, client, race};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+const ADA: &str = "ada@example.com";
+
+/// A world whose mails go through a mailer that fails as told, on top of the world's own mailbox.
+fn world() -> (World, Faulty<Mailbox>) {
+    let world = World::with(|policy| policy.limits = auth_core::RateLimits::none());
+    let mailer = Faulty::new(world.mailbox.clone());
+    (world.process_with(mailer.clone(), |_| {}), mailer)
+}
+
+/// Promises one mail to each of so many users.
+async fn promise(world: &World, count: usize) {
+    for index in 0..count {
+        world.register(&format!("user{index}@example.com"), PASSWORD).await;
+    }
+}
+
+/// Starts a pass and drops it, as a killed process would, once the mailer or store was called.
+async fn die_at<S: Send + Sync>(world: &World, place: &Faulty<S>, call: usize) {
+    let auth = world.auth.clone();
+    let pass = tokio::spawn(async move { auth.deliver_due_mails().await });
+    while place.calls().len() <= call && !pass.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    pass.abort();
+    let _killed = pass.await;
+}
+
+/// All copies of the mail are one mail with one link, and the link works.
+async fn assert_one_mail_that_works(world: &World, mails: &[Mail]) {
+    let ids: BTreeSet<_> = mails.iter().map(|mail| mail.id).collect();
+    assert_eq!(ids.len(), 1, "{mails:?}");
+    let token = world.verification_token(ADA).await;
+    world.auth.verify_email(&token, None, &client()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_left_by_a_killed_worker_is_taken_over_when_it_ends_and_not_before() {
+    let (world, mailer) = world();
+    world.register(ADA, PASSWORD).await;
+    mailer.fail_call(0, Fault::Hang);
+    die_at(&world, &mailer, 0).await;
+    assert_eq!(world.mailbox.mails().len(), 0);
+    let other = world.another_process();
+    world.clock.advance(Duration::from_secs(30) - Duration::from_micros(1));
+    assert_eq!(other.auth.deliver_due_mails().await.unwrap(), Delivered::default());
+    world.clock.advance(Duration::from_micros(1));
+    assert_eq!(other.auth.deliver_due_mails().await.unwrap().sent, 1);
+    assert_one_mail_that_works(&world, &world.mailbox.mails()).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_at_any_call_loses_no_mail_and_changes_no_link() {
+    for fault in [Fault::ErrorBefore, Fault::ErrorAfterCommit, Fault::Hang, Fault::Panic] {
+        for call in 0..5 {
+            for in_mailer in [false, true] {
+                let (world, mailer) = world();
+                world.register(ADA, PASSWORD).await;
+                world.store.reset();
+                if in_mailer {
+                    mailer.fail_call(call, fault);
+                    die_at(&world, &mailer, call).await;
+                } else {
+                    world.store.fail_call(call, fault);
+                    die_at(&world, &world.store, call).await;
+                }
+                world.store.reset();
+                mailer.reset();
+                for _ in 0..3 {
+                    world.wait(31);
+                    world.auth.deliver_due_mails().await.unwrap();
+                }
+                let stats = world.auth.outbox_stats().await.unwrap();
+                assert_eq!((stats.queued, stats.dead), (0, 0), "{fault:?} at {call}");
+                assert_one_mail_that_works(&world, &world.mailbox.mails()).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn workers_at_once_send_each_mail_once() {
+    let (world, _) = world();
+    promise(&world, 40).await;
+    world.store.reset();
+    world.store.fail_method("claim", Fault::Meet(8));
+    let (here, there) = (world.auth.clone(), world.another_process().auth);
+    let passes = race(8, |index| {
+        let auth = if index % 2 == 0 { here.clone() } else { there.clone() };
+        async move { auth.deliver_due_mails().await.unwrap().sent }
+    })
+    .await;
+    assert_eq!(passes.iter().sum::<u64>(), 40);
+    let mails = world.mailbox.mails();
+    let ids: BTreeSet<_> = mails.iter().map(|mail| mail.id).collect();
+    assert_eq!((mails.len(), ids.len()), (40, 40));
+}
+
+/// The first worker was so slow that its lease ended; whatever it then reports settles nothing.
+#[tokio::test]
+async fn a_worker_whose_lease_was_taken_over_settles_nothing() {
+    for (fault, kind) in [(None, None), (Some(MailErrorKind::Permanent), None), (None, Some(()))] {
+        let (world, mailer) = world();
+        world.register(ADA, PASSWORD).await;
+        mailer.fail_call(0, Fault::Meet(usize::MAX));
+        let auth = world.auth.clone();
+        let slow = tokio::spawn(async move { auth.deliver_due_mails().await });
+        while mailer.calls().is_empty() {
+            assert!(!slow.is_finished(), "nothing was sent");
+            tokio::task::yield_now().await;
+        }
+        world.wait(31);
+        // The second worker has the intent now, and either sends it or is about to try again.
+        if kind.is_none() {
+            world.mailbox.fail_next(1, MailErrorKind::Transient);
+        }
+        let delivered = world.another_process().auth.deliver_due_mails().await.unwrap();
+        assert_eq!((delivered.sent, delivered.retried), if kind.is_none() { (0, 1) } else { (1, 0) });
+        if let Some(fault) = fault {
+            world.mailbox.fail_next(1, fault);
+        }
+        mailer.release();
+        slow.await.unwrap().unwrap();
+        let stats = world.auth.outbox_stats().await.unwrap();
+        assert_eq!((stats.queued, stats.dead), (u64::from(kind.is_none()), 0), "{fault:?}");
+        world.wait(5);
+        world.auth.deliver_due_mails().await.unwrap();
+        let stats = world.auth.outbox_stats().await.unwrap();
+        assert_eq!((stats.queued, stats.dead), (0, 0));
+        assert_one_mail_that_works(&world, &world.mailbox.mails()).await;
+    }
+}
+
+/// Promises a reset mail whose first attempt fails this way.
+async fn failed_reset_mail(failure: MailErrorKind) -> (World, User) {
+    let (world, _) = world();
+    let user = world.user(ADA).await;
+    world.mailbox.take();
+    world.auth.forgot_password(ADA, &client()).await.unwrap();
+    world.mailbox.fail_next(1, failure);
+    assert_eq!(world.auth.deliver_due_mails().await.unwrap().retried, 1);
+    (world, user)
+}
+
+/// The token of the one reset mail that arrived.
+fn reset_link(world: &World) -> String {
+    let [Mail { message: Message::ResetPassword { token, .. }, .. }] = &world.mailbox.mails()[..] else {
+        panic!("{:?}", world.mailbox.mails())
+    };
+    token.expose().to_string()
+}
+
+/// The epoch moved after the first attempt, so the link it made is dead: never mailed, nor forgotten.
+#[tokio::test]
+async fn a_mail_whose_link_died_before_it_was_sent_is_a_dead_letter() {
+    let (world, user) = failed_reset_mail(MailErrorKind::Transient).await;
+    world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
+    world.wait(60);
+    assert_eq!(world.auth.deliver_due_mails().await.unwrap().buried, 1);
+    assert_eq!(world.mailbox.mails().len(), 0);
+    let [letter] = &world.auth.dead_letters(10).await.unwrap()[..] else { panic!() };
+    world.auth.requeue_dead_letter(letter.intent.id).await.unwrap();
+    world.auth.deliver_due_mails().await.unwrap();
+    let password = Password::new(OTHER_PASSWORD);
+    world.auth.reset_password(&reset_link(&world), password, &client()).await.unwrap();
+}
+
+/// The link of the first attempt was made for a user who is gone; it is no mail for the next owner.
+#[tokio::test]
+async fn a_retry_mails_nothing_to_whoever_registered_the_address_anew() {
+    let (world, first) = failed_reset_mail(MailErrorKind::Transient).await;
+    world.auth.delete_user(first.id).await.unwrap();
+    world.register(ADA, PASSWORD).await;
+    world.wait(60);
+    let delivered = world.auth.deliver_due_mails().await.unwrap();
+    assert_eq!(delivered, Delivered { sent: 1, dropped: 1, ..Delivered::default() });
+    assert_one_mail_that_works(&world, &world.mailbox.mails()).await;
+}
+
+#[tokio::test]
+async fn a_mail_whose_link_was_used_before_the_retry_is_done() {
+    let (world, _) = failed_reset_mail(MailErrorKind::Unknown).await;
+    let password = Password::new(OTHER_PASSWORD);
+    world.auth.reset_password(&reset_link(&world), password, &client()).await.unwrap();
+    world.wait(60);
+    let delivered = world.auth.deliver_due_mails().await.unwrap();
+    assert_eq!(
+        delivered,
+        Delivered { sent: 1, dropped: 1, ..Delivered::default() },
+        "the notice, and no link"
+    );
+}
+
+/// Says whom it refused, as mail servers do.
+#[derive(Debug)]
+struct Refusing;
+
+#[async_trait]
+impl Mailer for Refusing {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let answer = format!("550 5.1.1 <{}>: user unknown", mail.to.address());
+        Err(MailError::new(MailErrorKind::Permanent, answer))
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_and_events_do_not_repeat_the_address_that_a_mail_server_names() {
+    let world = World::new().process_with(Refusing, |_| {});
+    world.register("Ada.L@example.com", PASSWORD).await;
+    world.auth.deliver_due_mails().await.unwrap();
+    let [letter] = &world.auth.dead_letters(10).await.unwrap()[..] else { panic!() };
+    assert!(letter.reason.contains("550 5.1.1 <[address]>: user unknown"), "{}", letter.reason);
+    let events = format!("{:?}", world.events.kinds());
+    assert!(events.contains("MailBuried") && !events.to_lowercase().contains("ada.l"));
+}
+
+/// The background task of a process, and the word that stops it.
+fn background(auth: &Auth) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let auth = auth.clone();
+    let task = tokio::spawn(async move { auth.run_background(async { drop(stopped.await) }).await });
+    (stop, task)
+}
+
+/// Waits until a condition holds, in the time of the runtime, and says how long it took.
+async fn until(what: &str, limit: Duration, condition: impl Fn() -> bool) -> Duration {
+    let begun = tokio::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() <= limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    begun.elapsed()
+}
+
+/// With the clocks of the operating system: woken by its own process, and by polling for another's.
+#[tokio::test]
+async fn a_first_attempt_is_made_within_a_second_whichever_process_promised_the_mail() {
+    let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
+    let service = || {
+        let mut policy = auth_core::Policy::default();
+        policy.hashing = cheap_hashing();
+        Auth::builder(store.clone(), store.clone(), mailbox.clone())
+            .outbox(store.clone())
+            .secret(auth_tests::SECRET)
+            .policy(policy)
+            .build()
+            .unwrap()
+    };
+    let (here, there) = (service(), service());
+    let (stop, task) = background(&here);
+    for (number, auth) in [(1, &here), (2, &there), (3, &here)] {
+        let address = format!("user{number}@example.com");
+        auth.register(&address, Password::new(OTHER_PASSWORD), None, &client()).await.unwrap();
+        let sent = || mailbox.mails().len() == number;
+        until("the mail", Duration::from_secs(1), sent).await;
+    }
+    drop(stop);
+    tokio::time::timeout(Duration::from_secs(1), task).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_stuck_mail_holds_up_no_other() {
+    let (world, mailer) = world();
+    mailer.fail_call(0, Fault::Hang);
+    promise(&world, 12).await;
+    let (_stop, _task) = background(&world.auth);
+    until("all but the stuck one", Duration::from_secs(1), || world.mailbox.mails().len() == 11).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mails_stuck_in_every_place_hold_up_the_others_no_longer_than_the_send_timeout() {
+    let (world, mailer) = world();
+    (0..4).for_each(|call| mailer.fail_call(call, Fault::Hang));
+    promise(&world, 12).await;
+    let (_stop, _task) = background(&world.auth);
+    let waited = until("the other eight", Duration::from_secs(21), || world.mailbox.mails().len() == 8).await;
+    assert!(waited >= Duration::from_secs(20), "four at once, not more");
+    let outcome_unknown =
+        |kind: &EventKind| matches!(kind, EventKind::MailRetried { error, .. } if error.contains("in time"));
+    assert_eq!(world.events.kinds().iter().filter(|kind| outcome_unknown(kind)).count(), 4);
+    world.wait(3);
+    until("the four again", Duration::from_secs(1), || world.mailbox.mails().len() == 12).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_the_current_mails_finish_and_begins_no_other() {
+    let (world, mailer) = world();
+    mailer.fail_method("send", Fault::Meet(usize::MAX));
+    promise(&world, 9).await;
+    let (stop, task) = background(&world.auth);
+    until("four mails begun", Duration::from_secs(1), || mailer.calls().len() == 4).await;
+    drop(stop);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!task.is_finished(), "the mails it has begun are not abandoned");
+    mailer.release();
+    tokio::time::timeout(Duration::from_secs(1), task).await.unwrap().unwrap();
+    assert_eq!((world.mailbox.mails().len(), mailer.calls().len()), (4, 4));
+    assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 5, "settled, and the others kept");
+    // Another process sends the rest, at once: nobody holds a lease on them.
+    assert_eq!(world.another_process().auth.deliver_due_mails().await.unwrap().sent, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_mail_delays_a_stop_no_longer_than_the_send_timeout() {
+    let (world, mailer) = world();
+    mailer.fail_call(0, Fault::Hang);
+    promise(&world, 1).await;
+    let (stop, task) = background(&world.auth);
+    until("the mail begun", Duration::from_secs(1), || mailer.calls().len() == 1).await;
+    drop(stop);
+    tokio::time::timeout(Duration::from_secs(21), task).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_mailer_and_a_failing_outbox_stop_no_worker() {
+    let (world, mailer) = world();
+    mailer.fail_call(0, Fault::Panic);
+    promise(&world, 1).await;
+    let (_stop, task) = background(&world.auth);
+    until("the panic", Duration::from_secs(1), || mailer.calls().len() == 1).await;
+    world.store.fail_method("claim", Fault::ErrorBefore);
+    let reported = || world.events.count("outbox_failed") > 2;
+    until("failures of the outbox", Duration::from_secs(5), reported).await;
+    world.store.reset();
+    world.wait(30);
+    until("the mail", Duration::from_secs(1), || world.mailbox.mails().len() == 1).await;
+    assert!(!task.is_finished());
+}
+
+#[tokio::test]
+async fn a_service_without_a_durable_outbox_says_so_when_it_starts() {
+    for durable in [false, true] {
+        let (store, events) = (MemoryStore::new(), Recorder::default());
+        let builder = Auth::builder(store.clone(), store.clone(), Mailbox::new())
+            .event_sink(events.clone())
+            .secret(auth_tests::SECRET);
+        let builder = if durable { builder.outbox(store.clone()) } else { builder };
+        let auth = builder.build().unwrap();
+        let [EventKind::Started { durable_outbox }] = events.kinds()[..] else { panic!() };
+        assert_eq!(durable_outbox, durable);
+        let loud = events.kinds().first().unwrap().severity() == Severity::Warn;
+        assert_eq!(loud, !durable);
+        // It serves all the same, from this process alone.
+        auth.forgot_password(ADA, &client()).await.unwrap();
+        assert_eq!(auth.outbox_stats().await.unwrap().queued, 1);
+        assert_eq!(store.stats().await.unwrap().queued, u64::from(durable));
+    }
+}

@@ -1,0 +1,189 @@
+//! What must be true of each flow once it was done, however often it failed before.
+
+use auth_core::{AccountError, Grant, LiveCheck, Mail, MailErrorKind, Message, Password, RefreshError};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
+
+use super::scene::{ADA, Answer, Flow, NEW, Scene};
+
+impl Flow {
+    /// The method of `Auth` that it goes through.
+    pub(crate) const fn operation(self) -> &'static str {
+        match self {
+            Self::Register | Self::RegisterTaken | Self::RegisterContested => "register",
+            Self::VerifyEmail | Self::VerifyActivating | Self::VerifyWithPassword => "verify_email",
+            Self::ResendVerification => "resend_verification",
+            Self::LogIn
+            | Self::LogInBeyondTheLimit
+            | Self::LogInRehashing
+            | Self::LogInWrong
+            | Self::LogInUnverified
+            | Self::LogInUnknown => "log_in",
+            Self::AuthenticateSession | Self::AuthenticateUser | Self::AuthenticateCached => {
+                "authenticate_live"
+            }
+            Self::Refresh
+            | Self::RefreshYoung
+            | Self::RefreshRecovered
+            | Self::ReplayEndsUser
+            | Self::ReplayEndsSession => "refresh",
+            Self::Restore | Self::RestoreReplay => "restore",
+            Self::LogOut => "log_out",
+            Self::LogOutEverywhere => "log_out_everywhere",
+            Self::Sessions => "sessions",
+            Self::RevokeSession => "revoke_session",
+            Self::ForgotPassword => "forgot_password",
+            Self::ResetPassword => "reset_password",
+            Self::ChangePassword => "change_password",
+            Self::ReadUser => "user",
+            Self::DisableUser => "disable_user",
+            Self::EnableUser => "enable_user",
+            Self::DeleteUser => "delete_user",
+            Self::DeliverMails | Self::DeliverNotice | Self::DeliverRetried | Self::DeliverBuried => {
+                "deliver_due_mails"
+            }
+            Self::CleanUp => "clean_up",
+            Self::RequeueDeadLetter => "requeue_dead_letter",
+            Self::DeadLetters => "dead_letters",
+            Self::OutboxStats => "outbox_stats",
+            Self::CheckStores => "check_stores",
+        }
+    }
+
+    /// Whether doing it again may be refused because it was done already, though its caller was
+    /// told that it failed or was told nothing. The refusal is then the truth.
+    pub(crate) const fn happens_once(self) -> bool {
+        matches!(
+            self,
+            Self::VerifyEmail
+                | Self::VerifyActivating
+                | Self::VerifyWithPassword
+                | Self::ResetPassword
+                | Self::ChangePassword
+                | Self::RevokeSession
+                | Self::DeleteUser
+                | Self::RequeueDeadLetter
+        )
+    }
+
+    /// Whether it may leave a session behind that nobody holds a token of.
+    pub(crate) const fn begins_sessions(self) -> bool {
+        matches!(self, Self::LogIn | Self::LogInBeyondTheLimit | Self::LogInRehashing | Self::ChangePassword)
+    }
+}
+
+async fn logs_in(world: &World, address: &str, password: &str) -> bool {
+    world.auth.log_in(address, Password::new(password), &client()).await.is_ok()
+}
+
+/// All mails, once every lease and every wait is over.
+async fn mails(world: &World, address: &str) -> Vec<Mail> {
+    world.wait(60);
+    world.mails(address).await
+}
+
+async fn verifies_by_mail(world: &World) -> bool {
+    mails(world, NEW).await;
+    let token = world.verification_token(NEW).await;
+    world.auth.verify_email(&token, Some(Password::new(PASSWORD)), &client()).await.unwrap();
+    logs_in(world, NEW, PASSWORD).await
+}
+
+async fn resets_by_mail(world: &World) -> bool {
+    let mails = mails(world, ADA).await;
+    let token = mails.iter().find_map(|mail| match &mail.message {
+        Message::ResetPassword { token, .. } => Some(token.expose().to_string()),
+        _ => None,
+    });
+    let token = token.unwrap_or_else(|| panic!("no reset link among {mails:?}"));
+    world.auth.reset_password(&token, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
+    logs_in(world, ADA, OTHER_PASSWORD).await
+}
+
+impl Scene {
+    async fn is_dead(&self, grant: &Grant) -> bool {
+        let auth = &self.world.auth;
+        let refreshed = auth.refresh(&text(grant), &client()).await;
+        let live = auth.authenticate_live(grant.access_token.expose(), LiveCheck::UserAndSession).await;
+        matches!(refreshed, Err(RefreshError::InvalidToken)) && live.is_err()
+    }
+
+    async fn refreshes(&self, grant: &Grant) -> bool {
+        let refreshed = self.world.auth.refresh(&text(grant), &client()).await;
+        refreshed.is_ok() && self.world.events.count("authn_token_reuse") == 0
+    }
+
+    /// Whether the flow did what it is for. `last` is what its last try answered.
+    pub(crate) async fn has_its_effect(&self, last: &Answer) -> bool {
+        let (world, grant) = (&self.world, &self.grant);
+        match self.flow {
+            Flow::Register | Flow::RegisterContested | Flow::ResendVerification => {
+                verifies_by_mail(world).await
+            }
+            Flow::RegisterTaken => {
+                let told = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
+                mails(world, ADA).await.iter().any(told)
+                    && logs_in(world, ADA, PASSWORD).await
+                    && !logs_in(world, ADA, OTHER_PASSWORD).await
+            }
+            Flow::VerifyEmail | Flow::VerifyActivating | Flow::VerifyWithPassword => {
+                logs_in(world, NEW, PASSWORD).await
+            }
+            Flow::LogIn
+            | Flow::LogInRehashing
+            | Flow::LogInBeyondTheLimit
+            | Flow::Refresh
+            | Flow::RefreshYoung
+            | Flow::RefreshRecovered => match last {
+                Answer::Done(Some(grant)) => self.refreshes(grant).await,
+                _ => false,
+            },
+            Flow::LogInWrong | Flow::LogInUnverified | Flow::LogInUnknown => {
+                matches!(last, Answer::Refused) && logs_in(world, ADA, PASSWORD).await
+            }
+            Flow::AuthenticateSession
+            | Flow::AuthenticateUser
+            | Flow::AuthenticateCached
+            | Flow::Restore
+            | Flow::Sessions
+            | Flow::ReadUser
+            | Flow::DeadLetters
+            | Flow::OutboxStats
+            | Flow::CheckStores => matches!(last, Answer::Done(_)) && self.refreshes(grant).await,
+            Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay => {
+                self.is_dead(grant).await
+                    && world.events.count("authn_token_reuse") > 0
+                    && logs_in(world, ADA, PASSWORD).await
+            }
+            Flow::LogOut | Flow::LogOutEverywhere | Flow::RevokeSession => {
+                self.is_dead(grant).await && logs_in(world, ADA, PASSWORD).await
+            }
+            Flow::ForgotPassword | Flow::DeliverMails | Flow::DeliverRetried | Flow::RequeueDeadLetter => {
+                resets_by_mail(world).await
+            }
+            Flow::ResetPassword | Flow::ChangePassword => {
+                self.is_dead(grant).await
+                    && !logs_in(world, ADA, PASSWORD).await
+                    && logs_in(world, ADA, OTHER_PASSWORD).await
+            }
+            Flow::DisableUser => self.is_dead(grant).await && !logs_in(world, ADA, PASSWORD).await,
+            Flow::EnableUser => self.is_dead(grant).await && logs_in(world, ADA, PASSWORD).await,
+            Flow::DeleteUser => {
+                matches!(world.auth.user(grant.user.id).await, Err(AccountError::NotFound))
+                    && self.is_dead(grant).await
+            }
+            Flow::DeliverNotice => {
+                let told = |mail: &Mail| matches!(mail.message, Message::PasswordChanged { .. });
+                mails(world, ADA).await.iter().any(told)
+            }
+            Flow::DeliverBuried => {
+                // Where the first attempt did not reach the mailer, the next one is refused.
+                world.mailbox.fail_next(1, MailErrorKind::Permanent);
+                mails(world, ADA).await.is_empty() && world.auth.dead_letters(10).await.unwrap().len() == 1
+            }
+            Flow::CleanUp => {
+                let left = world.auth.clean_up().await.unwrap();
+                left.finished && left.sessions + left.one_time_tokens + left.unverified_users == 0
+            }
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Every flow, on a scene of its own: how to do it, and what must be true once it was done.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use auth_core::store::StoreError;
+use auth_core::{
+    AccountError, Auth, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, InProcessLimiter,
+    IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, MemoryStore, Password, PasswordHash,
+    Policy, RandomError, RandomSource, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
+    ResetPasswordError, ReuseScope, SessionError, SystemRandom, VerificationProof, VerifyEmailError,
+};
+use auth_testkit::{FakeClock, Faulty, cheap_hashing};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, World, client, text};
+
+use super::slow::Slow;
+
+pub(crate) const ADA: &str = "ada@example.com";
+pub(crate) const NEW: &str = "new@example.com";
+
+macro_rules! flows {
+    ($($flow:ident),* $(,)?) => {
+        /// Everything that `Auth` does.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Flow { $($flow),* }
+
+        impl Flow {
+            pub(crate) const ALL: &[Self] = &[$(Self::$flow),*];
+        }
+    };
+}
+
+flows! {
+    Register, RegisterTaken, RegisterContested,
+    VerifyEmail, VerifyActivating, VerifyWithPassword, ResendVerification,
+    LogIn, LogInBeyondTheLimit, LogInRehashing, LogInWrong, LogInUnverified, LogInUnknown,
+    AuthenticateSession, AuthenticateUser, AuthenticateCached,
+    Refresh, RefreshYoung, RefreshRecovered, Restore, ReplayEndsUser, ReplayEndsSession, RestoreReplay,
+    LogOut, LogOutEverywhere, Sessions, RevokeSession,
+    ForgotPassword, ResetPassword, ChangePassword,
+    ReadUser, DisableUser, EnableUser, DeleteUser,
+    DeliverMails, DeliverNotice, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
+    CheckStores,
+}
+
+/// What a flow answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It was done; perhaps a session was handed out.
+    Done(Option<Box<Grant>>),
+    /// The caller was told that the input is not good.
+    Refused,
+    /// The work could not be done.
+    Failed,
+}
+
+/// A generator that fails at one call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unreliable {
+    pub(crate) calls: Arc<AtomicUsize>,
+    fails_at: Arc<Mutex<Option<usize>>>,
+}
+
+impl Unreliable {
+    pub(crate) fn fail_call(&self, index: Option<usize>) {
+        self.calls.store(0, SeqCst);
+        *self.fails_at.lock().unwrap() = index;
+    }
+}
+
+impl RandomSource for Unreliable {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomError> {
+        let call = self.calls.fetch_add(1, SeqCst);
+        if *self.fails_at.lock().unwrap() == Some(call) {
+            return Err(RandomError::new("told to fail"));
+        }
+        SystemRandom.fill(buffer)
+    }
+}
+
+/// A service in which everything can fail, prepared for one flow.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) flow: Flow,
+    pub(crate) world: World,
+    pub(crate) limiter: Faulty<InProcessLimiter>,
+    pub(crate) random: Unreliable,
+    /// Ada's session.
+    pub(crate) grant: Grant,
+    /// Ada's refresh token before the last refresh, where there was one.
+    older: Option<String>,
+    /// Out of a mail, where the flow needs it.
+    token: String,
+    letter: Option<IntentId>,
+}
+
+fn policy(flow: Flow) -> Policy {
+    let mut policy = Policy::default();
+    policy.hashing = cheap_hashing();
+    match flow {
+        Flow::RefreshYoung | Flow::RefreshRecovered => policy.refresh = RefreshPolicy::browser(),
+        Flow::ReplayEndsSession => policy.refresh.reuse_scope = ReuseScope::Session,
+        Flow::VerifyWithPassword => policy.links.verification_proof = VerificationProof::LinkAndPassword,
+        Flow::AuthenticateCached => policy.live_cache = std::time::Duration::from_secs(5),
+        Flow::LogInRehashing => policy.hashing.iterations = 2,
+        Flow::LogInBeyondTheLimit => {
+            policy.refresh.max_sessions_per_user = std::num::NonZeroU32::MIN;
+        }
+        _ => {}
+    }
+    policy
+}
+
+fn password() -> Password {
+    Password::new(PASSWORD)
+}
+
+fn other_password() -> Password {
+    Password::new(OTHER_PASSWORD)
+}
+
+impl Scene {
+    /// `leeway` makes every flow one of a browser, whose lost answers are recovered.
+    pub(crate) async fn of(flow: Flow, slow: bool, leeway: bool) -> Self {
+        let store = Faulty::new(MemoryStore::new());
+        let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
+        let limiter = Faulty::new(InProcessLimiter::new(Arc::new(clock.clone())));
+        let random = Unreliable::default();
+        let mut policy = policy(flow);
+        if leeway && !matches!(flow, Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay) {
+            policy.refresh = RefreshPolicy::browser();
+        }
+        let builder = if slow {
+            Auth::builder(Slow(store.clone()), Slow(store.clone()), Slow(mailbox.clone()))
+                .outbox(Slow(store.clone()))
+                .rate_limiter(Slow(limiter.clone()))
+        } else {
+            Auth::builder(store.clone(), store.clone(), mailbox.clone())
+                .outbox(store.clone())
+                .rate_limiter(limiter.clone())
+        };
+        let auth = builder
+            .clock(clock.clone())
+            .event_sink(events.clone())
+            .random_source(random.clone())
+            .secret(SECRET)
+            .policy(policy);
+        let world = World { auth: auth.build().unwrap(), store, mailbox, clock, events };
+        world.register(ADA, PASSWORD).await;
+        let token = world.verification_token(ADA).await;
+        world.auth.verify_email(&token, Some(password()), &client()).await.unwrap();
+        let grant = world.log_in(ADA).await;
+        let mut scene =
+            Self { flow, world, limiter, random, grant, older: None, token: String::new(), letter: None };
+        scene.prepare().await;
+        scene.heal();
+        scene
+    }
+
+    async fn prepare(&mut self) {
+        let (world, auth) = (&self.world, &self.world.auth);
+        match self.flow {
+            Flow::VerifyEmail | Flow::VerifyWithPassword => {
+                world.register(NEW, PASSWORD).await;
+                self.token = world.verification_token(NEW).await;
+            }
+            Flow::VerifyActivating => {
+                world.register(NEW, OTHER_PASSWORD).await;
+                world.mails(NEW).await;
+                world.register(NEW, PASSWORD).await;
+                self.token = world.verification_token(NEW).await;
+            }
+            Flow::RegisterContested => {
+                world.register(NEW, OTHER_PASSWORD).await;
+                world.mails(NEW).await;
+            }
+            Flow::ResendVerification | Flow::LogInUnverified => {
+                world.register(NEW, PASSWORD).await;
+                world.mails(NEW).await;
+            }
+            Flow::LogInRehashing => {
+                let weak = auth_core::HashingPool::start(&cheap_hashing(), None, Arc::new(SystemRandom));
+                let hash: PasswordHash = weak.unwrap().hash(&password()).await.unwrap();
+                let user = &self.grant.user;
+                let users: &dyn auth_core::UserStore = world.store.inner();
+                let _applied = users.rehash_password(user.id, user.epoch, &hash).await.unwrap();
+            }
+            Flow::Refresh | Flow::Restore => world.wait(60),
+            Flow::RefreshRecovered | Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay => {
+                world.wait(60);
+                self.older = Some(text(&self.grant));
+                self.grant = auth.refresh(&text(&self.grant), &client()).await.unwrap();
+            }
+            Flow::ResetPassword => self.token = world.reset_token(ADA).await,
+            Flow::EnableUser => auth.disable_user(self.grant.user.id).await.unwrap(),
+            Flow::DeliverMails | Flow::DeliverRetried | Flow::DeliverBuried => {
+                auth.forgot_password(ADA, &client()).await.unwrap();
+            }
+            Flow::DeliverNotice => {
+                let claims = world.claims(&self.grant);
+                auth.change_password(&claims, password(), other_password(), &client()).await.unwrap();
+            }
+            Flow::CleanUp => {
+                world.register(NEW, PASSWORD).await;
+                world.mails(NEW).await;
+                world.wait(60 * 60 * 24 * 31);
+            }
+            Flow::RequeueDeadLetter => {
+                world.mailbox.fail_next(1, MailErrorKind::Permanent);
+                auth.forgot_password(ADA, &client()).await.unwrap();
+                auth.deliver_due_mails().await.unwrap();
+                self.letter = auth.dead_letters(1).await.unwrap().first().map(|letter| letter.intent.id);
+            }
+            _ => {}
+        }
+        world.mailbox.take();
+    }
+
+    /// Ends all faults and counts calls from here.
+    pub(crate) fn heal(&self) {
+        self.world.store.reset();
+        self.limiter.reset();
+        self.random.fail_call(None);
+        self.world.mailbox.recover();
+    }
+
+    /// Live sessions, as the store has them.
+    pub(crate) async fn live_sessions(&self) -> usize {
+        self.world.auth.sessions(self.grant.user.id).await.map_or(0, |sessions| sessions.len())
+    }
+
+    /// Does it once.
+    pub(crate) async fn act(&self) -> Answer {
+        macro_rules! answer {
+            ($error:ident, $call:expr) => {
+                answer!($error, $call, |_done| None)
+            };
+            ($error:ident, $call:expr, $grant:expr) => {
+                match $call.await {
+                    Ok(done) => Answer::Done($grant(done)),
+                    Err($error::Failed(_)) => Answer::Failed,
+                    Err(_) => Answer::Refused,
+                }
+            };
+        }
+        let (auth, user_id, token) = (&self.world.auth, self.grant.user.id, text(&self.grant));
+        let older = self.older.as_ref().unwrap_or(&token);
+        let granted = |grant: Grant| Some(Box::new(grant));
+        let here = &client();
+        let access = self.grant.access_token.expose();
+        match self.flow {
+            Flow::Register | Flow::RegisterContested => {
+                answer!(RegisterError, auth.register(NEW, password(), Some("Ada"), here))
+            }
+            Flow::RegisterTaken => answer!(RegisterError, auth.register(ADA, other_password(), None, here)),
+            Flow::VerifyEmail | Flow::VerifyActivating | Flow::VerifyWithPassword => {
+                answer!(VerifyEmailError, auth.verify_email(&self.token, Some(password()), here))
+            }
+            Flow::ResendVerification => answer!(ResendVerificationError, auth.resend_verification(NEW, here)),
+            Flow::LogIn | Flow::LogInRehashing | Flow::LogInBeyondTheLimit => {
+                // Which of two sessions is the older one must be plain.
+                self.world.wait(1);
+                answer!(LogInError, auth.log_in(ADA, password(), here), granted)
+            }
+            Flow::LogInWrong => answer!(LogInError, auth.log_in(ADA, other_password(), here)),
+            Flow::LogInUnverified => answer!(LogInError, auth.log_in(NEW, password(), here)),
+            Flow::LogInUnknown => answer!(LogInError, auth.log_in("nobody@example.com", password(), here)),
+            Flow::AuthenticateSession => {
+                answer!(AuthenticateError, auth.authenticate_live(access, LiveCheck::UserAndSession))
+            }
+            Flow::AuthenticateUser => {
+                answer!(AuthenticateError, auth.authenticate_live(access, LiveCheck::User))
+            }
+            Flow::AuthenticateCached => {
+                answer!(AuthenticateError, auth.authenticate_live(access, LiveCheck::CachedUser))
+            }
+            Flow::Refresh | Flow::RefreshYoung => {
+                answer!(RefreshError, auth.refresh(&token, here), granted)
+            }
+            Flow::RefreshRecovered | Flow::ReplayEndsUser | Flow::ReplayEndsSession => {
+                answer!(RefreshError, auth.refresh(older, here), granted)
+            }
+            Flow::Restore => answer!(RefreshError, auth.restore(&token, here)),
+            Flow::RestoreReplay => answer!(RefreshError, auth.restore(older, here)),
+            Flow::LogOut => match auth.log_out(&token, here).await {
+                Ok(LoggedOut::SessionEnded | LoggedOut::NothingToEnd) => Answer::Done(None),
+                Err(_) => Answer::Failed,
+            },
+            Flow::LogOutEverywhere => answer!(AccountError, auth.log_out_everywhere(user_id, &client())),
+            Flow::Sessions => answer!(AccountError, auth.sessions(user_id)),
+            Flow::RevokeSession => {
+                answer!(SessionError, auth.revoke_session(user_id, self.grant.session.id, &client()))
+            }
+            Flow::ForgotPassword => answer!(ForgotPasswordError, auth.forgot_password(ADA, here)),
+            Flow::ResetPassword => {
+                answer!(ResetPasswordError, auth.reset_password(&self.token, other_password(), here))
+            }
+            Flow::ChangePassword => answer!(
+                ChangePasswordError,
+                auth.change_password(&self.world.claims(&self.grant), password(), other_password(), here),
+                granted
+            ),
+            Flow::ReadUser => answer!(AccountError, auth.user(user_id)),
+            Flow::DisableUser => answer!(AccountError, auth.disable_user(user_id)),
+            Flow::EnableUser => answer!(AccountError, auth.enable_user(user_id)),
+            Flow::DeleteUser => answer!(AccountError, auth.delete_user(user_id)),
+            Flow::DeliverMails | Flow::DeliverNotice => stored(auth.deliver_due_mails().await),
+            Flow::DeliverRetried => {
+                self.world.mailbox.fail_next(1, MailErrorKind::Transient);
+                stored(auth.deliver_due_mails().await)
+            }
+            Flow::DeliverBuried => {
+                self.world.mailbox.fail_next(1, MailErrorKind::Permanent);
+                stored(auth.deliver_due_mails().await)
+            }
+            Flow::CleanUp => stored(auth.clean_up().await),
+            Flow::RequeueDeadLetter => {
+                answer!(AccountError, auth.requeue_dead_letter(self.letter.unwrap()))
+            }
+            Flow::DeadLetters => stored(auth.dead_letters(10).await),
+            Flow::OutboxStats => stored(auth.outbox_stats().await),
+            Flow::CheckStores => stored(auth.check_stores().await),
+        }
+    }
+}
+
+fn stored<T>(result: Result<T, StoreError>) -> Answer {
+    result.map_or(Answer::Failed, |_| Answer::Done(None))
+}
