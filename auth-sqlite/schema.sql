@@ -20,7 +20,7 @@ CREATE TABLE auth_users (
     status              TEXT    NOT NULL CHECK (status IN ('active', 'disabled')),
     -- NULL until the mailbox is proven.
     email_verified_at   INTEGER,
-    -- When somebody else last tried to register this unverified address.
+    -- When somebody else last tried to register this address.
     contested_at        INTEGER,
     created_at          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -28,7 +28,7 @@ CREATE TABLE auth_users (
 -- What purging abandoned registrations walks: the later of both times.
 CREATE INDEX auth_users_unverified
     ON auth_users (max(created_at, ifnull(contested_at, created_at)))
-    WHERE email_verified_at IS NULL;
+    WHERE email_verified_at IS NULL AND status = 'active';
 
 -- One row per log-in on one client, however often its refresh token rotates.
 CREATE TABLE auth_sessions (

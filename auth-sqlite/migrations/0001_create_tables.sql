@@ -14,7 +14,7 @@ CREATE TABLE auth_users (
 
 CREATE INDEX auth_users_unverified
     ON auth_users (max(created_at, ifnull(contested_at, created_at)))
-    WHERE email_verified_at IS NULL;
+    WHERE email_verified_at IS NULL AND status = 'active';
 
 CREATE TABLE auth_sessions (
     id              BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),

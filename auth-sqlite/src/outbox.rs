@@ -32,15 +32,14 @@ statements! {
     PURGE_DEAD_LETTERS = "DELETE FROM auth_outbox WHERE id IN (SELECT id FROM auth_outbox \
         WHERE dead_at IS NOT NULL AND dead_at < ?1 LIMIT ?2)";
     STATS = "SELECT (SELECT count(*) FROM auth_outbox WHERE dead_at IS NULL) AS queued, \
-        (SELECT min(created_at) FROM auth_outbox WHERE dead_at IS NULL) AS oldest_created_at, \
+        (SELECT min(created_at) FROM auth_outbox WHERE dead_at IS NULL) AS created_at, \
         (SELECT count(*) FROM auth_outbox WHERE dead_at IS NOT NULL) AS dead";
 }
 
 fn read_intent(record: &Record<'_>) -> Result<Intent, StoreError> {
     let id = IntentId::from_bytes(record.bytes("id")?);
     let created_at = record.time("created_at")?;
-    Intent::from_stored(id, created_at, record.text("payload")?)
-        .map_err(|error| record.corrupt("payload", error))
+    Ok(Intent::from_stored(id, created_at, record.text("payload")?))
 }
 
 /// A claimed intent, and when it was due.
@@ -64,7 +63,7 @@ fn read_stats(row: &SqliteRow) -> Result<OutboxStats, StoreError> {
     let record = Record::new(TABLE, row);
     Ok(OutboxStats {
         queued: record.integer("queued")?,
-        oldest_created_at: record.maybe_time("oldest_created_at")?,
+        oldest_created_at: record.maybe_time("created_at")?,
         dead: record.integer("dead")?,
     })
 }
@@ -89,8 +88,8 @@ impl Outbox for SqliteStore {
         self.write(statement).await.map(|_| ())
     }
 
-    /// An intent that cannot be read does not keep the others waiting: it is leased like them, and
-    /// the call fails only when it has nothing else to give.
+    /// A record that makes no sense does not keep the others waiting: it is leased like them, and the
+    /// call fails only when it has nothing else to give.
     async fn claim(
         &self,
         now: DateTime<Utc>,

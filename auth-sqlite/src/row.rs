@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use auth_core::{Email, Epoch, Name, StoreError};
+use auth_core::{Epoch, StoreError};
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Sqlite, Type};
@@ -89,15 +89,6 @@ impl<'r> Record<'r> {
     fn as_time(&self, column: &'static str, micros: i64) -> Result<DateTime<Utc>, StoreError> {
         DateTime::from_timestamp_micros(micros)
             .ok_or_else(|| self.corrupt(column, format!("{micros} is no time")))
-    }
-
-    pub(crate) fn email(&self, column: &'static str) -> Result<Email, StoreError> {
-        Email::parse(self.text(column)?).map_err(|error| self.corrupt(column, error))
-    }
-
-    pub(crate) fn maybe_name(&self, column: &'static str) -> Result<Option<Name>, StoreError> {
-        let name = self.maybe_text(column)?.map(Name::parse).transpose();
-        name.map_err(|error| self.corrupt(column, error))
     }
 }
 

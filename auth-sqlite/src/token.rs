@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use auth_core::store::{Guarded, OneTimeInsert, Revocation, SessionRotation, Spend};
 use auth_core::{
-    Digest, IntentId, Name, OneTimeToken, PasswordHash, Purpose, Registration, Session, SessionId,
+    Digest, Email, IntentId, Name, OneTimeToken, PasswordHash, Purpose, Registration, Session, SessionId,
     StoreError, TokenStore, UserId,
 };
 use chrono::{DateTime, Utc};
@@ -63,7 +63,7 @@ fn read_one_time(row: &SqliteRow) -> Result<OneTimeToken, StoreError> {
     let record = Record::new(ONE_TIME_TOKENS, row);
     let purpose = Purpose::from_stored(record.text("purpose")?)
         .ok_or_else(|| record.corrupt("purpose", "no known purpose"))?;
-    let name = record.maybe_name("registration_name")?;
+    let name = record.maybe_text("registration_name")?.map(Name::from_stored);
     let registration = match record.maybe_text("registration_password_hash")? {
         Some(hash) => Some(Registration { password_hash: PasswordHash::from_stored(hash), name }),
         None if name.is_some() => return Err(record.corrupt("registration_name", "a name without a hash")),
@@ -73,7 +73,7 @@ fn read_one_time(row: &SqliteRow) -> Result<OneTimeToken, StoreError> {
         id: IntentId::from_bytes(record.bytes("id")?),
         user_id: UserId::from_bytes(record.bytes("user_id")?),
         purpose,
-        email: record.email("email")?,
+        email: Email::from_stored(record.text("email")?),
         epoch: record.epoch("epoch")?,
         digest: Digest::from_bytes(record.bytes("digest")?),
         registration,

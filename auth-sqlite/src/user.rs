@@ -19,8 +19,7 @@ statements! {
         epoch, status, email_verified_at, contested_at, created_at FROM auth_users WHERE id = ?1";
     FIND_BY_EMAIL = "SELECT id, email_canonical, email, name, password_hash, password_changed_at, \
         epoch, status, email_verified_at, contested_at, created_at FROM auth_users WHERE email_canonical = ?1";
-    CONTEST = "UPDATE auth_users SET contested_at = ?3 \
-        WHERE email_canonical = ?1 AND id <> ?2 AND email_verified_at IS NULL";
+    CONTEST = "UPDATE auth_users SET contested_at = ?3 WHERE email_canonical = ?1 AND id <> ?2";
     VERIFY_EMAIL = "UPDATE auth_users SET email_verified_at = ?3, contested_at = NULL \
         WHERE id = ?1 AND epoch = ?2 AND email_verified_at IS NULL";
     ACTIVATE = "UPDATE auth_users SET email_verified_at = ?3, contested_at = NULL, \
@@ -35,7 +34,8 @@ statements! {
     DELETE = "DELETE FROM auth_users WHERE id = ?1";
     /// The later of two times lies before a third exactly when both do.
     PURGE_UNVERIFIED = "DELETE FROM auth_users WHERE id IN (SELECT id FROM auth_users \
-        WHERE email_verified_at IS NULL AND max(created_at, ifnull(contested_at, created_at)) < ?1 LIMIT ?2)";
+        WHERE email_verified_at IS NULL AND status = 'active' \
+        AND max(created_at, ifnull(contested_at, created_at)) < ?1 LIMIT ?2)";
 }
 
 fn status_text(status: UserStatus) -> &'static str {
@@ -47,7 +47,7 @@ fn status_text(status: UserStatus) -> &'static str {
 
 fn read(row: &SqliteRow) -> Result<User, StoreError> {
     let record = Record::new(TABLE, row);
-    let email = record.email("email")?;
+    let email = Email::from_stored(record.text("email")?);
     if email.canonical() != record.text("email_canonical")? {
         return Err(record.corrupt("email_canonical", "not the canonical form of `email`"));
     }
@@ -59,7 +59,7 @@ fn read(row: &SqliteRow) -> Result<User, StoreError> {
     Ok(User {
         id: UserId::from_bytes(record.bytes("id")?),
         email,
-        name: record.maybe_name("name")?,
+        name: record.maybe_text("name")?.map(Name::from_stored),
         password_hash: record.maybe_text("password_hash")?.map(PasswordHash::from_stored),
         password_changed_at: record.time("password_changed_at")?,
         epoch: record.epoch("epoch")?,
