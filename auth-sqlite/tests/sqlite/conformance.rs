@@ -1,0 +1,79 @@
+//! Every promise of the storage traits, over each way to make a store.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use auth_sqlite::SqliteStore;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::scratch::Scratch;
+
+/// The folder of this run; those of runs before it are cleared away.
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+});
+
+/// One file for all cases, as other processes share it: each case has connections of its own, and
+/// the cases that run at the same time know of each other through SQLite alone.
+mod on_one_file {
+    use super::*;
+
+    async fn store() -> Arc<SqliteStore> {
+        Arc::new(SqliteStore::open(FOLDER.join("auth.db")).await.unwrap())
+    }
+
+    auth_testkit::user_store_tests!(store());
+    auth_testkit::token_store_tests!(store());
+    auth_testkit::outbox_tests!(store());
+}
+
+mod in_memory {
+    use super::*;
+
+    async fn store() -> Arc<SqliteStore> {
+        Arc::new(SqliteStore::in_memory().await.unwrap())
+    }
+
+    auth_testkit::user_store_tests!(store());
+    auth_testkit::token_store_tests!(store());
+    auth_testkit::outbox_tests!(store());
+}
+
+/// sqlx's defaults, a rollback journal included: there readers and writers keep each other out. Only
+/// the waits for the disk, four per write then, are left out.
+mod over_a_pool_of_the_service {
+    use super::*;
+
+    async fn store() -> Arc<SqliteStore> {
+        let options = SqliteConnectOptions::new()
+            .filename(FOLDER.join("service.db"))
+            .create_if_missing(true)
+            .synchronous(SqliteSynchronous::Off);
+        let store = SqliteStore::from_pool(SqlitePoolOptions::new().connect_with(options).await.unwrap());
+        store.migrate().await.unwrap();
+        Arc::new(store)
+    }
+
+    auth_testkit::user_store_tests!(store());
+    auth_testkit::token_store_tests!(store());
+    auth_testkit::outbox_tests!(store());
+}
+
+#[tokio::test]
+async fn times_are_kept_to_the_ends_of_the_calendar() {
+    use auth_core::UserStore as _;
+    use chrono::{DateTime, SubsecRound as _, Utc};
+
+    let scratch = Scratch::new();
+    let store = SqliteStore::open(scratch.file("auth.db")).await.unwrap();
+    let times = [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC.trunc_subsecs(6)];
+    for (number, time) in (0..).zip(times) {
+        let user = auth_core::User { created_at: time, ..crate::samples::user(number) };
+        assert_eq!(store.insert(&user).await.unwrap(), auth_core::store::UserInsert::Inserted);
+        assert_eq!(store.find_by_id(user.id).await.unwrap().unwrap().created_at, time);
+    }
+}

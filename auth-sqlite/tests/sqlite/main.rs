@@ -1,0 +1,16 @@
+//! What `SqliteStore` promises, on real files.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod corrupt;
+#[cfg(test)]
+mod locked;
+#[cfg(test)]
+mod opening;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod scratch;
