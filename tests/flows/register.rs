@@ -1,5 +1,5 @@
 //! Registering and verifying: above all, that nobody who registers first owns somebody else's account
-//! (DESIGN.md section 6; "Pre-hijacking attacks", Sudhodanan and Paverd, 2022).
+//! ("Pre-hijacking attacks", Sudhodanan and Paverd, 2022).
 
 use auth_core::store::UserStore;
 use auth_core::{

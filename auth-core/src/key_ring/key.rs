@@ -343,7 +343,7 @@ fn secret_material(secret: &[u8]) -> Digest {
     Digest::of("hs256-secret/v1", &[secret])
 }
 
-/// The header of DESIGN.md section 8, encoded. Nothing in a kid needs escaping.
+/// The header of every token that a key signs, encoded. Nothing in a kid needs escaping.
 fn header(scheme: Scheme, kid: &str) -> String {
     let alg = scheme.name();
     URL_SAFE_NO_PAD.encode(format!(r#"{{"typ":"at+jwt","alg":"{alg}","kid":"{kid}"}}"#))

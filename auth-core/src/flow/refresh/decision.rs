@@ -1,7 +1,15 @@
 //! The refresh protocol as pure functions: no I/O, no clock, no randomness.
 //!
-//! [`decide`] is the table of section 5 of the design, row by row. It is public so that a model
-//! checker can explore the very function that runs.
+//! It is public so that a model checker can explore the very functions that run. What a presented
+//! token is worth, in this order:
+//!
+//! | presented token | decision |
+//! |---|---|
+//! | of no live session, or not proven by the chain | [`Refuse`](Decision::Refuse), change nothing |
+//! | current, younger than the minimum rotation age | [`Fresh`](Decision::Fresh), same token again |
+//! | current | [`Rotate`](Decision::Rotate); whoever loses that swap [`settle`]s |
+//! | the parent of the current one, within the leeway | [`Recover`](Decision::Recover), the same child |
+//! | any older generation | [`Reuse`](Decision::Reuse) |
 
 use std::time::Duration;
 
