@@ -154,6 +154,9 @@ async fn acts_on_one_user_at_once_all_take_place() {
         let world = World::new();
         let user = world.user(ADA).await;
         let grant = world.log_in(ADA).await;
+        // Four disable and four log out: all have read the user before anyone writes.
+        world.store.fail_method("set_status", Fault::Meet(8));
+        world.store.fail_method("advance_epoch", Fault::Meet(8));
         race(12, |index| {
             let (auth, user) = (world.auth.clone(), user.id);
             async move {
@@ -165,7 +168,10 @@ async fn acts_on_one_user_at_once_all_take_place() {
             }
         })
         .await;
+        world.store.reset();
         assert!(!world.lives(&grant).await);
+        let moved = world.auth.user(user.id).await.unwrap().epoch.as_u64() - user.epoch.as_u64();
+        assert!((5..=12).contains(&moved), "four log-outs and a disabling at least, each once: {moved}");
         world.auth.enable_user(user.id).await.unwrap();
         assert!(logs_in(&world).await);
     }

@@ -159,6 +159,8 @@ async fn no_failure_of_the_generator_yields_authority_or_reads_as_a_refusal() {
             scene.heal();
             scene.random.fail_call(Some(index));
             let answer = scene.act().await;
+            // Nothing goes on with less: neither a secret nor a salt nor an id is made of what was there.
+            assert!(matches!(answer, Answer::Failed), "{what}: {answer:?}");
             judge(&scene, &dry, sessions, answer, &what).await;
             cells += 1;
         }
