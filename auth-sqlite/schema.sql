@@ -15,7 +15,7 @@ CREATE TABLE auth_users (
     -- A PHC or bcrypt string. The one place where offline guessing starts: protect the file.
     password_hash       TEXT,
     password_changed_at INTEGER NOT NULL,
-    -- Moved by each act that ends all sessions; the guard of every write to the row.
+    -- Moved by each act that ends all sessions; the guard of every write that must not cross one.
     epoch               INTEGER NOT NULL CHECK (epoch >= 0),
     status              TEXT    NOT NULL CHECK (status IN ('active', 'disabled')),
     -- NULL until the mailbox is proven.

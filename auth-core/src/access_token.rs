@@ -55,8 +55,8 @@ pub struct AccessClaims {
     pub expires_at: DateTime<Utc>,
     /// When the user last typed the password (`auth_time`), in whole seconds.
     pub authenticated_at: DateTime<Utc>,
-    /// The user's epoch when the token was made; differs from the user's own after a password
-    /// change, a reset or a log-out everywhere.
+    /// The user's epoch when the token was made; differs from the user's own as soon as something
+    /// ended all sessions.
     pub epoch: Epoch,
     /// The application's own claims; see [`ClaimsSource`].
     pub extra: Map<String, Value>,

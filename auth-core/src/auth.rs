@@ -47,7 +47,8 @@ impl Auth {
     }
 
     /// Registers a user, unverified, and promises a mail. Free and taken addresses are answered
-    /// alike.
+    /// alike. Once the registrations per hour of a mailbox are used up, nothing happens, and the answer
+    /// is the same.
     ///
     /// # Errors
     ///
@@ -332,7 +333,7 @@ impl Auth {
     ///
     /// - [`StoreError`], the first, when a store fails; the rest was cleaned up all the same.
     pub async fn clean_up(&self) -> Result<CleanedUp, StoreError> {
-        worker::cleanup::clean_up(&self.0, || false).await
+        worker::cleanup::clean_up(&self.0).await
     }
 
     /// Asks each store for something that is not there: whether the service can work.

@@ -105,7 +105,7 @@ pub enum EventKind {
     UserDeleted { user_id: UserId },
     /// The breach check could not answer and the policy says to go on.
     BreachCheckSkipped,
-    /// Something that is not needed for safety could not be done; it will be done later.
+    /// Something that is not needed for safety could not be done.
     TidyingFailed { what: &'static str, error: String },
     /// `Auth` was built. Without a durable outbox, promised mails die with the process.
     Started { durable_outbox: bool },

@@ -81,7 +81,7 @@ pub struct HashingStats {
 }
 
 /// Hashes and verifies passwords on threads of its own: never on an async worker, never more at once
-/// than the policy says, never with more memory.
+/// than the policy says, never with more memory than it allows.
 ///
 /// Each thread keeps the memory of one hash and reuses it. A clone is another handle to the same
 /// pool; the threads end when the last handle is gone. A call whose future is dropped while it waits

@@ -1,5 +1,5 @@
-//! How mails leave: one method, implemented by `auth-mailer` (SMTP), [`Mailbox`](crate::Mailbox)
-//! (tests and demos) or by the service itself.
+//! How mails leave: one method, implemented by [`Mailbox`](crate::Mailbox) for tests and demos, or for
+//! the service's own way of sending.
 
 use std::error::Error;
 use std::fmt::{self, Debug};

@@ -10,7 +10,7 @@ use crate::user::Epoch;
 
 /// A session as a store keeps it: constant in size however often its refresh token rotates.
 ///
-/// Live only while its user exists, is active and has the same [`Epoch`], and until both
+/// Live only while its user exists, is verified and active and has the same [`Epoch`], and until both
 /// `idle_expires_at` and `expires_at`. Times have microsecond precision.
 #[derive(Debug, Clone)]
 pub struct Session {

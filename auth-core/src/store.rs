@@ -15,7 +15,7 @@
 //!    failure as "not found": a dead database must not read as a wrong token.
 //! 3. **An unknown outcome is not a failure to hide.** When the connection is lost during a guarded
 //!    write, read again and answer what is true, or return [`StoreErrorKind::Unavailable`]; the flows
-//!    read again themselves before they decide.
+//!    that rotate, verify, set a password or delete then read again themselves before they decide.
 //! 4. **Reads that decide are fresh.** After a write was acknowledged, every later read from any
 //!    process sees it: read tokens and users from the primary.
 //! 5. **Equality is exact.** Keep [`Email::canonical`](crate::Email::canonical) in a binary-collated
@@ -64,23 +64,23 @@ pub enum StoreErrorKind {
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Box<dyn Error + Send + Sync>,
 }
 
 impl StoreError {
     /// The store cannot be reached or cannot work now.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Unavailable, source: Some(source.into()) }
+        Self { kind: StoreErrorKind::Unavailable, source: source.into() }
     }
 
     /// A record with this identifier exists already and differs.
     pub fn conflict(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Conflict, source: Some(source.into()) }
+        Self { kind: StoreErrorKind::Conflict, source: source.into() }
     }
 
     /// A kept record makes no sense.
     pub fn corrupt(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Corrupt, source: Some(source.into()) }
+        Self { kind: StoreErrorKind::Corrupt, source: source.into() }
     }
 
     /// What kind of failure this is.
@@ -101,6 +101,6 @@ impl fmt::Display for StoreError {
 
 impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        Some(&*self.source)
     }
 }

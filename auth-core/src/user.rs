@@ -21,8 +21,7 @@ impl Epoch {
         Self(epoch)
     }
 
-    /// The number for a store to keep. It stays below 2^63: one step per password change, reset,
-    /// detected reuse or log-out everywhere.
+    /// The number for a store to keep. It stays below 2^63: one step per act that moves it.
     pub const fn as_u64(self) -> u64 {
         self.0
     }

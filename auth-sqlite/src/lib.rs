@@ -33,15 +33,15 @@
 //! - **An acknowledged write is on disk**: one `fsync` each (`synchronous = FULL`), so it survives
 //!   `kill -9` and a loss of power, as far as the disk itself keeps its word. A test kills a writing
 //!   process again and again and misses nothing.
-//! - **Any number of processes on one file behave.** Each method is one statement that SQLite runs
-//!   alone (`UPDATE ... WHERE` the guard holds), and the affected rows decide, whoever asks. Readers
+//! - **Any number of processes on one file behave.** Each guarded write is one statement that SQLite
+//!   runs alone (`UPDATE ... WHERE` the guard holds), and the affected rows decide, whoever asks. Readers
 //!   never wait (WAL). Writers wait for each other up to five seconds and then fail as
 //!   [`Unavailable`](auth_core::StoreErrorKind::Unavailable).
 //! - **Nothing is scanned.** Every statement finds its rows by a key or a range of an index; a test
 //!   reads the query plan of each.
 //! - **What makes no sense is said**: a record damaged by hand becomes
 //!   [`Corrupt`](auth_core::StoreErrorKind::Corrupt), naming table, column and id, never a panic and
-//!   never "not found". In the outbox it does not hold up the mails beside it.
+//!   never "not found". A claim of several mails still gives the others.
 //!
 //! # Operating it
 //!
@@ -50,14 +50,15 @@
 //!   backup; `sqlite3 auth.db ".backup copy.db"` or `VACUUM INTO` is.
 //! - A new file is readable by its owner alone (mode 0600); a file that exists keeps its mode. It holds
 //!   e-mail addresses and password hashes, so protect it and its copies.
-//! - Deleted content is overwritten (`secure_delete`).
+//! - Deleted content is overwritten in the main file (`secure_delete`) where [`SqliteStore::open`] made the
+//!   connections; `auth.db-wal` may hold it until that is reset.
 //! - `schema.sql` beside this crate's source is the commented schema. All names begin with `auth_`, the
 //!   table of applied migrations included, so that a service's own tables can live in the same database.
 //!
 //! # A pool of your own
 //!
-//! [`SqliteStore::from_pool`] uses what the service has. How it waits and what survives a loss of power
-//! is then for the pool's options to say:
+//! [`SqliteStore::from_pool`] uses what the service has. What survives a loss of power is then for the
+//! pool's options to say; a lock is waited for five seconds here too:
 //!
 //! ```
 //! use auth_sqlite::SqliteStore;

@@ -74,7 +74,14 @@ pub(crate) async fn enable_user(auth: &Inner, user_id: UserId) -> Result<(), Acc
 }
 
 pub(crate) async fn delete_user(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
-    let deleted = auth.users.delete(user_id).await?;
+    let deleted = match auth.users.delete(user_id).await {
+        Ok(deleted) => deleted,
+        // The outcome is unknown: whether the user is there tells.
+        Err(error) => match auth.users.find_by_id(user_id).await {
+            Ok(None) => Deletion::Deleted,
+            _ => return Err(error.into()),
+        },
+    };
     auth.live_cache.forget(user_id);
     if deleted == Deletion::NotFound {
         return Err(AccountError::NotFound);

@@ -1,7 +1,8 @@
 //! Logging out: here, and everywhere.
 
 use super::account::{AccountError, EpochMove};
-use super::refresh::decision::{Proof, prove};
+use super::refresh::decision::{Proof, live, prove};
+use super::refresh::find;
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::event::EventKind;
@@ -40,11 +41,13 @@ impl From<StoreError> for LogOutError {
 pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
     let Ok(token) = RefreshToken::parse(text) else { return Ok(LoggedOut::NothingToEnd) };
     let now = auth.now();
-    // An expired session has ended, whether or not it was cleaned up.
-    let found = auth.tokens.find_session(token.session_id()).await?;
-    let Some(session) = found.filter(|session| !session.expired(now)) else {
+    let (Some(session), Some(user)) = find(auth, token.session_id()).await? else {
         return Ok(LoggedOut::NothingToEnd);
     };
+    // A dead session has ended, whether or not it was cleaned up.
+    if !live(&session, &user, now) {
+        return Ok(LoggedOut::NothingToEnd);
+    }
     match prove(&auth.chain, &session, &token, auth.policy.refresh.max_chain_walk) {
         Proof::Unproven => Ok(LoggedOut::NothingToEnd),
         // An older generation is no reason for alarm here: its holder wants the session to end.

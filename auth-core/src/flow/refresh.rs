@@ -116,7 +116,8 @@ async fn present(
     Ok(Presented { token, session, user, decision })
 }
 
-async fn find(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
+/// Reads a session and its user.
+pub(super) async fn find(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
     let session = auth.tokens.find_session(id).await?;
     let user = match &session {
         Some(session) => auth.users.find_by_id(session.user_id).await?,
@@ -183,8 +184,8 @@ async fn rotate(
     }
 }
 
-/// Ends what a proven replay must end. The notice is promised first, but a failing outbox does not
-/// keep the sessions alive.
+/// Ends what a proven replay must end. The notice is promised first, and once more if that failed, but
+/// a failing outbox does not keep the sessions alive.
 async fn end_reused(
     auth: &Inner,
     user: &User,
@@ -198,10 +199,7 @@ async fn end_reused(
     // Before anything that can fail: once the sessions are dead, no later replay would tell.
     auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     let notice = Promise::SessionsEnded { user_id, session_id, epoch: session.epoch };
-    if let Err(error) = auth.promise(&user.email, notice, now).await {
-        let error = crate::worker::chain_of(&error);
-        auth.emit(client, EventKind::TidyingFailed { what: "promise the notice of ended sessions", error });
-    }
+    let promised = auth.promise(&user.email, notice.clone(), now).await;
     match auth.policy.refresh.reuse_scope {
         // Lost means that the epoch has moved already, and the sessions are dead.
         ReuseScope::User => match auth.users.advance_epoch(user_id, session.epoch).await? {
@@ -210,6 +208,12 @@ async fn end_reused(
         ReuseScope::Session => {
             let _gone = auth.tokens.revoke_session(user_id, session_id).await?;
         }
+    }
+    if promised.is_err()
+        && let Err(error) = auth.promise(&user.email, notice, now).await
+    {
+        let error = crate::worker::chain_of(&error);
+        auth.emit(client, EventKind::TidyingFailed { what: "promise the notice of ended sessions", error });
     }
     auth.mail_promised.notify_one();
     Ok(())

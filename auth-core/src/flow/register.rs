@@ -42,7 +42,7 @@ impl std::error::Error for InvalidRegistration {}
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// These fields are not acceptable; nothing was counted or written.
+    /// These fields are not acceptable; nothing was written.
     #[error(transparent)]
     Invalid(#[from] InvalidRegistration),
     /// Too many registrations; try again after this time.

@@ -89,7 +89,7 @@ pub(crate) async fn reset_password(
         return Err(PasswordError::Breached.into());
     }
     let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
-    // The notice looks for this very time, and waits for it no longer than a write can last.
+    // The notice looks for this time or a later one, and waits no longer than a write can last.
     let now = auth.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: Some(now) };
     if auth.replace_password(&user, &password).await? == Guarded::Lost {

@@ -6,6 +6,7 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::flow::account::AccountError;
 use crate::flow::refresh::decision::live;
+use crate::flow::refresh::find;
 use crate::id::{SessionId, UserId};
 use crate::session::Session;
 use crate::store::{Revocation, StoreError};
@@ -43,8 +44,11 @@ pub(crate) async fn revoke_session(
     client: &Client,
 ) -> Result<(), SessionError> {
     let now = auth.now();
-    // An expired session has ended, whether or not it was cleaned up.
-    if auth.tokens.find_session(session_id).await?.is_none_or(|session| session.expired(now)) {
+    let (Some(session), Some(user)) = find(auth, session_id).await? else {
+        return Err(SessionError::NotFound);
+    };
+    // A dead session has ended, whether or not it was cleaned up.
+    if user.id != user_id || !live(&session, &user, now) {
         return Err(SessionError::NotFound);
     }
     match auth.tokens.revoke_session(user_id, session_id).await? {

@@ -34,7 +34,7 @@ pub enum VerifyEmailError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The work could not be done; the link stays good.
+    /// The work could not be done; unless the address was verified all the same, the link stays good.
     #[error(transparent)]
     Failed(#[from] Failure),
 }

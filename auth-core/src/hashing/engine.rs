@@ -221,7 +221,7 @@ impl Counters {
     }
 }
 
-/// Whether a password can have a hash at all: neither blank nor over-long.
+/// Whether a password can have a hash at all: neither empty nor over-long.
 pub(super) fn is_hashable(password: &Password) -> bool {
     (1..=MAX_PASSWORD_BYTES).contains(&password.expose().len())
 }

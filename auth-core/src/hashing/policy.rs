@@ -36,7 +36,8 @@ pub enum BcryptImport {
 
 /// What one password hash costs, and how many are computed at once.
 ///
-/// Memory in use is `threads` times `memory_kib`, kept for as long as the pool lives.
+/// Memory in use is `threads` times `memory_kib`, kept for as long as the pool lives; while stronger
+/// stored hashes are verified, at most `threads` times `max_memory_kib`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HashingPolicy {

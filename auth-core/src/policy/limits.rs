@@ -23,7 +23,7 @@ pub struct RateLimits {
     pub change_password: Option<Rule>,
     /// Registrations per client. Default 5 per hour.
     pub register_client: Option<Rule>,
-    /// Mails for registrations per mailbox, silently. Default 3 per hour.
+    /// Registrations carried out per mailbox, silently. Default 3 per hour.
     pub register_mailbox: Option<Rule>,
     /// Requests for another verification link per client. Default 10 per hour.
     pub resend_client: Option<Rule>,

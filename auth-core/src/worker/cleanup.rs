@@ -50,11 +50,8 @@ enum Kind {
     DeadLetters,
 }
 
-/// Deletes until nothing is left, the budget ends, or `stopped` says so.
-pub(crate) async fn clean_up(
-    auth: &Inner,
-    stopped: impl Fn() -> bool + Send,
-) -> Result<CleanedUp, StoreError> {
+/// Deletes until nothing is left or the budget ends.
+pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
     let policy = &auth.policy.clean_up;
     let ends_at = auth.clock.monotonic().saturating_add(policy.budget);
     let mut cleaned = CleanedUp { finished: true, ..CleanedUp::default() };
@@ -63,7 +60,7 @@ pub(crate) async fn clean_up(
     // A batch of each in turn, so that neither a failing kind nor a large one starves the others.
     while !left.is_empty() {
         for kind in std::mem::take(&mut left) {
-            if stopped() || auth.clock.monotonic() >= ends_at {
+            if auth.clock.monotonic() >= ends_at {
                 cleaned.finished = false;
                 continue;
             }
@@ -119,9 +116,12 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
             () = tokio::time::sleep(wait) => {}
         }
         if auth.now() >= at {
-            let stop = stopped.clone();
-            // The sender is dropped to stop; nothing is ever sent.
-            if let Err(error) = clean_up(&auth, || stop.has_changed().is_err()).await {
+            // Each deletion is one statement of its own, so that stopping between any two is safe.
+            let cleaned = tokio::select! {
+                () = super::stop_requested(&mut stopped) => return,
+                cleaned = clean_up(&auth) => cleaned,
+            };
+            if let Err(error) = cleaned {
                 auth.emit_own(EventKind::CleanUpFailed { error: super::chain_of(&error) });
             }
             due_at = schedule.find_next_occurrence(&auth.now(), false).ok();

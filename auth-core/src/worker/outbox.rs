@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use self::compose::{Composed, compose, lifetime};
 use crate::auth::Inner;
@@ -62,8 +63,10 @@ impl Delivered {
 
 pub(crate) async fn deliver_due(auth: &Inner) -> Result<Delivered, StoreError> {
     let mut delivered = Delivered::default();
+    // What falls due meanwhile is for the next call, or a slow mailer could keep this one for ever.
+    let due_at = auth.now();
     loop {
-        let claimed = claim(auth, 1).await?;
+        let claimed = claim(auth, due_at, 1).await?;
         if claimed.is_empty() {
             return Ok(delivered);
         }
@@ -73,9 +76,8 @@ pub(crate) async fn deliver_due(auth: &Inner) -> Result<Delivered, StoreError> {
     }
 }
 
-async fn claim(auth: &Inner, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError> {
-    let now = auth.now();
-    auth.outbox.claim(now, after(now, auth.policy.mail.lease), limit).await
+async fn claim(auth: &Inner, due_at: DateTime<Utc>, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError> {
+    auth.outbox.claim(due_at, after(auth.now(), auth.policy.mail.lease), limit).await
 }
 
 /// Sends until stopped, then finishes the mails it has begun. A slow mail holds up no other while
@@ -95,7 +97,7 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
             tokio::select! {
                 // An outbox that hangs does not hold up a stop.
                 () = super::stop_requested(&mut stopped) => break,
-                claimed = claim(&auth, free) => claimed,
+                claimed = claim(&auth, auth.now(), free) => claimed,
             }
         };
         match claimed {
@@ -112,10 +114,19 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
             () = super::stop_requested(&mut stopped) => break,
             () = auth.mail_promised.notified() => {}
             () = tokio::time::sleep(auth.policy.mail.poll_interval) => {}
-            Some(_) = sending.join_next(), if !sending.is_empty() => {}
+            Some(ended) = sending.join_next(), if !sending.is_empty() => report_panic(&auth, ended),
         }
     }
-    while sending.join_next().await.is_some() {}
+    while let Some(ended) = sending.join_next().await {
+        report_panic(&auth, ended);
+    }
+}
+
+/// A panic ends one sending; its intent becomes due again when its lease ends.
+fn report_panic(auth: &Inner, ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        auth.emit_own(EventKind::OutboxFailed { error: super::chain_of(&error) });
+    }
 }
 
 /// Delivers one intent; a failing outbox is reported and the intent becomes due when its lease ends.

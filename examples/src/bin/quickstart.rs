@@ -125,7 +125,7 @@ fn subject(mailbox: &Mailbox) -> Result<&'static str> {
     })
 }
 
-/// The first characters of a secret: enough to see that it is there and changes.
+/// The first characters of a token, none of them secret: enough to see what kind it is.
 fn redacted(secret: &str) -> String {
     format!(
         "{}...[{} characters redacted]",
