@@ -137,6 +137,9 @@ async fn no_limiter_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
                 scene.heal();
                 scene.limiter.fail_call(index, fault);
                 let answer = scene.act().await;
+                // Giving a place back may wait; without having taken one, nothing is done.
+                let reserving = scene.limiter.calls().get(index) == Some(&"reserve");
+                assert!(!reserving || matches!(answer, Answer::Failed), "{what}: {answer:?}");
                 judge(&scene, &dry, sessions, answer, &what).await;
                 cells += 1;
             }
