@@ -141,7 +141,9 @@ async fn logging_out_everywhere_ends_all_sessions_and_links_of_this_user_alone()
     world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
     for grant in [&one, &other] {
         assert!(!world.lives(grant).await);
-        assert_eq!(world.auth.log_out(&text(grant), &client()).await.unwrap(), LoggedOut::SessionEnded);
+        // Ended is ended: neither a log-out nor a revocation ends it again.
+        assert_eq!(world.auth.log_out(&text(grant), &client()).await.unwrap(), LoggedOut::NothingToEnd);
+        assert!(world.auth.revoke_session(user.id, grant.session.id, &client()).await.is_err());
     }
     let reset = world.auth.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await;
     assert!(reset.is_err(), "the link is dead");
