@@ -9,7 +9,7 @@ use auth_core::{
     Auth, Delivered, EventKind, Mail, MailError, MailErrorKind, Mailbox, Mailer, MemoryStore, Message,
     Password, Severity, User,
 };
-use auth_testkit::{Fault, Faulty, cheap_hashing};
+use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, World, client, race};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -324,6 +324,29 @@ async fn a_stuck_mail_delays_a_stop_no_longer_than_the_send_timeout() {
     until("the mail begun", Duration::from_secs(1), || mailer.calls().len() == 1).await;
     drop(stop);
     tokio::time::timeout(Duration::from_secs(21), task).await.unwrap().unwrap();
+}
+
+/// Takes twenty seconds for each mail, and sends none.
+#[derive(Debug)]
+struct Slow(FakeClock);
+
+#[async_trait]
+impl Mailer for Slow {
+    async fn send(&self, _: &Mail) -> Result<(), MailError> {
+        self.0.advance(Duration::from_secs(20));
+        Err(MailError::new(MailErrorKind::Transient, "try later"))
+    }
+}
+
+#[tokio::test]
+async fn one_pass_takes_up_each_mail_that_is_due_once_however_slow_the_mailer() {
+    let (world, _mailer) = world();
+    promise(&world, 3).await;
+    let slow = world.process_with(Slow(world.clock.clone()), |_| {});
+    assert_eq!(
+        slow.auth.deliver_due_mails().await.unwrap(),
+        Delivered { retried: 3, ..Delivered::default() }
+    );
 }
 
 #[tokio::test(start_paused = true)]
