@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub use builder::AuthBuilder;
 pub(crate) use inner::Inner;
 
+use chrono::{DateTime, Utc};
+
 use crate::access_token::{AccessClaims, InvalidAccessToken};
 use crate::client::Client;
 use crate::flow;
@@ -378,6 +380,11 @@ impl Auth {
     /// empty for HS256.
     pub fn jwks(&self) -> serde_json::Value {
         self.0.access_tokens.ring().jwks(self.0.now())
+    }
+
+    /// The time by the clock in force, for judging [`AccessClaims`] by it.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.now()
     }
 
     /// The policy in force.
