@@ -262,8 +262,7 @@ async fn native_calls_without_a_token_are_401_and_read_no_cookie() {
     let session = world.user_and_session().await;
     let headers = [BODY, ("cookie", session.cookie.as_str())];
     for path in ["/auth/refresh", "/auth/me", "/auth/logout"] {
-        for answer in
-            [world.bare("POST", path, &headers).await, world.post(path, json!({}), &headers).await]
+        for answer in [world.bare("POST", path, &headers).await, world.post(path, json!({}), &headers).await]
         {
             answer.is_problem(401, "invalid_refresh_token");
             assert_eq!(answer.set_cookie(), None);

@@ -250,10 +250,10 @@ pub(crate) fn post(path: &str, body: &str, headers: &[(&str, &str)]) -> Request<
 }
 
 pub(crate) fn build(method: &str, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
-    let path = path.strip_prefix('/').filter(|root| root.starts_with('/')).map_or_else(
-        || format!("/api/v1{path}"),
-        str::to_owned,
-    );
+    let path = path
+        .strip_prefix('/')
+        .filter(|root| root.starts_with('/'))
+        .map_or_else(|| format!("/api/v1{path}"), str::to_owned);
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
