@@ -382,6 +382,13 @@ impl Auth {
         self.0.access_tokens.ring().jwks(self.0.now())
     }
 
+    /// Notes in [`Client::limits`] how the limits of these names stand that no flow has counted this
+    /// request against, for the headers of an answer that was refused before: those per client
+    /// address, and with claims `change_password`. Leaves nothing counted.
+    pub async fn look_at_limits(&self, names: &[&str], claims: Option<&AccessClaims>, client: &Client) {
+        self.0.look_at_limits(names, claims, client).await;
+    }
+
     /// The time by the clock in force, for judging [`AccessClaims`] by it.
     pub fn now(&self) -> DateTime<Utc> {
         self.0.now()
