@@ -187,7 +187,7 @@ impl Deref for Caller {
 }
 
 /// The token of the one `Authorization: Bearer` header.
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Err(Code::InvalidAccessToken.into()) };
     let (None, Ok(text)) = (values.next(), value.to_str()) else { return Err(refused_token()) };

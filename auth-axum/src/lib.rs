@@ -1,5 +1,4 @@
-//! `auth-core` over HTTP: a mountable [axum](https://docs.rs/axum) router, cookies, extractors, rate
-//! limit headers and an OpenAPI document.
+#![doc = include_str!("../README.md")]
 
 mod body;
 mod client_ip;

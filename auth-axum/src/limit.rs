@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_core::{Auth, Client, RateLimits, Rule};
 use axum::extract::{ConnectInfo, Request, State};
@@ -12,10 +13,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::config::HttpConfig;
+use crate::extract::bearer;
 use crate::problem::whole_seconds;
 
 pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// How long a limiter may take to say how a limit stands that decided nothing.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the limits of one route need.
 #[derive(Debug, Clone)]
@@ -34,7 +39,14 @@ pub(crate) async fn tell_limits(
 ) -> Response {
     let client = Arc::new(client_of(&limited.config, &request));
     request.extensions_mut().insert(Arc::clone(&client));
+    let token = limited.names.contains(&"change_password").then(|| bearer(request.headers()).ok()).flatten();
+    let claims = token.and_then(|token| limited.auth.authenticate(token).ok());
     let mut response = next.run(request).await;
+    if client.limits().is_empty() && !limited.names.is_empty() {
+        // Refused before it was counted: a malformed body, say. Not worth waiting for.
+        let look = limited.auth.look_at_limits(limited.names, claims.as_ref(), &client);
+        _ = tokio::time::timeout(LOOK_TIMEOUT, look).await;
+    }
     if let Some(policy) = policy_header(&limited.auth.policy().limits, limited.names) {
         response.headers_mut().insert(RATE_LIMIT_POLICY, policy);
         if let Some(status) = status_header(&client) {
