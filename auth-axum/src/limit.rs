@@ -66,8 +66,8 @@ pub(crate) fn client_of(config: &HttpConfig, request: &Request) -> Client {
 
 /// `"log_in_client";q=50;w=900, "log_in_account";q=5;w=900`
 fn policy_header(limits: &RateLimits, names: &[&'static str]) -> Option<HeaderValue> {
-    let named = limits.named();
-    let items = names.iter().filter_map(|name| match named.iter().find(|(known, _)| known == name) {
+    let rules = limits.named();
+    let items = names.iter().filter_map(|name| match rules.iter().find(|(known, _)| known == name) {
         Some((_, Some(Rule::Quota { count, window }))) => {
             Some(format!("\"{name}\";q={count};w={}", whole_seconds(*window)))
         }

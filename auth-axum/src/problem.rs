@@ -6,7 +6,7 @@ use std::time::Duration;
 use auth_core::{Failure, FailureKind};
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -129,7 +129,7 @@ pub(crate) struct ProblemBody {
 pub struct Problem {
     code: Code,
     errors: Vec<FieldError>,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct Cause(pub(crate) String);
 impl Problem {
     /// A problem that its code says all about.
     pub fn new(code: Code) -> Self {
-        let problem = Self { code, errors: Vec::new(), headers: HeaderMap::new(), cause: None };
+        let problem = Self { code, errors: Vec::new(), headers: Vec::new(), cause: None };
         match code {
             Code::InvalidAccessToken => {
                 problem.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
@@ -171,7 +171,8 @@ impl Problem {
     /// Adds a header, instead of any of that name.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value));
         self
     }
 
@@ -244,7 +245,7 @@ impl IntoResponse for Problem {
         let mut response =
             Response::new(serde_json::to_vec(&body).map_or_else(|_| Body::empty(), Body::from));
         *response.status_mut() = status;
-        *response.headers_mut() = self.headers;
+        response.headers_mut().extend(self.headers);
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(Cause(cause));

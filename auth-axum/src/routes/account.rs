@@ -97,10 +97,10 @@ async fn change_password(
     match app.auth.change_password(&current.claims, old, new, &caller).await {
         Ok(grant) => Ok(answer::granted(&app.config, transport, &grant)),
         Err(error @ ChangePasswordError::WrongPassword) => {
-            Err(Problem::invalid([field("current_password", "wrong_password", error)]))
+            Err(Problem::invalid([field("current_password", "wrong_password", &error)]))
         }
         Err(ChangePasswordError::Password(error)) => {
-            Err(Problem::invalid([field("new_password", error.code(), error)]))
+            Err(Problem::invalid([field("new_password", error.code(), &error)]))
         }
         Err(ChangePasswordError::SessionEnded) => Err(refused_token()),
         Err(ChangePasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),

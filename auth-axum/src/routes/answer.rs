@@ -135,6 +135,6 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
 }
 
 /// One field that is not acceptable.
-pub(crate) fn field(field: &'static str, code: &'static str, message: impl ToString) -> FieldError {
+pub(crate) fn field(field: &'static str, code: &'static str, message: &impl ToString) -> FieldError {
     FieldError { field, code, message: message.to_string() }
 }

@@ -141,9 +141,9 @@ async fn register(
     match app.auth.register(&body.email, password, body.name.as_deref(), &caller).await {
         Ok(()) => Ok(verification_sent()),
         Err(RegisterError::Invalid(invalid)) => {
-            let email = invalid.email.map(|error| field("email", error.code(), error));
-            let password = invalid.password.map(|error| field("password", error.code(), error));
-            let name = invalid.name.map(|error| field("name", error.code(), error));
+            let email = invalid.email.map(|error| field("email", error.code(), &error));
+            let password = invalid.password.map(|error| field("password", error.code(), &error));
+            let name = invalid.name.map(|error| field("name", error.code(), &error));
             Err(Problem::invalid([email, password, name].into_iter().flatten()))
         }
         Err(RegisterError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
@@ -167,10 +167,10 @@ async fn verify_email(
         Ok(()) => Ok(answer::json(StatusCode::OK, &EmailVerified { status: EmailVerifiedStatus::Verified })),
         Err(VerifyEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
         Err(error @ VerifyEmailError::PasswordRequired) => {
-            Err(Problem::invalid([field("password", "required", error)]))
+            Err(Problem::invalid([field("password", "required", &error)]))
         }
         Err(error @ VerifyEmailError::WrongPassword) => {
-            Err(Problem::invalid([field("password", "wrong_password", error)]))
+            Err(Problem::invalid([field("password", "wrong_password", &error)]))
         }
         Err(VerifyEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(VerifyEmailError::Failed(failure)) => Err(failure.into()),
@@ -186,7 +186,7 @@ async fn resend_verification(
     match app.auth.resend_verification(&body.email, &caller).await {
         Ok(()) => Ok(verification_sent()),
         Err(ResendVerificationError::Email(error)) => {
-            Err(Problem::invalid([field("email", error.code(), error)]))
+            Err(Problem::invalid([field("email", error.code(), &error)]))
         }
         Err(ResendVerificationError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ResendVerificationError::Failed(failure)) => Err(failure.into()),
@@ -202,7 +202,7 @@ async fn forgot_password(
     match app.auth.forgot_password(&body.email, &caller).await {
         Ok(()) => Ok(answer::json(StatusCode::ACCEPTED, &ResetSent { status: ResetSentStatus::ResetSent })),
         Err(ForgotPasswordError::Email(error)) => {
-            Err(Problem::invalid([field("email", error.code(), error)]))
+            Err(Problem::invalid([field("email", error.code(), &error)]))
         }
         Err(ForgotPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ForgotPasswordError::Failed(failure)) => Err(failure.into()),
@@ -221,7 +221,7 @@ async fn reset_password(
         }
         Err(ResetPasswordError::InvalidToken) => Err(Code::InvalidToken.into()),
         Err(ResetPasswordError::Password(error)) => {
-            Err(Problem::invalid([field("password", error.code(), error)]))
+            Err(Problem::invalid([field("password", error.code(), &error)]))
         }
         Err(ResetPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ResetPasswordError::Failed(failure)) => Err(failure.into()),
