@@ -114,6 +114,9 @@ async fn every_route_bears_them_when_all_stores_fail_panic_or_hang() {
             assert_eq!(answer.set_cookie(), None, "{path}");
             if expected == 500 {
                 answer.is_problem(500, "internal_error");
+                let limited =
+                    path.starts_with("/auth") && !path.ends_with("logout") || path.ends_with("password");
+                assert_eq!(answer.header("ratelimit-policy").is_some(), limited, "{path}");
                 assert!(!answer.text().contains("panic"));
             } else {
                 assert!(answer.header("retry-after").is_some());

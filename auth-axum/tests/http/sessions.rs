@@ -134,6 +134,7 @@ async fn a_request_that_merely_lost_a_race_keeps_the_cookie() {
         async move { world.bare("POST", "/auth/refresh", &[("cookie", &cookie)]).await }
     });
     while !world.store.calls().contains(&"rotate") {
+        assert!(!lost.is_finished(), "nothing was rotated");
         tokio::task::yield_now().await;
     }
     world.store.fail_method("rotate", Fault::Delay(Duration::ZERO));
