@@ -9,13 +9,15 @@ use std::sync::Arc;
 pub use builder::AuthBuilder;
 pub(crate) use inner::Inner;
 
+use chrono::{DateTime, Utc};
+
 use crate::access_token::{AccessClaims, InvalidAccessToken};
 use crate::client::Client;
 use crate::flow;
 use crate::flow::{
-    AccountError, AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant,
-    LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError,
-    ResetPasswordError, Restored, SessionError, VerifyEmailError,
+    AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant, LiveCheck, LogInError,
+    LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError, ResetPasswordError,
+    Restored, SessionError, UserError, VerifyEmailError,
 };
 use crate::hashing::HashingPool;
 use crate::id::{IntentId, SessionId, UserId};
@@ -178,8 +180,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn log_out_everywhere(&self, user_id: UserId, client: &Client) -> Result<(), AccountError> {
+    /// - [`UserError::NotFound`], [`UserError::Failed`].
+    pub async fn log_out_everywhere(&self, user_id: UserId, client: &Client) -> Result<(), UserError> {
         flow::log_out::log_out_everywhere(&self.0, user_id, client).await
     }
 
@@ -187,8 +189,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn sessions(&self, user_id: UserId) -> Result<Vec<Session>, AccountError> {
+    /// - [`UserError::NotFound`], [`UserError::Failed`].
+    pub async fn sessions(&self, user_id: UserId) -> Result<Vec<Session>, UserError> {
         flow::sessions::sessions(&self.0, user_id).await
     }
 
@@ -259,8 +261,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn user(&self, user_id: UserId) -> Result<User, AccountError> {
+    /// - [`UserError::NotFound`], [`UserError::Failed`].
+    pub async fn user(&self, user_id: UserId) -> Result<User, UserError> {
         flow::account::user(&self.0, user_id).await
     }
 
@@ -268,8 +270,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn disable_user(&self, user_id: UserId) -> Result<(), AccountError> {
+    /// - [`UserError::NotFound`], [`UserError::Failed`].
+    pub async fn disable_user(&self, user_id: UserId) -> Result<(), UserError> {
         flow::account::disable_user(&self.0, user_id).await
     }
 
@@ -277,8 +279,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn enable_user(&self, user_id: UserId) -> Result<(), AccountError> {
+    /// - [`UserError::NotFound`], [`UserError::Failed`].
+    pub async fn enable_user(&self, user_id: UserId) -> Result<(), UserError> {
         flow::account::enable_user(&self.0, user_id).await
     }
 
@@ -287,8 +289,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`AccountError::NotFound`], [`AccountError::Failed`].
-    pub async fn delete_user(&self, user_id: UserId) -> Result<(), AccountError> {
+    /// - [`UserError::NotFound`], [`UserError::Failed`].
+    pub async fn delete_user(&self, user_id: UserId) -> Result<(), UserError> {
         flow::account::delete_user(&self.0, user_id).await
     }
 
@@ -371,9 +373,9 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`AccountError::NotFound`] when there is no such dead letter.
-    /// - [`AccountError::Failed`].
-    pub async fn requeue_dead_letter(&self, id: IntentId) -> Result<(), AccountError> {
+    /// - [`UserError::NotFound`] when there is no such dead letter.
+    /// - [`UserError::Failed`].
+    pub async fn requeue_dead_letter(&self, id: IntentId) -> Result<(), UserError> {
         flow::mail::requeue(&self.0, id).await
     }
 
@@ -381,6 +383,18 @@ impl Auth {
     /// empty for HS256.
     pub fn jwks(&self) -> serde_json::Value {
         self.0.access_tokens.ring().jwks(self.0.now())
+    }
+
+    /// Notes in [`Client::limits`] how the limits of these names stand that no flow has counted this
+    /// request against, for the headers of an answer that was refused before: those per client
+    /// address, and with claims `change_password`. Leaves nothing counted.
+    pub async fn look_at_limits(&self, names: &[&str], claims: Option<&AccessClaims>, client: &Client) {
+        self.0.look_at_limits(names, claims, client).await;
+    }
+
+    /// The time by the clock in force, for judging [`AccessClaims`] by it.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.now()
     }
 
     /// The policy in force.

@@ -15,7 +15,7 @@ pub(crate) mod reset_password;
 pub(crate) mod sessions;
 pub(crate) mod verify_email;
 
-pub use account::AccountError;
+pub use account::UserError;
 pub use authenticate::{AuthenticateError, Authenticated, LiveCheck};
 pub use change_password::ChangePasswordError;
 pub use grant::{Grant, Restored};

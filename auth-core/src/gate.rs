@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::access_token::AccessClaims;
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::event::EventKind;
@@ -129,6 +130,49 @@ impl Inner {
                 self.emit(client, EventKind::RateLimited { limit: limit.bucket.limit });
                 Ok(false)
             }
+        }
+    }
+
+    /// Lets the client see how limits stand that this request was not counted against: those per
+    /// client address by name, and with claims the one on password changes.
+    pub(crate) async fn look_at_limits(
+        &self,
+        names: &[&str],
+        claims: Option<&AccessClaims>,
+        client: &Client,
+    ) {
+        let counted = client.limits();
+        for (name, rule) in self.policy.limits.named() {
+            if !names.contains(&name) || counted.iter().any(|status| status.name == name) {
+                continue;
+            }
+            let limit = match claims {
+                Some(claims) if name == "change_password" => {
+                    let parts: [&[u8]; 2] = [claims.user_id.as_bytes(), claims.session_id.as_bytes()];
+                    Limit::keyed(self, name, rule, &parts)
+                }
+                _ if name.ends_with("_client") => Limit::client(self, name, rule, client),
+                _ => None,
+            };
+            if let Some(limit) = limit {
+                self.look(&limit, client).await;
+            }
+        }
+    }
+
+    /// A limiter tells how it stands only to who takes a place, so one is taken and given back.
+    async fn look(&self, limit: &Limit, client: &Client) {
+        let Rule::Quota { count, window } = limit.rule else { return };
+        match self.limiter.reserve(&limit.bucket, &limit.rule).await {
+            Ok(Reservation::Granted { remaining, reset_after }) => {
+                let returned = self.limiter.give_back(&limit.bucket, &limit.rule).await;
+                self.tidied("give a rate limit place back", returned);
+                let one = window.checked_div(count).unwrap_or_default();
+                limit.show(client, remaining.saturating_add(1).min(count), reset_after.saturating_sub(one));
+            }
+            Ok(Reservation::Refused { retry_after }) => limit.show(client, 0, retry_after),
+            // Nothing was asked of the limiter that the answer depends on.
+            Err(_) => {}
         }
     }
 

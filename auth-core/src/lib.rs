@@ -98,9 +98,9 @@ pub use event::{
 };
 pub use failure::{Failure, FailureKind};
 pub use flow::{
-    AccountError, AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant,
-    InvalidRegistration, LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError,
-    ResendVerificationError, ResetPasswordError, Restored, SessionError, VerifyEmailError, decision,
+    AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant, InvalidRegistration,
+    LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError,
+    ResetPasswordError, Restored, SessionError, UserError, VerifyEmailError, decision,
 };
 pub use hashing::{
     BcryptImport, CostFloor, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper, PepperError,

@@ -1,8 +1,6 @@
 //! What a service does to its users: disable, enable, delete; and what races that.
 
-use auth_core::{
-    AccountError, AuthenticateError, Grant, LiveCheck, LogInError, Password, RefreshError, UserId,
-};
+use auth_core::{AuthenticateError, Grant, LiveCheck, LogInError, Password, RefreshError, UserError, UserId};
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
 
@@ -57,15 +55,15 @@ async fn a_deleted_user_is_gone_at_every_door_and_the_address_is_free() {
     let user = world.user(ADA).await;
     let (grant, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
     world.auth.delete_user(user.id).await.unwrap();
-    assert!(matches!(world.auth.user(user.id).await, Err(AccountError::NotFound)));
-    assert!(matches!(world.auth.sessions(user.id).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.user(user.id).await, Err(UserError::NotFound)));
+    assert!(matches!(world.auth.sessions(user.id).await, Err(UserError::NotFound)));
     assert!(!logs_in(&world).await && !resets(&world, &link).await);
     assert!(matches!(world.auth.refresh(&text(&grant), &client()).await, Err(RefreshError::InvalidToken)));
     for check in [LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser] {
         let refused = world.auth.authenticate_live(grant.access_token.expose(), check).await;
         assert!(matches!(refused, Err(AuthenticateError::InvalidToken)), "{check:?}");
     }
-    assert!(matches!(world.auth.delete_user(user.id).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.delete_user(user.id).await, Err(UserError::NotFound)));
 
     let anew = world.user(ADA).await;
     assert_ne!(anew.id, user.id, "no id is ever given again");
@@ -94,10 +92,10 @@ async fn deleting_needs_no_session_to_be_deleted() {
 async fn there_is_nothing_to_do_to_nobody() {
     let world = World::new();
     let nobody = UserId::from_bytes([9; 16]);
-    assert!(matches!(world.auth.user(nobody).await, Err(AccountError::NotFound)));
-    assert!(matches!(world.auth.disable_user(nobody).await, Err(AccountError::NotFound)));
-    assert!(matches!(world.auth.enable_user(nobody).await, Err(AccountError::NotFound)));
-    assert!(matches!(world.auth.delete_user(nobody).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.user(nobody).await, Err(UserError::NotFound)));
+    assert!(matches!(world.auth.disable_user(nobody).await, Err(UserError::NotFound)));
+    assert!(matches!(world.auth.enable_user(nobody).await, Err(UserError::NotFound)));
+    assert!(matches!(world.auth.delete_user(nobody).await, Err(UserError::NotFound)));
     assert!(world.events.kinds().iter().all(|kind| kind.name() == "sys_startup"));
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use auth_core::{
-    AccountError, Auth, AuthenticateError, Grant, LiveCheck, LoggedOut, Password, RefreshPolicy,
-    SessionError, SessionId, UserId,
+    Auth, AuthenticateError, Grant, LiveCheck, LoggedOut, Password, RefreshPolicy, SessionError, SessionId,
+    UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
@@ -44,7 +44,7 @@ async fn the_list_has_the_users_live_sessions_the_oldest_first() {
     world.wait(24 * 60 * 60);
     assert_eq!(listed(&world, user.id).await, [renewed.session.id], "the others expired");
     let nobody = UserId::from_bytes([9; 16]);
-    assert!(matches!(world.auth.sessions(nobody).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.sessions(nobody).await, Err(UserError::NotFound)));
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn logging_out_everywhere_ends_all_sessions_and_links_of_this_user_alone()
     assert!(world.lives(&bobs).await);
     assert!(world.lives(&world.log_in(ADA).await).await);
     let nobody = UserId::from_bytes([9; 16]);
-    assert!(matches!(world.auth.log_out_everywhere(nobody, &client()).await, Err(AccountError::NotFound)));
+    assert!(matches!(world.auth.log_out_everywhere(nobody, &client()).await, Err(UserError::NotFound)));
 }
 
 /// What each door sees at once, and what only when the access token expires.

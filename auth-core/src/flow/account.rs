@@ -13,7 +13,7 @@ const MAX_TRIES: usize = 16;
 /// Why nothing was done to a user.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum AccountError {
+pub enum UserError {
     /// There is no such user (or dead letter).
     #[error("not found")]
     NotFound,
@@ -22,7 +22,7 @@ pub enum AccountError {
     Failed(#[from] Failure),
 }
 
-impl From<StoreError> for AccountError {
+impl From<StoreError> for UserError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
@@ -38,10 +38,10 @@ pub(super) enum EpochMove {
 
 impl Inner {
     /// Carries out a write that moves the epoch, reading the user anew whenever another was faster.
-    pub(super) async fn move_epoch(&self, user_id: UserId, change: &EpochMove) -> Result<(), AccountError> {
+    pub(super) async fn move_epoch(&self, user_id: UserId, change: &EpochMove) -> Result<(), UserError> {
         for _ in 0..MAX_TRIES {
             let Some(user) = self.users.find_by_id(user_id).await? else {
-                return Err(AccountError::NotFound);
+                return Err(UserError::NotFound);
             };
             let outcome = match change {
                 EpochMove::Alone => self.users.advance_epoch(user_id, user.epoch).await?,
@@ -57,23 +57,23 @@ impl Inner {
     }
 }
 
-pub(crate) async fn user(auth: &Inner, user_id: UserId) -> Result<User, AccountError> {
-    auth.users.find_by_id(user_id).await?.ok_or(AccountError::NotFound)
+pub(crate) async fn user(auth: &Inner, user_id: UserId) -> Result<User, UserError> {
+    auth.users.find_by_id(user_id).await?.ok_or(UserError::NotFound)
 }
 
-pub(crate) async fn disable_user(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+pub(crate) async fn disable_user(auth: &Inner, user_id: UserId) -> Result<(), UserError> {
     auth.move_epoch(user_id, &EpochMove::Status(UserStatus::Disabled)).await?;
     auth.emit_own(EventKind::UserDisabled { user_id });
     Ok(())
 }
 
-pub(crate) async fn enable_user(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+pub(crate) async fn enable_user(auth: &Inner, user_id: UserId) -> Result<(), UserError> {
     auth.move_epoch(user_id, &EpochMove::Status(UserStatus::Active)).await?;
     auth.emit_own(EventKind::UserEnabled { user_id });
     Ok(())
 }
 
-pub(crate) async fn delete_user(auth: &Inner, user_id: UserId) -> Result<(), AccountError> {
+pub(crate) async fn delete_user(auth: &Inner, user_id: UserId) -> Result<(), UserError> {
     let deleted = match auth.users.delete(user_id).await {
         Ok(deleted) => deleted,
         // The outcome is unknown: whether the user is there tells.
@@ -84,7 +84,7 @@ pub(crate) async fn delete_user(auth: &Inner, user_id: UserId) -> Result<(), Acc
     };
     auth.live_cache.forget(user_id);
     if deleted == Deletion::NotFound {
-        return Err(AccountError::NotFound);
+        return Err(UserError::NotFound);
     }
     auth.emit_own(EventKind::UserDeleted { user_id });
     tidy_sessions(auth, user_id).await;

@@ -1,6 +1,6 @@
 //! Logging out: here, and everywhere.
 
-use super::account::{AccountError, EpochMove};
+use super::account::{EpochMove, UserError};
 use super::refresh::decision::{Proof, live, prove};
 use super::refresh::find;
 use crate::auth::Inner;
@@ -68,7 +68,7 @@ pub(crate) async fn log_out_everywhere(
     auth: &Inner,
     user_id: UserId,
     client: &Client,
-) -> Result<(), AccountError> {
+) -> Result<(), UserError> {
     auth.move_epoch(user_id, &EpochMove::Alone).await?;
     auth.emit(client, EventKind::SessionsRevoked { user_id });
     Ok(())

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::account::AccountError;
+use super::account::UserError;
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::email::Email;
@@ -67,8 +67,8 @@ impl Inner {
 /// Promises a dead letter's mail anew. The new intent is written before the dead letter goes, so a
 /// crash between the two can only mail twice. It always has an id of its own: an intent under the
 /// dead letter's id would not be written.
-pub(crate) async fn requeue(auth: &Inner, id: IntentId) -> Result<(), AccountError> {
-    let Some(letter) = auth.outbox.find_dead_letter(id).await? else { return Err(AccountError::NotFound) };
+pub(crate) async fn requeue(auth: &Inner, id: IntentId) -> Result<(), UserError> {
+    let Some(letter) = auth.outbox.find_dead_letter(id).await? else { return Err(UserError::NotFound) };
     let now = auth.now();
     let new_id = IntentId::generate(now, &*auth.random).map_err(Failure::from)?;
     auth.promise_as(new_id, &letter.intent.email, letter.intent.promise, now).await?;

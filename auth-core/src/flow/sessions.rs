@@ -4,7 +4,7 @@ use crate::auth::Inner;
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::flow::account::AccountError;
+use crate::flow::account::UserError;
 use crate::flow::refresh::decision::live;
 use crate::flow::refresh::find;
 use crate::id::{SessionId, UserId};
@@ -29,9 +29,9 @@ impl From<StoreError> for SessionError {
     }
 }
 
-pub(crate) async fn sessions(auth: &Inner, user_id: UserId) -> Result<Vec<Session>, AccountError> {
+pub(crate) async fn sessions(auth: &Inner, user_id: UserId) -> Result<Vec<Session>, UserError> {
     let now = auth.now();
-    let Some(user) = auth.users.find_by_id(user_id).await? else { return Err(AccountError::NotFound) };
+    let Some(user) = auth.users.find_by_id(user_id).await? else { return Err(UserError::NotFound) };
     let mut sessions = auth.tokens.find_sessions_by_user(user_id).await?;
     sessions.retain(|session| live(session, &user, now));
     Ok(sessions)

@@ -1,6 +1,6 @@
 //! What must be true of each flow once it was done, however often it failed before.
 
-use auth_core::{AccountError, Grant, LiveCheck, Mail, MailErrorKind, Message, Password, RefreshError};
+use auth_core::{Grant, LiveCheck, Mail, MailErrorKind, Message, Password, RefreshError, UserError};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
 
 use super::scene::{ADA, Answer, Flow, NEW, Scene};
@@ -168,7 +168,7 @@ impl Scene {
             Flow::DisableUser => self.is_dead(grant).await && !logs_in(world, ADA, PASSWORD).await,
             Flow::EnableUser => self.is_dead(grant).await && logs_in(world, ADA, PASSWORD).await,
             Flow::DeleteUser => {
-                matches!(world.auth.user(grant.user.id).await, Err(AccountError::NotFound))
+                matches!(world.auth.user(grant.user.id).await, Err(UserError::NotFound))
                     && self.is_dead(grant).await
             }
             Flow::DeliverNotice => {

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use auth_core::store::StoreError;
 use auth_core::{
-    AccountError, Auth, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, InProcessLimiter,
-    IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, MemoryStore, Password, PasswordHash,
-    Policy, RandomError, RandomSource, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
-    ResetPasswordError, ReuseScope, SessionError, SystemRandom, VerificationProof, VerifyEmailError,
+    Auth, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, InProcessLimiter, IntentId,
+    LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, MemoryStore, Password, PasswordHash, Policy,
+    RandomError, RandomSource, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
+    ResetPasswordError, ReuseScope, SessionError, SystemRandom, UserError, VerificationProof,
+    VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, World, client, text};
@@ -286,8 +287,8 @@ impl Scene {
                 Ok(LoggedOut::SessionEnded | LoggedOut::NothingToEnd) => Answer::Done(None),
                 Err(_) => Answer::Failed,
             },
-            Flow::LogOutEverywhere => answer!(AccountError, auth.log_out_everywhere(user_id, &client())),
-            Flow::Sessions => answer!(AccountError, auth.sessions(user_id)),
+            Flow::LogOutEverywhere => answer!(UserError, auth.log_out_everywhere(user_id, &client())),
+            Flow::Sessions => answer!(UserError, auth.sessions(user_id)),
             Flow::RevokeSession => {
                 answer!(SessionError, auth.revoke_session(user_id, self.grant.session.id, &client()))
             }
@@ -300,10 +301,10 @@ impl Scene {
                 auth.change_password(&self.world.claims(&self.grant), password(), other_password(), here),
                 granted
             ),
-            Flow::ReadUser => answer!(AccountError, auth.user(user_id)),
-            Flow::DisableUser => answer!(AccountError, auth.disable_user(user_id)),
-            Flow::EnableUser => answer!(AccountError, auth.enable_user(user_id)),
-            Flow::DeleteUser => answer!(AccountError, auth.delete_user(user_id)),
+            Flow::ReadUser => answer!(UserError, auth.user(user_id)),
+            Flow::DisableUser => answer!(UserError, auth.disable_user(user_id)),
+            Flow::EnableUser => answer!(UserError, auth.enable_user(user_id)),
+            Flow::DeleteUser => answer!(UserError, auth.delete_user(user_id)),
             Flow::DeliverMails | Flow::DeliverNotice => stored(auth.deliver_due_mails().await),
             Flow::DeliverRetried => {
                 self.world.mailbox.fail_next(1, MailErrorKind::Transient);
@@ -315,7 +316,7 @@ impl Scene {
             }
             Flow::CleanUp => stored(auth.clean_up().await),
             Flow::RequeueDeadLetter => {
-                answer!(AccountError, auth.requeue_dead_letter(self.letter.unwrap()))
+                answer!(UserError, auth.requeue_dead_letter(self.letter.unwrap()))
             }
             Flow::DeadLetters => stored(auth.dead_letters(10).await),
             Flow::OutboxStats => stored(auth.outbox_stats().await),

@@ -1,0 +1,285 @@
+//! How the HTTP side behaves: checked as a whole, every problem at once.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_core::ConfigProblem;
+use axum::http::HeaderValue;
+use ipnet::IpNet;
+use url::Url;
+
+use crate::client_ip::{Proxies, ProxyHeader};
+
+/// Settings of the router and of the extractors. Cheap to clone. Made by [`HttpConfig::builder`].
+#[derive(Debug, Clone)]
+pub struct HttpConfig(Arc<Settings>);
+
+#[derive(Debug)]
+struct Settings {
+    https: bool,
+    base_path: String,
+    cookie_name: String,
+    origins: Vec<HeaderValue>,
+    proxies: Proxies,
+    body_limit: usize,
+    request_timeout: Duration,
+}
+
+impl HttpConfig {
+    /// Starts with the URL under which clients see this service, such as `https://auth.example.com`.
+    ///
+    /// It decides `Secure`, the `__Host-` prefix and `Strict-Transport-Security`; its origin may
+    /// always send requests.
+    pub fn builder(public_url: impl Into<String>) -> HttpConfigBuilder {
+        HttpConfigBuilder {
+            public_url: public_url.into(),
+            base_path: "/api/v1".to_owned(),
+            cookie_name: None,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            proxy_header: ProxyHeader::default(),
+            body_limit: 16 * 1024,
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// Whether clients come by https.
+    pub fn https(&self) -> bool {
+        self.0.https
+    }
+
+    /// Where the routes are mounted, such as `/api/v1`; empty for the root.
+    pub fn base_path(&self) -> &str {
+        &self.0.base_path
+    }
+
+    /// The name of the refresh cookie.
+    pub fn cookie_name(&self) -> &str {
+        &self.0.cookie_name
+    }
+
+    /// The origins that may send requests, this service's own first.
+    pub fn origins(&self) -> &[HeaderValue] {
+        &self.0.origins
+    }
+
+    pub(crate) fn proxies(&self) -> &Proxies {
+        &self.0.proxies
+    }
+
+    pub(crate) fn body_limit(&self) -> usize {
+        self.0.body_limit
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.0.request_timeout
+    }
+}
+
+/// Puts an [`HttpConfig`] together.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is checked before `build`"]
+pub struct HttpConfigBuilder {
+    public_url: String,
+    base_path: String,
+    cookie_name: Option<String>,
+    allowed_origins: Vec<String>,
+    trusted_proxies: Vec<String>,
+    proxy_header: ProxyHeader,
+    body_limit: usize,
+    request_timeout: Duration,
+}
+
+impl HttpConfigBuilder {
+    /// Where the routes are mounted. Default `/api/v1`; `/` for the root.
+    pub fn base_path(mut self, path: impl Into<String>) -> Self {
+        self.base_path = path.into();
+        self
+    }
+
+    /// Another name for the refresh cookie than `__Host-refresh` (https) or `refresh` (http).
+    ///
+    /// # Security
+    ///
+    /// Keep the `__Host-` prefix: without it a neighbouring host of the same domain can set the cookie.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie_name = Some(name.into());
+        self
+    }
+
+    /// Lets pages of another origin send requests with cookies: exactly as browsers write it, such as
+    /// `https://app.example.com`. There is no wildcard.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.allowed_origins.push(origin.into());
+        self
+    }
+
+    /// Believes the proxies in this network (`10.0.0.0/8`, `::1`) about the client's address.
+    /// Default: none, the peer is the client.
+    ///
+    /// # Security
+    ///
+    /// Only networks from which no client can connect directly.
+    pub fn trust_proxy(mut self, network: impl Into<String>) -> Self {
+        self.trusted_proxies.push(network.into());
+        self
+    }
+
+    /// The header in which trusted proxies name the client. Default `x-forwarded-for`; the other one
+    /// is ignored.
+    pub fn proxy_header(mut self, header: ProxyHeader) -> Self {
+        self.proxy_header = header;
+        self
+    }
+
+    /// The largest body, in bytes. Default 16 KiB.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// How long a request may take, its body included. Default 30 s.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    ///
+    /// - [`HttpConfigError`] with every problem at once.
+    pub fn build(self) -> Result<HttpConfig, HttpConfigError> {
+        let mut problems = Problems::default();
+        let public = public_url(&self.public_url).map_err(|problem| problems.add("public_url", problem)).ok();
+        let https = public.as_ref().is_some_and(|url| url.scheme() == "https");
+        let own = public.map(|url| url.origin().ascii_serialization());
+        let mut origins = Vec::new();
+        for origin in own.iter().chain(&self.allowed_origins) {
+            match exact_origin(origin) {
+                Ok(origin) if origins.contains(&origin) => {}
+                Ok(origin) => origins.push(origin),
+                Err(problem) => problems.add("allowed_origins", format!("`{origin}` {problem}")),
+            }
+        }
+        let base_path = if self.base_path == "/" { String::new() } else { self.base_path };
+        if !plain_path(&base_path) {
+            problems.add("base_path", "must look like `/api/v1`: plain segments, no slash at the end");
+        }
+        let default_name = if https { "__Host-refresh" } else { "refresh" };
+        let cookie_name = self.cookie_name.unwrap_or_else(|| default_name.to_owned());
+        if let Err(problem) = usable_cookie_name(&cookie_name, https || own.is_none()) {
+            problems.add("cookie_name", problem);
+        }
+        let mut networks = Vec::new();
+        for text in &self.trusted_proxies {
+            match network(text) {
+                Some(network) => networks.push(network),
+                None => problems.add("trusted_proxies", format!("`{text}` is no address and no network")),
+            }
+        }
+        if !(1024..=1024 * 1024).contains(&self.body_limit) {
+            problems.add("body_limit", "must be between 1 KiB and 1 MiB");
+        }
+        if !(Duration::from_secs(1)..=Duration::from_mins(10)).contains(&self.request_timeout) {
+            problems.add("request_timeout", "must be between 1 s and 10 min");
+        }
+        problems.into_result()?;
+        Ok(HttpConfig(Arc::new(Settings {
+            https,
+            base_path,
+            cookie_name,
+            origins,
+            proxies: Proxies::new(networks, self.proxy_header),
+            body_limit: self.body_limit,
+            request_timeout: self.request_timeout,
+        })))
+    }
+}
+
+fn public_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "must be a URL such as `https://auth.example.com`")?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("must start with `https://`, or `http://` for development");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not contain credentials");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must have no query and no fragment");
+    }
+    Ok(url)
+}
+
+fn exact_origin(text: &str) -> Result<HeaderValue, &'static str> {
+    const SHAPE: &str = "must be one origin as browsers write it, such as `https://app.example.com`";
+    if text.contains('*') {
+        return Err("must not contain a wildcard: each origin is named exactly");
+    }
+    let url = Url::parse(text).map_err(|_| SHAPE)?;
+    if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != text {
+        return Err(SHAPE);
+    }
+    HeaderValue::from_str(text).map_err(|_| SHAPE)
+}
+
+fn plain_path(path: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let segment = |text: &str| !text.is_empty() && text != "." && text != ".." && text.bytes().all(plain);
+    path.is_empty() || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
+}
+
+fn usable_cookie_name(name: &str, secure: bool) -> Result<(), &'static str> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(token) {
+        return Err("must be 1 to 64 characters of an HTTP token");
+    }
+    let lower = name.to_ascii_lowercase();
+    if !secure && (lower.starts_with("__host-") || lower.starts_with("__secure-")) {
+        return Err("must not start with `__Host-` or `__Secure-` where the public URL is plain http");
+    }
+    Ok(())
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// Everything that is wrong with an [`HttpConfig`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpConfigError(Vec<ConfigProblem>);
+
+impl HttpConfigError {
+    /// The problems; each names the method of [`HttpConfigBuilder`] or its argument.
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for HttpConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the HTTP configuration is not usable")?;
+        for (index, problem) in self.0.iter().enumerate() {
+            write!(f, "{} {problem}", if index == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for HttpConfigError {}
+
+#[derive(Debug, Default)]
+struct Problems(Vec<ConfigProblem>);
+
+impl Problems {
+    fn add(&mut self, setting: &str, problem: impl Into<String>) {
+        self.0.push(ConfigProblem { setting: setting.to_owned(), problem: problem.into() });
+    }
+
+    fn into_result(self) -> Result<(), HttpConfigError> {
+        if self.0.is_empty() { Ok(()) } else { Err(HttpConfigError(self.0)) }
+    }
+}

@@ -1,0 +1,56 @@
+//! The refresh cookie: the only place where a browser holds a refresh token.
+
+use auth_core::Grant;
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite};
+use zeroize::Zeroizing;
+
+use crate::config::HttpConfig;
+use crate::problem::{Code, Problem};
+
+/// The `Set-Cookie` that hands over the refresh token of a grant.
+pub(crate) fn set(config: &HttpConfig, grant: &Grant) -> Option<HeaderValue> {
+    // Whole seconds, rounded down: the browser forgets it no later than the server.
+    let lives = i64::try_from(grant.refresh_expires_in.as_secs()).unwrap_or(i64::MAX);
+    value(config, &grant.refresh_token.expose(), Duration::seconds(lives))
+}
+
+/// The `Set-Cookie` that makes a browser forget the refresh token.
+pub(crate) fn clear(config: &HttpConfig) -> Option<HeaderValue> {
+    value(config, "", Duration::ZERO)
+}
+
+fn value(config: &HttpConfig, token: &str, max_age: Duration) -> Option<HeaderValue> {
+    let cookie = Cookie::build((config.cookie_name(), token))
+        .http_only(true)
+        .secure(config.https())
+        .same_site(SameSite::Strict)
+        .path("/")
+        .max_age(max_age);
+    let mut value = HeaderValue::try_from(cookie.to_string()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Reads the refresh cookie.
+///
+/// # Errors
+///
+/// - `malformed_request` when there are two: a neighbour may have planted one, and which of them is
+///   the user's cannot be told (RFC 6265 section 8.6).
+pub(crate) fn read(config: &HttpConfig, headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Problem> {
+    let mut found = None;
+    for line in headers.get_all(COOKIE) {
+        let line = String::from_utf8_lossy(line.as_bytes());
+        for cookie in Cookie::split_parse(&*line).flatten() {
+            if cookie.name() == config.cookie_name()
+                && found.replace(Zeroizing::new(cookie.value().to_owned())).is_some()
+            {
+                return Err(Code::MalformedRequest.into());
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,230 @@
+//! Registering, and everything that goes through a mailed link.
+
+use auth_core::{
+    ForgotPasswordError, RegisterError, ResendVerificationError, ResetPasswordError, VerifyEmailError,
+};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::answer::{self, field};
+use crate::body::{Json, SecretText, not_null};
+use crate::endpoint::{App, Endpoint};
+use crate::extract::Caller;
+use crate::problem::{Code, Problem};
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::post("/auth/register", register)
+            .says("register", "Registers an address; free and taken ones are answered alike")
+            .takes::<RegisterBody>()
+            .answers::<VerificationSent>(StatusCode::ACCEPTED)
+            .refuses([Code::ValidationFailed, Code::Busy])
+            .limited(&["register_client"]),
+        Endpoint::post("/auth/verify-email", verify_email)
+            .says("verifyEmail", "Verifies an address by the token of a mailed link")
+            .takes::<VerifyEmailBody>()
+            .answers::<EmailVerified>(StatusCode::OK)
+            .refuses([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
+            .limited(&["verify_client"]),
+        Endpoint::post("/auth/resend-verification", resend_verification)
+            .says("resendVerification", "Asks for another verification link")
+            .takes::<AddressBody>()
+            .answers::<VerificationSent>(StatusCode::ACCEPTED)
+            .refuses([Code::ValidationFailed])
+            .limited(&["resend_client"]),
+        Endpoint::post("/auth/forgot-password", forgot_password)
+            .says("forgotPassword", "Asks for a reset link")
+            .takes::<AddressBody>()
+            .answers::<ResetSent>(StatusCode::ACCEPTED)
+            .refuses([Code::ValidationFailed])
+            .limited(&["forgot_client"]),
+        Endpoint::post("/auth/reset-password", reset_password)
+            .says("resetPassword", "Sets a new password by the token of a mailed link; logs nobody in")
+            .takes::<ResetPasswordBody>()
+            .answers::<PasswordReset>(StatusCode::OK)
+            .refuses([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
+            .limited(&["reset_client"]),
+    ]
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Register)]
+struct RegisterBody {
+    email: String,
+    #[schema(value_type = String, format = Password)]
+    password: SecretText,
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = String, required = false)]
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = VerifyEmail)]
+struct VerifyEmailBody {
+    #[schema(value_type = String)]
+    token: SecretText,
+    /// The one typed when registering, where the service asks for it.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = String, format = Password, required = false)]
+    password: Option<SecretText>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Address)]
+struct AddressBody {
+    email: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ResetPassword)]
+struct ResetPasswordBody {
+    #[schema(value_type = String)]
+    token: SecretText,
+    #[schema(value_type = String, format = Password)]
+    password: SecretText,
+}
+
+macro_rules! status {
+    ($name:ident, $status:ident) => {
+        #[derive(Debug, Serialize, ToSchema)]
+        struct $name {
+            status: $status,
+        }
+    };
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum VerificationSentStatus {
+    VerificationSent,
+}
+status!(VerificationSent, VerificationSentStatus);
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum EmailVerifiedStatus {
+    Verified,
+}
+status!(EmailVerified, EmailVerifiedStatus);
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ResetSentStatus {
+    ResetSent,
+}
+status!(ResetSent, ResetSentStatus);
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum PasswordResetStatus {
+    PasswordReset,
+}
+status!(PasswordReset, PasswordResetStatus);
+
+fn unforeseen(error: &impl ToString) -> Problem {
+    Problem::new(Code::InternalError).because(error.to_string())
+}
+
+async fn register(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<RegisterBody>,
+) -> Result<Response, Problem> {
+    let password = body.password.into_password();
+    match app.auth.register(&body.email, password, body.name.as_deref(), &caller).await {
+        Ok(()) => Ok(verification_sent()),
+        Err(RegisterError::Invalid(invalid)) => {
+            let email = invalid.email.map(|error| field("email", error.code(), &error));
+            let password = invalid.password.map(|error| field("password", error.code(), &error));
+            let name = invalid.name.map(|error| field("name", error.code(), &error));
+            Err(Problem::invalid([email, password, name].into_iter().flatten()))
+        }
+        Err(RegisterError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(RegisterError::Failed(failure)) => Err(failure.into()),
+        Err(other) => Err(unforeseen(&other)),
+    }
+}
+
+fn verification_sent() -> Response {
+    let body = VerificationSent { status: VerificationSentStatus::VerificationSent };
+    answer::json(StatusCode::ACCEPTED, &body)
+}
+
+async fn verify_email(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<VerifyEmailBody>,
+) -> Result<Response, Problem> {
+    let password = body.password.map(SecretText::into_password);
+    match app.auth.verify_email(body.token.expose(), password, &caller).await {
+        Ok(()) => Ok(answer::json(StatusCode::OK, &EmailVerified { status: EmailVerifiedStatus::Verified })),
+        Err(VerifyEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
+        Err(error @ VerifyEmailError::PasswordRequired) => {
+            Err(Problem::invalid([field("password", "required", &error)]))
+        }
+        Err(error @ VerifyEmailError::WrongPassword) => {
+            Err(Problem::invalid([field("password", "wrong_password", &error)]))
+        }
+        Err(VerifyEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(VerifyEmailError::Failed(failure)) => Err(failure.into()),
+        Err(other) => Err(unforeseen(&other)),
+    }
+}
+
+async fn resend_verification(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<AddressBody>,
+) -> Result<Response, Problem> {
+    match app.auth.resend_verification(&body.email, &caller).await {
+        Ok(()) => Ok(verification_sent()),
+        Err(ResendVerificationError::Email(error)) => {
+            Err(Problem::invalid([field("email", error.code(), &error)]))
+        }
+        Err(ResendVerificationError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ResendVerificationError::Failed(failure)) => Err(failure.into()),
+        Err(other) => Err(unforeseen(&other)),
+    }
+}
+
+async fn forgot_password(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<AddressBody>,
+) -> Result<Response, Problem> {
+    match app.auth.forgot_password(&body.email, &caller).await {
+        Ok(()) => Ok(answer::json(StatusCode::ACCEPTED, &ResetSent { status: ResetSentStatus::ResetSent })),
+        Err(ForgotPasswordError::Email(error)) => {
+            Err(Problem::invalid([field("email", error.code(), &error)]))
+        }
+        Err(ForgotPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ForgotPasswordError::Failed(failure)) => Err(failure.into()),
+        Err(other) => Err(unforeseen(&other)),
+    }
+}
+
+async fn reset_password(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<ResetPasswordBody>,
+) -> Result<Response, Problem> {
+    match app.auth.reset_password(body.token.expose(), body.password.into_password(), &caller).await {
+        Ok(()) => {
+            Ok(answer::json(StatusCode::OK, &PasswordReset { status: PasswordResetStatus::PasswordReset }))
+        }
+        Err(ResetPasswordError::InvalidToken) => Err(Code::InvalidToken.into()),
+        Err(ResetPasswordError::Password(error)) => {
+            Err(Problem::invalid([field("password", error.code(), &error)]))
+        }
+        Err(ResetPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ResetPasswordError::Failed(failure)) => Err(failure.into()),
+        Err(other) => Err(unforeseen(&other)),
+    }
+}

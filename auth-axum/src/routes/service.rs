@@ -1,0 +1,103 @@
+//! What machines ask about the service itself: health, keys and the OpenAPI document.
+
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer;
+use crate::endpoint::{App, Endpoint, Mount};
+use crate::openapi::Document;
+use crate::problem::{Cause, chain};
+
+/// How long a store may take to say that it is there.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Keys are published ahead of their use for longer than this.
+const CACHEABLE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::get("/health", health)
+            .at(Mount::Both)
+            .says("health", "Says whether the service can work")
+            .answers::<Health>(StatusCode::OK)
+            .answers::<Health>(StatusCode::SERVICE_UNAVAILABLE),
+        Endpoint::get("/.well-known/jwks.json", jwks)
+            .at(Mount::Root)
+            .says("jwks", "The public keys that verify access tokens (RFC 7517); none for HS256")
+            .answers::<KeySet>(StatusCode::OK),
+        Endpoint::get("/openapi.json", openapi)
+            .at(Mount::Root)
+            .says("openapi", "This document")
+            .answers::<OpenApiDocument>(StatusCode::OK),
+    ]
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Overall {
+    Ok,
+    Unavailable,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    status: Overall,
+    checks: Checks,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Checks {
+    database: Overall,
+}
+
+/// A JSON Web Key Set.
+#[derive(Debug, Serialize, ToSchema)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// An OpenAPI 3.1 document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(value_type = Object)]
+struct OpenApiDocument(serde_json::Value);
+
+async fn health(State(app): State<App>) -> Response {
+    let cause = match tokio::time::timeout(
+        HEALTH_TIMEOUT.min(app.config.request_timeout() / 2),
+        app.auth.check_stores(),
+    )
+    .await
+    {
+        Ok(Ok(())) => {
+            let health = Health { status: Overall::Ok, checks: Checks { database: Overall::Ok } };
+            return answer::json(StatusCode::OK, &health);
+        }
+        Ok(Err(error)) => chain(&error),
+        Err(_) => "the stores did not answer in time".to_owned(),
+    };
+    let health = Health { status: Overall::Unavailable, checks: Checks { database: Overall::Unavailable } };
+    let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &health);
+    response.headers_mut().insert(RETRY_AFTER, HEALTH_TIMEOUT.as_secs().into());
+    response.extensions_mut().insert(Cause(cause));
+    response
+}
+
+async fn jwks(State(app): State<App>) -> Response {
+    cacheable(answer::json(StatusCode::OK, &app.auth.jwks()))
+}
+
+async fn openapi(Extension(document): Extension<Document>) -> Response {
+    cacheable(answer::json_text(StatusCode::OK, document.0))
+}
+
+fn cacheable(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, CACHEABLE);
+    response
+}

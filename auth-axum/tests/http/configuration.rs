@@ -1,0 +1,99 @@
+//! Settings are checked as a whole.
+
+use auth_axum::HttpConfig;
+use std::time::Duration;
+
+fn settings(builder: auth_axum::HttpConfigBuilder) -> Vec<String> {
+    builder.build().unwrap_err().problems().iter().map(|problem| problem.setting.clone()).collect()
+}
+
+#[test]
+fn every_problem_is_reported_at_once() {
+    let builder = HttpConfig::builder("ftp://x")
+        .allow_origin("*")
+        .allow_origin("https://app.example.com/")
+        .base_path("api/")
+        .cookie_name("a b")
+        .trust_proxy("10.0.0.0/33")
+        .body_limit(0)
+        .request_timeout(Duration::ZERO);
+    let expected = [
+        "public_url",
+        "allowed_origins",
+        "allowed_origins",
+        "base_path",
+        "cookie_name",
+        "trusted_proxies",
+        "body_limit",
+        "request_timeout",
+    ];
+    assert_eq!(settings(builder), expected);
+}
+
+#[test]
+fn origins_are_exact_and_never_wild() {
+    for origin in [
+        "*",
+        "https://*.example.com",
+        "null",
+        "",
+        "app.example.com",
+        "https://APP.example.com",
+        "https://app.example.com/x",
+        "https://app.example.com:443",
+        "ftp://app.example.com",
+        "https://user@app.example.com",
+    ] {
+        let builder = HttpConfig::builder("https://auth.example.com").allow_origin(origin);
+        assert_eq!(settings(builder), ["allowed_origins"], "{origin}");
+    }
+    let config = HttpConfig::builder("https://auth.example.com:443/")
+        .allow_origin("http://localhost:5173")
+        .allow_origin("https://auth.example.com")
+        .build()
+        .unwrap();
+    assert_eq!(config.origins(), ["https://auth.example.com", "http://localhost:5173"]);
+}
+
+#[test]
+fn public_urls_are_plain() {
+    for url in [
+        "",
+        "auth.example.com",
+        "https://user:pw@example.com",
+        "https://example.com/?a",
+        "https://example.com/#a",
+        "file:///etc",
+    ] {
+        assert_eq!(settings(HttpConfig::builder(url)), ["public_url"], "{url}");
+    }
+}
+
+#[test]
+fn a_cookie_prefix_is_refused_where_it_could_not_work() {
+    for name in ["__Host-x", "__host-x", "__Secure-x", "__SECURE-x", "", "a=b", "a;b"] {
+        let builder = HttpConfig::builder("http://localhost:3000").cookie_name(name);
+        assert_eq!(settings(builder), ["cookie_name"], "{name}");
+    }
+    let config = HttpConfig::builder("https://auth.example.com").cookie_name("__Host-id").build().unwrap();
+    assert_eq!(config.cookie_name(), "__Host-id");
+}
+
+#[test]
+fn networks_are_addresses_or_cidrs() {
+    for network in ["10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"] {
+        assert!(HttpConfig::builder("https://a.example").trust_proxy(network).build().is_ok(), "{network}");
+    }
+    for network in ["", "*", "10.0.0", "10.0.0.0/-1", "example.com", "::/129"] {
+        let builder = HttpConfig::builder("https://a.example").trust_proxy(network);
+        assert_eq!(settings(builder), ["trusted_proxies"], "{network}");
+    }
+}
+
+#[test]
+fn base_paths_are_plain() {
+    for path in ["api", "/api/", "//", "/a//b", "/{x}", "/a b", "/..", "/a?b"] {
+        let builder = HttpConfig::builder("https://a.example").base_path(path);
+        assert_eq!(settings(builder), ["base_path"], "{path}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Registering and everything that goes through a mailed link.
+
+use auth_core::VerificationProof;
+use serde_json::json;
+
+use crate::support::{ADA, OTHER_PASSWORD, PASSWORD, World};
+
+#[tokio::test]
+async fn a_free_and_a_taken_address_are_registered_alike() {
+    let world = World::new();
+    world.user(ADA).await;
+    let mut answers = Vec::new();
+    for email in [ADA, " Bob@Example.COM "] {
+        let body = json!({"email": email, "password": OTHER_PASSWORD, "name": "Eve"});
+        let answer = world.post("/auth/register", body, &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.set_cookie()), (202, None));
+        assert_eq!(answer.text(), r#"{"status":"verification_sent"}"#);
+        answers.push(answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>());
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
+async fn every_field_of_a_registration_that_is_not_acceptable_is_named() {
+    let world = World::new();
+    let body = json!({"email": "rubbish", "password": "short", "name": " "});
+    let answer = world.post("/auth/register", body, &[]).await;
+    answer.is_invalid(&[("email", "malformed"), ("password", "too_short"), ("name", "required")]);
+    let body = json!({"email": ADA, "password": "x".repeat(1025)});
+    world.post("/auth/register", body, &[]).await.is_invalid(&[("password", "too_long")]);
+    let body = json!({"email": ADA, "password": "password1"});
+    world.post("/auth/register", body, &[]).await.is_invalid(&[("password", "too_common")]);
+}
+
+#[tokio::test]
+async fn a_link_verifies_once() {
+    let world = World::new();
+    world.post("/auth/register", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    let token = world.verification_token(ADA).await;
+    // An ignored password may be anything.
+    let body = json!({"token": token, "password": "x"});
+    let answer = world.post("/auth/verify-email", body.clone(), &[]).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, r#"{"status":"verified"}"#));
+    assert_eq!(answer.set_cookie(), None);
+    world.post("/auth/verify-email", body, &[]).await.is_problem(400, "invalid_token");
+    world.post("/auth/verify-email", json!({"token": ""}), &[]).await.is_problem(400, "invalid_token");
+    let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    assert_eq!(answer.json()["user"]["name"], json!(null));
+}
+
+#[tokio::test]
+async fn get_and_head_spend_no_link() {
+    let world = World::new();
+    world.post("/auth/register", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    let token = world.verification_token(ADA).await;
+    for method in ["GET", "HEAD"] {
+        let path = format!("/auth/verify-email?token={token}");
+        assert_eq!(world.bare(method, &path, &[]).await.status, 405);
+    }
+    assert_eq!(world.post("/auth/verify-email", json!({"token": token}), &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_missing_or_wrong_password_spends_no_link_where_the_policy_asks_for_it() {
+    let world = World::with(
+        |policy| policy.links.verification_proof = VerificationProof::LinkAndPassword,
+        |config| config,
+    );
+    world.post("/auth/register", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    let token = world.verification_token(ADA).await;
+    let verify = |body| world.post("/auth/verify-email", body, &[]);
+    verify(json!({"token": token})).await.is_invalid(&[("password", "required")]);
+    verify(json!({"token": token, "password": OTHER_PASSWORD}))
+        .await
+        .is_invalid(&[("password", "wrong_password")]);
+    assert_eq!(verify(json!({"token": token, "password": PASSWORD})).await.status, 200);
+}
+
+#[tokio::test]
+async fn asking_for_a_link_is_answered_alike_for_every_address() {
+    let world = World::new();
+    world.user(ADA).await;
+    for (path, text) in [
+        ("/auth/resend-verification", r#"{"status":"verification_sent"}"#),
+        ("/auth/forgot-password", r#"{"status":"reset_sent"}"#),
+    ] {
+        for email in [ADA, "nobody@example.com"] {
+            let answer = world.post(path, json!({"email": email}), &[]).await;
+            assert_eq!((answer.status.as_u16(), answer.text().as_str()), (202, text));
+        }
+        world.post(path, json!({"email": "a@b@c"}), &[]).await.is_invalid(&[("email", "malformed")]);
+    }
+}
+
+#[tokio::test]
+async fn a_reset_logs_nobody_in_and_a_refused_password_leaves_the_link_good() {
+    let world = World::new();
+    let session = world.user_and_session().await;
+    let token = world.reset_token(ADA).await;
+    let reset = |password: &str| {
+        world.post("/auth/reset-password", json!({"token": token, "password": password}), &[])
+    };
+    reset("short").await.is_invalid(&[("password", "too_short")]);
+    let answer = reset(OTHER_PASSWORD).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, r#"{"status":"password_reset"}"#));
+    assert_eq!(answer.set_cookie(), None);
+    reset(OTHER_PASSWORD).await.is_problem(400, "invalid_token");
+    world.get("/users/me", &session.bearer()).await.is_problem(401, "invalid_access_token");
+}

@@ -1,0 +1,301 @@
+//! Logging in, refreshing, restoring and logging out; the cookie.
+
+use std::time::Duration;
+
+use auth_core::{Client, RefreshPolicy};
+use auth_testkit::Fault;
+use serde_json::json;
+
+use crate::support::{ADA, OTHER_PASSWORD, PASSWORD, World, keys, post, request};
+
+const BODY: (&str, &str) = ("x-token-transport", "body");
+
+#[tokio::test]
+async fn a_log_in_answers_exactly_a_session_and_sets_the_cookie() {
+    let world = World::new();
+    world.user(ADA).await;
+    let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let body = answer.json();
+    assert_eq!(keys(&body), ["access_token", "expires_in", "token_type", "user"]);
+    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(900)));
+    assert_eq!(keys(&body["user"]), ["created_at", "email", "email_verified", "id", "name"]);
+    assert_eq!(body["user"]["created_at"], "2026-01-01T12:00:00.123456Z");
+    assert_eq!(body["user"]["name"], "Ada");
+    let cookie = answer.set_cookie().unwrap();
+    let (pair, attributes) = cookie.split_once("; ").unwrap();
+    assert_eq!(attributes, "HttpOnly; SameSite=Strict; Secure; Path=/; Max-Age=604800");
+    let (name, value) = pair.split_once('=').unwrap();
+    assert_eq!(name, "__Host-refresh");
+    assert!(!answer.text().contains(value));
+}
+
+#[tokio::test]
+async fn over_plain_http_the_cookie_is_named_refresh_and_not_secure() {
+    let world = World::with(|_| {}, |_| auth_axum::HttpConfig::builder("http://localhost:3000"));
+    world.user(ADA).await;
+    let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    let (pair, attributes) = answer.set_cookie().unwrap().split_once("; ").unwrap();
+    assert!(pair.starts_with("refresh="));
+    assert_eq!(attributes, "HttpOnly; SameSite=Strict; Path=/; Max-Age=604800");
+}
+
+#[tokio::test]
+async fn max_age_is_the_smaller_of_the_idle_and_the_absolute_time_left() {
+    let world = World::with(|policy| policy.refresh.session_lifetime = Duration::from_hours(192), |c| c);
+    let first = world.user_and_session().await;
+    world.clock.advance(Duration::from_hours(96));
+    let answer = world.bare("POST", "/auth/refresh", &first.cookie()).await;
+    // Session ends are whole seconds, so of four days all but a fraction of a second is left.
+    assert!(answer.set_cookie().unwrap().ends_with("Max-Age=345599"), "{:?}", answer.set_cookie());
+}
+
+#[tokio::test]
+async fn an_unknown_address_a_wrong_password_and_no_address_are_answered_alike() {
+    let world = World::new();
+    world.user(ADA).await;
+    let mut bodies = Vec::new();
+    for (email, password) in [(ADA, OTHER_PASSWORD), ("bob@example.com", PASSWORD), ("rubbish", PASSWORD)] {
+        let answer = world.post("/auth/login", json!({"email": email, "password": password}), &[]).await;
+        answer.is_problem(401, "invalid_credentials");
+        assert_eq!(answer.set_cookie(), None);
+        assert_eq!(answer.header("www-authenticate"), None);
+        bodies.push(answer.body);
+    }
+    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[tokio::test]
+async fn an_unverified_address_is_told_only_to_who_knows_the_password() {
+    let world = World::new();
+    world.post("/auth/register", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
+    answer.is_problem(403, "email_not_verified");
+    assert_eq!(answer.set_cookie(), None);
+    let answer = world.post("/auth/login", json!({"email": ADA, "password": OTHER_PASSWORD}), &[]).await;
+    answer.is_problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn a_refresh_rotates_the_cookie_and_a_replay_ends_the_session() {
+    let world = World::new();
+    let first = world.user_and_session().await;
+    let answer = world.bare("POST", "/auth/refresh", &first.cookie()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(keys(&answer.json()), ["access_token", "expires_in", "token_type", "user"]);
+    let second = answer.logged_in();
+    assert_ne!(first.cookie, second.cookie);
+    let replay = world.bare("POST", "/auth/refresh", &first.cookie()).await;
+    replay.is_problem(401, "invalid_refresh_token");
+    assert!(replay.clears_cookie());
+    let answer = world.bare("POST", "/auth/refresh", &second.cookie()).await;
+    answer.is_problem(401, "invalid_refresh_token");
+    assert_eq!(world.get("/users/me", &second.bearer()).await.status, 401);
+}
+
+#[tokio::test]
+async fn me_restores_without_touching_the_cookie_and_sees_reuse() {
+    let world = World::new();
+    let first = world.user_and_session().await;
+    for _ in 0..2 {
+        let answer = world.get("/auth/me", &first.cookie()).await;
+        assert_eq!((answer.status.as_u16(), answer.set_cookie()), (200, None));
+        assert_eq!(keys(&answer.json()), ["access_token", "expires_in", "token_type", "user"]);
+    }
+    let second = world.bare("POST", "/auth/refresh", &first.cookie()).await.logged_in();
+    let reuse = world.get("/auth/me", &first.cookie()).await;
+    reuse.is_problem(401, "invalid_refresh_token");
+    assert!(reuse.clears_cookie());
+    assert_eq!(world.get("/auth/me", &second.cookie()).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_401_of_refresh_or_me_clears_the_cookie_whatever_it_was() {
+    let world = World::new();
+    for cookie in [None, Some("__Host-refresh="), Some("__Host-refresh=rubbish"), Some("other=1")] {
+        let headers: Vec<_> = cookie.map(|cookie| ("cookie", cookie)).into_iter().collect();
+        for (method, path) in [("POST", "/auth/refresh"), ("GET", "/auth/me")] {
+            let answer = world.bare(method, path, &headers).await;
+            answer.is_problem(401, "invalid_refresh_token");
+            assert!(answer.clears_cookie(), "{method} {path} {cookie:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_merely_lost_a_race_keeps_the_cookie() {
+    let world = World::with(|policy| policy.refresh = RefreshPolicy::default(), |c| c);
+    let first = world.user_and_session().await;
+    // Held between its read and its swap, while two others rotate.
+    world.store.fail_method("rotate", Fault::Meet(usize::MAX));
+    let lost = tokio::spawn({
+        let (world, cookie) = (world.clone(), first.cookie.clone());
+        async move { world.bare("POST", "/auth/refresh", &[("cookie", &cookie)]).await }
+    });
+    while !world.store.calls().contains(&"rotate") {
+        assert!(!lost.is_finished(), "nothing was rotated");
+        tokio::task::yield_now().await;
+    }
+    world.store.fail_method("rotate", Fault::Delay(Duration::ZERO));
+    let grant = world.auth.refresh(first.refresh_token(), &Client::unknown()).await.unwrap();
+    world.auth.refresh(&grant.refresh_token.expose(), &Client::unknown()).await.unwrap();
+    world.store.release();
+    let answer = lost.await.unwrap();
+    answer.is_problem(401, "invalid_refresh_token");
+    assert_eq!(answer.set_cookie(), None);
+}
+
+#[tokio::test]
+async fn failures_and_limits_never_touch_the_cookie() {
+    let world = World::with(
+        |policy| {
+            let one = Some(auth_core::Rule::Quota { count: 2, window: Duration::from_mins(1) });
+            policy.limits.refresh_client = one;
+            policy.limits.restore_client = one;
+        },
+        |config| config,
+    );
+    let session = world.user_and_session().await;
+    for (method, path) in [("POST", "/auth/refresh"), ("GET", "/auth/me"), ("POST", "/auth/logout")] {
+        world.store.fail_method("find_session", Fault::ErrorBefore);
+        let answer = world.bare(method, path, &session.cookie()).await;
+        answer.is_problem(503, "unavailable");
+        assert_eq!(answer.set_cookie(), None, "{path}");
+        assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+        world.store.reset();
+    }
+    for (method, path) in [("POST", "/auth/refresh"), ("GET", "/auth/me")] {
+        world.bare(method, path, &[]).await;
+        let answer = world.bare(method, path, &session.cookie()).await;
+        answer.is_problem(429, "rate_limited");
+        assert_eq!(answer.set_cookie(), None, "{path}");
+    }
+    // Not even where the token was the wrong kind.
+    let answer = world.get("/users/me", &session.cookie()).await;
+    answer.is_problem(401, "invalid_access_token");
+    assert_eq!(answer.set_cookie(), None);
+}
+
+#[tokio::test]
+async fn a_log_out_clears_the_cookie_with_any_cookie_and_without() {
+    let world = World::new();
+    let session = world.user_and_session().await;
+    let answer = world.bare("POST", "/auth/logout", &session.cookie()).await;
+    assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
+    assert!(answer.clears_cookie());
+    assert_eq!(world.get("/users/me", &session.bearer()).await.status, 401);
+    for headers in [vec![], session.cookie().to_vec(), vec![("cookie", "__Host-refresh=unknown")]] {
+        let answer = world.bare("POST", "/auth/logout", &headers).await;
+        assert_eq!(answer.status, 204);
+        assert!(answer.clears_cookie());
+    }
+}
+
+#[tokio::test]
+async fn an_older_generation_logs_its_session_out() {
+    let world = World::new();
+    let first = world.user_and_session().await;
+    let second = world.bare("POST", "/auth/refresh", &first.cookie()).await.logged_in();
+    assert_eq!(world.bare("POST", "/auth/logout", &first.cookie()).await.status, 204);
+    assert_eq!(world.get("/users/me", &second.bearer()).await.status, 401);
+}
+
+#[tokio::test]
+async fn two_refresh_cookies_change_nothing() {
+    let world = World::new();
+    let session = world.user_and_session().await;
+    let one_line = format!("{}; {}", session.cookie, session.cookie);
+    let lines = [
+        vec![("cookie", one_line.as_str())],
+        vec![("cookie", session.cookie.as_str()), ("cookie", "a=b; __Host-refresh=x")],
+    ];
+    for headers in lines {
+        for (method, path) in [("POST", "/auth/refresh"), ("GET", "/auth/me"), ("POST", "/auth/logout")] {
+            let answer = world.bare(method, path, &headers).await;
+            answer.is_problem(400, "malformed_request");
+            assert_eq!(answer.set_cookie(), None);
+        }
+    }
+    assert_eq!(world.bare("POST", "/auth/refresh", &session.cookie()).await.status, 200);
+}
+
+#[tokio::test]
+async fn other_cookies_do_not_disturb() {
+    let world = World::new();
+    let session = world.user_and_session().await;
+    let mut request = request("GET", "/auth/me", &[]);
+    let line = [b"x=\xff; y; =z; refresh=q; ", session.cookie.as_bytes(), b" ; last=1"].concat();
+    request.headers_mut().insert("cookie", axum::http::HeaderValue::from_bytes(&line).unwrap());
+    assert_eq!(world.send(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn native_clients_carry_the_token_in_json_and_no_cookie() {
+    let world = World::new();
+    world.user(ADA).await;
+    let log_in = json!({"email": ADA, "password": PASSWORD});
+    let answer = world.post("/auth/login", log_in, &[BODY]).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookie()), (200, None));
+    let body = answer.json();
+    assert_eq!(keys(&body), ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
+    let token = json!({"refresh_token": body["refresh_token"]});
+
+    let me = world.post("/auth/me", token.clone(), &[BODY]).await;
+    assert_eq!((me.status.as_u16(), me.set_cookie()), (200, None));
+    assert_eq!(keys(&me.json()), ["access_token", "expires_in", "token_type", "user"]);
+
+    let answer = world.post("/auth/refresh", token.clone(), &[BODY]).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookie()), (200, None));
+    let child = json!({"refresh_token": answer.json()["refresh_token"]});
+    assert_ne!(token, child);
+
+    let answer = world.post("/auth/logout", child.clone(), &[BODY]).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookie()), (204, None));
+    let answer = world.post("/auth/refresh", child, &[BODY]).await;
+    answer.is_problem(401, "invalid_refresh_token");
+    assert_eq!(answer.set_cookie(), None);
+}
+
+#[tokio::test]
+async fn native_calls_without_a_token_are_401_and_read_no_cookie() {
+    let world = World::new();
+    let session = world.user_and_session().await;
+    let headers = [BODY, ("cookie", session.cookie.as_str())];
+    for path in ["/auth/refresh", "/auth/me", "/auth/logout"] {
+        for answer in [world.bare("POST", path, &headers).await, world.post(path, json!({}), &headers).await]
+        {
+            answer.is_problem(401, "invalid_refresh_token");
+            assert_eq!(answer.set_cookie(), None);
+        }
+    }
+    let answer = world.get("/auth/me", &headers).await;
+    answer.is_problem(401, "invalid_refresh_token");
+    assert_eq!(answer.set_cookie(), None);
+    assert_eq!(world.get("/auth/me", &session.cookie()).await.status, 200);
+}
+
+#[tokio::test]
+async fn me_by_post_is_for_native_clients_alone() {
+    let world = World::new();
+    let session = world.user_and_session().await;
+    let token = json!({"refresh_token": session.refresh_token()});
+    for answer in [
+        world.bare("POST", "/auth/me", &session.cookie()).await,
+        world.send(post("/auth/me", &token.to_string(), &[])).await,
+    ] {
+        answer.is_problem(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some("GET,HEAD"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_body_is_refused_where_it_should_travel_in_the_cookie() {
+    let world = World::new();
+    let session = world.user_and_session().await;
+    let token = json!({"refresh_token": session.refresh_token()});
+    for path in ["/auth/refresh", "/auth/logout"] {
+        world.post(path, token.clone(), &[]).await.is_problem(400, "malformed_request");
+    }
+    assert_eq!(world.get("/auth/me", &session.cookie()).await.status, 200);
+}
