@@ -387,7 +387,7 @@ impl Auth {
 
     /// Notes in [`Client::limits`] how the limits of these names stand that no flow has counted this
     /// request against, for the headers of an answer that was refused before: those per client
-    /// address, and with claims `change_password`. Leaves nothing counted.
+    /// address, and with claims `change_password`. Counts nothing.
     pub async fn look_at_limits(&self, names: &[&str], claims: Option<&AccessClaims>, client: &Client) {
         self.0.look_at_limits(names, claims, client).await;
     }

@@ -68,6 +68,8 @@ impl Client {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(status) = limits.iter_mut().find(|status| status.name == name) {
             status.remaining = status.remaining.saturating_add(1).min(status.count);
+            let one = status.window.checked_div(status.count).unwrap_or_default();
+            status.reset_after = status.reset_after.saturating_sub(one);
         }
     }
 

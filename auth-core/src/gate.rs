@@ -160,13 +160,11 @@ impl Inner {
         }
     }
 
-    /// A limiter tells how it stands only to who takes a place, so one is taken and given back.
+    /// Shows how a limit stands: as a place taken now would leave it, and that place more.
     async fn look(&self, limit: &Limit, client: &Client) {
         let Rule::Quota { count, window } = limit.rule else { return };
-        match self.limiter.reserve(&limit.bucket, &limit.rule).await {
+        match self.limiter.look(&limit.bucket, &limit.rule).await {
             Ok(Reservation::Granted { remaining, reset_after }) => {
-                let returned = self.limiter.give_back(&limit.bucket, &limit.rule).await;
-                self.tidied("give a rate limit place back", returned);
                 let one = window.checked_div(count).unwrap_or_default();
                 limit.show(client, remaining.saturating_add(1).min(count), reset_after.saturating_sub(one));
             }

@@ -93,6 +93,13 @@ pub trait RateLimiter: Debug + Send + Sync {
     /// - [`StoreError`] when the limiter cannot count. The flows then refuse: they fail closed.
     async fn reserve(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
 
+    /// What [`reserve`](Self::reserve) would answer now. Takes nothing: for telling how a limit stands.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`] when the limiter cannot tell.
+    async fn look(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
+
     /// Gives one reserved place back.
     ///
     /// # Atomicity

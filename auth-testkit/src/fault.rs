@@ -270,6 +270,7 @@ pass_through! { Mailer:
 
 pass_through! { RateLimiter:
     fn reserve(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
+    fn look(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
     fn give_back(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
     fn clear(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
 }

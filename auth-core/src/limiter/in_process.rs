@@ -104,16 +104,23 @@ impl InProcessLimiter {
         nanos(self.clock.monotonic())
     }
 
-    fn take(&self, bucket: &Bucket, rule: &Rule) -> Reservation {
+    /// Answers whether there is a place, and takes it or leaves it.
+    fn ask(&self, bucket: &Bucket, rule: &Rule, taking: bool) -> Reservation {
         match *rule {
             Rule::Quota { count, window } => quota(count, window).map_or(NEVER, |quota| {
                 let now = self.now();
-                self.quotas.update(bucket, now, |arrival| arrival.take(now, quota))
+                self.quotas.update(bucket, now, |arrival| {
+                    let (taken, answer) = arrival.take(now, quota);
+                    (if taking { taken } else { arrival }, answer)
+                })
             }),
             Rule::Streak { then_every: Duration::ZERO, .. } => NEVER,
             Rule::Streak { failures, then_every } => {
                 let now = self.now();
-                self.streaks.update(bucket, now, |streak| streak.take(now, failures, then_every))
+                self.streaks.update(bucket, now, |streak| {
+                    let (taken, answer) = streak.take(now, failures, then_every);
+                    (if taking { taken } else { streak }, answer)
+                })
             }
         }
     }
@@ -144,7 +151,11 @@ impl fmt::Debug for InProcessLimiter {
 #[async_trait]
 impl RateLimiter for InProcessLimiter {
     async fn reserve(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
-        Ok(self.take(bucket, rule))
+        Ok(self.ask(bucket, rule, true))
+    }
+
+    async fn look(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
+        Ok(self.ask(bucket, rule, false))
     }
 
     async fn give_back(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {

@@ -80,6 +80,7 @@ slow! { Mailer:
 
 slow! { RateLimiter:
     fn reserve(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
+    fn look(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
     fn give_back(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
     fn clear(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
 }

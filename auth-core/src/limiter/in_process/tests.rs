@@ -98,6 +98,21 @@ fn a_burst_is_granted_and_one_more_is_refused() {
 }
 
 #[test]
+fn looking_tells_what_a_reservation_would_and_takes_nothing() {
+    let (_, limiter) = limiter(100);
+    for rule in [FIVE_IN_15_MINUTES, AFTER_100_ONE_IN_15_MINUTES] {
+        let bucket = bucket("log_in", 1);
+        for _ in 0..101 {
+            let seen = [ready(limiter.look(&bucket, &rule)), ready(limiter.look(&bucket, &rule))];
+            assert_eq!(seen, [reserve(&limiter, &bucket, &rule); 2]);
+        }
+        ready(limiter.clear(&bucket, &rule));
+        assert!(matches!(ready(limiter.look(&bucket, &rule)), Reservation::Granted { .. }));
+    }
+    assert!(limiter.is_empty(), "looking keeps no bucket");
+}
+
+#[test]
 fn buckets_of_another_limit_or_key_are_counted_apart() {
     let (_, limiter) = limiter(100);
     for bucket in [bucket("log_in", 1), bucket("log_in", 2), bucket("register", 1)] {
