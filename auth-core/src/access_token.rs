@@ -84,6 +84,11 @@ pub trait ClaimsSource: Debug + Send + Sync {
     /// The claims for a token of this user and session. The names `iss`, `aud`, `sub`, `sid`, `jti`,
     /// `iat`, `exp`, `nbf`, `auth_time` and `epoch` are taken.
     ///
+    /// # Atomicity
+    ///
+    /// None is asked: what is true when it is asked counts until the next refresh. Called before
+    /// anything is written, so that a failure costs nobody a session.
+    ///
     /// # Errors
     ///
     /// - [`StoreError`] when the claims cannot be had now; then no token is issued.

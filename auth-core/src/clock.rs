@@ -11,10 +11,19 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 /// Every decision is made with one time, read once. Stores never read a clock.
 pub trait Clock: Debug + Send + Sync {
     /// The current UTC time. May jump when the machine's clock is set.
+    ///
+    /// # Atomicity
+    ///
+    /// None is asked. Servers should keep their clocks within a second of each other: a reuse leeway and
+    /// the lifetimes are as exact as that.
     fn now(&self) -> DateTime<Utc>;
 
     /// Time since a fixed but arbitrary point. Never goes back; used where only differences matter
     /// (rate limits, caches, budgets).
+    ///
+    /// # Atomicity
+    ///
+    /// A reading that began after another ended is not smaller, on whichever threads.
     fn monotonic(&self) -> Duration;
 }
 

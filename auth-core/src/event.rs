@@ -247,6 +247,10 @@ impl EventKind {
 /// Events hold no secret and no e-mail address. They may hold the client's network address.
 pub trait EventSink: Debug + Send + Sync {
     /// Takes one event. Called inside requests: must not block and must not panic.
+    ///
+    /// # Atomicity
+    ///
+    /// None is asked. Events of concurrent requests come in any order, and a crash may lose the last.
     fn record(&self, event: &Event);
 }
 

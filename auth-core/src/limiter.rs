@@ -95,6 +95,10 @@ pub trait RateLimiter: Debug + Send + Sync {
 
     /// What [`reserve`](Self::reserve) would answer now. Takes nothing: for telling how a limit stands.
     ///
+    /// # Atomicity
+    ///
+    /// One read: others may take the place before this caller does.
+    ///
     /// # Errors
     ///
     /// - [`StoreError`] when the limiter cannot tell.
@@ -112,6 +116,10 @@ pub trait RateLimiter: Debug + Send + Sync {
     async fn give_back(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
 
     /// Forgets everything counted in a bucket.
+    ///
+    /// # Atomicity
+    ///
+    /// One step: a concurrent reservation is either forgotten too or the first one counted anew.
     ///
     /// # Errors
     ///

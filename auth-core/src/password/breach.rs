@@ -36,6 +36,10 @@ pub trait BreachCheck: Debug + Send + Sync {
     ///
     /// Set a time-out: whoever registers waits for this answer.
     ///
+    /// # Atomicity
+    ///
+    /// None is asked: a list that changes meanwhile answers for one request as for the next.
+    ///
     /// # Errors
     ///
     /// - [`BreachCheckError`] when there is no answer; [`BreachPolicy`](crate::BreachPolicy) says what

@@ -274,9 +274,17 @@ pub trait Outbox: Debug + Send + Sync {
     ) -> Result<Settlement, StoreError>;
 
     /// Reads at most `limit` dead letters, the oldest burial first.
+    ///
+    /// # Atomicity
+    ///
+    /// One read. It sees every write that was acknowledged before it began, by whichever process.
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Reads one dead letter.
+    ///
+    /// # Atomicity
+    ///
+    /// One read. It sees every write that was acknowledged before it began, by whichever process.
     async fn find_dead_letter(&self, id: IntentId) -> Result<Option<DeadLetter>, StoreError>;
 
     /// Removes one dead letter.
@@ -287,9 +295,17 @@ pub trait Outbox: Debug + Send + Sync {
     async fn remove_dead_letter(&self, id: IntentId) -> Result<Removal, StoreError>;
 
     /// Deletes at most `limit` dead letters buried before `before`; says how many.
+    ///
+    /// # Atomicity
+    ///
+    /// Each dead letter by one guarded delete: an intent that is still queued stays.
     async fn purge_dead_letters(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
     /// Counts what the outbox holds.
+    ///
+    /// # Atomicity
+    ///
+    /// None is asked: the counts may be of slightly different moments.
     async fn stats(&self) -> Result<OutboxStats, StoreError>;
 }
 

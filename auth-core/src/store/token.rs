@@ -73,9 +73,17 @@ pub trait TokenStore: Debug + Send + Sync {
     async fn insert_session(&self, session: &Session) -> Result<(), StoreError>;
 
     /// Reads a session, expired or not.
+    ///
+    /// # Atomicity
+    ///
+    /// One read. It sees every write that was acknowledged before it began, by whichever process.
     async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
     /// Reads all sessions of a user, expired or not, the oldest (`created_at`, then id) first.
+    ///
+    /// # Atomicity
+    ///
+    /// One read. It sees every write that was acknowledged before it began, by whichever process.
     async fn find_sessions_by_user(&self, user_id: UserId) -> Result<Vec<Session>, StoreError>;
 
     /// Rotates the refresh token of a session.
@@ -103,6 +111,10 @@ pub trait TokenStore: Debug + Send + Sync {
     async fn insert_one_time(&self, token: &OneTimeToken) -> Result<OneTimeInsert, StoreError>;
 
     /// Reads a one-time token, spent or expired or neither.
+    ///
+    /// # Atomicity
+    ///
+    /// One read. It sees every write that was acknowledged before it began, by whichever process.
     async fn find_one_time(&self, id: IntentId) -> Result<Option<OneTimeToken>, StoreError>;
 
     /// Spends a one-time token; it is still found afterwards, with `spent_at = at`.
@@ -121,5 +133,10 @@ pub trait TokenStore: Debug + Send + Sync {
     async fn purge_sessions(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
     /// Deletes at most `limit` one-time tokens whose `expires_at` is at or before `now`; says how many.
+    ///
+    /// # Atomicity
+    ///
+    /// Each token by one guarded delete. A spent token stays until it expires, so that a mail tried again
+    /// finds it.
     async fn purge_one_time(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }

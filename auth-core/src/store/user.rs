@@ -67,9 +67,17 @@ pub trait UserStore: Debug + Send + Sync {
     async fn insert(&self, user: &User) -> Result<UserInsert, StoreError>;
 
     /// Reads a user by id.
+    ///
+    /// # Atomicity
+    ///
+    /// One read. It sees every write that was acknowledged before it began, by whichever process.
     async fn find_by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
     /// Reads a user by canonical address, compared byte by byte.
+    ///
+    /// # Atomicity
+    ///
+    /// One read. It sees every write that was acknowledged before it began, by whichever process.
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
 
     /// Marks the user of this address as contested, unless it is `rival` itself: somebody else tried
