@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::store::StoreError;
 use auth_core::{
-    Auth, ChangePasswordError, ClaimsError, ClaimsSource, Clock, Failure, KeyRing, LogInError, Mailbox,
-    MemoryStore, Password, RefreshError, RootSecret, Session, SigningKey, User, VerifyingKey,
+    Auth, AuthBuilder, ChangePasswordError, ClaimsError, ClaimsSource, Clock, Failure, KeyRing, LogInError,
+    Mailbox, MemoryStore, Password, RefreshError, RootSecret, Session, SigningKey, User, VerifyingKey,
 };
 use auth_testkit::{FakeClock, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, text};
@@ -190,6 +190,17 @@ async fn without_its_claims_no_token_is_made_and_the_same_input_works_later() {
         assert_eq!(world.events.count("authn_token_reuse"), 0);
         world.auth.change_password(&claims, right(), new(), &client()).await.unwrap();
     }
+}
+
+/// A key ring that was given signs, whether the secret for everything else comes before or after it.
+#[test]
+fn a_key_ring_stands_whichever_call_comes_first() {
+    let ring = KeyRing::new(SigningKey::from_pem(ed25519().0).unwrap());
+    let start = || Auth::builder(MemoryStore::new(), MemoryStore::new(), Mailbox::new());
+    let published = |builder: AuthBuilder| builder.build().unwrap().jwks()["keys"].as_array().unwrap().len();
+    assert_eq!(published(start().secret(SECRET)), 0, "HS256 publishes nothing");
+    assert_eq!(published(start().key_ring(ring.clone()).secret(SECRET)), 1);
+    assert_eq!(published(start().secret(SECRET).key_ring(ring)), 1);
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

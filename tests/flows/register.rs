@@ -1,6 +1,8 @@
 //! Registering and verifying: above all, that nobody who registers first owns somebody else's account
 //! ("Pre-hijacking attacks", Sudhodanan and Paverd, 2022).
 
+use std::time::Duration;
+
 use auth_core::store::UserStore;
 use auth_core::{
     Email, EmailError, LogInError, Message, NameError, Password, PasswordError, RegisterError, User,
@@ -339,4 +341,30 @@ async fn an_abandoned_registration_makes_room_for_a_new_one() {
     verify(&world, &own).await.unwrap();
     assert_ne!(row(&world, ADA).await.unwrap().id, abandoned);
     assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+}
+
+/// Clean-up may delete who never verified after seven days. Nothing depends on whether it has: the link
+/// ends before, and from then on there is no such account.
+#[tokio::test]
+async fn neither_link_nor_account_outlives_an_abandoned_registration() {
+    let world = World::new();
+    let day = Duration::from_hours(24);
+    world.register(ADA, PASSWORD).await;
+    world.clock.advance(7 * day - Duration::from_mins(10));
+    world.auth.resend_verification(ADA, &client()).await.unwrap();
+    let link = world.verification_token(ADA).await;
+    let unverified = world.auth.log_in(ADA, Password::new(PASSWORD), &client()).await;
+    assert!(matches!(unverified, Err(LogInError::EmailNotVerified)));
+    // The link would be good for 30 minutes, but its user is kept for 10 more.
+    world.clock.advance(Duration::from_mins(10) + Duration::from_micros(1));
+    let late = world.auth.verify_email(&link, None, &client()).await;
+    assert!(matches!(late, Err(VerifyEmailError::InvalidToken)));
+    let absent = world.auth.log_in(ADA, Password::new(PASSWORD), &client()).await;
+    assert!(matches!(absent, Err(LogInError::InvalidCredentials)));
+    world.mailbox.take();
+    world.auth.forgot_password(ADA, &client()).await.unwrap();
+    assert_eq!(world.mails(ADA).await.len(), 0);
+    world.register(ADA, PASSWORD).await;
+    let link = world.verification_token(ADA).await;
+    world.auth.verify_email(&link, None, &client()).await.unwrap();
 }

@@ -103,6 +103,22 @@ async fn a_swap_whose_outcome_is_unknown_is_answered_with_the_child_in_place() {
     assert_eq!(world.events.count("authn_token_reuse"), 0);
 }
 
+/// 1. The read that settles an unknown swap is worth some patience: giving up would make a thief of an
+/// honest client.
+#[tokio::test]
+async fn an_unknown_swap_is_settled_although_the_next_reads_fail() {
+    let world = strict();
+    world.user(ADA).await;
+    let parent = world.log_in(ADA).await;
+    world.store.reset();
+    // Calls 0 and 1 read, 2 swaps; then two reads fail and the third answers.
+    world.store.fail_call(2, Fault::ErrorAfterCommit);
+    world.store.fail_call(3, Fault::ErrorBefore);
+    world.store.fail_call(4, Fault::ErrorBefore);
+    let grant = world.auth.refresh(&text(&parent), &client()).await.unwrap();
+    assert_eq!(grant.session.generation, 1);
+}
+
 /// 1. A swap that did not take place costs nothing: the parent is still good.
 #[tokio::test]
 async fn a_swap_that_failed_leaves_the_parent_good() {
@@ -244,6 +260,23 @@ async fn reuse_kills_even_when_the_notice_cannot_be_promised() {
     assert!(matches!(world.auth.refresh(&text(&stolen), &client()).await, Err(RefreshError::InvalidToken)));
     world.store.reset();
     assert!(world.auth.refresh(&text(&honest), &client()).await.is_err());
+}
+
+/// 2. One failure of the outbox does not lose the notice: no later replay would promise it.
+#[tokio::test]
+async fn a_notice_that_could_not_be_promised_at_first_is_promised_after_the_kill() {
+    let world = strict();
+    world.user(ADA).await;
+    let stolen = world.log_in(ADA).await;
+    world.auth.refresh(&text(&stolen), &client()).await.unwrap();
+    world.store.reset();
+    // Calls 0 and 1 read, 2 promises.
+    world.store.fail_call(2, Fault::ErrorBefore);
+    assert!(world.auth.refresh(&text(&stolen), &client()).await.is_err());
+    let mails = world.mails(ADA).await;
+    let notices =
+        mails.iter().filter(|mail| matches!(mail.message, auth_core::Message::SessionsEnded { .. }));
+    assert_eq!(notices.count(), 1);
 }
 
 /// 3. No false kill: a lost response is recovered within the leeway, again and again.

@@ -156,3 +156,35 @@ impl Outbox for MemoryStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::email::Email;
+    use crate::store::{Promise, StoreErrorKind};
+
+    #[tokio::test]
+    async fn without_a_worker_the_outbox_fills_and_says_so() {
+        let (store, email) = (MemoryStore::new(), Email::parse("ada@example.com").unwrap());
+        let intent = |number: u128| Intent {
+            id: IntentId::from_bytes(number.to_be_bytes()),
+            email: email.clone(),
+            promise: Promise::Verification,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        for number in 0..MAX_INTENTS as u128 {
+            store.insert(&intent(number)).await.unwrap();
+        }
+        let full = store.insert(&intent(u128::MAX)).await.unwrap_err();
+        assert_eq!(full.kind(), StoreErrorKind::Unavailable);
+        store.insert(&intent(0)).await.unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        for claimed in store.claim(now, now, 1).await.unwrap() {
+            assert_eq!(
+                store.complete(claimed.intent.id, claimed.attempt).await.unwrap(),
+                Settlement::Settled
+            );
+        }
+        store.insert(&intent(u128::MAX)).await.unwrap();
+    }
+}
