@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::ConfigProblem;
-use axum::http::HeaderValue;
+use http::HeaderValue;
 use ipnet::IpNet;
 use url::Url;
 
 use crate::client_ip::{Proxies, ProxyHeader};
 
-/// Settings of the router and of the extractors. Cheap to clone. Made by [`HttpConfig::builder`].
+/// Settings of the HTTP side. Cheap to clone. Made by [`HttpConfig::builder`].
 #[derive(Debug, Clone)]
 pub struct HttpConfig(Arc<Settings>);
 
@@ -69,7 +69,8 @@ impl HttpConfig {
         &self.0.proxies
     }
 
-    pub(crate) fn body_limit(&self) -> usize {
+    /// The largest body, in bytes.
+    pub fn body_limit(&self) -> usize {
         self.0.body_limit
     }
 
