@@ -110,7 +110,7 @@ impl Endpoint {
     /// Remove an `x-request-id` that the client sent: it could hide its requests among others in the log.
     pub async fn serve<B>(&self, api: &Api, head: Parts, peer: Option<IpAddr>, body: B) -> Response
     where
-        B: Future<Output = Result<Bytes, Problem>> + Send,
+        B: Future<Output = Result<Bytes, Problem>>,
     {
         let limits = Limits::of(self, api, peer, &head.headers);
         let (method, uri) = (head.method.clone(), head.uri.clone());
