@@ -2,7 +2,8 @@
 
 It writes its ports into ENV-FILE: STARTTLS and SMTPS want a log-in as user `authtest`, password `auth-test@pw/1`; PLAIN
 has neither TLS nor log-in; NO_STARTTLS offers none and takes log-ins in clear; WRONG_HOST, EXPIRED and SELF_SIGNED have
-such certificates (STARTTLS); API answers HTTP: GET /messages, GET /sessions.
+such certificates (STARTTLS); API answers HTTP: GET /messages?PART and /count?PART (whose
+recipients hold that part), GET /sessions.
 
 Faults are named by the name a client greets with (its first label) or by a recipient's local part:
   fault-PHASE-WHAT[-once]-KEY    PHASE: ehlo starttls auth mail rcpt data dot
@@ -129,10 +130,12 @@ class Api(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
+        path, _, part = self.path.partition("?")
         with LOCK:
-            kept = {"/messages": MESSAGES, "/sessions": SESSIONS}.get(self.path)
-            body = json.dumps(kept).encode()
-        self.send_response(404 if kept is None else 200)
+            messages = [m for m in MESSAGES if any(part in to for to in m["to"])]
+            answer = {"/messages": messages, "/count": len(messages), "/sessions": SESSIONS}.get(path)
+            body = json.dumps(answer).encode()
+        self.send_response(404 if answer is None else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
