@@ -51,9 +51,10 @@ stop_pid() {
   rm -f "$1"
 }
 
-# stop_after PID COMMAND...: runs the command once that process has ended, so that tests which die leave no server.
+# stop_after PID DIR COMMAND...: runs the command and removes DIR once that process has ended, so that tests which die
+# leave nothing behind.
 stop_after() {
-  setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.2; done; shift; exec "$@"' _ "$@" </dev/null >/dev/null 2>&1 &
+  setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.2; done; "${@:3}"; rm -rf "$2"' _ "$@" </dev/null >/dev/null 2>&1 &
 }
 
 # free_port: one on 127.0.0.1.
