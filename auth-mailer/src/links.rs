@@ -1,0 +1,140 @@
+//! Where mailed links lead: decided by configuration alone.
+
+use std::fmt;
+
+use auth_core::{MailedToken, Message};
+use url::Url;
+
+/// The base of mailed links.
+///
+/// # Security
+///
+/// Nothing of a request ever reaches a link: a forged `Host` header cannot send a victim's token
+/// elsewhere. The token stands in the fragment, which browsers send to no server, so it is in no
+/// access log and in no `Referer`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    base: String,
+    host: String,
+}
+
+/// Why a base URL is not usable. Says nothing of the URL itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinksError {
+    /// No absolute `http` or `https` URL with a host.
+    #[error("must be a URL such as `https://app.example.com`")]
+    NotHttp,
+    /// A user name or a password in it would be mailed to everybody.
+    #[error("must not contain credentials")]
+    Credentials,
+    /// The token goes into the fragment; a query would be in the server's log.
+    #[error("must have no query and no fragment")]
+    QueryOrFragment,
+    /// A path that mail programs may break or that needs escaping.
+    #[error("must have a path of plain segments: letters, digits and `-._~`")]
+    Path,
+}
+
+impl Links {
+    /// Takes the URL of the pages that the links open, such as `https://app.example.com` or
+    /// `https://example.com/app`; `http` is for development.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use auth_mailer::Links;
+    /// assert_eq!(Links::new("https://app.example.com/")?.home(), "https://app.example.com/");
+    /// assert!(Links::new("https://app.example.com/?next=https://evil.example").is_err());
+    /// # Ok::<(), auth_mailer::LinksError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`LinksError`], as each variant says.
+    pub fn new(base_url: &str) -> Result<Self, LinksError> {
+        let url = Url::parse(base_url).map_err(|_| LinksError::NotHttp)?;
+        let host = match url.host_str() {
+            Some(host) if matches!(url.scheme(), "http" | "https") => host.to_owned(),
+            _ => return Err(LinksError::NotHttp),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(LinksError::Credentials);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(LinksError::QueryOrFragment);
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
+        if !url.path().bytes().all(plain) {
+            return Err(LinksError::Path);
+        }
+        Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), host })
+    }
+
+    /// The page behind the button of mails that carry no token.
+    pub fn home(&self) -> String {
+        format!("{}/", self.base)
+    }
+
+    /// The host that the links name.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Where the button of a mail leads.
+    pub(crate) fn of(&self, message: &Message) -> String {
+        match message {
+            Message::VerifyEmail { token, .. } => self.page("verify-email", token),
+            Message::ResetPassword { token, .. } => self.page("reset-password", token),
+            _ => self.home(),
+        }
+    }
+
+    /// The token is base64url and a dot: nothing in it needs escaping.
+    fn page(&self, page: &str, token: &MailedToken) -> String {
+        format!("{}/#/{page}?token={}", self.base, *token.expose())
+    }
+}
+
+impl fmt::Display for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LinksError::{Credentials, NotHttp, Path, QueryOrFragment};
+    use super::*;
+
+    #[test]
+    fn the_base_is_kept_and_only_plain_bases_are_taken() {
+        for (base, home) in [
+            ("https://app.example.com", "https://app.example.com/"),
+            ("https://EXAMPLE.com/app/", "https://example.com/app/"),
+            ("http://localhost:3000", "http://localhost:3000/"),
+            ("http://[::1]:3000/", "http://[::1]:3000/"),
+            // `..` is resolved while the URL is read, in this spelling too.
+            ("https://app.example.com/%2e%2e/", "https://app.example.com/"),
+            ("https://bücher.example", "https://xn--bcher-kva.example/"),
+        ] {
+            assert_eq!(Links::new(base).unwrap().home(), home);
+        }
+        for (base, error) in [
+            ("", NotHttp),
+            ("app.example.com", NotHttp),
+            ("ftp://app.example.com", NotHttp),
+            ("javascript:alert(1)", NotHttp),
+            ("https://", NotHttp),
+            ("https://user:pw@app.example.com", Credentials),
+            ("https://user@app.example.com", Credentials),
+            ("https://app.example.com/?a=b", QueryOrFragment),
+            ("https://app.example.com/#/", QueryOrFragment),
+            ("https://app.example.com/a&b", Path),
+            ("https://app.example.com/a\"b", Path),
+            ("https://app.example.com/a'b", Path),
+        ] {
+            assert_eq!(Links::new(base), Err(error), "{base}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Where and how mails are handed over, read from configuration.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use auth_core::ConfigProblem;
+use percent_encoding::percent_decode_str;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::provider;
+use crate::problems::{self, Problems};
+
+/// How a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// TLS from the first byte.
+    Implicit,
+    /// Begun in clear and never used so: without STARTTLS nothing is sent.
+    StartTls,
+    /// None, on loopback.
+    None,
+}
+
+/// Whether a connection without encryption may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plaintext {
+    /// Never.
+    Refused,
+    /// To this machine itself: for development.
+    OnLoopback,
+}
+
+/// Where mails are handed over: host, port, encryption and log-in.
+///
+/// # Security
+///
+/// `Debug` shows no credentials, and they are wiped when it is dropped. Errors name what is wrong and
+/// never the value.
+#[derive(Clone)]
+pub struct SmtpSettings {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) encryption: Encryption,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) ca: Option<Vec<u8>>,
+    pub(super) from: Option<String>,
+    pub(super) reply_to: Option<String>,
+    pub(super) timeout: Duration,
+}
+
+#[derive(Clone)]
+pub(super) struct Credentials {
+    pub(super) user: Zeroizing<String>,
+    pub(super) password: Zeroizing<String>,
+}
+
+/// Default for one sending, its connection included: shorter than `MailPolicy::send_timeout`, so that
+/// it is this crate that knows how far the mail had got.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+
+impl SmtpSettings {
+    /// Reads `smtps://user:password@host:465` (TLS from the first byte) or
+    /// `smtp://user:password@host:587` (STARTTLS, required). Escape what is special in a URL: `@` is
+    /// `%40`. Parameters: `?ca=FILE` trusts the certificates in that PEM file and no others;
+    /// `?tls=none` sends in clear, where `plaintext` and the host allow it.
+    ///
+    /// # Errors
+    ///
+    /// - [`SmtpSettingsError`] with every problem at once.
+    pub fn from_url(url: &str, plaintext: Plaintext) -> Result<Self, SmtpSettingsError> {
+        const SHAPE: &str = "must be `smtps://user:password@host:465` or `smtp://user:password@host:587`, special characters escaped";
+        let mut problems = Problems::default();
+        let Ok(url) = Url::parse(url.trim()) else {
+            problems.add("url", SHAPE);
+            return Err(SmtpSettingsError(problems.into_vec()));
+        };
+        let (mut encryption, default_port) = match url.scheme() {
+            "smtps" => (Encryption::Implicit, 465),
+            "smtp" => (Encryption::StartTls, 587),
+            _ => {
+                problems.add("scheme", "must be `smtps` or `smtp`");
+                (Encryption::Implicit, 465)
+            }
+        };
+        let host = host(&url).unwrap_or_default();
+        if host.is_empty() {
+            problems.add("host", "is missing");
+        }
+        if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
+            problems.add("url", "must have no path and no fragment: write `/` as %2F and `#` as %23");
+        }
+        let mut ca = None;
+        for (key, value) in url.query_pairs() {
+            match (&*key, &*value) {
+                ("tls", "none") if encryption == Encryption::Implicit => {
+                    problems.add("tls", "`none` is for `smtp://` alone");
+                }
+                ("tls", "none") if plaintext == Plaintext::Refused => {
+                    problems.add("tls", "must not be `none` outside development");
+                }
+                ("tls", "none") if !is_loopback(&host) => {
+                    problems.add("tls", "may be `none` for this machine itself alone");
+                }
+                ("tls", "none") => encryption = Encryption::None,
+                ("tls", _) => problems.add("tls", "can only be `none`"),
+                ("ca", file) => ca = problems.take("ca", std::fs::read(file).map_err(unreadable)),
+                _ => problems.add("url", "has a parameter that is neither `tls` nor `ca`"),
+            }
+        }
+        let credentials = credentials(&url).map_err(|problem| problems.add("user", problem)).ok().flatten();
+        if !problems.is_empty() {
+            return Err(SmtpSettingsError(problems.into_vec()));
+        }
+        let port = url.port().unwrap_or(default_port);
+        Ok(Self { encryption, ca, ..Self::new(host, port, credentials) })
+    }
+
+    /// Takes a provider by name: `gmail`, `outlook`, `sendgrid`, `mailgun`, `postmark`, `ses` (in
+    /// us-east-1) or `ses-REGION`. The address logs in and sends, unless
+    /// [`from`](Self::from_address) names another sender.
+    ///
+    /// # Errors
+    ///
+    /// - [`SmtpSettingsError`] with every problem at once.
+    pub fn from_service(service: &str, address: &str, secret: &str) -> Result<Self, SmtpSettingsError> {
+        let mut problems = Problems::default();
+        let provider = problems.take("service", provider::find(service));
+        for (setting, value) in [("address", address), ("secret", secret)] {
+            if value.is_empty() || value.chars().any(char::is_control) {
+                problems.add(setting, "is missing or holds control characters");
+            }
+        }
+        match provider {
+            Some(provider) if problems.is_empty() => {
+                let user = provider.user(address, secret).to_owned().into();
+                let credentials = Credentials { user, password: secret.to_owned().into() };
+                Ok(Self {
+                    encryption: provider.encryption,
+                    from: Some(address.to_owned()),
+                    ..Self::new(provider.host, provider.port, Some(credentials))
+                })
+            }
+            _ => Err(SmtpSettingsError(problems.into_vec())),
+        }
+    }
+
+    fn new(host: String, port: u16, credentials: Option<Credentials>) -> Self {
+        Self {
+            host,
+            port,
+            encryption: Encryption::Implicit,
+            credentials,
+            ca: None,
+            from: None,
+            reply_to: None,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+
+    /// Who sends: `no-reply@example.com` or `Name <no-reply@example.com>`; without a name, the
+    /// product's stands there.
+    #[must_use]
+    pub fn from_address(mut self, address: impl Into<String>) -> Self {
+        self.from = Some(address.into());
+        self
+    }
+
+    /// Where answers go. Default: to the sender.
+    #[must_use]
+    pub fn reply_to(mut self, address: impl Into<String>) -> Self {
+        self.reply_to = Some(address.into());
+        self
+    }
+
+    /// How long one sending may take, connecting included. Default 15 s; keep it shorter than
+    /// [`MailPolicy::send_timeout`](auth_core::MailPolicy::send_timeout).
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+/// The host without the brackets of an IPv6 address.
+fn host(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
+    bare.bytes().all(plain).then(|| bare.to_ascii_lowercase())
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn credentials(url: &Url) -> Result<Option<Credentials>, &'static str> {
+    let decoded = |text: &str| {
+        let text = percent_decode_str(text).decode_utf8().map_err(|_| "and password must be UTF-8")?;
+        if text.chars().any(char::is_control) {
+            return Err("and password must not hold control characters");
+        }
+        Ok(Zeroizing::new(text.into_owned()))
+    };
+    match (url.username(), url.password()) {
+        ("", None) => Ok(None),
+        (user, Some(password)) if !user.is_empty() && !password.is_empty() => {
+            Ok(Some(Credentials { user: decoded(user)?, password: decoded(password)? }))
+        }
+        _ => Err("and password belong together: give both or neither"),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is an argument of `map_err`")]
+fn unreadable(error: std::io::Error) -> String {
+    format!("cannot be read: {}", error.kind())
+}
+
+impl fmt::Debug for SmtpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpSettings")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("encryption", &self.encryption)
+            .field("credentials", &self.credentials.as_ref().map(|_| "[redacted]"))
+            .field("own_ca", &self.ca.is_some())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything that is wrong with the settings of a mailer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpSettingsError(Vec<ConfigProblem>);
+
+impl SmtpSettingsError {
+    pub(crate) const fn new(problems: Vec<ConfigProblem>) -> Self {
+        Self(problems)
+    }
+
+    /// The problems; each names a part of the URL, an argument or a method of [`SmtpSettings`].
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for SmtpSettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        problems::write(f, "the mail settings are not usable", &self.0)
+    }
+}
+
+impl std::error::Error for SmtpSettingsError {}

@@ -1,0 +1,316 @@
+//! What mails look like: one layout, texts by language, all of it replaceable.
+
+mod builder;
+mod check;
+mod colors;
+mod kind;
+mod language;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use auth_core::{Mail, Message};
+use chrono::{DateTime, Datelike, Utc};
+use minijinja::{Environment, Value, context};
+
+use self::colors::Color;
+use self::language::Language;
+use crate::links::Links;
+
+pub use builder::{TemplateError, TemplatesBuilder};
+pub use kind::MailKind;
+
+/// Longest name shown, in characters: what `auth-core` accepts. A kept name is not checked again.
+const MAX_NAME_CHARS: usize = auth_core::MAX_NAME_CHARS;
+
+/// Turns mails into subject, plain text and HTML. Cheap to clone; made by [`Templates::builder`].
+///
+/// # Security
+///
+/// Everything is escaped for the part it stands in. Of what users control only the name is shown,
+/// without control characters and bidirectional overrides.
+#[derive(Clone)]
+pub struct Templates(Arc<Settings>);
+
+struct Settings {
+    links: Links,
+    product: String,
+    support: Option<String>,
+    accent: Color,
+    dark_accent: Color,
+    languages: Vec<Language>,
+    default_language: usize,
+    choose: Option<Chooser>,
+    environment: Environment<'static>,
+}
+
+type Chooser = Arc<dyn Fn(&Mail) -> Option<String> + Send + Sync>;
+
+/// A mail as people read it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// One line.
+    pub subject: String,
+    /// For programs that show no HTML.
+    pub text: String,
+    /// A whole HTML document without images or other parts to load.
+    pub html: String,
+}
+
+/// Prints the subject alone: the bodies of some mails hold a usable link.
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// A mail that could not be rendered: a kind that this version does not know, or a template that
+/// fails on this mail although it did not when it was checked. The cause is in
+/// [`source`](Error::source).
+#[derive(Debug)]
+pub struct RenderError {
+    place: String,
+    source: Option<minijinja::Error>,
+}
+
+impl fmt::Display for RenderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the mail cannot be rendered: {}", self.place)
+    }
+}
+
+impl Error for RenderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|error| -> &(dyn Error + 'static) { error })
+    }
+}
+
+/// What one mail tells.
+#[derive(Clone, Copy)]
+struct Facts<'a> {
+    kind: MailKind,
+    name: Option<&'a str>,
+    link: &'a str,
+    at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// Which part of a mail is being rendered.
+#[derive(Clone, Copy)]
+enum Part {
+    Text,
+    Html,
+}
+
+impl Part {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Text => "txt",
+            Self::Html => "html",
+        }
+    }
+}
+
+impl Templates {
+    /// Starts with where links lead; everything else has a default.
+    pub fn builder(links: Links) -> TemplatesBuilder {
+        TemplatesBuilder::new(links)
+    }
+
+    /// What the product is called.
+    pub fn product_name(&self) -> &str {
+        &self.0.product
+    }
+
+    /// Renders a mail in the language chosen for it.
+    ///
+    /// # Errors
+    ///
+    /// - [`RenderError`]: trying again will not help.
+    pub fn render(&self, mail: &Mail) -> Result<Rendered, RenderError> {
+        let chosen = self.0.choose.as_ref().and_then(|choose| choose(mail));
+        self.render_in(mail, chosen.as_deref().unwrap_or_default())
+    }
+
+    /// Renders a mail in the language of a tag such as `de-AT`: in that language, else in that of
+    /// the part before the hyphen, else in the default language.
+    ///
+    /// # Errors
+    ///
+    /// - [`RenderError`]: trying again will not help.
+    pub fn render_in(&self, mail: &Mail, language: &str) -> Result<Rendered, RenderError> {
+        let unknown = || RenderError { place: "this kind of mail is not known".to_owned(), source: None };
+        let (at, expires_at) = times(&mail.message).ok_or_else(unknown)?;
+        let facts = Facts {
+            kind: MailKind::of(mail).ok_or_else(unknown)?,
+            name: mail.name.as_ref().map(auth_core::Name::as_str),
+            link: &self.0.links.of(&mail.message),
+            at,
+            expires_at,
+        };
+        self.0.render(self.0.language(language).ok_or_else(unknown)?, facts)
+    }
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tags: Vec<&str> = self.0.languages.iter().map(|language| &*language.tag).collect();
+        f.debug_struct("Templates")
+            .field("product_name", &self.0.product)
+            .field("links", &self.0.links)
+            .field("languages", &tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// When it was asked for or happened, and when its link ends.
+const fn times(message: &Message) -> Option<(DateTime<Utc>, Option<DateTime<Utc>>)> {
+    Some(match message {
+        Message::VerifyEmail { requested_at, expires_at, .. }
+        | Message::ResetPassword { requested_at, expires_at, .. } => (*requested_at, Some(*expires_at)),
+        Message::AlreadyRegistered { requested_at: at }
+        | Message::PasswordChanged { at }
+        | Message::SessionsEnded { at } => (*at, None),
+        _ => return None,
+    })
+}
+
+impl Settings {
+    fn language(&self, tag: &str) -> Option<&Language> {
+        let named = |tag: &str| self.languages.iter().find(|known| known.tag.eq_ignore_ascii_case(tag));
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        named(tag).or_else(|| named(primary)).or_else(|| self.languages.get(self.default_language))
+    }
+
+    fn render(&self, language: &Language, facts: Facts<'_>) -> Result<Rendered, RenderError> {
+        let texts = Texts::new(self, language, facts)?;
+        let subject = texts.render("subject", Part::Text, &language.texts(facts.kind).subject)?;
+        let subject = one_line(&subject);
+        Ok(Rendered {
+            text: texts.document(&subject, Part::Text)?,
+            html: texts.document(&subject, Part::Html)?,
+            subject,
+        })
+    }
+}
+
+/// The texts of one mail in one language.
+struct Texts<'a> {
+    settings: &'a Settings,
+    language: &'a Language,
+    facts: Facts<'a>,
+    /// What every text may name.
+    values: Value,
+}
+
+impl<'a> Texts<'a> {
+    fn new(settings: &'a Settings, language: &'a Language, facts: Facts<'a>) -> Result<Self, RenderError> {
+        let values = context! { product => &settings.product, support => &settings.support };
+        let mut texts = Self { settings, language, facts, values };
+        let at = texts.date(facts.at)?;
+        let expires_at = facts.expires_at.map(|at| texts.date(at)).transpose()?;
+        let name = facts.name.map(shown).filter(|name| !name.is_empty());
+        let values = texts.values.clone();
+        texts.values = match (name, expires_at) {
+            (Some(name), Some(expires_at)) => context! { name, at, expires_at, ..values },
+            (Some(name), None) => context! { name, at, ..values },
+            (None, Some(expires_at)) => context! { name => (), at, expires_at, ..values },
+            (None, None) => context! { name => (), at, ..values },
+        };
+        Ok(texts)
+    }
+
+    fn date(&self, at: DateTime<Utc>) -> Result<String, RenderError> {
+        let month = usize::try_from(at.month0()).ok().and_then(|month| self.language.months.get(month));
+        let values = context! {
+            day => at.day(),
+            month,
+            year => at.year(),
+            time => at.format("%H:%M").to_string(),
+            hour => at.format("%H").to_string(),
+            minute => at.format("%M").to_string(),
+        };
+        self.render_with("date", Part::Text, &self.language.date, values)
+    }
+
+    fn render(&self, place: &str, part: Part, source: &str) -> Result<String, RenderError> {
+        self.render_with(place, part, source, self.values.clone())
+    }
+
+    fn render_with(
+        &self,
+        place: &str,
+        part: Part,
+        source: &str,
+        values: Value,
+    ) -> Result<String, RenderError> {
+        let name = format!("text.{}", part.suffix());
+        self.settings.environment.render_named_str(&name, source, values).map_err(|error| RenderError {
+            place: format!("languages.{}.{place}", self.language.tag),
+            source: Some(error),
+        })
+    }
+
+    /// The whole text or HTML. What the texts gave is escaped already, and the link needs no escape.
+    fn document(&self, subject: &str, part: Part) -> Result<String, RenderError> {
+        let Self { settings, language, facts, values } = self;
+        let (kind, texts) = (facts.kind.name(), language.texts(facts.kind));
+        let said = |key: &str, source: &str| {
+            let place = format!("{kind}.{key}");
+            self.render(&place, part, source).map(Value::from_safe_string)
+        };
+        let all_said = |key: &str, sources: &[String]| {
+            sources.iter().map(|source| said(key, source)).collect::<Result<Vec<_>, _>>()
+        };
+        let shared = |key: &str, source: &str| self.render(key, part, source).map(Value::from_safe_string);
+        let named = values.get_attr("name").is_ok_and(|name| name.is_true());
+        let greeting = if named {
+            shared("greeting", &language.greeting)?
+        } else {
+            shared("greeting_without_name", &language.greeting_without_name)?
+        };
+        let context = context! {
+            kind,
+            language => &language.tag,
+            direction => language.direction.as_str(),
+            subject,
+            preview => said("preview", &texts.preview)?,
+            heading => said("heading", &texts.heading)?,
+            greeting,
+            paragraphs => all_said("paragraphs", &texts.paragraphs)?,
+            button => said("button", &texts.button)?,
+            link => Value::from_safe_string(facts.link.to_owned()),
+            notes => all_said("notes", &texts.notes)?,
+            link_hint => shared("link_hint", &language.link_hint)?,
+            support_line => shared("support_line", &language.support_line)?,
+            footer => shared("footer", &language.footer)?,
+            accent => settings.accent.to_string(),
+            on_accent => settings.accent.ink(),
+            dark_accent => settings.dark_accent.to_string(),
+            on_dark_accent => settings.dark_accent.ink(),
+            ..values.clone()
+        };
+        let place = format!("{kind}.{}", part.suffix());
+        settings
+            .environment
+            .get_template(&place)
+            .and_then(|template| template.render(context))
+            .map_err(|error| RenderError { place, source: Some(error) })
+    }
+}
+
+/// A name as it may be shown.
+fn shown(name: &str) -> String {
+    one_line(&name.chars().take(MAX_NAME_CHARS).collect::<String>())
+}
+
+/// A text without line breaks, other control characters and bidirectional overrides.
+fn one_line(text: &str) -> String {
+    let disturbs = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{061c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let text: String = text.chars().map(|c| if disturbs(c) { ' ' } else { c }).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,237 @@
+use std::fmt;
+use std::sync::Arc;
+
+use auth_core::{ConfigProblem, Email, Mail};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior};
+
+use super::colors::Color;
+use super::{Chooser, MailKind, Part, Settings, Templates, check, language, one_line};
+use crate::links::Links;
+use crate::problems::{self, Problems};
+
+const SHIPPED_TEXT: &str = include_str!("../../templates/mail.txt");
+const SHIPPED_HTML: &str = include_str!("../../templates/mail.html");
+
+/// Longest product name, in characters: it stands in subjects.
+const MAX_PRODUCT_CHARS: usize = 60;
+
+/// Puts [`Templates`] together.
+#[derive(Clone)]
+#[must_use = "nothing is checked before `build`"]
+pub struct TemplatesBuilder {
+    links: Links,
+    product_name: Option<String>,
+    support_address: Option<String>,
+    accent: Option<String>,
+    dark_accent: Option<String>,
+    default_language: Option<String>,
+    languages: Vec<(String, String)>,
+    sources: Vec<(Option<MailKind>, Part, String)>,
+    choose: Option<Chooser>,
+}
+
+impl TemplatesBuilder {
+    pub(super) const fn new(links: Links) -> Self {
+        Self {
+            links,
+            product_name: None,
+            support_address: None,
+            accent: None,
+            dark_accent: None,
+            default_language: None,
+            languages: Vec::new(),
+            sources: Vec::new(),
+            choose: None,
+        }
+    }
+
+    /// What mails call the product. Default: the host of the links.
+    pub fn product_name(mut self, name: impl Into<String>) -> Self {
+        self.product_name = Some(name.into());
+        self
+    }
+
+    /// Where people may ask for help; shown at the end of every mail. Default: nowhere.
+    pub fn support_address(mut self, address: impl Into<String>) -> Self {
+        self.support_address = Some(address.into());
+        self
+    }
+
+    /// The colour of buttons and links, such as `#1a56db`. What is written on it is white or
+    /// near-black, whichever is easier to read.
+    pub fn accent_color(mut self, color: impl Into<String>) -> Self {
+        self.accent = Some(color.into());
+        self
+    }
+
+    /// The same for programs that show mails on a dark ground. Default: the shipped one, or the
+    /// [`accent_color`](Self::accent_color) where that is set.
+    pub fn dark_accent_color(mut self, color: impl Into<String>) -> Self {
+        self.dark_accent = Some(color.into());
+        self
+    }
+
+    /// The language of mails for which no other is chosen: `en` (default), `de`, `fr` or one that
+    /// was added.
+    pub fn default_language(mut self, tag: impl Into<String>) -> Self {
+        self.default_language = Some(tag.into());
+        self
+    }
+
+    /// Adds a language, or changes texts of one: the text of a file like those in the crate's
+    /// `templates/`. For `en`, `de` and `fr` it may hold only what is to change.
+    pub fn language(mut self, tag: impl Into<String>, toml: impl Into<String>) -> Self {
+        self.languages.push((tag.into(), toml.into()));
+        self
+    }
+
+    /// Chooses the language of each mail by a tag such as `de-AT`; `None` for the default language.
+    /// Called while a mail is rendered: answer from memory.
+    pub fn choose_language(
+        mut self,
+        choose: impl Fn(&Mail) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.choose = Some(Arc::new(choose));
+        self
+    }
+
+    /// Replaces the HTML of all mails. The README lists what a template may use.
+    pub fn html(self, source: impl Into<String>) -> Self {
+        self.source(None, Part::Html, source.into())
+    }
+
+    /// Replaces the HTML of one kind of mail.
+    pub fn html_for(self, kind: MailKind, source: impl Into<String>) -> Self {
+        self.source(Some(kind), Part::Html, source.into())
+    }
+
+    /// Replaces the plain text of all mails.
+    pub fn text(self, source: impl Into<String>) -> Self {
+        self.source(None, Part::Text, source.into())
+    }
+
+    /// Replaces the plain text of one kind of mail.
+    pub fn text_for(self, kind: MailKind, source: impl Into<String>) -> Self {
+        self.source(Some(kind), Part::Text, source.into())
+    }
+
+    fn source(mut self, kind: Option<MailKind>, part: Part, source: String) -> Self {
+        self.sources.push((kind, part, source));
+        self
+    }
+
+    /// Checks everything: renders every mail in every language once.
+    ///
+    /// # Errors
+    ///
+    /// - [`TemplateError`] with every problem at once: what does not parse, names that do not exist,
+    ///   a template that lacks the link of a mail that carries one, or shows a name unescaped.
+    pub fn build(self) -> Result<Templates, TemplateError> {
+        let mut problems = Problems::default();
+        let environment = self.environment(&mut problems);
+        let product = self.product_name.unwrap_or_else(|| self.links.host().to_owned());
+        if product != one_line(&product) || !(1..=MAX_PRODUCT_CHARS).contains(&product.chars().count()) {
+            problems.add("product_name", "must be 1 to 60 characters on one line");
+        }
+        let support = self.support_address.and_then(|address| {
+            problems.take("support_address", Email::parse(&address)).map(|_| address.trim().to_owned())
+        });
+        let mut color = |setting: &str, text: &Option<String>, default: Color| match text {
+            Some(text) => problems.take(setting, Color::parse(text)).unwrap_or(default),
+            None => default,
+        };
+        let accent = color("accent_color", &self.accent, Color::new(0x1a_56_db));
+        let dark_default = if self.accent.is_some() { accent } else { Color::new(0x7a_b0_ff) };
+        let dark_accent = color("dark_accent_color", &self.dark_accent, dark_default);
+        let mut languages = Vec::new();
+        for (tag, _) in self.languages.iter().filter(|(tag, _)| !plain_tag(tag)) {
+            problems.add("language", format!("`{}` must be a tag such as `pt-BR`", one_line(tag)));
+        }
+        for language in language::read_all(&self.languages) {
+            match language {
+                Ok(language) => languages.push(language),
+                Err((tag, problem)) => problems.add(format!("languages.{}", one_line(&tag)), problem),
+            }
+        }
+        let default = self.default_language.as_deref().unwrap_or("en");
+        let found = languages.iter().position(|language| language.tag.eq_ignore_ascii_case(default));
+        if found.is_none() && problems.is_empty() {
+            problems.add("default_language", "is no language that is shipped or was added");
+        }
+        let settings = Settings {
+            links: self.links,
+            product,
+            support,
+            accent,
+            dark_accent,
+            languages,
+            default_language: found.unwrap_or_default(),
+            choose: self.choose,
+            environment,
+        };
+        check::every_mail(&settings, &mut problems);
+        if problems.is_empty() {
+            Ok(Templates(Arc::new(settings)))
+        } else {
+            Err(TemplateError(problems.into_vec()))
+        }
+    }
+
+    /// One template per kind and part: the user's own for it, else the user's for all, else ours.
+    fn environment(&self, problems: &mut Problems) -> Environment<'static> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        // Blocks on lines of their own leave no line behind.
+        match SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+            Ok(syntax) => environment.set_syntax(syntax),
+            Err(error) => problems.add("templates", check::described(&error)),
+        }
+        for kind in MailKind::ALL {
+            for (part, shipped) in [(Part::Text, SHIPPED_TEXT), (Part::Html, SHIPPED_HTML)] {
+                let own = |wanted: Option<MailKind>| {
+                    let matches = |source: &&(Option<MailKind>, Part, String)| {
+                        source.0 == wanted && source.1.suffix() == part.suffix()
+                    };
+                    self.sources.iter().rfind(matches).map(|(.., source)| source.as_str())
+                };
+                let source = own(Some(kind)).or_else(|| own(None)).unwrap_or(shipped);
+                let name = format!("{}.{}", kind.name(), part.suffix());
+                if let Err(error) = environment.add_template_owned(name.clone(), source.to_owned()) {
+                    problems.add(name, check::described(&error));
+                }
+            }
+        }
+        environment
+    }
+}
+
+fn plain_tag(tag: &str) -> bool {
+    (1..=35).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+impl fmt::Debug for TemplatesBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TemplatesBuilder").field("links", &self.links).finish_non_exhaustive()
+    }
+}
+
+/// Everything that is wrong with [`Templates`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateError(Vec<ConfigProblem>);
+
+impl TemplateError {
+    /// The problems; each names a method of [`TemplatesBuilder`], a template such as
+    /// `verify_email.html`, or a text such as `languages.de.verify_email.subject`.
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        problems::write(f, "the mail templates are not usable", &self.0)
+    }
+}
+
+impl std::error::Error for TemplateError {}

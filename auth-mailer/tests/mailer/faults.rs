@@ -1,0 +1,155 @@
+//! A fault at every phase: known for what it is, bounded in time, and survived.
+
+use std::time::{Duration, Instant};
+
+use auth_core::{EventKind, MailErrorKind, Mailer as _};
+use tokio::task::JoinSet;
+
+use crate::proxy::{Mischief, Proxy};
+use crate::servers::{Received, received, sessions, sink, until};
+use crate::service::{Service, TIMEOUT, client, mailer, notice, password, settings, settings_at};
+
+use MailErrorKind::{Permanent, Transient, Unknown};
+
+const PHASES: [&str; 7] = ["ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"];
+const FAULTS: [&str; 5] = ["451", "550", "hang", "drop", "late"];
+
+/// What is known after a fault: a refusal is final only where it is about this mail.
+fn expected(phase: &str, what: &str) -> Option<MailErrorKind> {
+    match (phase, what) {
+        ("dot", "hang" | "drop" | "late") => Some(Unknown),
+        (_, "late") => None,
+        ("rcpt" | "data" | "dot", "550") => Some(Permanent),
+        _ => Some(Transient),
+    }
+}
+
+fn cases() -> impl Iterator<Item = (&'static str, &'static str, MailErrorKind)> {
+    let all = PHASES.into_iter().flat_map(|phase| FAULTS.map(|what| (phase, what)));
+    all.filter_map(|(phase, what)| expected(phase, what).map(|kind| (phase, what, kind)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_is_known_for_what_it_is_and_none_outlasts_the_timeout() {
+    let mut sendings = JoinSet::new();
+    for (phase, what, kind) in cases() {
+        sendings.spawn(async move {
+            let mailer = mailer(&settings("STARTTLS", &format!("fault-{phase}-{what}-direct.test")));
+            let begun = Instant::now();
+            let error = mailer.send(&notice("direct@example.com", None)).await.unwrap_err();
+            assert_eq!(error.kind(), kind, "{phase} {what}: {error:?}");
+            assert!(begun.elapsed() < TIMEOUT + Duration::from_secs(2), "{phase} {what}");
+        });
+    }
+    for mischief in [
+        Mischief::Silent,
+        Mischief::Closes,
+        Mischief::Greets("421 4.3.2 closing\r\n"),
+        Mischief::Greets("554 no\r\n"),
+    ] {
+        sendings.spawn(async move {
+            let proxy = Proxy::start(sink().port("SINK_STARTTLS"), mischief, 1).await;
+            let mailer = mailer(&settings_at("STARTTLS", proxy.port, "greeting.test"));
+            let begun = Instant::now();
+            let error = mailer.send(&notice("direct@example.com", None)).await.unwrap_err();
+            assert_eq!(error.kind(), Transient, "{mischief:?}: {error:?}");
+            assert!(begun.elapsed() < TIMEOUT + Duration::from_secs(2), "{mischief:?}");
+        });
+    }
+    sendings.spawn(async {
+        // Nobody listens there any more.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mailer = mailer(&settings_at("STARTTLS", port, "nobody.test"));
+        assert_eq!(mailer.send(&notice("direct@example.com", None)).await.unwrap_err().kind(), Transient);
+    });
+    sendings.join_all().await;
+}
+
+/// Everything that arrived is one mail with one link, and the link works once.
+async fn assert_one_mail(service: &Service, messages: &[Received]) {
+    let first = messages.first().unwrap();
+    for message in messages {
+        assert_eq!(message.header("Message-ID"), first.header("Message-ID"));
+        assert_eq!(message.token(), first.token());
+    }
+    service.auth.verify_email(&first.token(), None, &client()).await.unwrap();
+    service.auth.verify_email(&first.token(), None, &client()).await.unwrap_err();
+}
+
+/// How often a fault strikes, and what must have become of the mail then.
+async fn promised_mail(service: &Service, to: &str, kind: MailErrorKind, what: &str) {
+    service.auth.register(to, password(), None, &client()).await.unwrap();
+    let settled = || async {
+        let stats = service.auth.outbox_stats().await.unwrap();
+        stats.queued == 0
+    };
+    until(&format!("{what} to be settled"), Duration::from_secs(30), settled).await;
+    let (messages, dead) = (received(to).await, service.auth.dead_letters(10).await.unwrap());
+    if kind == Permanent {
+        assert!(messages.is_empty(), "{what}");
+        assert_eq!(dead.len(), 1, "{what}");
+        assert!(dead[0].reason.contains("told to fail"), "{}", dead[0].reason);
+        assert!(!dead[0].reason.contains('@'));
+    } else {
+        assert!(dead.is_empty(), "{what}: {dead:?}");
+        let copies = if what.ends_with("late") { 2 } else { 1 };
+        assert_eq!(messages.len(), copies, "{what}");
+        assert_one_mail(service, &messages).await;
+        let tried_again = |kind: &EventKind| matches!(kind, EventKind::MailRetried { .. });
+        assert_eq!(service.events.kinds().iter().filter(|kind| tried_again(kind)).count(), 1, "{what}");
+        assert_eq!(service.events.count("mail_sent"), 1, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promised_mail_survives_a_fault_at_every_phase_or_is_a_visible_dead_letter() {
+    let mut services = JoinSet::new();
+    for (phase, what, kind) in cases() {
+        services.spawn(async move {
+            let mailer = mailer(&settings("STARTTLS", &format!("fault-{phase}-{what}-once-promised.test")));
+            let to = format!("{phase}.{what}@promised.example.com");
+            promised_mail(&Service::start(mailer), &to, kind, &format!("{phase} {what}")).await;
+        });
+    }
+    for (name, mischief) in [
+        ("silent", Mischief::Silent),
+        ("closes", Mischief::Closes),
+        ("421", Mischief::Greets("421 4.3.2 closing\r\n")),
+        ("554", Mischief::Greets("554 5.3.2 no\r\n")),
+    ] {
+        services.spawn(async move {
+            let proxy = Proxy::start(sink().port("SINK_STARTTLS"), mischief, 1).await;
+            let mailer = mailer(&settings_at("STARTTLS", proxy.port, "promised-greeting.test"));
+            let to = format!("greeting.{name}@promised.example.com");
+            promised_mail(&Service::start(mailer), &to, Transient, name).await;
+        });
+    }
+    services.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_that_hang_hold_up_no_other_for_longer_than_the_timeout() {
+    let mailer = mailer(&settings("STARTTLS", "beside.test"));
+    let service = Service::start(mailer);
+    for number in 0..3 {
+        let to = format!("fault-dot-hang-{number}@beside.example.com");
+        service.auth.register(&to, password(), None, &client()).await.unwrap();
+    }
+    for number in 0..20 {
+        let to = format!("good-{number}@beside.example.com");
+        service.auth.register(&to, password(), None, &client()).await.unwrap();
+    }
+    let arrived = || async { received("@beside.example.com").await.len() == 20 };
+    until("the good mails", 2 * TIMEOUT, arrived).await;
+}
+
+/// The reply that a hanging server still owes must not answer the next mail.
+#[tokio::test]
+async fn a_connection_whose_sending_was_given_up_is_never_used_again() {
+    let mailer = mailer(&settings("STARTTLS", "given-up.test"));
+    let error = mailer.send(&notice("fault-dot-hang@given-up.example.com", None)).await.unwrap_err();
+    assert_eq!(error.kind(), Unknown);
+    mailer.send(&notice("next@given-up.example.com", None)).await.unwrap();
+    assert_eq!(received("next@given-up.example.com").await.len(), 1);
+    assert_eq!(sessions("given-up.test").await.len(), 2);
+}

@@ -1,0 +1,189 @@
+//! What mails say, and what a service may change about it.
+
+use auth_core::{Mail, Message};
+use auth_mailer::{Links, MailKind, Templates, TemplatesBuilder};
+
+use crate::service::{Recorder, SECRET, auth, client, notice, password};
+
+fn builder() -> TemplatesBuilder {
+    Templates::builder(Links::new("https://app.example.com/in").unwrap()).product_name("Lighthouse & Söhne")
+}
+
+/// A mail of each kind, those with links from a real registration and a real reset.
+async fn mails() -> Vec<Mail> {
+    let (store, mailbox) = (auth_core::MemoryStore::new(), auth_core::Mailbox::new());
+    let auth = auth(store, mailbox.clone(), SECRET, Recorder::default());
+    auth.register("ada@example.com", password(), None, &client()).await.unwrap();
+    auth.deliver_due_mails().await.unwrap();
+    let verify = mailbox.mails().pop().unwrap();
+    auth.verify_email(&verify.message.token().unwrap().expose(), None, &client()).await.unwrap();
+    auth.forgot_password("ada@example.com", &client()).await.unwrap();
+    auth.deliver_due_mails().await.unwrap();
+    let at = "2026-03-01T09:05:00Z".parse().unwrap();
+    let mut mails = mailbox.mails();
+    for message in [
+        Message::AlreadyRegistered { requested_at: at },
+        Message::PasswordChanged { at },
+        Message::SessionsEnded { at },
+    ] {
+        mails.push(Mail { message, ..notice("ada@example.com", Some("Ada <3")) });
+    }
+    assert_eq!(mails.len(), MailKind::ALL.len());
+    mails
+}
+
+#[tokio::test]
+async fn every_mail_is_complete_in_every_language() {
+    let templates = builder().support_address("help@example.com").build().unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for mail in mails().await {
+        for language in ["en", "de", "fr"] {
+            let rendered = templates.render_in(&mail, language).unwrap();
+            assert!(seen.insert(rendered.subject.clone()), "{}", rendered.subject);
+            assert!(rendered.subject.contains("Lighthouse & Söhne") && rendered.subject.chars().count() < 78);
+            assert!(rendered.html.contains(&format!("<html lang=\"{language}\" dir=\"ltr\">")));
+            for part in [&rendered.text, &rendered.html] {
+                assert!(part.contains("help@example.com"));
+                assert!(!part.contains("{{") && !part.contains("{%"), "{part}");
+            }
+            assert!(rendered.html.contains("Lighthouse &amp; Söhne"), "escaped in HTML alone");
+            assert!(!rendered.html.contains("<img") && !rendered.html.contains("src="), "nothing to load");
+            assert!(!rendered.text.contains("\n\n\n"), "{}", rendered.text);
+            let link = match mail.message.token() {
+                Some(token) => {
+                    let page = if MailKind::of(&mail) == Some(MailKind::VerifyEmail) {
+                        "verify-email"
+                    } else {
+                        "reset-password"
+                    };
+                    format!("https://app.example.com/in/#/{page}?token={}", *token.expose())
+                }
+                None => "https://app.example.com/in/".to_owned(),
+            };
+            assert!(rendered.text.lines().any(|line| line == link), "{}", rendered.text);
+            assert_eq!(rendered.html.matches(&format!("href=\"{link}\"")).count(), 2, "a button and a link");
+            assert!(rendered.html.contains(&format!(">{link}</a>")), "that can be read");
+            assert!(!format!("{rendered:?}").contains("token="), "Debug shows no link");
+        }
+    }
+    assert_eq!(seen.len(), 15);
+}
+
+#[tokio::test]
+async fn a_name_is_text_and_dates_are_those_of_the_language() {
+    let templates = builder().build().unwrap();
+    let mail = &mails().await[3];
+    let date = |language| templates.render_in(mail, language).unwrap();
+    assert!(date("en").text.contains("Hello Ada <3,\n"));
+    assert!(date("en").html.contains("Hello Ada &lt;3,"));
+    assert!(date("en").text.contains("on 1 March 2026, 09:05 UTC"));
+    assert!(date("de").text.contains("am 1. März 2026, 09:05 Uhr UTC"));
+    assert!(date("fr").text.contains("le 1 mars 2026 à 09:05 UTC"));
+}
+
+#[tokio::test]
+async fn the_language_is_chosen_per_mail_with_fallback() {
+    let templates = builder()
+        .default_language("fr")
+        .choose_language(|mail| mail.to.address().split_once('.').map(|(tag, _)| tag.to_owned()))
+        .build()
+        .unwrap();
+    for (to, subject) in [
+        ("de.ada@example.com", "Ihr Passwort bei"),
+        ("de-AT.ada@example.com", "Ihr Passwort bei"),
+        ("EN.ada@example.com", "Your"),
+        ("pt.ada@example.com", "Votre mot de passe"),
+        ("x", "Votre mot de passe"),
+    ] {
+        assert!(templates.render(&notice(to, None)).unwrap().subject.starts_with(subject), "{to}");
+    }
+}
+
+#[tokio::test]
+async fn texts_languages_colours_and_templates_can_be_the_services_own() {
+    let mut pirate = String::from(include_str!("../../templates/en.toml"));
+    pirate = pirate.replace("Hello,", "Ahoy,").replace("direction = \"ltr\"", "direction = \"rtl\"");
+    let templates = builder()
+        .accent_color("#ffd400")
+        .language("en", "[password_changed]\nsubject = \"New password, {{ product }}\"")
+        .language("pi", pirate)
+        .text_for(MailKind::SessionsEnded, "{{ greeting }} {{ kind }} {{ at }} {{ link }} {{ accent }}\n")
+        .build()
+        .unwrap();
+    let mails = mails().await;
+    assert_eq!(templates.render(&mails[3]).unwrap().subject, "New password, Lighthouse & Söhne");
+    let ahoy = templates.render_in(&mails[0], "pi").unwrap();
+    assert!(ahoy.text.contains("Ahoy,") && ahoy.html.contains("dir=\"rtl\""));
+    assert!(ahoy.html.contains("background: #ffd400;") && ahoy.html.contains("color: #101820;"));
+    let own = templates.render(&mails[4]).unwrap().text;
+    assert_eq!(
+        own,
+        "Hello Ada <3, sessions_ended 1 March 2026, 09:05 UTC https://app.example.com/in/ #ffd400"
+    );
+}
+
+fn problems(builder: TemplatesBuilder) -> Vec<String> {
+    let error = builder.build().unwrap_err();
+    error.problems().iter().map(|problem| format!("{}: {}", problem.setting, problem.problem)).collect()
+}
+
+#[test]
+fn a_template_that_would_not_do_is_refused_at_the_start() {
+    for (html, problem) in [
+        ("<p>{{ greeting }}</p>", "verify_email.html: must have a link with `href=\"{{ link }}\"`"),
+        ("<a href='{{ link }}'>{{ links }}</a>", "verify_email.html: line 1: undefined value"),
+        ("<a href=\"{{ link }}\">{% if %}</a>", "verify_email.html: line 1: unexpected end of block"),
+        ("<a href=\"{{ link }}\">{{ name | safe }}</a>", "verify_email.html: must not mark the name as safe"),
+    ] {
+        let found = problems(builder().html_for(MailKind::VerifyEmail, html));
+        assert!(found.iter().any(|found| found.starts_with(problem)), "{found:?}");
+        assert!(found.iter().all(|found| found.starts_with("verify_email.html")), "{found:?}");
+    }
+    for text in ["{{ heading }}", "({{ link }})", "{{ link }}."] {
+        let problem = "reset_password.txt: must show `{{ link }}` with white space around it";
+        assert_eq!(problems(builder().text_for(MailKind::ResetPassword, text)), [problem], "{text}");
+    }
+    for (language, problem) in [
+        ("nonsense", "languages.en: "),
+        ("[verify_email]\nsubjct = \"x\"", "languages.en: unknown field `subjct`"),
+        ("[verify_email]\nsubject = \"\"", "languages.en.verify_email.subject: must not be empty"),
+        (
+            "[verify_email]\nheading = \"{{ nme }}\"",
+            "languages.en.verify_email.heading: line 1: undefined value",
+        ),
+        ("footer = \"{{ name | safe }}\"", "already_registered.html: must not mark the name as safe"),
+    ] {
+        let found = problems(builder().language("en", language));
+        assert!(found.iter().any(|found| found.starts_with(problem)), "{found:?}");
+    }
+    assert!(
+        problems(builder().language("it", "greeting = \"Ciao\""))[0]
+            .starts_with("languages.it: missing field")
+    );
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let builder = builder()
+        .product_name("two\nlines")
+        .support_address("nobody")
+        .accent_color("blue")
+        .dark_accent_color("#12")
+        .language("no tag", "x")
+        .html("no link")
+        .text("{{");
+    let found = problems(builder);
+    for setting in [
+        "product_name",
+        "support_address",
+        "accent_color",
+        "dark_accent_color",
+        "language",
+        "languages.no tag",
+        "verify_email.txt",
+        "reset_password.txt",
+    ] {
+        assert!(found.iter().any(|found| found.starts_with(&format!("{setting}: "))), "{setting}: {found:?}");
+    }
+    assert!(problems(self::builder().default_language("tlh"))[0].starts_with("default_language: "));
+}
