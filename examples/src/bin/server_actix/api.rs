@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{self, Payload, ServiceConfig};
@@ -52,22 +52,18 @@ fn resource(path: &str, endpoints: Vec<Endpoint>, api: &Api) -> Resource {
             }));
         }
     }
-    let allow = http::HeaderValue::try_from(allowed.join(","));
+    let allow = HeaderValue::try_from(allowed.join(",")).ok();
     resource.default_service(web::to(move || {
-        let problem = Problem::new(Code::MethodNotAllowed);
-        let problem = match allow.clone() {
-            Ok(allow) => problem.with_header(http::header::ALLOW, allow),
-            Err(_) => problem,
-        };
-        std::future::ready(refuse(problem))
+        let mut refusal = refuse(Problem::new(Code::MethodNotAllowed));
+        if let Some(allow) = &allow {
+            refusal.headers_mut().insert(ALLOW, allow.clone());
+        }
+        std::future::ready(refusal)
     }))
 }
 
 async fn serve(api: &Api, endpoint: &Endpoint, request: &HttpRequest, payload: Payload) -> Response {
-    let head = match head(request) {
-        Ok(head) => head,
-        Err(_) => return Problem::new(Code::MalformedRequest).into_http(),
-    };
+    let Ok(head) = head(request) else { return Problem::new(Code::MalformedRequest).into_http() };
     let body = async {
         match payload.to_bytes_limited(api.config().body_limit()).await {
             Ok(Ok(body)) => Ok(body),
