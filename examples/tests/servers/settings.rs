@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use auth_examples::settings::{Database, Mail, Settings, Variables};
+use regex::Regex;
 
 use crate::server::Stack;
 
@@ -225,4 +226,27 @@ fn a_database_that_cannot_be_had_is_69() {
             .unwrap()
             .contains("DATABASE_URL: the database file cannot be created")
     );
+}
+
+/// The table of `docs/server.md` has a row for each variable that is read, and no other.
+#[test]
+fn every_setting_is_documented() {
+    let quoted = Regex::new("\"([A-Z][A-Z0-9_]{3,})\"").unwrap();
+    let mut read = BTreeSet::from(["RUST_LOG".to_owned()]);
+    for file in [
+        "settings.rs",
+        "settings/database.rs",
+        "settings/mail.rs",
+        "settings/policy.rs",
+        "settings/secrets.rs",
+    ] {
+        let source = std::fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        read.extend(quoted.captures_iter(&source).map(|found| found[1].to_owned()));
+    }
+    // Another store's.
+    read.retain(|name| name == "DATABASE_URL" || !name.starts_with("DATABASE_"));
+    let row = Regex::new(r"(?m)^\| `([A-Z0-9_]+)` \|").unwrap();
+    let docs = include_str!("../../../docs/server.md");
+    let documented: BTreeSet<String> = row.captures_iter(docs).map(|found| found[1].to_owned()).collect();
+    assert_eq!(documented, read);
 }
