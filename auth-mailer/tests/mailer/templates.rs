@@ -47,6 +47,7 @@ async fn every_mail_is_complete_in_every_language() {
                 assert!(!part.contains("{{") && !part.contains("{%"), "{part}");
             }
             assert!(rendered.html.contains("Lighthouse &amp; Söhne"), "escaped in HTML alone");
+            assert!(!rendered.html.contains("Lighthouse & Söhne"), "everywhere");
             assert!(!rendered.html.contains("<img") && !rendered.html.contains("src="), "nothing to load");
             assert!(!rendered.text.contains("\n\n\n"), "{}", rendered.text);
             let link = match mail.message.token() {
