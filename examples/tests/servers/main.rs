@@ -14,3 +14,4 @@ mod guide;
 mod lives;
 mod server;
 mod settings;
+mod smtp;
