@@ -1,4 +1,4 @@
-//! What the proofs share: a whole `Auth` over memory, with a clock that tests move, stores and a
+//! What the proofs share: a whole `Auth` over a store, with a clock that tests move, stores and a
 //! mailer that fail on demand, and a record of all events.
 
 #![expect(
@@ -9,6 +9,8 @@
 )]
 #![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
 
+mod store;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use auth_core::{
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
+
+pub use store::{Store, new_store};
 
 /// The secret of every world: random text from a generator, used nowhere else.
 pub const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
@@ -54,7 +58,7 @@ pub struct World {
     /// The service.
     pub auth: Auth,
     /// Users, tokens and outbox.
-    pub store: Faulty<MemoryStore>,
+    pub store: Faulty<dyn Store>,
     /// Where mails arrive.
     pub mailbox: Mailbox,
     /// The time.
@@ -69,6 +73,12 @@ impl World {
         Self::with(|_| {})
     }
 
+    /// Over memory, whatever store the run is for: in a runtime whose time is paused a store must not
+    /// wait for another thread, or its timeouts pass meanwhile.
+    pub fn in_memory(change: impl FnOnce(&mut Policy)) -> Self {
+        Self::over(Arc::new(MemoryStore::new()), change, |builder| builder)
+    }
+
     /// With some settings changed.
     pub fn with(change: impl FnOnce(&mut Policy)) -> Self {
         Self::built(change, |builder| builder)
@@ -76,7 +86,15 @@ impl World {
 
     /// With some settings and parts changed.
     pub fn built(change: impl FnOnce(&mut Policy), parts: impl FnOnce(AuthBuilder) -> AuthBuilder) -> Self {
-        let store = Faulty::new(MemoryStore::new());
+        Self::over(new_store(), change, parts)
+    }
+
+    fn over(
+        store: Arc<dyn Store>,
+        change: impl FnOnce(&mut Policy),
+        parts: impl FnOnce(AuthBuilder) -> AuthBuilder,
+    ) -> Self {
+        let store = Faulty::sharing(store);
         let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();

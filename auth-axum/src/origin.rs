@@ -1,51 +1,13 @@
-//! Refusing what pages of other sites send, and allowing what configured origins send (CORS).
+//! What other origins may do (CORS).
 
+use auth_http::{HttpConfig, cors};
 use axum::extract::{Request, State};
-use axum::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use axum::http::{HeaderMap, HeaderName, Method};
+use axum::http::Method;
+use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use std::time::Duration;
+use axum::response::Response;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
-
-use crate::config::HttpConfig;
-use crate::extract::TOKEN_TRANSPORT;
-use crate::limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use crate::problem::{Code, Problem};
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// How long a browser may remember what a preflight said.
-const PREFLIGHT_MAX_AGE: Duration = Duration::from_mins(10);
-
-/// Refuses a state-changing request that a page of another site sent, before anything changes.
-///
-/// A browser says where a request comes from in `Origin`, or at least in `Sec-Fetch-Site`; with
-/// neither it is not a browser, and has no cookies that somebody else could ride on.
-pub(crate) async fn refuse_cross_site(
-    State(config): State<HttpConfig>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !request.method().is_safe() && cross_site(&config, request.headers()) {
-        return Problem::new(Code::CrossSiteRequest).into_response();
-    }
-    next.run(request).await
-}
-
-fn cross_site(config: &HttpConfig, headers: &HeaderMap) -> bool {
-    let mut origins = headers.get_all(ORIGIN).iter().peekable();
-    if origins.peek().is_some() {
-        return !origins.all(|origin| config.origins().contains(origin));
-    }
-    headers
-        .get_all(SEC_FETCH_SITE)
-        .iter()
-        .any(|site| site.as_bytes().trim_ascii().eq_ignore_ascii_case(b"cross-site"))
-}
 
 /// Answers preflights and adds the CORS headers, for the configured origins alone.
 pub(crate) fn cors_layer(config: &HttpConfig) -> CorsLayer {
@@ -53,16 +15,10 @@ pub(crate) fn cors_layer(config: &HttpConfig) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(config.origins().iter().cloned()))
         .allow_credentials(AllowCredentials::predicate(move |origin, _| allowed.origins().contains(origin)))
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, TOKEN_TRANSPORT])
-        .expose_headers([
-            RATE_LIMIT,
-            RATE_LIMIT_POLICY,
-            RETRY_AFTER,
-            WWW_AUTHENTICATE,
-            HeaderName::from_static("x-request-id"),
-        ])
-        .max_age(PREFLIGHT_MAX_AGE)
+        .allow_methods(cors::METHODS)
+        .allow_headers(cors::REQUEST_HEADERS)
+        .expose_headers(cors::EXPOSED_HEADERS)
+        .max_age(cors::MAX_AGE)
 }
 
 /// Applies [`cors_layer`], but takes an `OPTIONS` for a preflight only when it is one; any other is

@@ -1,19 +1,19 @@
-//! Puts the routes and their layers together.
+//! Puts the operations and their layers together.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use auth_core::Auth;
-use axum::http::StatusCode;
+use auth_http::{Api, Code, Endpoint, HttpConfig, Problem, endpoints};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request};
 use axum::middleware::from_fn_with_state;
-use axum::routing::MethodRouter;
-use axum::{Extension, Router};
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::timeout::TimeoutLayer;
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use bytes::Bytes;
 
-use crate::config::HttpConfig;
-use crate::endpoint::{App, Endpoint, Mount};
-use crate::limit::{Limited, tell_limits};
-use crate::problem::{Code, Problem};
-use crate::{headers, openapi, origin, routes};
+use crate::{headers, origin};
 
 /// Every route of the library, ready to be served or to have a service's own routes merged into.
 ///
@@ -26,52 +26,36 @@ use crate::{headers, openapi, origin, routes};
 ///
 /// [connect]: Router::into_make_service_with_connect_info
 pub fn router(auth: Auth, config: HttpConfig) -> Router {
-    assemble(routes::all(), auth, config)
-}
-
-fn assemble(endpoints: Vec<Endpoint>, auth: Auth, config: HttpConfig) -> Router {
-    let document = openapi::document(&endpoints, &config);
-    let app = App { auth, config };
+    let api = Api::new(auth, config);
     let mut router = Router::new();
-    for endpoint in endpoints {
-        for path in paths_of(&endpoint, &app.config) {
-            router = router.route(&path, layered(&endpoint, &app));
+    for endpoint in endpoints() {
+        // Every method of the table is one that axum knows.
+        let Ok(method) = MethodFilter::try_from(endpoint.method().clone()) else { continue };
+        let (paths, endpoint) = (endpoint.paths(api.config()), Arc::new(endpoint));
+        for path in paths {
+            let (api, endpoint) = (api.clone(), Arc::clone(&endpoint));
+            let serve = move |request: Request| serve(api.clone(), Arc::clone(&endpoint), request);
+            router = router.route(&path, on(method, serve));
         }
     }
+    let config = api.config();
     let router = router
         .fallback(|| async { Problem::new(Code::NotFound) })
-        .layer(Extension(document))
-        .layer(CatchPanicLayer::custom(headers::panicked))
-        .layer(from_fn_with_state(origin::cors_layer(&app.config), origin::cors));
-    let config = app.config.clone();
-    headers::security_headers(headers::finish(router), &config).with_state(app)
+        .layer(from_fn_with_state(origin::cors_layer(config), origin::cors));
+    headers::security_headers(headers::problems(router), config)
 }
 
-/// Where a route is served.
-pub(crate) fn paths_of(endpoint: &Endpoint, config: &HttpConfig) -> Vec<String> {
-    let root = endpoint.path.to_owned();
-    let based = format!("{}{}", config.base_path(), endpoint.path);
-    match endpoint.mount {
-        Mount::Root => vec![root],
-        Mount::Base => vec![based],
-        Mount::Both if based == root => vec![root],
-        Mount::Both => vec![based, root],
-    }
+async fn serve(api: Api, endpoint: Arc<Endpoint>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let peer: Option<IpAddr> = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let body = read(body, api.config().body_limit());
+    endpoint.serve(&api, head, peer, body).await.map(Body::from)
 }
 
-/// A route's handler with what stands around it; the last is the outermost.
-fn layered(endpoint: &Endpoint, app: &App) -> MethodRouter<App> {
-    let App { auth, config } = app;
-    let limited = Limited { auth: auth.clone(), config: config.clone(), names: endpoint.limits };
-    endpoint
-        .serve
-        .clone()
-        .route_layer(RequestBodyLimitLayer::new(config.body_limit()))
-        .route_layer(CatchPanicLayer::custom(headers::panicked))
-        .route_layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            config.request_timeout(),
-        ))
-        .route_layer(from_fn_with_state(config.clone(), origin::refuse_cross_site))
-        .route_layer(from_fn_with_state(limited, tell_limits))
+async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, limit).await.map_err(|error| {
+        let too_large = std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+        Problem::new(if too_large { Code::BodyTooLarge } else { Code::MalformedRequest })
+    })
 }

@@ -63,8 +63,12 @@ impl Problems {
 
     pub(crate) fn within(&mut self, setting: &str, value: Duration, least: Duration, most: Duration) {
         if !(least..=most).contains(&value) {
-            self.add(setting, format!("must be between {least:?} and {most:?}"));
+            self.add(setting, format!("must be between {} and {}", spelled(least), spelled(most)));
         }
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<ConfigProblem> {
+        self.0
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -73,5 +77,34 @@ impl Problems {
 
     pub(crate) fn into_error(self) -> ConfigError {
         ConfigError(self.0)
+    }
+}
+
+/// `7 d`, `90 s` or `10 ms`: in the largest unit that says it exactly.
+pub(crate) fn spelled(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() > 0 {
+        return format!("{} ms", duration.as_millis());
+    }
+    match [(86_400, "d"), (3_600, "h"), (60, "min")]
+        .into_iter()
+        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit))
+    {
+        Some((unit, name)) => format!("{} {name}", seconds / unit),
+        None => format!("{seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_spelled_exactly() {
+        for (millis, text) in
+            [(0, "0 s"), (10, "10 ms"), (90_000, "90 s"), (120_000, "2 min"), (604_800_000, "7 d")]
+        {
+            assert_eq!(spelled(Duration::from_millis(millis)), text);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The keys that sign and verify access tokens: one signer, any number of verifiers.
 
 mod key;
+mod signature;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -184,10 +184,10 @@ impl PasswordPolicy {
     pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
         if !(8..=64).contains(&self.min_length) {
-            problems.push(("min_length", format!("must be 8 to 64 characters, is {}", self.min_length)));
+            problems.push(("min_length", "must be 8 to 64 characters".to_owned()));
         }
         if self.max_bytes < 256 || self.max_bytes as usize > MAX_PASSWORD_BYTES {
-            let text = format!("must be 256 to {MAX_PASSWORD_BYTES} bytes, is {}", self.max_bytes);
+            let text = format!("must be 256 to {MAX_PASSWORD_BYTES} bytes");
             problems.push(("max_bytes", text));
         }
         if self.site_words.iter().any(|word| letters(word).is_empty()) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use limits::RateLimits;
 
 use crate::access_token::AccessPolicy;
-use crate::config::Problems;
+use crate::config::{ConfigProblem, Problems};
 use crate::hashing::HashingPolicy;
 use crate::password::PasswordPolicy;
 
@@ -269,6 +269,14 @@ impl CleanUpPolicy {
 }
 
 impl Policy {
+    /// Everything that is wrong with it, for a service that wants to tell it together with its own
+    /// problems; the builder of [`Auth`](crate::Auth) refuses the same.
+    pub fn problems(&self) -> Vec<ConfigProblem> {
+        let mut problems = Problems::default();
+        self.check(&mut problems);
+        problems.into_vec()
+    }
+
     pub(crate) fn check(&self, problems: &mut Problems) {
         self.refresh.check(problems);
         problems.within("links.verification_lifetime", self.links.verification_lifetime, MINUTE, 7 * DAY);

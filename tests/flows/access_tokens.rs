@@ -10,7 +10,7 @@ use auth_core::{
     Auth, AuthBuilder, ChangePasswordError, ClaimsError, ClaimsSource, Clock, Failure, KeyRing, LogInError,
     Mailbox, MemoryStore, Password, RefreshError, RootSecret, Session, SigningKey, User, VerifyingKey,
 };
-use auth_testkit::{FakeClock, cheap_hashing};
+use auth_testkit::cheap_hashing;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, text};
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::signature::{
@@ -271,12 +271,12 @@ async fn other_services_verify_tokens_by_the_published_keys_alone() {
 }
 
 /// One process of a service that is being rolled from one key to another.
-fn process(store: &MemoryStore, clock: &FakeClock, ring: KeyRing) -> Auth {
+fn process(world: &World, ring: KeyRing) -> Auth {
     let mut policy = auth_core::Policy::default();
     policy.hashing = cheap_hashing();
-    Auth::builder(store.clone(), store.clone(), Mailbox::new())
-        .outbox(store.clone())
-        .clock(clock.clone())
+    Auth::builder(world.store.clone(), world.store.clone(), Mailbox::new())
+        .outbox(world.store.clone())
+        .clock(world.clock.clone())
         .root_secret(RootSecret::new(SECRET).unwrap())
         .key_ring(ring)
         .policy(policy)
@@ -300,13 +300,12 @@ async fn a_key_is_replaced_without_logging_anyone_out() {
     for ((a, verify_a), (b, verify_b), published) in cases {
         let world = World::new();
         world.user(ADA).await;
-        let (store, clock) = (world.store.inner().clone(), world.clock.clone());
-        let retires = clock.now() + Duration::from_hours(1);
-        let only_a = process(&store, &clock, KeyRing::new(a.clone()));
-        let a_knows_b = process(&store, &clock, KeyRing::new(a).also_verify(verify_b).unwrap());
+        let retires = world.clock.now() + Duration::from_hours(1);
+        let only_a = process(&world, KeyRing::new(a.clone()));
+        let a_knows_b = process(&world, KeyRing::new(a).also_verify(verify_b).unwrap());
         let b_knows_a =
-            process(&store, &clock, KeyRing::new(b.clone()).also_verify(verify_a.until(retires)).unwrap());
-        let only_b = process(&store, &clock, KeyRing::new(b));
+            process(&world, KeyRing::new(b.clone()).also_verify(verify_a.until(retires)).unwrap());
+        let only_b = process(&world, KeyRing::new(b));
         let log_in = async |auth: &Auth| auth.log_in(ADA, Password::new(PASSWORD), &client()).await.unwrap();
         let (old, new) = (log_in(&only_a).await, log_in(&b_knows_a).await);
         let reads =
@@ -319,7 +318,7 @@ async fn a_key_is_replaced_without_logging_anyone_out() {
         // Refresh tokens hang on the root secret alone: every process takes them.
         let renewed = only_b.refresh(&text(&old), &client()).await.unwrap();
         assert!(reads(&a_knows_b, &renewed) && !reads(&only_a, &renewed));
-        clock.advance(Duration::from_hours(1));
+        world.clock.advance(Duration::from_hours(1));
         let late = log_in(&only_a).await;
         assert!(!reads(&b_knows_a, &late), "retired, however young the token");
         assert_eq!(b_knows_a.jwks()["keys"].as_array().unwrap().len(), published / 2);

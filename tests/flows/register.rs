@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use auth_core::store::UserStore;
 use auth_core::{
     Email, EmailError, LogInError, Message, NameError, Password, PasswordError, RegisterError, User,
     VerificationProof, VerifyEmailError,

@@ -7,13 +7,12 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use auth_core::store::{Outbox, TokenStore, UserStore};
 use auth_core::{
     Auth, Client, Email, Event, EventSink, Grant, LiveCheck, LoggedOut, Mail, MailError, MailErrorKind,
-    Mailbox, Mailer, MemoryStore, Message, Password, Pepper, RateLimits, RootSecret, TracingSink,
+    Mailbox, Mailer, Message, Password, Pepper, RateLimits, RootSecret, TracingSink,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, text};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, Store, World, client, new_store, text};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -69,7 +68,7 @@ fn token(mail: &Mail) -> Option<String> {
 
 struct Life {
     auth: Auth,
-    store: Faulty<MemoryStore>,
+    store: Faulty<dyn Store>,
     parrot: Parrot,
     clock: FakeClock,
     transcript: Transcript,
@@ -78,8 +77,7 @@ struct Life {
 
 impl Life {
     fn begin(transcript: &Transcript) -> Self {
-        let (store, parrot, clock) =
-            (Faulty::new(MemoryStore::new()), Parrot::default(), FakeClock::default());
+        let (store, parrot, clock) = (Faulty::sharing(new_store()), Parrot::default(), FakeClock::default());
         let mut policy = auth_core::Policy::default();
         (policy.hashing, policy.limits) = (cheap_hashing(), RateLimits::none());
         let builder = Auth::builder(store.clone(), store.clone(), parrot.clone())

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use auth_core::store::{TokenStore, UserInsert, UserStore};
+use auth_core::store::{UserInsert, UserStore};
 use auth_core::{
     Auth, ChangePasswordError, Client, Failure, InProcessLimiter, LogInError, LoggedOut, Mailbox, Password,
     PasswordError, PasswordHash, RateLimits, RefreshError, RegisterError, ResetPasswordError, User,

@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use auth_core::store::Outbox;
 use auth_core::{
     CleanedUp, Clock, EventKind, Grant, LiveCheck, MailErrorKind, Message, Password, Policy, RateLimits,
 };
@@ -367,7 +366,7 @@ async fn a_dead_letter_is_deleted_after_its_lifetime_and_not_before() {
 /// The background task sleeps at most a minute between two looks at the clock.
 #[tokio::test(start_paused = true)]
 async fn the_background_task_cleans_up_on_schedule_each_day() {
-    let world = World::new();
+    let world = World::in_memory(|_| {});
     let auth = world.auth.clone();
     let background = tokio::spawn(async move { auth.run_background(std::future::pending()).await });
     let a_minute_later = async || {

@@ -18,7 +18,15 @@ const ADA: &str = "ada@example.com";
 
 /// A world whose mails go through a mailer that fails as told, on top of the world's own mailbox.
 fn world() -> (World, Faulty<Mailbox>) {
-    let world = World::with(|policy| policy.limits = auth_core::RateLimits::none());
+    with_faulty_mailer(&World::with(|policy| policy.limits = auth_core::RateLimits::none()))
+}
+
+/// For paused time.
+fn world_in_memory() -> (World, Faulty<Mailbox>) {
+    with_faulty_mailer(&World::in_memory(|policy| policy.limits = auth_core::RateLimits::none()))
+}
+
+fn with_faulty_mailer(world: &World) -> (World, Faulty<Mailbox>) {
     let mailer = Faulty::new(world.mailbox.clone());
     (world.process_with(mailer.clone(), |_| {}), mailer)
 }
@@ -31,7 +39,7 @@ async fn promise(world: &World, count: usize) {
 }
 
 /// Starts a pass and drops it, as a killed process would, once the mailer or store was called.
-async fn die_at<S: Send + Sync>(world: &World, place: &Faulty<S>, call: usize) {
+async fn die_at<S: ?Sized + Send + Sync>(world: &World, place: &Faulty<S>, call: usize) {
     let auth = world.auth.clone();
     let pass = tokio::spawn(async move { auth.deliver_due_mails().await });
     while place.calls().len() <= call && !pass.is_finished() {
@@ -275,7 +283,7 @@ async fn a_first_attempt_is_made_within_a_second_whichever_process_promised_the_
 
 #[tokio::test(start_paused = true)]
 async fn one_stuck_mail_holds_up_no_other() {
-    let (world, mailer) = world();
+    let (world, mailer) = world_in_memory();
     mailer.fail_call(0, Fault::Hang);
     promise(&world, 12).await;
     let (_stop, _task) = background(&world.auth);
@@ -284,7 +292,7 @@ async fn one_stuck_mail_holds_up_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn mails_stuck_in_every_place_hold_up_the_others_no_longer_than_the_send_timeout() {
-    let (world, mailer) = world();
+    let (world, mailer) = world_in_memory();
     (0..4).for_each(|call| mailer.fail_call(call, Fault::Hang));
     promise(&world, 12).await;
     let (_stop, _task) = background(&world.auth);
@@ -299,7 +307,7 @@ async fn mails_stuck_in_every_place_hold_up_the_others_no_longer_than_the_send_t
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_lets_the_current_mails_finish_and_begins_no_other() {
-    let (world, mailer) = world();
+    let (world, mailer) = world_in_memory();
     mailer.fail_method("send", Fault::Meet(usize::MAX));
     promise(&world, 9).await;
     let (stop, task) = background(&world.auth);
@@ -317,7 +325,7 @@ async fn a_stop_lets_the_current_mails_finish_and_begins_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stuck_mail_delays_a_stop_no_longer_than_the_send_timeout() {
-    let (world, mailer) = world();
+    let (world, mailer) = world_in_memory();
     mailer.fail_call(0, Fault::Hang);
     promise(&world, 1).await;
     let (stop, task) = background(&world.auth);
@@ -351,7 +359,7 @@ async fn one_pass_takes_up_each_mail_that_is_due_once_however_slow_the_mailer() 
 
 #[tokio::test(start_paused = true)]
 async fn an_outbox_that_hangs_does_not_hold_up_a_stop() {
-    let (world, _mailer) = world();
+    let (world, _mailer) = world_in_memory();
     world.store.fail_method("claim", Fault::Hang);
     let (stop, task) = background(&world.auth);
     until("a claim", Duration::from_secs(1), || world.store.calls().contains(&"claim")).await;
@@ -361,7 +369,7 @@ async fn an_outbox_that_hangs_does_not_hold_up_a_stop() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panicking_mailer_and_a_failing_outbox_stop_no_worker() {
-    let (world, mailer) = world();
+    let (world, mailer) = world_in_memory();
     mailer.fail_call(0, Fault::Panic);
     promise(&world, 1).await;
     let (_stop, task) = background(&world.auth);

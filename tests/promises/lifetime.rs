@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use auth_core::store::TokenStore;
 use auth_core::{
     Auth, Clock, Grant, KeyRing, LiveCheck, MailErrorKind, Message, Password, RefreshError, RefreshPolicy,
     ResetPasswordError, RootSecret, SigningKey, VerifyEmailError, VerifyingKey,

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use auth_core::{
-    Clock, Delivered, EventKind, Mail, MailErrorKind, Message, Password, RegisterError, User, UserStore,
-};
+use auth_core::{Clock, Delivered, EventKind, Mail, MailErrorKind, Message, Password, RegisterError, User};
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
 

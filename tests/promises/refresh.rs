@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use auth_core::store::TokenStore;
 use auth_core::{Grant, LiveCheck, RefreshError, RefreshPolicy, ReuseScope};
 use auth_testkit::Fault;
 use auth_tests::{World, client, race, text};

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::store::UserStore;
 use auth_core::{
     BreachCheck, BreachCheckError, BreachPolicy, ChangePasswordError, LogInError, Message, Password,
     PasswordError, RefreshError, ResetPasswordError, Rule, VerifyEmailError,

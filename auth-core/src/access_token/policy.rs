@@ -44,10 +44,10 @@ impl AccessPolicy {
             }
         }
         if !(Self::MIN_LIFETIME..=Self::MAX_LIFETIME).contains(&self.lifetime) {
-            problems.push(("lifetime", format!("{:?} is not within 1 second and 24 hours", self.lifetime)));
+            problems.push(("lifetime", "must be between 1 s and 24 h".to_owned()));
         }
         if self.leeway > Self::MAX_LEEWAY {
-            problems.push(("leeway", format!("{:?} is more than 60 seconds", self.leeway)));
+            problems.push(("leeway", "must be at most 60 s".to_owned()));
         }
         problems
     }

@@ -1,9 +1,4 @@
 //! One key: made from a secret or a PEM text, bound to one algorithm for life.
-//!
-//! Signatures are made and checked by `jsonwebtoken`'s `aws-lc` backend, addressed directly. The
-//! crate's own `encode` and `decode` ask a process-wide provider instead, which panics for good when
-//! another crate in the build turned on the second backend and anybody used it before one was
-//! installed, and which any other crate may replace.
 
 use std::fmt;
 
@@ -14,11 +9,11 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
-use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::signature::{Signer, Verifier};
 use crate::digest::Digest;
 use crate::keys::{WeakSecret, check_secret};
 use crate::random::{RandomError, RandomSource};
@@ -66,20 +61,12 @@ impl Scheme {
             Self::Es256 => "ES256",
         }
     }
-
-    const fn algorithm(self) -> Algorithm {
-        match self {
-            Self::Hs256 => Algorithm::HS256,
-            Self::EdDsa => Algorithm::EdDSA,
-            Self::Es256 => Algorithm::ES256,
-        }
-    }
 }
 
 /// A key that signs access tokens, and verifies what it signed.
 #[derive(Clone)]
 pub struct SigningKey {
-    private: EncodingKey,
+    private: Signer,
     key: VerifyingKey,
 }
 
@@ -113,13 +100,13 @@ impl SigningKey {
         if let Ok(private) = EncodingKey::from_ed_pem(pem) {
             let pair = Ed25519KeyPair::from_pkcs8(private.as_bytes()).map_err(|_| KeyError::Unsupported)?;
             let key = VerifyingKey::public(Scheme::EdDsa, pair.public_key().as_ref())?;
-            return Ok(Self { private, key });
+            return Ok(Self { private: Signer::Private(Algorithm::EdDSA, private), key });
         }
         let private = EncodingKey::from_ec_pem(pem).map_err(|_| KeyError::Unsupported)?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private.as_bytes())
             .map_err(|_| KeyError::Unsupported)?;
         let key = VerifyingKey::public(Scheme::Es256, pair.public_key().as_ref())?;
-        Ok(Self { private, key })
+        Ok(Self { private: Signer::Private(Algorithm::ES256, private), key })
     }
 
     pub(crate) fn generate_hs256(random: &dyn RandomSource) -> Result<Self, RandomError> {
@@ -127,7 +114,7 @@ impl SigningKey {
     }
 
     fn from_secret(secret: &[u8]) -> Self {
-        Self { private: EncodingKey::from_secret(secret), key: VerifyingKey::secret(secret) }
+        Self { private: Signer::hmac(secret), key: VerifyingKey::secret(secret) }
     }
 
     /// Names the key otherwise than by default, which is: for a public key its JWK thumbprint
@@ -162,8 +149,7 @@ impl SigningKey {
     pub(crate) fn sign(&self, payload: &[u8]) -> Option<String> {
         let mut text = format!("{}.", self.key.header);
         URL_SAFE_NO_PAD.encode_string(payload, &mut text);
-        let signer = (DEFAULT_PROVIDER.signer_factory)(&self.key.scheme.algorithm(), &self.private).ok()?;
-        let signature = signer.try_sign(text.as_bytes()).ok()?;
+        let signature = self.private.sign(&text)?;
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut text);
         Some(text)
@@ -183,7 +169,7 @@ pub struct VerifyingKey {
     scheme: Scheme,
     /// The first segment of every token that this key signs.
     header: String,
-    key: DecodingKey,
+    key: Verifier,
     /// For finding the same key again without keeping it in a second place.
     material: Digest,
     retires_at: Option<DateTime<Utc>>,
@@ -248,17 +234,19 @@ impl VerifyingKey {
         let material = secret_material(secret);
         let mut kid = URL_SAFE_NO_PAD.encode(Digest::of("kid/v1", &[material.as_bytes()]).as_bytes());
         kid.truncate(16);
-        Self::new(Scheme::Hs256, kid, DecodingKey::from_secret(secret), material)
+        Self::new(Scheme::Hs256, kid, Verifier::hmac(secret), material)
     }
 
     fn public(scheme: Scheme, bytes: &[u8]) -> Result<Self, KeyError> {
         let key = match (scheme, bytes) {
-            (Scheme::EdDsa, bytes) if bytes.len() == 32 => DecodingKey::from_ed_der(bytes),
+            (Scheme::EdDsa, bytes) if bytes.len() == 32 => {
+                Verifier::Public(Algorithm::EdDSA, DecodingKey::from_ed_der(bytes))
+            }
             // A point on another curve can have the length of one on P-256: let it be parsed.
             (Scheme::Es256, [4, point @ ..])
                 if point.len() == 64 && ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, bytes).is_ok() =>
             {
-                DecodingKey::from_ec_der(bytes)
+                Verifier::Public(Algorithm::ES256, DecodingKey::from_ec_der(bytes))
             }
             _ => return Err(KeyError::Unsupported),
         };
@@ -271,13 +259,14 @@ impl VerifyingKey {
         Ok(new)
     }
 
-    fn new(scheme: Scheme, kid: String, key: DecodingKey, material: Digest) -> Self {
+    fn new(scheme: Scheme, kid: String, key: Verifier, material: Digest) -> Self {
         Self { header: header(scheme, &kid), kid, scheme, key, material, retires_at: None }
     }
 
     /// The members that define a public key; `None` for a secret.
     fn jwk_members(&self) -> Option<Value> {
-        let bytes = self.key.try_get_as_bytes().ok()?;
+        let Verifier::Public(_, key) = &self.key else { return None };
+        let bytes = key.try_get_as_bytes().ok()?;
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         match self.scheme {
             Scheme::Hs256 => None,
@@ -321,11 +310,10 @@ impl VerifyingKey {
         self.scheme.name()
     }
 
-    /// Whether this key signed the message. HMACs are compared in constant time.
+    /// Whether this key signed the message.
     pub(crate) fn verifies(&self, message: &str, signature: &str) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
-        (DEFAULT_PROVIDER.verifier_factory)(&self.scheme.algorithm(), &self.key)
-            .is_ok_and(|verifier| verifier.verify(message.as_bytes(), &signature).is_ok())
+        self.key.verifies(message, &signature)
     }
 }
 

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 use auth_core::store::StoreError;
 use auth_core::{
     Auth, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, InProcessLimiter, IntentId,
-    LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, MemoryStore, Password, PasswordHash, Policy,
-    RandomError, RandomSource, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
-    ResetPasswordError, ReuseScope, SessionError, SystemRandom, UserError, VerificationProof,
-    VerifyEmailError,
+    LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password, PasswordHash, Policy, RandomError,
+    RandomSource, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError,
+    ReuseScope, SessionError, SystemRandom, UserError, VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, World, client, text};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, World, client, new_store, text};
 
 use super::slow::Slow;
 
@@ -123,7 +122,7 @@ fn other_password() -> Password {
 impl Scene {
     /// `leeway` makes every flow one of a browser, whose lost answers are recovered.
     pub(crate) async fn of(flow: Flow, slow: bool, leeway: bool) -> Self {
-        let store = Faulty::new(MemoryStore::new());
+        let store = Faulty::sharing(new_store());
         let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
         let limiter = Faulty::new(InProcessLimiter::new(Arc::new(clock.clone())));
         let random = Unreliable::default();

@@ -4,18 +4,20 @@ use std::error::Error;
 use std::time::Duration;
 
 use auth_core::{Failure, FailureKind};
-use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::Response;
+use crate::failure::Cause;
 
 /// When to try again after a failure that does not say it itself.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
 
 /// The media type of a problem.
-pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $detail:literal;)*) => {
@@ -56,7 +58,7 @@ codes! {
     InvalidRefreshToken = "invalid_refresh_token", UNAUTHORIZED, "the refresh token is missing or not valid";
     /// The access token is missing, or not (or no longer) good.
     InvalidAccessToken = "invalid_access_token", UNAUTHORIZED, "the access token is missing or not valid";
-    /// The password must be typed again; only from [`CurrentUser::require_recent`](crate::CurrentUser::require_recent).
+    /// The password must be typed again; only from [`require_recent`](crate::require_recent).
     ReauthenticationRequired = "reauthentication_required", UNAUTHORIZED, "log in again to do this";
     /// The password is right, but the address was not verified yet.
     EmailNotVerified = "email_not_verified", FORBIDDEN, "the e-mail address has not been verified";
@@ -123,8 +125,8 @@ pub(crate) struct ProblemBody {
 
 /// An answer that refuses, or tells of a failure, as `application/problem+json`.
 ///
-/// The rejection of every extractor of this crate; made from a [`Code`] it serves a service's own
-/// handlers too. What caused a failure is logged with the request id and never answered.
+/// Made from a [`Code`] it serves a service's own handlers too. What caused a failure is for the log, and
+/// never answered.
 #[derive(Debug, Clone)]
 pub struct Problem {
     code: Code,
@@ -132,10 +134,6 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
 }
-
-/// The cause of a failure, on its way from the handler to the log.
-#[derive(Debug, Clone)]
-pub(crate) struct Cause(pub(crate) String);
 
 impl Problem {
     /// A problem that its code says all about.
@@ -174,6 +172,37 @@ impl Problem {
         self.headers.retain(|(other, _)| *other != name);
         self.headers.push((name, value));
         self
+    }
+
+    /// What caused it, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The finished answer.
+    pub fn into_http(self) -> Response {
+        let status = self.code.status();
+        let body = ProblemBody {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code: self.code,
+            detail: self.code.detail(),
+            errors: self.errors,
+        };
+        let mut response = Response::new(serde_json::to_vec(&body).map(Bytes::from).unwrap_or_default());
+        *response.status_mut() = status;
+        response.headers_mut().extend(self.headers);
+        response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(Cause(cause));
+        }
+        response
+    }
+
+    /// What a later version of `auth-core` may add and this one does not know.
+    pub(crate) fn unforeseen(error: &dyn Error) -> Self {
+        Self::new(Code::InternalError).because(chain(error))
     }
 
     /// Notes what a log should say about it.
@@ -231,26 +260,14 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = self.code.status();
-        let body = ProblemBody {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            code: self.code,
-            detail: self.code.detail(),
-            errors: self.errors,
-        };
-        let mut response =
-            Response::new(serde_json::to_vec(&body).map_or_else(|_| Body::empty(), Body::from));
-        *response.status_mut() = status;
-        response.headers_mut().extend(self.headers);
-        response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
-        if let Some(cause) = self.cause {
-            response.extensions_mut().insert(Cause(cause));
+#[cfg(feature = "axum")]
+impl axum_core::response::IntoResponse for Problem {
+    /// Logs what caused a failure: nobody else does in a service's own handlers.
+    fn into_response(self) -> axum_core::response::Response {
+        if let Some(cause) = self.cause() {
+            tracing::error!(code = self.code.as_str(), cause, "request failed");
         }
-        response
+        self.into_http().map(axum_core::body::Body::from)
     }
 }
 

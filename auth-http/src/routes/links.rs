@@ -3,17 +3,17 @@
 use auth_core::{
     ForgotPasswordError, RegisterError, ResendVerificationError, ResetPasswordError, VerifyEmailError,
 };
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::{self, field};
-use crate::body::{Json, SecretText, not_null};
-use crate::endpoint::{App, Endpoint};
-use crate::extract::Caller;
+use crate::Response;
+use crate::api::Api;
+use crate::body::{SecretText, not_null};
+use crate::endpoint::{Answer, Endpoint};
 use crate::problem::{Code, Problem};
+use crate::request::Request;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -128,17 +128,10 @@ enum PasswordResetStatus {
 }
 status!(PasswordReset, PasswordResetStatus);
 
-fn unforeseen(error: &impl ToString) -> Problem {
-    Problem::new(Code::InternalError).because(error.to_string())
-}
-
-async fn register(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<RegisterBody>,
-) -> Result<Response, Problem> {
+async fn register(api: Api, mut request: Request) -> Answer {
+    let body: RegisterBody = request.json()?;
     let password = body.password.into_password();
-    match app.auth.register(&body.email, password, body.name.as_deref(), &caller).await {
+    match api.auth.register(&body.email, password, body.name.as_deref(), request.client()).await {
         Ok(()) => Ok(verification_sent()),
         Err(RegisterError::Invalid(invalid)) => {
             let email = invalid.email.map(|error| field("email", error.code(), &error));
@@ -148,7 +141,7 @@ async fn register(
         }
         Err(RegisterError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(RegisterError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(unforeseen(&other)),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
@@ -157,13 +150,10 @@ fn verification_sent() -> Response {
     answer::json(StatusCode::ACCEPTED, &body)
 }
 
-async fn verify_email(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<VerifyEmailBody>,
-) -> Result<Response, Problem> {
+async fn verify_email(api: Api, mut request: Request) -> Answer {
+    let body: VerifyEmailBody = request.json()?;
     let password = body.password.map(SecretText::into_password);
-    match app.auth.verify_email(body.token.expose(), password, &caller).await {
+    match api.auth.verify_email(body.token.expose(), password, request.client()).await {
         Ok(()) => Ok(answer::json(StatusCode::OK, &EmailVerified { status: EmailVerifiedStatus::Verified })),
         Err(VerifyEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
         Err(error @ VerifyEmailError::PasswordRequired) => {
@@ -174,48 +164,40 @@ async fn verify_email(
         }
         Err(VerifyEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(VerifyEmailError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(unforeseen(&other)),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn resend_verification(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<AddressBody>,
-) -> Result<Response, Problem> {
-    match app.auth.resend_verification(&body.email, &caller).await {
+async fn resend_verification(api: Api, mut request: Request) -> Answer {
+    let body: AddressBody = request.json()?;
+    match api.auth.resend_verification(&body.email, request.client()).await {
         Ok(()) => Ok(verification_sent()),
         Err(ResendVerificationError::Email(error)) => {
             Err(Problem::invalid([field("email", error.code(), &error)]))
         }
         Err(ResendVerificationError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ResendVerificationError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(unforeseen(&other)),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn forgot_password(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<AddressBody>,
-) -> Result<Response, Problem> {
-    match app.auth.forgot_password(&body.email, &caller).await {
+async fn forgot_password(api: Api, mut request: Request) -> Answer {
+    let body: AddressBody = request.json()?;
+    match api.auth.forgot_password(&body.email, request.client()).await {
         Ok(()) => Ok(answer::json(StatusCode::ACCEPTED, &ResetSent { status: ResetSentStatus::ResetSent })),
         Err(ForgotPasswordError::Email(error)) => {
             Err(Problem::invalid([field("email", error.code(), &error)]))
         }
         Err(ForgotPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ForgotPasswordError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(unforeseen(&other)),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn reset_password(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<ResetPasswordBody>,
-) -> Result<Response, Problem> {
-    match app.auth.reset_password(body.token.expose(), body.password.into_password(), &caller).await {
+async fn reset_password(api: Api, mut request: Request) -> Answer {
+    let body: ResetPasswordBody = request.json()?;
+    match api.auth.reset_password(body.token.expose(), body.password.into_password(), request.client()).await
+    {
         Ok(()) => {
             Ok(answer::json(StatusCode::OK, &PasswordReset { status: PasswordResetStatus::PasswordReset }))
         }
@@ -225,6 +207,6 @@ async fn reset_password(
         }
         Err(ResetPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ResetPasswordError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(unforeseen(&other)),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
-use axum::http::StatusCode;
+use bytes::Bytes;
+use http::StatusCode;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -18,14 +18,9 @@ use utoipa::openapi::{
 use crate::config::HttpConfig;
 use crate::endpoint::{Body, Endpoint};
 use crate::problem::{Code, ProblemBody};
-use crate::router::paths_of;
 
-/// The finished document, as it is sent.
-#[derive(Debug, Clone)]
-pub(crate) struct Document(pub(crate) Bytes);
-
-/// Describes every route of the list, under the paths where it is served.
-pub(crate) fn document(endpoints: &[Endpoint], config: &HttpConfig) -> Document {
+/// Describes every route of the list, under the paths where it is served, as it is sent.
+pub(crate) fn document(endpoints: &[Endpoint], config: &HttpConfig) -> Bytes {
     let mut paths = PathsBuilder::new();
     let mut schemas = Vec::new();
     (Body::of::<ProblemBody>().collect)(&mut schemas);
@@ -35,7 +30,7 @@ pub(crate) fn document(endpoints: &[Endpoint], config: &HttpConfig) -> Document 
         for body in bodies {
             (body.collect)(&mut schemas);
         }
-        for (index, path) in paths_of(endpoint, config).into_iter().enumerate() {
+        for (index, path) in endpoint.paths(config).into_iter().enumerate() {
             // A path is documented once more where a route is served twice; identifiers are not.
             let id = if index == 0 {
                 endpoint.operation.to_owned()
@@ -67,7 +62,7 @@ pub(crate) fn document(endpoints: &[Endpoint], config: &HttpConfig) -> Document 
         ))
         .build();
     let document = OpenApiBuilder::new().info(info).paths(paths.build()).components(Some(components)).build();
-    Document(serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default())
+    serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default()
 }
 
 fn method(endpoint: &Endpoint) -> HttpMethod {

@@ -1,10 +1,10 @@
 //! The refresh cookie: the only place where a browser holds a refresh token.
 
 use auth_core::Grant;
-use axum::http::header::COOKIE;
-use axum::http::{HeaderMap, HeaderValue};
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::config::HttpConfig;
@@ -34,13 +34,18 @@ fn value(config: &HttpConfig, token: &str, max_age: Duration) -> Option<HeaderVa
     Some(value)
 }
 
-/// Reads the refresh cookie.
+/// The refresh cookie of a request, if there is one. Whether it is good is for
+/// [`Auth::restore`](auth_core::Auth::restore) or [`Auth::refresh`](auth_core::Auth::refresh) to say.
 ///
 /// # Errors
 ///
 /// - `malformed_request` when there are two: a neighbour may have planted one, and which of them is
 ///   the user's cannot be told (RFC 6265 section 8.6).
-pub(crate) fn read(config: &HttpConfig, headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Problem> {
+///
+/// # Security
+///
+/// Whoever holds the text holds the session: no log, no error, no URL.
+pub fn read(config: &HttpConfig, headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Problem> {
     let mut found = None;
     for line in headers.get_all(COOKIE) {
         let line = String::from_utf8_lossy(line.as_bytes());

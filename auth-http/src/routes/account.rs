@@ -3,19 +3,18 @@
 use std::net::IpAddr;
 
 use auth_core::{ChangePasswordError, SessionError, SessionId, UserError};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::{self, SessionBody, UserBody, field};
-use crate::body::{Json, SecretText};
-use crate::endpoint::{App, Endpoint};
-use crate::extract::{Caller, CurrentUser, Transport, refused_token};
+use crate::api::Api;
+use crate::body::SecretText;
+use crate::door::refused_token;
+use crate::endpoint::{Answer, Endpoint};
 use crate::problem::{Code, Problem};
+use crate::request::Request;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -82,20 +81,17 @@ struct ListedSession {
     current: bool,
 }
 
-async fn user(current: CurrentUser) -> Response {
-    answer::json(StatusCode::OK, &UserBody::of(&current.user))
+async fn user(api: Api, request: Request) -> Answer {
+    let current = request.current_user(&api).await?;
+    Ok(answer::json(StatusCode::OK, &UserBody::of(&current.user)))
 }
 
-async fn change_password(
-    State(app): State<App>,
-    current: CurrentUser,
-    caller: Caller,
-    transport: Transport,
-    Json(body): Json<ChangePasswordBody>,
-) -> Result<Response, Problem> {
+async fn change_password(api: Api, mut request: Request) -> Answer {
+    let current = request.current_user(&api).await?;
+    let body: ChangePasswordBody = request.json()?;
     let (old, new) = (body.current_password.into_password(), body.new_password.into_password());
-    match app.auth.change_password(&current.claims, old, new, &caller).await {
-        Ok(grant) => Ok(answer::granted(&app.config, transport, &grant)),
+    match api.auth.change_password(&current.claims, old, new, request.client()).await {
+        Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
         Err(error @ ChangePasswordError::WrongPassword) => {
             Err(Problem::invalid([field("current_password", "wrong_password", &error)]))
         }
@@ -105,7 +101,7 @@ async fn change_password(
         Err(ChangePasswordError::SessionEnded) => Err(refused_token()),
         Err(ChangePasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ChangePasswordError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::new(Code::InternalError).because(other.to_string())),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
@@ -114,12 +110,13 @@ fn account_problem(error: UserError) -> Problem {
     match error {
         UserError::NotFound => refused_token(),
         UserError::Failed(failure) => failure.into(),
-        other => Problem::new(Code::InternalError).because(other.to_string()),
+        other => Problem::unforeseen(&other),
     }
 }
 
-async fn sessions(State(app): State<App>, current: CurrentUser) -> Result<Response, Problem> {
-    let sessions = app.auth.sessions(current.user.id).await.map_err(account_problem)?;
+async fn sessions(api: Api, request: Request) -> Answer {
+    let current = request.current_user(&api).await?;
+    let sessions = api.auth.sessions(current.user.id).await.map_err(account_problem)?;
     let sessions = sessions
         .into_iter()
         .map(|session| ListedSession {
@@ -135,28 +132,20 @@ async fn sessions(State(app): State<App>, current: CurrentUser) -> Result<Respon
     Ok(answer::json(StatusCode::OK, &SessionList { sessions }))
 }
 
-async fn log_out_everywhere(
-    State(app): State<App>,
-    current: CurrentUser,
-    caller: Caller,
-    transport: Transport,
-) -> Result<Response, Problem> {
-    app.auth.log_out_everywhere(current.user.id, &caller).await.map_err(account_problem)?;
-    Ok(answer::forgetting(&app.config, transport, StatusCode::NO_CONTENT))
+async fn log_out_everywhere(api: Api, request: Request) -> Answer {
+    let current = request.current_user(&api).await?;
+    api.auth.log_out_everywhere(current.user.id, request.client()).await.map_err(account_problem)?;
+    Ok(answer::forgetting(&api.config, request.transport(), answer::nothing()))
 }
 
-async fn revoke_session(
-    State(app): State<App>,
-    current: CurrentUser,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
+async fn revoke_session(api: Api, request: Request) -> Answer {
+    let current = request.current_user(&api).await?;
     // What is no identifier names no session.
-    let id = id.ok().and_then(|Path(id)| id.parse::<SessionId>().ok()).ok_or(Code::NotFound)?;
-    match app.auth.revoke_session(current.user.id, id, &caller).await {
-        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+    let id = request.last_segment().parse::<SessionId>().map_err(|_| Code::NotFound)?;
+    match api.auth.revoke_session(current.user.id, id, request.client()).await {
+        Ok(()) => Ok(answer::nothing()),
         Err(SessionError::NotFound) => Err(Code::NotFound.into()),
         Err(SessionError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::new(Code::InternalError).because(other.to_string())),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }

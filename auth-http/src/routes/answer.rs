@@ -1,19 +1,19 @@
 //! What several routes answer with: sessions and users, and nothing of them that is nobody's business.
 
 use auth_core::{AccessToken, Grant, Restored, User};
-use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use crate::Response;
 use crate::config::HttpConfig;
 use crate::cookie;
-use crate::extract::Transport;
 use crate::problem::{Code, FieldError, Problem};
+use crate::request::Transport;
 
 /// A user, as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,14 +88,23 @@ impl SessionBody {
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => json_text(status, body),
-        Err(error) => Problem::new(Code::InternalError).because(error.to_string()).into_response(),
+        Err(error) => Problem::new(Code::InternalError).because(error.to_string()).into_http(),
     }
 }
 
 /// Answers in JSON that is written already.
-pub(crate) fn json_text(status: StatusCode, body: impl Into<Body>) -> Response {
-    let json = HeaderValue::from_static("application/json");
-    (status, [(CONTENT_TYPE, json)], body.into()).into_response()
+pub(crate) fn json_text(status: StatusCode, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Done, and nothing to say.
+pub(crate) fn nothing() -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 /// Hands over a new session, its refresh token where the client asked for it.
@@ -116,8 +125,7 @@ pub(crate) fn restored(restored: &Restored) -> Response {
 }
 
 /// Makes a browser forget the refresh token; native clients forget it by themselves.
-pub(crate) fn forgetting(config: &HttpConfig, transport: Transport, response: impl IntoResponse) -> Response {
-    let response = response.into_response();
+pub(crate) fn forgetting(config: &HttpConfig, transport: Transport, response: Response) -> Response {
     match transport {
         Transport::Body => response,
         Transport::Cookie => with_cookie(response, cookie::clear(config)),
@@ -130,7 +138,7 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
             response.headers_mut().append(SET_COOKIE, cookie);
             response
         }
-        None => Problem::new(Code::InternalError).because("the cookie cannot be written").into_response(),
+        None => Problem::new(Code::InternalError).because("the cookie cannot be written").into_http(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::HeaderMap;
+use http::HeaderMap;
 use ipnet::IpNet;
 
 /// The header in which trusted proxies name the client.
@@ -113,7 +113,7 @@ mod tests {
         let networks = ["10.0.0.0/8", "2001:db8:1::/48", "::1/128"].map(|n| n.parse().unwrap()).to_vec();
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(*name, axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            headers.append(*name, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         Proxies::new(networks, header).client_ip(peer.parse().unwrap(), &headers).to_string()
     }

@@ -1,20 +1,18 @@
 //! Logging in, staying logged in and logging out.
 
 use auth_core::{LogInError, RefreshError};
-use axum::extract::State;
-use axum::http::header::ALLOW;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use http::header::ALLOW;
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::answer::{self, SessionBody};
-use crate::body::{Json, OptionalJson, SecretText, not_null};
-use crate::cookie;
-use crate::endpoint::{App, Endpoint};
-use crate::extract::{Caller, Transport};
+use crate::api::Api;
+use crate::body::{SecretText, not_null};
+use crate::endpoint::{Answer, Endpoint};
 use crate::problem::{Code, Problem};
+use crate::request::{Request, Transport};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -87,119 +85,86 @@ impl Presented {
 }
 
 /// Reads the refresh token from where it travels, and makes sure that it travels nowhere else.
-fn present(
-    app: &App,
-    transport: Transport,
-    headers: &HeaderMap,
-    body: Option<RefreshTokenBody>,
-) -> Result<Presented, Problem> {
+fn present(api: &Api, request: &Request, body: Option<RefreshTokenBody>) -> Result<Presented, Problem> {
     let by_body = body.is_some();
     let token = body.and_then(|body| body.refresh_token);
-    let found = match transport {
+    let found = match request.transport() {
         Transport::Body => token.map(|token| Zeroizing::new(token.expose().to_owned())),
         // An object without fields is as good as none.
         Transport::Cookie if by_body && token.is_some() => return Err(Code::MalformedRequest.into()),
-        Transport::Cookie => cookie::read(&app.config, headers)?,
+        Transport::Cookie => request.refresh_cookie(&api.config)?,
     };
     Ok(found.map_or(Presented::Nothing, Presented::Token))
 }
 
-async fn log_in(
-    State(app): State<App>,
-    caller: Caller,
-    transport: Transport,
-    Json(body): Json<LogInBody>,
-) -> Result<Response, Problem> {
-    let grant = app.auth.log_in(&body.email, body.password.into_password(), &caller).await;
+async fn log_in(api: Api, mut request: Request) -> Answer {
+    let body: LogInBody = request.json()?;
+    let grant = api.auth.log_in(&body.email, body.password.into_password(), request.client()).await;
     match grant {
-        Ok(grant) => Ok(answer::granted(&app.config, transport, &grant)),
+        Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
         Err(LogInError::InvalidCredentials) => Err(Code::InvalidCredentials.into()),
         Err(LogInError::EmailNotVerified) => Err(Code::EmailNotVerified.into()),
         Err(LogInError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(LogInError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::new(Code::InternalError).because(other.to_string())),
+        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn refresh(
-    State(app): State<App>,
-    caller: Caller,
-    transport: Transport,
-    headers: HeaderMap,
-    OptionalJson(body): OptionalJson<RefreshTokenBody>,
-) -> Result<Response, Problem> {
-    let presented = present(&app, transport, &headers, body)?;
-    match app.auth.refresh(presented.text(), &caller).await {
-        Ok(grant) => Ok(answer::granted(&app.config, transport, &grant)),
-        Err(error) => refused(&app, transport, error),
+async fn refresh(api: Api, mut request: Request) -> Answer {
+    let body = request.optional_json()?;
+    let presented = present(&api, &request, body)?;
+    match api.auth.refresh(presented.text(), request.client()).await {
+        Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
+        Err(error) => refused(&api, request.transport(), error),
     }
 }
 
-async fn me(
-    State(app): State<App>,
-    caller: Caller,
-    transport: Transport,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let presented = present(&app, transport, &headers, None)?;
-    restore(&app, transport, &presented, &caller).await
+async fn me(api: Api, request: Request) -> Answer {
+    restore(&api, &request, None).await
 }
 
-async fn me_by_body(
-    State(app): State<App>,
-    caller: Caller,
-    transport: Transport,
-    headers: HeaderMap,
-    body: Result<OptionalJson<RefreshTokenBody>, Problem>,
-) -> Result<Response, Problem> {
-    if transport == Transport::Cookie {
+async fn me_by_body(api: Api, mut request: Request) -> Answer {
+    if request.transport() == Transport::Cookie {
         let allow = HeaderValue::from_static("GET,HEAD");
         return Err(Problem::new(Code::MethodNotAllowed).with_header(ALLOW, allow));
     }
-    let presented = present(&app, transport, &headers, body?.0)?;
-    restore(&app, transport, &presented, &caller).await
+    let body = request.optional_json()?;
+    restore(&api, &request, body).await
 }
 
-async fn restore(
-    app: &App,
-    transport: Transport,
-    presented: &Presented,
-    caller: &Caller,
-) -> Result<Response, Problem> {
-    match app.auth.restore(presented.text(), caller).await {
+async fn restore(api: &Api, request: &Request, body: Option<RefreshTokenBody>) -> Answer {
+    let presented = present(api, request, body)?;
+    match api.auth.restore(presented.text(), request.client()).await {
         Ok(restored) => Ok(answer::restored(&restored)),
-        Err(error) => refused(app, transport, error),
+        Err(error) => refused(api, request.transport(), error),
     }
 }
 
 /// A refused token is of no more use to its holder, with one exception: whoever merely lost a race
 /// holds the winner's cookie by now, which must stay.
-fn refused(app: &App, transport: Transport, error: RefreshError) -> Result<Response, Problem> {
+fn refused(api: &Api, transport: Transport, error: RefreshError) -> Answer {
     match error {
         RefreshError::InvalidToken => {
-            Ok(answer::forgetting(&app.config, transport, Problem::new(Code::InvalidRefreshToken)))
+            let refusal = Problem::new(Code::InvalidRefreshToken).into_http();
+            Ok(answer::forgetting(&api.config, transport, refusal))
         }
         RefreshError::Superseded => Err(Code::InvalidRefreshToken.into()),
         RefreshError::RateLimited { retry_after } => Err(Problem::rate_limited(retry_after)),
         RefreshError::Failed(failure) => Err(failure.into()),
-        other => Err(Problem::new(Code::InternalError).because(other.to_string())),
+        other => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn log_out(
-    State(app): State<App>,
-    caller: Caller,
-    transport: Transport,
-    headers: HeaderMap,
-    OptionalJson(body): OptionalJson<RefreshTokenBody>,
-) -> Result<Response, Problem> {
-    match present(&app, transport, &headers, body)? {
+async fn log_out(api: Api, mut request: Request) -> Answer {
+    let body = request.optional_json()?;
+    let transport = request.transport();
+    match present(&api, &request, body)? {
         Presented::Token(text) => {
-            let _ended =
-                app.auth.log_out(&text, &caller).await.map_err(|error| Problem::from(error.failure()))?;
+            let outcome = api.auth.log_out(&text, request.client()).await;
+            let _ended = outcome.map_err(|error| Problem::from(error.failure()))?;
         }
         Presented::Nothing if transport == Transport::Body => return Err(Code::InvalidRefreshToken.into()),
         Presented::Nothing => {}
     }
-    Ok(answer::forgetting(&app.config, transport, StatusCode::NO_CONTENT))
+    Ok(answer::forgetting(&api.config, transport, answer::nothing()))
 }

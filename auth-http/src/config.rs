@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::ConfigProblem;
-use axum::http::HeaderValue;
+use http::HeaderValue;
 use ipnet::IpNet;
 use url::Url;
 
 use crate::client_ip::{Proxies, ProxyHeader};
 
-/// Settings of the router and of the extractors. Cheap to clone. Made by [`HttpConfig::builder`].
+/// Settings of the HTTP side. Cheap to clone. Made by [`HttpConfig::builder`].
 #[derive(Debug, Clone)]
 pub struct HttpConfig(Arc<Settings>);
 
@@ -69,7 +69,8 @@ impl HttpConfig {
         &self.0.proxies
     }
 
-    pub(crate) fn body_limit(&self) -> usize {
+    /// The largest body, in bytes.
+    pub fn body_limit(&self) -> usize {
         self.0.body_limit
     }
 
@@ -157,11 +158,15 @@ impl HttpConfigBuilder {
         let https = public.as_ref().is_some_and(|url| url.scheme() == "https");
         let own = public.map(|url| url.origin().ascii_serialization());
         let mut origins = Vec::new();
-        for origin in own.iter().chain(&self.allowed_origins) {
+        // Entries are named by their place: a configuration is not repeated in logs.
+        for (place, origin) in own.iter().chain(&self.allowed_origins).enumerate() {
             match exact_origin(origin) {
                 Ok(origin) if origins.contains(&origin) => {}
                 Ok(origin) => origins.push(origin),
-                Err(problem) => problems.add("allowed_origins", format!("`{origin}` {problem}")),
+                Err(problem) => {
+                    let place = place + usize::from(own.is_none());
+                    problems.add("allowed_origins", format!("(entry {place}) {problem}"));
+                }
             }
         }
         let base_path = if self.base_path == "/" { String::new() } else { self.base_path };
@@ -174,10 +179,12 @@ impl HttpConfigBuilder {
             problems.add("cookie_name", problem);
         }
         let mut networks = Vec::new();
-        for text in &self.trusted_proxies {
+        for (place, text) in (1..).zip(&self.trusted_proxies) {
             match network(text) {
                 Some(network) => networks.push(network),
-                None => problems.add("trusted_proxies", format!("`{text}` is no address and no network")),
+                None => {
+                    problems.add("trusted_proxies", format!("(entry {place}) is no address and no network"));
+                }
             }
         }
         if !(1024..=1024 * 1024).contains(&self.body_limit) {

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use axum::Extension;
-use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
+use http::header::{CACHE_CONTROL, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer;
-use crate::endpoint::{App, Endpoint, Mount};
-use crate::openapi::Document;
-use crate::problem::{Cause, chain};
+use crate::Response;
+use crate::api::Api;
+use crate::endpoint::{Answer, Endpoint, Mount};
+use crate::failure::Cause;
+use crate::problem::chain;
+use crate::request::Request;
 
 /// How long a store may take to say that it is there.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,16 +68,16 @@ struct KeySet {
 #[schema(value_type = Object)]
 struct OpenApiDocument(serde_json::Value);
 
-async fn health(State(app): State<App>) -> Response {
+async fn health(api: Api, _: Request) -> Answer {
     let cause = match tokio::time::timeout(
-        HEALTH_TIMEOUT.min(app.config.request_timeout() / 2),
-        app.auth.check_stores(),
+        HEALTH_TIMEOUT.min(api.config.request_timeout() / 2),
+        api.auth.check_stores(),
     )
     .await
     {
         Ok(Ok(())) => {
             let health = Health { status: Overall::Ok, checks: Checks { database: Overall::Ok } };
-            return answer::json(StatusCode::OK, &health);
+            return Ok(answer::json(StatusCode::OK, &health));
         }
         Ok(Err(error)) => chain(&error),
         Err(_) => "the stores did not answer in time".to_owned(),
@@ -86,15 +86,15 @@ async fn health(State(app): State<App>) -> Response {
     let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &health);
     response.headers_mut().insert(RETRY_AFTER, HEALTH_TIMEOUT.as_secs().into());
     response.extensions_mut().insert(Cause(cause));
-    response
+    Ok(response)
 }
 
-async fn jwks(State(app): State<App>) -> Response {
-    cacheable(answer::json(StatusCode::OK, &app.auth.jwks()))
+async fn jwks(api: Api, _: Request) -> Answer {
+    Ok(cacheable(answer::json(StatusCode::OK, &api.auth.jwks())))
 }
 
-async fn openapi(Extension(document): Extension<Document>) -> Response {
-    cacheable(answer::json_text(StatusCode::OK, document.0))
+async fn openapi(api: Api, _: Request) -> Answer {
+    Ok(cacheable(answer::json_text(StatusCode::OK, api.document)))
 }
 
 fn cacheable(mut response: Response) -> Response {

@@ -1,0 +1,40 @@
+//! Two routes of a service: one open, one behind `AccessClaims`, which reads no store. Prints where they are
+//! and an access token for the second; `scripts/bench-doors` measures what the door costs.
+
+use std::error::Error;
+use std::net::SocketAddr;
+
+use auth_axum::AccessClaims;
+use auth_core::{Auth, Client, KeyRing, Mailbox, MemoryStore, Password, RootSecret, SystemRandom};
+use axum::Router;
+use axum::routing::get;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
+    let auth = Auth::builder(store.clone(), store.clone(), mailbox.clone())
+        .outbox(store)
+        .key_ring(KeyRing::generate(&SystemRandom)?)
+        .root_secret(RootSecret::generate(&SystemRandom)?)
+        .build()?;
+    let token = access_token(&auth, &mailbox).await?;
+
+    let app = Router::new()
+        .route("/open", get(|| async { "hello" }))
+        .route("/guarded", get(|_: AccessClaims| async { "hello" }))
+        .with_state(auth);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    println!("http://{} {token}", listener.local_addr()?);
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}
+
+async fn access_token(auth: &Auth, mailbox: &Mailbox) -> Result<String, Box<dyn Error>> {
+    let (client, password) = (Client::unknown(), || Password::new("correct horse battery"));
+    auth.register("ada@example.com", password(), None, &client).await?;
+    auth.deliver_due_mails().await?;
+    let mail = mailbox.mails().pop().ok_or("no mail")?;
+    let link = mail.message.token().ok_or("no link")?.expose();
+    auth.verify_email(&link, None, &client).await?;
+    Ok(auth.log_in("ada@example.com", password(), &client).await?.access_token.expose().to_owned())
+}

@@ -1,0 +1,35 @@
+//! What every answer bears.
+
+use http::{HeaderName, HeaderValue};
+
+use crate::config::HttpConfig;
+
+/// Nothing that these routes answer is a page. Overridden by whoever serves one.
+const HEADERS: [(&str, &str); 8] = [
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    (
+        "content-security-policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+    ),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+];
+
+/// One year, subdomains included (OWASP ASVS 5.0, 3.4.1).
+const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000; includeSubDomains");
+
+/// The security headers of every answer, errors included, except where a handler set one itself.
+pub fn security_headers(config: &HttpConfig) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+    let hsts = config.https().then_some(HSTS);
+    HEADERS
+        .into_iter()
+        .chain(hsts)
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+}

@@ -1,0 +1,18 @@
+//! One line for each request: nothing of what was sent but where to.
+
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+
+pub(crate) async fn log(request: Request, next: Next) -> Response {
+    // Without the query: not even a mistaken client gets a token into a log.
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let (status, took_ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+    tracing::info!(target: "access", %method, path, status, took_ms, request_id);
+    response
+}

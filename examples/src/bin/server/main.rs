@@ -1,0 +1,45 @@
+//! The example server on axum: `cargo run`.
+//!
+//! Settings come from the environment (see the README); without any it keeps everything in `auth.db` and
+//! shows its mails at `/dev/mailbox`.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use auth_axum::{Code, Problem, router, security_headers};
+use auth_examples::pages::Pages;
+use auth_examples::{Service, run};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+
+mod access_log;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    run(serve).await
+}
+
+async fn serve(service: Service) -> std::io::Result<()> {
+    let stop = service.stop();
+    let Service { auth, http, pages, listener, .. } = service;
+
+    // Beside the API there is what the server shows to people; a service has its own routes here.
+    let own = security_headers(Router::new().fallback(page).with_state(pages), &http);
+    let app = router(auth, http).fallback_service(own).layer(middleware::from_fn(access_log::log));
+
+    // With the peer's address: rate limits count by it.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(TcpListener::from_std(listener)?, app).with_graceful_shutdown(stop).await
+}
+
+async fn page(State(pages): State<Pages>, request: Request) -> Response {
+    let readable = matches!(*request.method(), Method::GET | Method::HEAD);
+    match pages.get(request.uri().path()).filter(|_| readable) {
+        Some(page) => (page.headers, Body::from(page.body.into_owned())).into_response(),
+        None => Problem::new(Code::NotFound).into_response(),
+    }
+}

@@ -1,0 +1,10 @@
+//! What the example servers share: everything but the HTTP stack.
+
+mod logging;
+mod mailbox;
+pub mod pages;
+mod service;
+pub mod settings;
+
+pub use mailbox::DevMailbox;
+pub use service::{Service, run};

@@ -1,0 +1,174 @@
+//! The development mailbox: mails are rendered and kept instead of sent.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use auth_core::{Clock as _, Mail, MailError, MailErrorKind, Mailer, SystemClock};
+use auth_mailer::Templates;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Beside a database that outlives the process, mails do too: in this file of the working directory.
+const FILE: &str = ".auth-dev-mailbox.jsonl";
+
+/// The newest mails are kept.
+const CAPACITY: usize = 1000;
+
+/// A mailer that keeps mails for people to look at. Clones share them.
+///
+/// With a file, a mail is on disk before it counts as sent, so `kill -9` loses none that was promised.
+#[derive(Clone)]
+pub struct DevMailbox {
+    templates: Arc<Templates>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+struct Kept {
+    mails: VecDeque<KeptMail>,
+    file: Option<File>,
+}
+
+/// One mail, as it would have arrived.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct KeptMail {
+    id: String,
+    #[serde(flatten)]
+    shown: ShownMail,
+}
+
+/// What is shown of a mail.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ShownMail {
+    to: String,
+    subject: String,
+    text: String,
+    pub(crate) html: String,
+    #[serde(serialize_with = "rfc_3339")]
+    sent_at: DateTime<Utc>,
+}
+
+fn rfc_3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+impl DevMailbox {
+    /// An empty mailbox that ends with the process.
+    pub fn in_memory(templates: Templates) -> Self {
+        Self::over(templates, VecDeque::new(), None)
+    }
+
+    /// The mailbox of the working directory.
+    ///
+    /// # Errors
+    ///
+    /// - When the file cannot be read or written.
+    pub fn in_working_directory(templates: Templates) -> io::Result<Self> {
+        let path = Path::new(FILE);
+        let mails = read(path)?;
+        let file = rewrite(path, &mails)?;
+        Ok(Self::over(templates, mails, Some(file)))
+    }
+
+    fn over(templates: Templates, mails: VecDeque<KeptMail>, file: Option<File>) -> Self {
+        Self { templates: Arc::new(templates), kept: Arc::new(Mutex::new(Kept { mails, file })) }
+    }
+
+    /// The mails, the oldest first.
+    pub(crate) fn mails(&self) -> Vec<ShownMail> {
+        self.kept().mails.iter().map(|mail| mail.shown.clone()).collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, mail: KeptMail) -> io::Result<()> {
+        // A retry of one that is here already.
+        if self.mails.iter().any(|kept| kept.id == mail.id) {
+            return Ok(());
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(&line(&mail)?)?;
+            file.sync_data()?;
+        }
+        self.mails.push_back(mail);
+        if self.mails.len() > CAPACITY {
+            self.mails.pop_front();
+        }
+        Ok(())
+    }
+}
+
+fn line(mail: &KeptMail) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(mail)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The newest mails of the file. A last line that a crash cut short was never counted as sent.
+fn read(path: &Path) -> io::Result<VecDeque<KeptMail>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(VecDeque::new()),
+        file => file?,
+    };
+    let mut mails = VecDeque::new();
+    for line in BufReader::new(file).split(b'\n') {
+        if let Ok(mail) = serde_json::from_slice(&line?) {
+            mails.push_back(mail);
+        }
+        if mails.len() > CAPACITY {
+            mails.pop_front();
+        }
+    }
+    Ok(mails)
+}
+
+/// Writes the file anew, readable by its owner alone: mails hold links that work.
+fn rewrite(path: &Path, mails: &VecDeque<KeptMail>) -> io::Result<File> {
+    let new = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
+    for mail in mails {
+        file.write_all(&line(mail)?)?;
+    }
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    Ok(file)
+}
+
+#[async_trait]
+impl Mailer for DevMailbox {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let rendered =
+            self.templates.render(mail).map_err(|error| MailError::new(MailErrorKind::Permanent, error))?;
+        let shown = ShownMail {
+            to: mail.to.address().to_owned(),
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
+            sent_at: SystemClock.now(),
+        };
+        let (mailbox, mail) = (self.clone(), KeptMail { id: mail.id.to_string(), shown });
+        let kept = tokio::task::spawn_blocking(move || mailbox.kept().keep(mail)).await;
+        kept.map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| MailError::new(MailErrorKind::Transient, error))
+    }
+}
+
+/// Shows how many mails there are, not what they say.
+impl fmt::Debug for DevMailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DevMailbox").field("mails", &self.kept().mails.len()).finish_non_exhaustive()
+    }
+}

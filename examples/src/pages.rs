@@ -1,0 +1,108 @@
+//! What the servers show to people: the page that walks every flow, and the development mailbox.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use auth_core::{Policy, VerificationProof};
+use include_dir::{Dir, include_dir};
+use serde_json::json;
+
+use crate::mailbox::DevMailbox;
+
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/pages");
+
+/// Nothing but this server's own files, and no script or style inside a page.
+const OWN_CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                           connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// A mail is a stranger's page: shown as it looks, it can do nothing but open its links.
+const MAIL_CONTENT: &str = "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation; \
+                            default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'";
+
+/// One file or page, ready to be sent with these headers and the usual ones.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The headers, by name.
+    pub headers: [(&'static str, &'static str); 4],
+    /// The content.
+    pub body: Cow<'static, [u8]>,
+}
+
+/// Everything that is served beside the API. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    mailbox: Option<DevMailbox>,
+    config: String,
+}
+
+impl Pages {
+    /// The pages of a server with this base path and policy; without a mailbox there is nothing under
+    /// `/dev`.
+    pub fn new(base_path: &str, policy: &Policy, mailbox: Option<DevMailbox>) -> Self {
+        let config = json!({
+            "base_path": base_path,
+            "reuse_leeway_seconds": policy.refresh.reuse_leeway.as_secs(),
+            "verify_requires_password": policy.links.verification_proof == VerificationProof::LinkAndPassword,
+            "password_min_length": policy.password.min_length,
+            "mailbox": mailbox.is_some(),
+        });
+        Self { mailbox, config: config.to_string() }
+    }
+
+    /// What is at a path, for GET and HEAD.
+    pub fn get(&self, path: &str) -> Option<Page> {
+        match path {
+            "/" => file("index.html"),
+            "/config.json" => {
+                Some(Page::own("application/json", "no-store", self.config.clone().into_bytes()))
+            }
+            _ => match path.strip_prefix("/dev/mailbox") {
+                Some(rest) => self.mailbox.as_ref().and_then(|mailbox| mail(mailbox, rest)),
+                None => path.strip_prefix('/').and_then(file),
+            },
+        }
+    }
+}
+
+fn mail(mailbox: &DevMailbox, rest: &str) -> Option<Page> {
+    match rest {
+        "" => file("mailbox.html"),
+        ".json" => {
+            let mails = serde_json::to_vec(&mailbox.mails()).ok()?;
+            Some(Page::own("application/json", "no-store", mails))
+        }
+        _ => {
+            let number: usize = rest.strip_prefix('/')?.strip_suffix(".html")?.parse().ok()?;
+            let mail = mailbox.mails().into_iter().nth(number)?;
+            let mut page = Page::own("text/html; charset=utf-8", "no-store", mail.html.into_bytes());
+            page.headers[2] = ("content-security-policy", MAIL_CONTENT);
+            page.headers[3] = ("x-frame-options", "SAMEORIGIN");
+            Some(page)
+        }
+    }
+}
+
+fn file(name: &str) -> Option<Page> {
+    let content_type = match Path::new(name).extension()?.to_str()? {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "svg" => "image/svg+xml",
+        _ => return None,
+    };
+    let body = FILES.get_file(name)?.contents();
+    // Asked for again each time: after an update no page meets the scripts of another.
+    Some(Page::own(content_type, "no-cache", body))
+}
+
+impl Page {
+    fn own(content_type: &'static str, caching: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
+        let headers = [
+            ("content-type", content_type),
+            ("cache-control", caching),
+            ("content-security-policy", OWN_CONTENT),
+            ("x-frame-options", "DENY"),
+        ];
+        Self { headers, body: body.into() }
+    }
+}

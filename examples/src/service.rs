@@ -1,0 +1,222 @@
+//! A whole service out of its settings: everything but the HTTP stack.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::{Auth, Mail as Message, MailError, Mailer, MemoryStore, Outbox, TokenStore, UserStore};
+use auth_http::HttpConfig;
+use auth_mailer::SmtpMailer;
+use auth_sqlite::SqliteStore;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::logging;
+use crate::mailbox::DevMailbox;
+use crate::pages::Pages;
+use crate::settings::{self, Database, Mail, Settings, Variables};
+
+/// Settings that cannot be used (`EX_CONFIG` of sysexits.h).
+const BAD_SETTINGS: u8 = 78;
+/// Something the server stands on cannot be reached (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
+
+/// How long a database may take to be there.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a stop may take in all: open requests and the mail being sent have so long to finish.
+const STOP_PATIENCE: Duration = Duration::from_secs(9);
+
+/// What an HTTP stack serves.
+#[derive(Debug)]
+pub struct Service {
+    /// Every flow.
+    pub auth: Auth,
+    /// The HTTP side of the flows.
+    pub http: HttpConfig,
+    /// What is served beside the API.
+    pub pages: Pages,
+    /// Where to listen; it does already.
+    pub listener: TcpListener,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Service {
+    /// Completes when the server is asked to stop: finish open requests, take no more.
+    pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopped = self.stopped.clone();
+        async move {
+            // An error means that nobody is left to ask.
+            _ = stopped.wait_for(|stopped| *stopped).await;
+        }
+    }
+}
+
+/// Runs a server: settings from the environment, the service around it, `serve` for the HTTP stack, until
+/// SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// - Told on standard error, and as the exit status: 78 for settings, 69 for a database.
+pub async fn run<F>(serve: impl FnOnce(Service) -> F) -> ExitCode
+where
+    F: Future<Output = std::io::Result<()>>,
+{
+    match start().await {
+        Ok((service, stop)) => finish(service, stop, serve).await,
+        Err((status, problem)) => {
+            eprintln!("{problem}");
+            ExitCode::from(status)
+        }
+    }
+}
+
+type NotStarted = (u8, String);
+
+async fn start() -> Result<(Service, watch::Sender<bool>), NotStarted> {
+    let variables = Variables::of_process();
+    let address = settings::address(&variables);
+    let listener = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    let port = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
+    let settings = Settings::read(&variables, port.map_or(address.1, |port| port.port()));
+    let settings = settings.map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+        (BAD_SETTINGS, format!("the environment is not usable:\n{}", lines.join("\n")))
+    })?;
+    let listener = listener
+        .map_err(|error| (UNAVAILABLE, format!("PORT {} cannot be listened on: {error}", address.1)))?;
+    logging::start(settings.log_format);
+    let (stop, stopped) = watch::channel(false);
+    let (auth, mailbox) = open(&settings).await?;
+    let pages = Pages::new(settings.http.base_path(), auth.policy(), mailbox);
+    Ok((Service { auth, http: settings.http, pages, listener, stopped }, stop))
+}
+
+async fn finish<F>(service: Service, stop: watch::Sender<bool>, serve: impl FnOnce(Service) -> F) -> ExitCode
+where
+    F: Future<Output = std::io::Result<()>>,
+{
+    match service.listener.local_addr() {
+        Ok(address) => println!("listening on http://{address}"),
+        Err(error) => tracing::warn!(%error, "the address is not known"),
+    }
+    let background = tokio::spawn({
+        let (auth, stopped) = (service.auth.clone(), service.stop());
+        async move { auth.run_background(stopped).await }
+    });
+    let asked = service.stop();
+    let mut served = std::pin::pin!(serve(service));
+    tokio::select! {
+        outcome = &mut served => return stopped_early(&outcome),
+        () = asked_to_stop() => {}
+    }
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    asked.await;
+    // What is not finished by then is cut: the outbox keeps a mail that was not sent.
+    let both = async { tokio::join!(served, background) };
+    let all_done = tokio::time::timeout(STOP_PATIENCE, both).await.is_ok();
+    tracing::info!(all_done, "stopped");
+    ExitCode::SUCCESS
+}
+
+fn stopped_early(outcome: &std::io::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => tracing::error!("the server stopped by itself"),
+        Err(error) => tracing::error!(%error, "the server failed"),
+    }
+    ExitCode::FAILURE
+}
+
+async fn asked_to_stop() {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (terminate, interrupt) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+/// Opens the store and puts the flows on it.
+async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStarted> {
+    let unreachable = |problem: String| (UNAVAILABLE, format!("DATABASE_URL: {problem}"));
+    let mailing =
+        Mailing::of(settings).map_err(|error| unreachable(format!("no mailbox beside it: {error}")))?;
+    let mailbox = mailing.mailbox();
+    let auth = match &settings.database {
+        Database::Memory => build(&MemoryStore::new(), mailing, settings),
+        Database::Sqlite(url) => {
+            let store = match tokio::time::timeout(DATABASE_PATIENCE, SqliteStore::connect(url)).await {
+                Ok(store) => store.map_err(|error| unreachable(chain(&error)))?,
+                Err(_) => return Err(unreachable("the database did not answer in time".to_owned())),
+            };
+            build(&store, mailing, settings)
+        }
+    };
+    Ok((auth?, mailbox))
+}
+
+fn build<S>(store: &S, mailing: Mailing, settings: &Settings) -> Result<Auth, NotStarted>
+where
+    S: UserStore + TokenStore + Outbox + Clone + 'static,
+{
+    Auth::builder(store.clone(), store.clone(), mailing)
+        .outbox(store.clone())
+        .key_ring(settings.secrets.key_ring.clone())
+        .root_secret(settings.secrets.root.clone())
+        .policy(settings.policy.clone())
+        .build()
+        .map_err(|error| (BAD_SETTINGS, error.to_string()))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Where mails go.
+#[derive(Debug)]
+enum Mailing {
+    Mailbox(DevMailbox),
+    Smtp(std::sync::Arc<SmtpMailer>),
+}
+
+impl Mailing {
+    fn of(settings: &Settings) -> std::io::Result<Self> {
+        Ok(match (&settings.mail, &settings.database) {
+            (Mail::Smtp(mailer), _) => Self::Smtp(mailer.clone()),
+            (Mail::Mailbox(templates), Database::Memory) => {
+                Self::Mailbox(DevMailbox::in_memory(templates.clone()))
+            }
+            (Mail::Mailbox(templates), _) => {
+                Self::Mailbox(DevMailbox::in_working_directory(templates.clone())?)
+            }
+        })
+    }
+
+    fn mailbox(&self) -> Option<DevMailbox> {
+        match self {
+            Self::Mailbox(mailbox) => Some(mailbox.clone()),
+            Self::Smtp(_) => None,
+        }
+    }
+}
+
+#[async_trait]
+impl Mailer for Mailing {
+    async fn send(&self, mail: &Message) -> Result<(), MailError> {
+        match self {
+            Self::Mailbox(mailbox) => mailbox.send(mail).await,
+            Self::Smtp(mailer) => mailer.send(mail).await,
+        }
+    }
+}

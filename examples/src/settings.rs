@@ -1,0 +1,161 @@
+//! The environment of the example servers, read as a whole: every problem at once, by the name of its
+//! variable and never by its value.
+
+mod database;
+mod duration;
+mod mail;
+mod policy;
+mod reader;
+mod secrets;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use auth_core::{ConfigProblem, Policy};
+use auth_http::{HttpConfig, ProxyHeader};
+use url::Url;
+
+pub use database::Database;
+pub use mail::Mail;
+pub use reader::Variables;
+pub use secrets::Secrets;
+
+use self::reader::Reader;
+
+/// What the server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Trying things out on one machine.
+    Development,
+    /// The real thing: nothing is made up.
+    Production,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// Everything that the environment says.
+#[derive(Debug)]
+pub struct Settings {
+    /// What the server is for.
+    pub environment: Environment,
+    /// The HTTP side.
+    pub http: HttpConfig,
+    /// Lifetimes, limits and costs.
+    pub policy: Policy,
+    /// Where everything is kept.
+    pub database: Database,
+    /// The keys.
+    pub secrets: Secrets,
+    /// Where mails go.
+    pub mail: Mail,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// Where to listen: loopback unless `HOST` says otherwise, and port 3000 unless `PORT` does.
+///
+/// Read before everything else, since what the server is called depends on the port it gets.
+pub fn address(variables: &Variables) -> (IpAddr, u16) {
+    let mut reader = Reader::new(variables);
+    (host(&mut reader), port(&mut reader))
+}
+
+fn host(reader: &mut Reader<'_>) -> IpAddr {
+    reader.read("HOST", Ipv4Addr::LOCALHOST.into(), |text| {
+        text.parse().map_err(|_| "must be an address of this machine, such as `0.0.0.0`")
+    })
+}
+
+fn port(reader: &mut Reader<'_>) -> u16 {
+    reader.read("PORT", 3000, |text| text.parse().map_err(|_| "must be a port, 0 to 65535"))
+}
+
+impl Settings {
+    /// Reads everything, for a server that listens on `port`.
+    ///
+    /// # Errors
+    ///
+    /// - All problems at once; nothing was made or started.
+    pub fn read(variables: &Variables, port: u16) -> Result<Self, Vec<ConfigProblem>> {
+        let mut reader = Reader::new(variables);
+        _ = (host(&mut reader), self::port(&mut reader));
+        let environments =
+            [("development", Environment::Development), ("production", Environment::Production)];
+        let environment = reader.choice("APP_ENV", Environment::Development, &environments);
+        let public_url =
+            reader.text("PUBLIC_URL").map_or_else(|| format!("http://localhost:{port}"), str::to_owned);
+        let frontend_url = reader.text("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
+        if environment == Environment::Production {
+            for (name, url) in [("PUBLIC_URL", &public_url), ("FRONTEND_URL", &frontend_url)] {
+                if !url.to_ascii_lowercase().starts_with("https://") {
+                    reader.problem(name, "must be an https URL in production");
+                }
+            }
+        }
+        let http = http(&mut reader, &public_url, &frontend_url);
+        let policy = policy::read(&mut reader, environment, &public_url);
+        let database = database::read(&mut reader);
+        let mail = mail::read(&mut reader, environment, &frontend_url);
+        let given = secrets::read(&mut reader, environment);
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let usual = match environment {
+            Environment::Development => LogFormat::Text,
+            Environment::Production => LogFormat::Json,
+        };
+        let log_format = reader.choice("LOG_FORMAT", usual, &formats);
+        // Files are made only where nothing else is wrong.
+        let secrets = if reader.found_problems() {
+            None
+        } else {
+            let secrets = given.complete(&database);
+            reader.take("JWT_SECRET", secrets.map_err(|error| format!("could not be made up: {error}")))
+        };
+        match (http, mail, secrets) {
+            (Some(http), Some(mail), Some(secrets)) if !reader.found_problems() => {
+                Ok(Self { environment, http, policy, database, secrets, mail, log_format })
+            }
+            _ => Err(reader.into_problems()),
+        }
+    }
+}
+
+fn http(reader: &mut Reader<'_>, public_url: &str, frontend_url: &str) -> Option<HttpConfig> {
+    let headers = [("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)];
+    let header = reader.choice("TRUSTED_PROXY_HEADER", ProxyHeader::default(), &headers);
+    let mut config = HttpConfig::builder(public_url).proxy_header(header);
+    for network in reader.list("TRUSTED_PROXIES") {
+        config = config.trust_proxy(network);
+    }
+    let origins = reader.list("ALLOWED_ORIGINS");
+    if origins.is_empty() {
+        // What is wrong with it is for the mailed links to say.
+        if let Ok(url) = Url::parse(frontend_url)
+            && url.origin().is_tuple()
+        {
+            config = config.allow_origin(url.origin().ascii_serialization());
+        }
+    }
+    for origin in origins {
+        config = config.allow_origin(origin);
+    }
+    match config.build() {
+        Ok(config) => Some(config),
+        Err(error) => {
+            for problem in error.problems() {
+                let name = match problem.setting.as_str() {
+                    "public_url" => "PUBLIC_URL",
+                    "trusted_proxies" => "TRUSTED_PROXIES",
+                    _ => "ALLOWED_ORIGINS",
+                };
+                reader.problem(name, &problem.problem);
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Lifetimes, limits and costs.
+
+use std::time::Duration;
+
+use auth_core::{BcryptImport, Policy, RateLimits, VerificationProof};
+
+use super::reader::Reader;
+use super::{Environment, duration};
+
+/// Which variable each setting of the policy comes from.
+const NAMES: [(&str, &str); 14] = [
+    ("access.lifetime", "ACCESS_TOKEN_EXP"),
+    ("access.issuer", "PUBLIC_URL"),
+    ("access.audience", "PUBLIC_URL"),
+    ("refresh.refresh_lifetime", "REFRESH_TOKEN_EXP"),
+    ("refresh.session_lifetime", "SESSION_EXP"),
+    ("refresh.reuse_leeway", "REFRESH_REUSE_LEEWAY"),
+    ("refresh.min_rotation_age", "REFRESH_REUSE_LEEWAY"),
+    ("links.verification_lifetime", "EMAIL_VERIFICATION_TOKEN_EXP"),
+    ("links.reset_lifetime", "PASSWORD_RESET_TOKEN_EXP"),
+    ("clean_up.schedule", "CLEANUP_SCHEDULE"),
+    ("hashing.memory_kib", "ARGON2_MEMORY_KIB"),
+    ("hashing.iterations", "ARGON2_ITERATIONS"),
+    ("hashing.bcrypt.cost", "BCRYPT_IMPORT_COST"),
+    ("password.min_length", "PASSWORD_MIN_LENGTH"),
+];
+
+pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, public_url: &str) -> Policy {
+    let mut policy = Policy::default();
+    let mut time =
+        |name: &str, setting: &mut Duration| *setting = reader.read(name, *setting, duration::parse);
+    time("ACCESS_TOKEN_EXP", &mut policy.access.lifetime);
+    time("REFRESH_TOKEN_EXP", &mut policy.refresh.refresh_lifetime);
+    time("SESSION_EXP", &mut policy.refresh.session_lifetime);
+    time("REFRESH_REUSE_LEEWAY", &mut policy.refresh.reuse_leeway);
+    time("EMAIL_VERIFICATION_TOKEN_EXP", &mut policy.links.verification_lifetime);
+    time("PASSWORD_RESET_TOKEN_EXP", &mut policy.links.reset_lifetime);
+    policy.refresh.min_rotation_age = policy.refresh.reuse_leeway.saturating_mul(2);
+    // Nobody is forgotten before the second link could have been used.
+    let patience = policy.links.verification_lifetime.saturating_mul(2);
+    policy.clean_up.unverified_user_lifetime = policy.clean_up.unverified_user_lifetime.max(patience);
+    public_url.clone_into(&mut policy.access.issuer);
+    public_url.clone_into(&mut policy.access.audience);
+
+    let proofs = [("false", VerificationProof::Link), ("true", VerificationProof::LinkAndPassword)];
+    policy.links.verification_proof =
+        reader.choice("VERIFY_REQUIRES_PASSWORD", VerificationProof::Link, &proofs);
+    let mut number = |name: &str, setting: &mut u32| {
+        *setting = reader.read(name, *setting, |text| text.parse().map_err(|_| "must be a whole number"));
+    };
+    number("ARGON2_MEMORY_KIB", &mut policy.hashing.memory_kib);
+    number("ARGON2_ITERATIONS", &mut policy.hashing.iterations);
+    number("PASSWORD_MIN_LENGTH", &mut policy.password.min_length);
+    // Zero stands for none until here.
+    let mut bcrypt_cost = 0;
+    number("BCRYPT_IMPORT_COST", &mut bcrypt_cost);
+    if bcrypt_cost > 0 || reader.text("BCRYPT_IMPORT_COST").is_some() {
+        policy.hashing.bcrypt = BcryptImport::Accept { cost: bcrypt_cost };
+    }
+    policy.password.site_words = reader.list("PASSWORD_SITE_WORDS").into_iter().map(str::to_owned).collect();
+    if let Some(schedule) = reader.text("CLEANUP_SCHEDULE") {
+        schedule.clone_into(&mut policy.clean_up.schedule);
+    }
+    limits(reader, environment, &mut policy);
+    for problem in policy.problems() {
+        let named = |text: &str| {
+            NAMES.iter().fold(text.to_owned(), |text, (setting, name)| text.replace(setting, name))
+        };
+        let name = if problem.setting == "password.site_words" {
+            "PASSWORD_SITE_WORDS".to_owned()
+        } else {
+            named(&problem.setting)
+        };
+        reader.problem(&name, named(&problem.problem));
+    }
+    policy
+}
+
+fn limits(reader: &mut Reader<'_>, environment: Environment, policy: &mut Policy) {
+    match reader.text("RATE_LIMIT_STORE") {
+        None | Some("memory") => {}
+        Some("none") if environment == Environment::Development => policy.limits = RateLimits::none(),
+        Some("none") => reader.problem("RATE_LIMIT_STORE", "must not be `none` in production"),
+        Some(url) if url.starts_with("redis://") || url.starts_with("rediss://") => {
+            reader.problem("RATE_LIMIT_STORE", "names a Redis server, for which this build has no limiter");
+        }
+        Some(_) => {
+            reader.problem("RATE_LIMIT_STORE", "must be `memory`, `redis://...` or, in development, `none`");
+        }
+    }
+}
