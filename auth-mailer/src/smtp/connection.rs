@@ -15,9 +15,6 @@ use lettre::transport::smtp::client::{
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::{Response, Severity};
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -64,13 +61,13 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(settings: &SmtpSettings) -> Result<Self, &'static str> {
-        const NO_CERTIFICATE: &str = "holds no certificate in PEM form that can be used";
         const NO_ROOTS: &str = "is not set, and the certificates that this system trusts cannot be used";
+        const UNUSABLE: &str = "holds a certificate that cannot be used";
         let mut tls = TlsParameters::builder(settings.host.clone()).set_min_tls_version(TlsVersion::Tlsv12);
-        if let Some(pem) = &settings.ca {
+        if let Some(roots) = &settings.ca {
             tls = tls.certificate_store(CertificateStore::None);
-            for root in roots(pem).ok_or(NO_CERTIFICATE)? {
-                let root = Certificate::from_der(root.to_vec()).map_err(|_| NO_CERTIFICATE)?;
+            for root in roots {
+                let root = Certificate::from_der(root.to_vec()).map_err(|_| UNUSABLE)?;
                 tls = tls.add_root_certificate(root);
             }
         }
@@ -79,7 +76,7 @@ impl Server {
             host: settings.host.clone(),
             port: settings.port,
             encryption: settings.encryption,
-            tls: tls.build().map_err(|_| if settings.ca.is_some() { NO_CERTIFICATE } else { NO_ROOTS })?,
+            tls: tls.build().map_err(|_| if settings.ca.is_some() { UNUSABLE } else { NO_ROOTS })?,
             credentials: credentials.map(|kept| {
                 Credentials::new(kept.user.as_str().to_owned(), kept.password.as_str().to_owned())
             }),
@@ -123,14 +120,6 @@ impl Server {
         }
         Ok(connection)
     }
-}
-
-/// The certificates of a PEM file. lettre would take a file without any, and then trust nobody.
-fn roots(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
-    let roots: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
-    let mut usable = RootCertStore::empty();
-    roots.iter().try_for_each(|root| usable.add(root.clone())).ok()?;
-    (!roots.is_empty()).then_some(roots)
 }
 
 impl fmt::Debug for Server {
