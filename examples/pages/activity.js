@@ -8,6 +8,9 @@ const SHOWN_HEADERS = ['retry-after', 'ratelimit', 'x-request-id'];
 
 const redacted = (json) => JSON.stringify(json, (key, value) => (SECRET.has(key) ? '[left out]' : value), 2);
 
+/** A path that breaks before its slashes where it must. */
+const breakable = (path) => path.split(/(?=\/)/).flatMap((part) => [element('wbr'), part]);
+
 /** Notes that a request goes out; the answer is handed to what this returns. */
 export function record(method, path, body) {
   const started = performance.now();
@@ -16,7 +19,7 @@ export function record(method, path, body) {
   const details = element('div', { className: 'exchange' });
   const summary = element('summary', {},
     element('span', { className: 'method', textContent: method }),
-    element('span', { className: 'path', textContent: path }),
+    element('span', { className: 'path' }, ...breakable(path)),
     status,
     took,
   );

@@ -2,8 +2,8 @@
 
 import { loadSessions, showAccount, startAccount } from './account.js';
 import { startActivity } from './activity.js';
-import { call, useBasePath } from './api.js';
-import { byId } from './dom.js';
+import { NoAnswer, call, useBasePath } from './api.js';
+import { byId, element } from './dom.js';
 import { dressFields, onPress, onSubmit } from './forms.js';
 import { hush, notify } from './notice.js';
 import { logIn, onSession, restore, sessionUser, useLeeway } from './session.js';
@@ -20,6 +20,8 @@ const ENDINGS = {
   'logged-out-elsewhere': ['info', 'You logged out in another tab.'],
 };
 
+let configured = false;
+
 /** Whether what the notice says belongs to the view that is about to be shown. */
 let noticeStays = false;
 
@@ -32,14 +34,20 @@ function go(view) {
   }
 }
 
-/** Shows the view that the address names, or the one that fits. */
-function route() {
+/** The view that the address names. A token in it is kept here and taken out of there. */
+function readAddress() {
   const [named, query] = location.hash.replace(/^#\/?/, '').split('?');
   const token = new URLSearchParams(query).get('token');
   if (token) {
     linkTokens.set(named, token);
     history.replaceState(null, '', `#/${named}`);
   }
+  return named;
+}
+
+/** Shows the view that the address names, or the one that fits. */
+function route() {
+  const named = readAddress();
   const exists = document.querySelector(`[data-view="${CSS.escape(named)}"]`) && named !== 'account' && named !== 'loading';
   const forStrangers = ['log-in', 'register', 'check-mail', 'resend', 'forgot-password'].includes(named);
   if (sessionUser() && (!exists || forStrangers)) show('account');
@@ -67,17 +75,15 @@ function show(view) {
 }
 
 function startForms() {
-  onSubmit(byId('log-in'), async (values) => {
-    try {
-      await logIn(values);
-    } catch (error) {
-      if (error.code === 'email_not_verified') byId('resend-email').value = values.email;
-      throw error;
-    }
+  onSubmit(byId('log-in'), logIn, (error, values) => {
+    if (error.code !== 'email_not_verified') return;
+    byId('resend-email').value = values.email;
+    byId('log-in').querySelector('.problem').append(' ', element('a', { href: '#/resend', textContent: 'Send the link again' }));
   });
   onSubmit(byId('register'), async (values) => {
     await call('POST', '/auth/register', { body: values });
     byId('resend-email').value = values.email;
+    byId('log-in-email').value = values.email;
     checkMail('A mail is on its way to you, with a link to confirm your address.', 'resend');
   });
   onSubmit(byId('resend'), async (values) => {
@@ -86,6 +92,7 @@ function startForms() {
   });
   onSubmit(byId('forgot-password'), async (values) => {
     await call('POST', '/auth/forgot-password', { body: values });
+    byId('log-in-email').value = values.email;
     checkMail('If that address has an account, a link to choose a new password is on its way to it.', 'forgot-password');
   });
   onSubmit(byId('verify-email'), async (values) => {
@@ -97,7 +104,7 @@ function startForms() {
   onSubmit(byId('reset-password'), async (values) => {
     await call('POST', '/auth/reset-password', { body: { ...values, token: linkTokens.get('reset-password') } });
     linkTokens.delete('reset-password');
-    await restore();
+    if (sessionUser()) await restore();
     go('log-in');
     notify('good', 'Your new password is set, and every session has ended. Log in with it.');
   });
@@ -120,6 +127,9 @@ function sessionChanged(user, reason) {
     return;
   }
   forgetWatched();
+  // Whoever logs in next finds nothing of this user.
+  byId('sessions').replaceChildren();
+  byId('change-password').reset();
   notify(...ENDINGS[reason]);
   go('log-in');
 }
@@ -127,6 +137,7 @@ function sessionChanged(user, reason) {
 async function begin() {
   byId('loading-retry').hidden = true;
   try {
+    await configure();
     await restore();
     route();
   } catch (error) {
@@ -135,18 +146,28 @@ async function begin() {
   }
 }
 
-async function start() {
-  const config = await (await fetch('/config.json')).json();
+/** Learns how this server is set up, once. */
+async function configure() {
+  if (configured) return;
+  const config = await fetch('/config.json').then((answer) => answer.json()).catch(() => {
+    throw new NoAnswer('no answer');
+  });
+  configured = true;
   useBasePath(config.base_path);
   useLeeway(config.reuse_leeway_seconds);
   dressFields(config.password_min_length);
   byId('verify-password-field').hidden = !config.verify_requires_password;
   byId('verify-password').required = config.verify_requires_password;
   for (const place of document.querySelectorAll('[data-needs-mailbox]')) place.hidden = !config.mailbox;
+  startWatch(config);
+}
+
+async function start() {
+  // Before anything is asked of the server: a token is not to wait in the address for an answer.
+  readAddress();
   startActivity();
   startForms();
   startAccount();
-  startWatch(config);
   onSession(sessionChanged);
   onPress(byId('loading-retry'), byId('loading-text'), begin);
   window.addEventListener('hashchange', () => {

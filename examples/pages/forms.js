@@ -5,22 +5,24 @@ import { explain, explainField } from './words.js';
 
 /**
  * Sends a form with `send(values, form)`. While it is under way the button waits; what is wrong with a
- * field is written beside it, everything else above the button.
+ * field is written beside it, everything else above the button; `refused` may add to it.
  */
-export function onSubmit(form, send) {
+export function onSubmit(form, send, refused = () => {}) {
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (form.getAttribute('aria-busy') === 'true') return;
     clear(form);
+    if (incomplete(form)) return;
     // What is there for password managers alone stays here, and what is empty was not given.
     const given = [...new FormData(form)].filter(([name, value]) => value !== '' && !form.elements[name].readOnly);
     const values = Object.fromEntries(given);
     await pending(form, form.querySelector('button:not([type=button])'), async () => {
       try {
         await send(values, form);
-        for (const field of form.querySelectorAll('input[type=password], [data-shown]')) field.value = '';
+        for (const field of form.querySelectorAll('input[type=password]')) field.value = '';
       } catch (error) {
         complain(form, error);
+        refused(error, values);
       }
     });
   });
@@ -28,6 +30,7 @@ export function onSubmit(form, send) {
 
 /** Runs `work` while `button` cannot be pressed again. */
 export async function pending(place, button, work) {
+  const focused = document.activeElement;
   place.setAttribute('aria-busy', 'true');
   button.disabled = true;
   try {
@@ -35,6 +38,8 @@ export async function pending(place, button, work) {
   } finally {
     place.removeAttribute('aria-busy');
     button.disabled = false;
+    // A disabled button loses the focus, and whoever works by keyboard their place.
+    if (focused === button && document.activeElement === document.body) button.focus({ preventScroll: true });
   }
 }
 
@@ -50,14 +55,25 @@ export function onPress(button, problem, work) {
   }));
 }
 
+/** Says which fields still want something; the server need not be asked for that. */
+function incomplete(form) {
+  const empty = [...form.querySelectorAll('.field:not([hidden]) input:required')].filter((input) => input.value === '');
+  for (const input of empty) reject(input, 'Please fill this in.');
+  empty[0]?.focus();
+  return empty.length > 0;
+}
+
+function reject(input, text) {
+  input.closest('.field').querySelector('.error').textContent = text;
+  input.setAttribute('aria-invalid', 'true');
+}
+
 function complain(form, error) {
   let first = null;
   for (const wrong of error.errors ?? []) {
     const input = form.elements[wrong.field];
     if (!input?.closest('.field')) continue;
-    const message = input.closest('.field').querySelector('.error');
-    message.textContent = explainField(wrong);
-    input.setAttribute('aria-invalid', 'true');
+    reject(input, explainField(wrong));
     first ??= input;
   }
   if (first) first.focus();
@@ -93,12 +109,15 @@ function addEye(input) {
   const frame = element('div', { className: 'with-eye' });
   input.replaceWith(frame);
   frame.append(input, eye);
-  input.dataset.shown = '';
+  const show = (shown) => {
+    input.type = shown ? 'text' : 'password';
+    eye.textContent = shown ? 'Hide' : 'Show';
+    eye.setAttribute('aria-pressed', String(shown));
+  };
   eye.addEventListener('click', () => {
-    const show = input.type === 'password';
-    input.type = show ? 'text' : 'password';
-    eye.textContent = show ? 'Hide' : 'Show';
-    eye.setAttribute('aria-pressed', String(show));
+    show(input.type === 'password');
     input.focus();
   });
+  // What was looked at once is not on show the next time.
+  input.form.addEventListener('submit', () => show(false));
 }

@@ -29,10 +29,18 @@ function list() {
       element('span', { className: 'fine', textContent: `${mail.to} · ${ago(mail.sent_at)}` }),
     );
     button.setAttribute('aria-current', String(place === chosen));
-    button.addEventListener('click', () => choose(place));
+    button.addEventListener('click', () => {
+      choose(place);
+      // On a phone the mail is below the list.
+      byId('reader').scrollIntoView({ block: 'nearest' });
+    });
     return element('li', {}, button);
   });
+  const focused = [...byId('mails').children].findIndex((row) => row.contains(document.activeElement));
+  const grown = rows.length - byId('mails').children.length;
   byId('mails').replaceChildren(...rows.reverse());
+  // Newer mails push the row down; it keeps the focus.
+  if (focused >= 0) rows[focused + grown].querySelector('button').focus();
   if (chosen === null && mails.length > 0) choose(mails.length - 1);
 }
 
@@ -50,11 +58,11 @@ function choose(place) {
 function showPart(part) {
   for (const name of ['html', 'text']) {
     byId(name).hidden = name !== part;
-    byId(`tab-${name}`).setAttribute('aria-selected', String(name === part));
+    byId(`show-${name}`).setAttribute('aria-pressed', String(name === part));
   }
 }
 
-byId('tab-html').addEventListener('click', () => showPart('html'));
-byId('tab-text').addEventListener('click', () => showPart('text'));
+byId('show-html').addEventListener('click', () => showPart('html'));
+byId('show-text').addEventListener('click', () => showPart('text'));
 load();
 setInterval(load, 1000);

@@ -8,6 +8,8 @@ export function notify(kind, text) {
   notice.dataset.kind = kind;
   notice.textContent = text;
   notice.hidden = false;
+  // The act may have been far down the page.
+  notice.scrollIntoView({ block: 'nearest' });
 }
 
 export function hush() {

@@ -110,29 +110,34 @@ async function exchange() {
     if (leewaySeconds > 0) return call('POST', '/auth/refresh');
     throw new OutcomeUnknown(
       'No answer came, so nobody knows whether the refresh token was exchanged. This server is strict: '
-      + 'sending the same token again could end all your sessions. Log in again to be safe.',
+      + 'sending the same token again could end all your sessions. Log out and in again to be safe.',
     );
   }
 }
 
-/** A request with the access token, which is replaced first where it must be. */
-export async function authorized(method, path, options = {}) {
+/**
+ * A request with the access token, which is replaced first where it must be. `setsCookie` is for those
+ * whose answer changes the cookie.
+ */
+export async function authorized(method, path, { body, setsCookie = false } = {}) {
   if (current && current.expiresAt - Date.now() < MARGIN_MS) await refresh(current.accessToken);
   if (!current) throw new SessionEnded('session ended');
   const used = current.accessToken;
+  const send = () => call(method, path, { body, bearer: current?.accessToken });
+  const attempt = () => (setsCookie ? alone(send) : send());
   try {
-    return await call(method, path, { ...options, bearer: used });
+    return await attempt();
   } catch (error) {
     if (!isRefused(error)) throw error;
     // Another tab may have changed the password, and with it every token.
     await refresh(used);
-    return call(method, path, { ...options, bearer: current?.accessToken });
+    return attempt();
   }
 }
 
 /** Every other session ends; this one goes on with another cookie. */
 export async function changePassword(body) {
-  await withCookie(async (bearer) => adopt(await call('POST', '/users/me/password', { body, bearer })));
+  adopt(await authorized('POST', '/users/me/password', { body, setsCookie: true }));
   otherTabs.postMessage('began');
 }
 
@@ -143,15 +148,9 @@ export async function logOut() {
 }
 
 export async function logOutEverywhere() {
-  await withCookie((bearer) => call('DELETE', '/users/me/sessions', { bearer }));
+  await authorized('DELETE', '/users/me/sessions', { setsCookie: true });
   otherTabs.postMessage('logged-out');
   drop('logged-out-everywhere');
-}
-
-/** Like `authorized`, for requests whose answer changes the cookie. */
-async function withCookie(send) {
-  await authorized('GET', '/users/me');
-  await alone(() => send(current?.accessToken));
 }
 
 otherTabs.addEventListener('message', ({ data }) => {
