@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -22,28 +23,36 @@ const CHROMIUM = {
   ],
 };
 
-let browser, server, url, directory;
+let browser, url;
+const servers = [];
+const directories = [];
 /** What a page must never do, noted for all pages. */
 const faults = [];
 
 before(async () => {
   await mkdir(PICTURES, { recursive: true });
-  directory = await mkdtemp(join(tmpdir(), 'auth-browser-'));
-  server = spawn(join(ROOT, 'target/debug/server'), { cwd: directory, env: { PORT: '0' }, stdio: ['ignore', 'pipe', 'ignore'] });
-  const [line] = await new Promise((resolve) => createInterface(server.stdout).once('line', (...args) => resolve(args)));
-  // What the server calls itself: its own origin.
-  url = `http://localhost:${new URL(line.replace('listening on ', '')).port}`;
+  url = await startServer();
   browser = await chromium.launch(CHROMIUM);
 });
 
 after(async () => {
   await browser?.close();
-  server?.kill('SIGKILL');
-  await rm(directory, { recursive: true, force: true });
+  for (const server of servers) server.kill('SIGKILL');
+  for (const directory of directories) await rm(directory, { recursive: true, force: true });
 });
 
+/** A server with a database of its own; returns what it calls itself, its own origin. */
+async function startServer(settings = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'auth-browser-'));
+  directories.push(directory);
+  const server = spawn(join(ROOT, 'target/debug/server'), { cwd: directory, env: { PORT: '0', ...settings }, stdio: ['ignore', 'pipe', 'ignore'] });
+  servers.push(server);
+  const [line] = await once(createInterface(server.stdout), 'line');
+  return `http://localhost:${new URL(line.replace('listening on ', '')).port}`;
+}
+
 /** A browser of its own: cookies, storage and all. */
-async function context(options) {
+async function context(options, origin = url) {
   const own = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   own.setDefaultTimeout(8000);
   own.on('page', (page) => {
@@ -53,7 +62,7 @@ async function context(options) {
       if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text());
     });
     page.on('request', (request) => {
-      if (!request.url().startsWith(`${url}/`) && !request.url().startsWith('data:')) faults.push(`request: ${request.url()}`);
+      if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith('data:')) faults.push(`request: ${request.url()}`);
     });
   });
   return own;
@@ -63,8 +72,8 @@ const picture = (page, name) => page.screenshot({ path: join(PICTURES, `${name}.
 const shown = (page, text) => page.getByText(text).first().waitFor();
 const view = (page, name) => page.locator(`[data-view="${name}"]:not([hidden])`).waitFor();
 
-async function logIn(page, password = ADA.password) {
-  await page.goto(`${url}/#/log-in`);
+async function logIn(page, password = ADA.password, origin = url) {
+  await page.goto(`${origin}/#/log-in`);
   await page.getByLabel('E-mail').first().fill(ADA.email);
   await page.locator('#log-in-password').fill(password);
   await page.getByRole('button', { name: 'Log in' }).click();
@@ -72,9 +81,9 @@ async function logIn(page, password = ADA.password) {
 }
 
 /** Waits for a mail of this subject and opens the link in it. */
-async function openMailedLink(page, subject) {
+async function openMailedLink(page, subject, origin = url) {
   for (let tries = 0; tries < 100; tries += 1) {
-    const mails = await (await fetch(`${url}/dev/mailbox.json`)).json();
+    const mails = await (await fetch(`${origin}/dev/mailbox.json`)).json();
     const mail = mails.findLast((one) => one.subject.includes(subject));
     if (mail) {
       await page.goto('about:blank');
@@ -113,6 +122,12 @@ test('a whole account’s life', async (t) => {
     await view(page, 'log-in');
     await picture(page, 'log-in');
     await page.getByRole('link', { name: 'Create an account' }).click();
+    const button = page.getByRole('button', { name: 'Create account' });
+    const place = async () => Math.round((await button.boundingBox()).y);
+    const before = await place();
+    await button.click();
+    await page.locator('#register-email-error').getByText('Please fill this in.').waitFor();
+    assert.equal(await place(), before, 'nothing jumps');
     await page.locator('#register-name').fill('Ada');
     await page.locator('#register-email').fill(ADA.email);
     await page.locator('#register-password').fill('short');
@@ -132,10 +147,10 @@ test('a whole account’s life', async (t) => {
     await mailbox.getByRole('button', { name: /Confirm your address/ }).click();
     await mailbox.frameLocator('#html').getByRole('link', { name: 'Confirm address' }).waitFor();
     await picture(mailbox, 'mailbox');
-    await mailbox.getByRole('tab', { name: 'Plain text' }).click();
+    await mailbox.getByRole('button', { name: 'Plain text' }).click();
     await mailbox.locator('#text').getByText('verify-email?token=').waitFor();
     // The link works from inside the mail.
-    await mailbox.getByRole('tab', { name: 'As it looks' }).click();
+    await mailbox.getByRole('button', { name: 'As it looks' }).click();
     const opened = home.waitForEvent('page');
     await mailbox.frameLocator('#html').getByRole('link', { name: 'Confirm address' }).click();
     await view(await opened, 'verify-email');
@@ -157,13 +172,29 @@ test('a whole account’s life', async (t) => {
 
   await t.test('logs in by keyboard alone', async () => {
     await page.goto(`${url}/#/log-in`);
-    await page.locator('#log-in-email').focus();
+    await page.reload();
+    await view(page, 'log-in');
+    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
+    const tabTo = async (id) => {
+      for (let presses = 0; await focused() !== id; presses += 1) {
+        assert.ok(presses < 12, `${id} cannot be reached`);
+        await page.keyboard.press('Tab');
+        const ring = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+        assert.equal(ring, 'solid', `nobody sees that ${await focused()} has the focus`);
+      }
+    };
+    await tabTo('log-in-email');
     await page.keyboard.type(ADA.email);
     await page.keyboard.press('Tab');
+    assert.equal(await focused(), 'log-in-password');
     await page.keyboard.type('wrong horse battery');
-    await page.keyboard.press('Enter');
+    await tabTo('Log in');
+    await page.keyboard.press('Space');
     await shown(page, 'do not go together');
-    await page.locator('#log-in-password').focus();
+    await page.waitForFunction(() => document.activeElement.textContent === 'Log in');
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Shift+Tab');
+    assert.equal(await focused(), 'log-in-password');
     await page.keyboard.press('Control+A');
     await page.keyboard.type(ADA.password);
     await page.keyboard.press('Enter');
@@ -234,6 +265,7 @@ test('a whole account’s life', async (t) => {
     await page.locator('#new-password').fill('seventeen blue herons');
     await page.getByRole('button', { name: 'Change the password' }).click();
     await shown(page, 'Your password was changed');
+    assert.ok((await page.locator('#notice').boundingBox()).y >= 0, 'what came of it is in sight');
     ADA.password = 'seventeen blue herons';
   });
 
@@ -286,6 +318,72 @@ test('a whole account’s life', async (t) => {
   await home.close();
 });
 
+/** The next refresh reaches the server, but its answer does not reach the page; returns how many were sent. */
+async function loseNextAnswer(page) {
+  const sent = { count: 0 };
+  await page.route('**/auth/refresh', async (route) => {
+    sent.count += 1;
+    if (sent.count > 1) return route.continue();
+    const request = route.request();
+    const { status } = await fetch(request.url(), { method: 'POST', headers: { cookie: (await request.allHeaders()).cookie } });
+    assert.equal(status, 200);
+    return route.abort('connectionreset');
+  });
+  return sent;
+}
+
+test('a strict server is not asked twice when an answer is lost', async () => {
+  const home = await context();
+  const page = await home.newPage();
+  await logIn(page);
+  const sent = await loseNextAnswer(page);
+  await page.locator('#refresh').click();
+  await shown(page, 'nobody knows whether the refresh token was exchanged');
+  assert.equal(sent.count, 1);
+  // The advice is sound: logging out with the consumed token is no theft.
+  await page.getByRole('button', { name: 'Log out', exact: true }).click();
+  await view(page, 'log-in');
+  await home.close();
+});
+
+test('with a leeway, a lost answer is asked for again; with the policy, verifying wants the password', async () => {
+  const origin = await startServer({ REFRESH_REUSE_LEEWAY: '1s', VERIFY_REQUIRES_PASSWORD: 'true', RATE_LIMIT_STORE: 'none' });
+  const home = await context({}, origin);
+  const page = await home.newPage();
+  await page.goto(`${origin}/#/register`);
+  await page.locator('#register-email').fill(ADA.email);
+  await page.locator('#register-password').fill(ADA.password);
+  await page.getByRole('button', { name: 'Create account' }).click();
+  await view(page, 'check-mail');
+  await page.getByRole('link', { name: 'Log in' }).click();
+  await page.locator('#log-in-password').fill(ADA.password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await shown(page, 'not confirmed yet');
+  await page.getByRole('link', { name: 'Send the link again' }).click();
+  await view(page, 'resend');
+  assert.equal(await page.locator('#resend-email').inputValue(), ADA.email);
+  await openMailedLink(page, 'Confirm your address', origin);
+  await page.locator('#verify-password').fill('not the password');
+  await page.getByRole('button', { name: 'Confirm my address' }).click();
+  await page.locator('#verify-password-error:not(:empty)').waitFor();
+  await page.locator('#verify-password').fill(ADA.password);
+  await page.getByRole('button', { name: 'Confirm my address' }).click();
+  await shown(page, 'Your address is confirmed');
+  await logIn(page, ADA.password, origin);
+  const cookie = async () => (await home.cookies(origin)).find(({ name }) => name === 'refresh').value;
+  const before = await cookie();
+  // Younger than two seconds it would not be exchanged at all.
+  await page.waitForTimeout(2100);
+  const sent = await loseNextAnswer(page);
+  await page.locator('#refresh').click();
+  await shown(page, 'The refresh token was exchanged');
+  assert.equal(sent.count, 2);
+  assert.notEqual(await cookie(), before);
+  await page.getByRole('button', { name: 'Who am I?' }).click();
+  await shown(page, 'The server says');
+  await home.close();
+});
+
 test('it looks good on a phone, in the dark', async () => {
   const pocket = await context({ viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, colorScheme: 'dark', hasTouch: true, isMobile: true });
   const page = await pocket.newPage();
@@ -299,8 +397,9 @@ test('it looks good on a phone, in the dark', async () => {
   assert.ok(!wide, 'nothing sticks out');
   await page.goto(`${url}/dev/mailbox`);
   await page.getByRole('heading', { name: 'Mailbox' }).waitFor();
-  await page.frameLocator('#html').getByText('Hello Ada').waitFor();
-  await picture(page, 'phone-mailbox');
+  await page.getByRole('button', { name: /Confirm your address/ }).click();
+  await page.frameLocator('#html').getByText('Confirm address').waitFor();
+  await page.screenshot({ path: join(PICTURES, 'phone-mailbox.png') });
   await pocket.close();
 });
 
