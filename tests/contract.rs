@@ -45,6 +45,8 @@ mod server;
 #[path = "contract/shapes.rs"]
 mod shapes;
 
+#[path = "contract/bodies.rs"]
+mod bodies;
 #[path = "contract/log_in.rs"]
 mod log_in;
 #[path = "contract/log_out.rs"]

@@ -91,11 +91,8 @@ fn wrong_passwords_and_unknown_addresses_are_answered_alike(program: Program) {
 
 /// Idle and absolute lifetime, the cookie's and the access token's own: the smallest decides.
 fn no_session_outlives_its_absolute_end(program: Program) {
-    let server = program.start_with(&[
-        ("ACCESS_TOKEN_EXP", "15m"),
-        ("REFRESH_TOKEN_EXP", "3s"),
-        ("SESSION_EXP", "4s"),
-    ]);
+    let server =
+        program.start_with(&[("ACCESS_TOKEN_EXP", "4s"), ("REFRESH_TOKEN_EXP", "3s"), ("SESSION_EXP", "4s")]);
     let first = server.session("ada@example.com");
     std::thread::sleep(std::time::Duration::from_millis(2000));
     let answer = server.post("/auth/refresh").cookie(&first.refresh).send().expect(200);

@@ -13,7 +13,6 @@ contract!(
     a_given_password_is_ignored_by_default,
     where_the_policy_wants_it_a_wrong_password_spends_nothing,
     resending_is_answered_alike_for_everyone,
-    an_expired_token_is_refused,
 );
 
 fn verify(server: &Server, token: &str) -> crate::answer::Answer {
@@ -102,15 +101,4 @@ fn resending_is_answered_alike_for_everyone(program: Program) {
     resend("waiting@example.com");
     assert_eq!(server.mailed("verified@example.com", "verify-email", 1).len(), 1);
     assert!(server.mails_to("unknown@example.com").is_empty());
-}
-
-fn an_expired_token_is_refused(program: Program) {
-    let server =
-        program.start_with(&[("EMAIL_VERIFICATION_TOKEN_EXP", "1s"), ("PASSWORD_RESET_TOKEN_EXP", "1s")]);
-    server.unverified("ada@example.com");
-    let (verification, reset) = (server.verification("ada@example.com"), server.reset("ada@example.com"));
-    std::thread::sleep(std::time::Duration::from_millis(1100));
-    verify(&server, &verification).problem(400, "invalid_token");
-    let body = json!({"token": reset, "password": OTHER_PASSWORD});
-    server.post("/auth/reset-password").json(&body).send().problem(400, "invalid_token");
 }
