@@ -47,6 +47,10 @@ mod shapes;
 
 #[path = "contract/bodies.rs"]
 mod bodies;
+#[path = "contract/body_transport.rs"]
+mod body_transport;
+#[path = "contract/input.rs"]
+mod input;
 #[path = "contract/log_in.rs"]
 mod log_in;
 #[path = "contract/log_out.rs"]
