@@ -49,12 +49,16 @@ mod shapes;
 mod bodies;
 #[path = "contract/body_transport.rs"]
 mod body_transport;
+#[path = "contract/cross_site.rs"]
+mod cross_site;
 #[path = "contract/input.rs"]
 mod input;
 #[path = "contract/log_in.rs"]
 mod log_in;
 #[path = "contract/log_out.rs"]
 mod log_out;
+#[path = "contract/methods.rs"]
+mod methods;
 #[path = "contract/refresh.rs"]
 mod refresh;
 #[path = "contract/register.rs"]
