@@ -53,6 +53,8 @@ mod body_transport;
 mod cross_site;
 #[path = "contract/input.rs"]
 mod input;
+#[path = "contract/limits.rs"]
+mod limits;
 #[path = "contract/log_in.rs"]
 mod log_in;
 #[path = "contract/log_out.rs"]
