@@ -49,10 +49,16 @@ mod shapes;
 mod bodies;
 #[path = "contract/body_transport.rs"]
 mod body_transport;
+#[path = "contract/client_address.rs"]
+mod client_address;
 #[path = "contract/cross_site.rs"]
 mod cross_site;
+#[path = "contract/health.rs"]
+mod health;
 #[path = "contract/input.rs"]
 mod input;
+#[path = "contract/keys.rs"]
+mod keys;
 #[path = "contract/limits.rs"]
 mod limits;
 #[path = "contract/log_in.rs"]
@@ -61,6 +67,8 @@ mod log_in;
 mod log_out;
 #[path = "contract/methods.rs"]
 mod methods;
+#[path = "contract/openapi.rs"]
+mod openapi;
 #[path = "contract/refresh.rs"]
 mod refresh;
 #[path = "contract/register.rs"]
