@@ -2,15 +2,22 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::time::Duration;
 
 use serde_json::json;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::contract;
 use crate::http::Request;
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
+use crate::scene::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::{Program, Server};
 
-contract!(a_healthy_server_says_so, a_dead_database_is_unavailable_and_never_a_wrong_token);
+contract!(
+    a_healthy_server_says_so,
+    a_destroyed_database_never_reads_as_a_wrong_token,
+    a_locked_database_is_unavailable,
+);
 
 #[track_caller]
 fn health(server: &Server, status: u16, word: &str, database: &str) {
@@ -43,56 +50,75 @@ fn destroy_database(server: &Server) {
     assert!(destroyed > 0, "no database in {}", server.directory().display());
 }
 
-fn a_dead_database_is_unavailable_and_never_a_wrong_token(program: Program) {
-    let server = program.start_with(&[("DATABASE_URL", "sqlite://auth.db")]);
-    let session = server.session("ada@example.com");
-    let reset = server.reset("ada@example.com");
-    destroy_database(&server);
-    health(&server, 503, "unavailable", "unavailable");
+/// Every route that needs the store, as it would succeed.
+fn requests<'a>(server: &'a Server, session: &Session, reset: &str) -> Vec<Request<'a>> {
     let (email, access) = ("ada@example.com", session.access.as_str());
     let credentials = json!({"email": email, "password": PASSWORD});
     let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
-    let requests: Vec<Request> = vec![
+    let unknown = "/users/me/sessions/0193a1b2-0000-7000-8000-000000000000";
+    vec![
         server.post("/auth/register").json(&credentials),
         server.post("/auth/login").json(&credentials),
         server.post("/auth/refresh").cookie(&session.refresh),
         server.post("/auth/logout").cookie(&session.refresh),
-        server.get("/auth/me").cookie(&session.refresh),
-        server.post("/auth/verify-email").json(&json!({"token": server_token(&server)})),
         server.post("/auth/resend-verification").json(&json!({"email": email})),
         server.post("/auth/forgot-password").json(&json!({"email": email})),
         server.post("/auth/reset-password").json(&json!({"token": reset, "password": OTHER_PASSWORD})),
-        server.get("/users/me").bearer(access),
         server.post("/users/me/password").bearer(access).json(&change),
-        server.get("/users/me/sessions").bearer(access),
         server.delete("/users/me/sessions").bearer(access),
-        server.delete("/users/me/sessions/0193a1b2-0000-7000-8000-000000000000").bearer(access),
-    ];
-    let mut wrong = Vec::new();
-    for request in requests {
-        let told = format!("{} {}", request.method, request.path);
-        let answer = request.send().touches_no_cookie();
-        if answer.json()["code"] != "unavailable" {
-            wrong.push(format!("{told}: {} {}", answer.status, answer.text()));
-            continue;
-        }
-        for word in ["sqlite", "sql", "disk", "malformed", "database", "auth.db"] {
-            assert!(
-                !answer.text().to_lowercase().contains(word),
-                "{told} tells the cause: {}",
-                answer.text()
-            );
-        }
-        let id = answer.header("x-request-id").unwrap().to_owned();
-        assert!(server.output().contains(&id), "{told}: no log line with the request's id");
+        server.get("/auth/me").cookie(&session.refresh),
+        server.get("/users/me").bearer(access),
+        server.get("/users/me/sessions").bearer(access),
+        server.delete(unknown).bearer(access),
+    ]
+}
+
+/// No refusal, no cause, no cookie; the log knows this request.
+#[track_caller]
+fn fails_quietly(server: &Server, request: Request, codes: &[&str]) {
+    let told = format!("{} {}", request.method, request.path);
+    let answer = request.send().touches_no_cookie();
+    let body = answer.json();
+    assert!(codes.iter().any(|code| body["code"] == *code), "{told}: {} {body}", answer.status);
+    for word in ["sql", "disk", "malformed", "database", "auth.db", "lock"] {
+        assert!(!answer.text().to_lowercase().contains(word), "{told} tells the cause: {body}");
     }
-    assert!(wrong.is_empty(), "not unavailable:\n{}", wrong.join("\n"));
+    let id = answer.header("x-request-id").unwrap();
+    assert!(server.output().contains(id), "{told}: no log line with the request's id");
+}
+
+fn a_destroyed_database_never_reads_as_a_wrong_token(program: Program) {
+    let server = program.start_with(&[("DATABASE_URL", "sqlite://auth.db")]);
+    let session = server.session("ada@example.com");
+    let reset = server.reset("ada@example.com");
+    let requests = requests(&server, &session, &reset);
+    destroy_database(&server);
+    health(&server, 503, "unavailable", "unavailable");
+    for request in requests {
+        fails_quietly(&server, request, &["unavailable", "internal_error"]);
+    }
     // What needs no store still answers.
     server.root("GET", "/openapi.json").send().expect(200);
     server.get("/users/me").bearer("x").send().problem(401, "invalid_access_token");
 }
 
-/// A mailed token, spent already: the store is asked for it nevertheless.
-fn server_token(server: &Server) -> String {
-    server.mailed("ada@example.com", "verify-email", 1).remove(0)
+/// Somebody holds the lock of the file for longer than anyone waits: what writes is unavailable.
+fn a_locked_database_is_unavailable(program: Program) {
+    let server = program.start_with(&[("DATABASE_URL", "sqlite://auth.db")]);
+    let session = server.session("ada@example.com");
+    let reset = server.reset("ada@example.com");
+    let file = server.directory().join("auth.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(5));
+    let mut lock = runtime.block_on(SqliteConnection::connect_with(&options)).unwrap();
+    runtime.block_on(sqlx::query("BEGIN IMMEDIATE").execute(&mut lock)).unwrap();
+    std::thread::scope(|scope| {
+        for request in requests(&server, &session, &reset).into_iter().take(9) {
+            scope.spawn(|| fails_quietly(&server, request, &["unavailable", "busy"]));
+        }
+    });
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut lock)).unwrap();
+    health(&server, 200, "ok", "ok");
+    assert!(server.lives(&session), "nothing was changed");
+    server.post("/auth/logout").cookie(&session.refresh).send().expect(204).clears_cookie();
 }
