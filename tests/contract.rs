@@ -16,8 +16,8 @@
 /// which the compiler tells.
 macro_rules! contract {
     ($($case:ident),+ $(,)?) => {
-        $crate::contract!(axum "server": $($case),+);
-        $crate::contract!(actix "server_actix": $($case),+);
+        contract!(axum "server": $($case),+);
+        contract!(actix "server_actix": $($case),+);
     };
     ($server:ident $program:literal: $($case:ident),+) => {
         mod $server {
@@ -28,7 +28,6 @@ macro_rules! contract {
         }
     };
 }
-pub(crate) use contract;
 
 #[path = "contract/answer.rs"]
 mod answer;

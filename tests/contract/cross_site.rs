@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::contract;
 use crate::http::Request;
 use crate::scene::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::{ADMIN, APP, BASE, PUBLIC_URL, Program, Server};

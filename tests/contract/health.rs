@@ -8,7 +8,6 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::contract;
 use crate::http::Request;
 use crate::scene::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::{Program, Server};

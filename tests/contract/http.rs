@@ -91,7 +91,7 @@ impl<'a> Request<'a> {
     #[track_caller]
     pub(crate) fn exchange(&self) -> Option<Answer> {
         let mut stream = TcpStream::connect(self.server.addr).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         // A server may answer and close before it has read all: what it answered counts.
         let _ = stream.write_all(&self.head());
         let _ = self.write_body(&mut stream);

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::contract;
 use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::Program;
 

@@ -6,7 +6,6 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::contract;
 use crate::limit_headers::limit;
 use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::{Program, Server};

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::answer::CookieChange;
-use crate::contract;
 use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::Program;
 use crate::shapes;
@@ -94,7 +93,7 @@ fn no_session_outlives_its_absolute_end(program: Program) {
     let server =
         program.start_with(&[("ACCESS_TOKEN_EXP", "4s"), ("REFRESH_TOKEN_EXP", "3s"), ("SESSION_EXP", "4s")]);
     let first = server.session("ada@example.com");
-    std::thread::sleep(std::time::Duration::from_millis(2000));
+    std::thread::sleep(std::time::Duration::from_secs(2));
     let answer = server.post("/auth/refresh").cookie(&first.refresh).send().expect(200);
     let CookieChange::Set { max_age, value } = answer.cookie() else { panic!("no cookie") };
     assert!(max_age <= 2, "{max_age}");

@@ -1,6 +1,5 @@
 //! `POST /auth/logout`.
 
-use crate::contract;
 use crate::scene::Session;
 use crate::server::Program;
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::contract;
 use crate::scene::PASSWORD;
 use crate::server::Program;
 use crate::shapes;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::contract;
 use crate::laws::{CODES, UNAVAILABLE};
 use crate::server::Program;
 

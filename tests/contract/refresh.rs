@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::answer::CookieChange;
-use crate::contract;
 use crate::scene::Session;
 use crate::server::{Program, Server};
 use crate::shapes;

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::contract;
 use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::Program;
 

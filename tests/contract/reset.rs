@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::answer::Answer;
-use crate::contract;
 use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::{Program, Server};
 

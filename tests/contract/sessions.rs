@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::contract;
 use crate::scene::{PASSWORD, Session};
 use crate::server::{Program, Server};
 use crate::shapes;
