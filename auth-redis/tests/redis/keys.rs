@@ -42,7 +42,8 @@ async fn neither_address_nor_account_can_be_read_from_what_redis_holds() {
         assert!(digest.chars().all(|digit| digit.is_ascii_hexdigit()), "{key}");
         assert!(name.starts_with("auth:q:") || name.starts_with("auth:s:"), "{key}");
     }
-    for readable in ["ada", "lovelace", "192", "0.2.77", "c000024d", "Firefox", "example"] {
+    // What a digest or a time could spell by chance is left out.
+    for readable in ["ada@", "lovelace", "192.0", "0.2.77", "c000024d", "Firefox", "example"] {
         assert!(!held.to_lowercase().contains(&readable.to_lowercase()), "{readable} stands in {held}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use auth_core::{RateLimiter, Reservation, Rule};
 use auth_redis::RedisLimiter;
@@ -10,10 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{PATIENCE, SHARED, bucket, hourly};
 
-/// Stands between a limiter and Redis, and can hang up instead of passing the next answer on.
+/// Stands between a limiter and Redis, and can hang up or fall silent instead of passing the next answer on.
 struct Between {
     url: String,
     hang_up: Arc<AtomicBool>,
+    fall_silent: Arc<AtomicBool>,
 }
 
 impl Between {
@@ -21,14 +23,16 @@ impl Between {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = SHARED.url().replace(SHARED.address(), &listener.local_addr().unwrap().to_string());
         let hang_up = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&hang_up);
+        let fall_silent = Arc::new(AtomicBool::new(false));
+        let told = (Arc::clone(&hang_up), Arc::clone(&fall_silent));
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                tokio::spawn(pass_on(client, Arc::clone(&told)));
+                let (hang_up, fall_silent) = told.clone();
+                tokio::spawn(pass_on(client, hang_up, fall_silent));
             }
         });
-        Self { url, hang_up }
+        Self { url, hang_up, fall_silent }
     }
 
     /// Loses the answer to the next call that gets one.
@@ -41,7 +45,7 @@ impl Between {
     }
 }
 
-async fn pass_on(mut client: TcpStream, hang_up: Arc<AtomicBool>) {
+async fn pass_on(mut client: TcpStream, hang_up: Arc<AtomicBool>, fall_silent: Arc<AtomicBool>) {
     let mut server = TcpStream::connect(SHARED.address()).await.unwrap();
     let (mut asked, mut answered) = ([0; 4096], [0; 4096]);
     loop {
@@ -51,6 +55,7 @@ async fn pass_on(mut client: TcpStream, hang_up: Arc<AtomicBool>) {
                 _ => return,
             },
             read = server.read(&mut answered) => match read {
+                Ok(_) if fall_silent.swap(false, Ordering::SeqCst) => std::future::pending().await,
                 Ok(length) if length > 0 && !hang_up.swap(false, Ordering::SeqCst) => {
                     if client.write_all(&answered[..length]).await.is_err() {
                         return;
@@ -71,7 +76,7 @@ async fn places(limiter: &RedisLimiter, bucket: &auth_core::Bucket, rule: &Rule)
 }
 
 fn rules() -> [Rule; 2] {
-    [hourly(10), Rule::Streak { failures: 10, then_every: std::time::Duration::from_hours(1) }]
+    [hourly(10), Rule::Streak { failures: 10, then_every: Duration::from_hours(1) }]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -120,5 +125,20 @@ async fn a_look_or_a_clearing_whose_answer_was_lost_is_made_again() {
         limiter.clear(&bucket, &rule).await.unwrap();
         assert!(between.has_lost_it());
         assert_eq!(places(&limiter, &bucket, &rule).await, 10);
+    }
+}
+
+/// As when the machine is gone and another has its name: nobody closes the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_falls_silent_is_replaced() {
+    let between = Between::start().await;
+    let limiter = RedisLimiter::connect(&between.url).await.unwrap().patience(Duration::from_secs(1));
+    between.fall_silent.store(true, Ordering::SeqCst);
+    assert!(limiter.look(&bucket("silent", 1), &hourly(1)).await.is_err());
+    assert!(!between.fall_silent.load(Ordering::SeqCst));
+    let asked = Instant::now();
+    while limiter.look(&bucket("silent", 1), &hourly(1)).await.is_err() {
+        assert!(asked.elapsed() < Duration::from_secs(8), "the silent connection is asked again and again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
