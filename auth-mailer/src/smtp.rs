@@ -107,7 +107,7 @@ impl SmtpMailer {
     /// One sending, noting how far it got. Only a connection on which every reply was read goes back:
     /// on any other, a late reply would be taken for the answer to the next mail.
     async fn hand_over(&self, envelope: &Envelope, mail: &[u8], phase: &mut Phase) -> Result<(), SmtpError> {
-        let mut connection = match self.pool.take().await {
+        let mut connection = match self.pool.take(self.timeout / 8).await {
             Some(connection) => connection,
             None => self.server.connect(phase).await?,
         };

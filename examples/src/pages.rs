@@ -74,7 +74,9 @@ fn mail(mailbox: &DevMailbox, rest: &str) -> Option<Page> {
         _ => {
             let number: usize = rest.strip_prefix('/')?.strip_suffix(".html")?.parse().ok()?;
             let mail = mailbox.mails().into_iter().nth(number)?;
-            let mut page = Page::own("text/html; charset=utf-8", "no-store", mail.html.into_bytes());
+            // Links open beside the mailbox, as mail programs do it.
+            let html = mail.html.replacen("<head>", "<head><base target=\"_blank\">", 1);
+            let mut page = Page::own("text/html; charset=utf-8", "no-store", html.into_bytes());
             page.headers[2] = ("content-security-policy", MAIL_CONTENT);
             page.headers[3] = ("x-frame-options", "SAMEORIGIN");
             Some(page)

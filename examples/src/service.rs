@@ -10,7 +10,7 @@ use auth_core::{Auth, Mail as Message, MailError, Mailer, MemoryStore, Outbox, T
 use auth_http::HttpConfig;
 use auth_mailer::SmtpMailer;
 use auth_sqlite::SqliteStore;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::logging;
@@ -57,9 +57,8 @@ impl Service {
 /// Runs a server: settings from the environment, the service around it, `serve` for the HTTP stack, until
 /// SIGTERM or SIGINT.
 ///
-/// # Errors
-///
-/// - Told on standard error, and as the exit status: 78 for settings, 69 for a database.
+/// What keeps it from starting is told on standard error and by the exit status: 78 for settings, 69 for
+/// a database or a port.
 pub async fn run<F>(serve: impl FnOnce(Service) -> F) -> ExitCode
 where
     F: Future<Output = std::io::Result<()>>,
@@ -101,6 +100,8 @@ async fn finish<F>(service: Service, stop: watch::Sender<bool>, serve: impl FnOn
 where
     F: Future<Output = std::io::Result<()>>,
 {
+    // Before the line that others wait for: from then on a signal stops, it does not kill.
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     match service.listener.local_addr() {
         Ok(address) => println!("listening on http://{address}"),
         Err(error) => tracing::warn!(%error, "the address is not known"),
@@ -109,15 +110,13 @@ where
         let (auth, stopped) = (service.auth.clone(), service.stop());
         async move { auth.run_background(stopped).await }
     });
-    let asked = service.stop();
     let mut served = std::pin::pin!(serve(service));
     tokio::select! {
         outcome = &mut served => return stopped_early(&outcome),
-        () = asked_to_stop() => {}
+        () = asked_to_stop(signals) => {}
     }
     tracing::info!("stopping");
     stop.send_replace(true);
-    asked.await;
     // What is not finished by then is cut: the outbox keeps a mail that was not sent.
     let both = async { tokio::join!(served, background) };
     let all_done = tokio::time::timeout(STOP_PATIENCE, both).await.is_ok();
@@ -133,9 +132,8 @@ fn stopped_early(outcome: &std::io::Result<()>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn asked_to_stop() {
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    match (terminate, interrupt) {
+async fn asked_to_stop(signals: (std::io::Result<Signal>, std::io::Result<Signal>)) {
+    match signals {
         (Ok(mut terminate), Ok(mut interrupt)) => {
             tokio::select! {
                 _ = terminate.recv() => {}

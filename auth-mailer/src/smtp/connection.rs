@@ -61,18 +61,22 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(settings: &SmtpSettings) -> Result<Self, &'static str> {
-        const NO_CERTIFICATE: &str = "holds no certificate in PEM form that can be used";
+        const NO_ROOTS: &str = "is not set, and the certificates that this system trusts cannot be used";
+        const UNUSABLE: &str = "holds a certificate that cannot be used";
         let mut tls = TlsParameters::builder(settings.host.clone()).set_min_tls_version(TlsVersion::Tlsv12);
-        if let Some(pem) = &settings.ca {
+        if let Some(roots) = &settings.ca {
             tls = tls.certificate_store(CertificateStore::None);
-            tls = tls.add_root_certificate(Certificate::from_pem(pem).map_err(|_| NO_CERTIFICATE)?);
+            for root in roots {
+                let root = Certificate::from_der(root.to_vec()).map_err(|_| UNUSABLE)?;
+                tls = tls.add_root_certificate(root);
+            }
         }
         let credentials = settings.credentials.as_ref();
         Ok(Self {
             host: settings.host.clone(),
             port: settings.port,
             encryption: settings.encryption,
-            tls: tls.build().map_err(|_| NO_CERTIFICATE)?,
+            tls: tls.build().map_err(|_| if settings.ca.is_some() { UNUSABLE } else { NO_ROOTS })?,
             credentials: credentials.map(|kept| {
                 Credentials::new(kept.user.as_str().to_owned(), kept.password.as_str().to_owned())
             }),

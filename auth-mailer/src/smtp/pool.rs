@@ -23,8 +23,8 @@ struct Idle {
 }
 
 impl Pool {
-    /// The connection used last that is still open.
-    pub(super) async fn take(&self) -> Option<AsyncSmtpConnection> {
+    /// The connection used last that still answers within `patience`.
+    pub(super) async fn take(&self, patience: Duration) -> Option<AsyncSmtpConnection> {
         loop {
             let idle = {
                 let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -32,7 +32,8 @@ impl Pool {
                 idle.pop()
             };
             let mut connection = idle?.connection;
-            if connection.test_connected().await {
+            // Behind a firewall that has forgotten it, a connection is silent for minutes.
+            if let Ok(true) = tokio::time::timeout(patience, connection.test_connected()).await {
                 return Some(connection);
             }
         }

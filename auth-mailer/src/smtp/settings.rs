@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use auth_core::ConfigProblem;
 use percent_encoding::percent_decode_str;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -44,7 +47,7 @@ pub struct SmtpSettings {
     pub(super) port: u16,
     pub(super) encryption: Encryption,
     pub(super) credentials: Option<Credentials>,
-    pub(super) ca: Option<Vec<u8>>,
+    pub(super) ca: Option<Vec<CertificateDer<'static>>>,
     pub(super) from: Option<String>,
     pub(super) reply_to: Option<String>,
     pub(super) timeout: Duration,
@@ -105,7 +108,7 @@ impl SmtpSettings {
                 }
                 ("tls", "none") => encryption = Encryption::None,
                 ("tls", _) => problems.add("tls", "can only be `none`"),
-                ("ca", file) => ca = problems.take("ca", std::fs::read(file).map_err(unreadable)),
+                ("ca", file) => ca = problems.take("ca", roots(file)),
                 _ => problems.add("url", "has a parameter that is neither `tls` nor `ca`"),
             }
         }
@@ -212,9 +215,17 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, &'static str> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is an argument of `map_err`")]
-fn unreadable(error: std::io::Error) -> String {
-    format!("cannot be read: {}", error.kind())
+/// The certificates of a PEM file. lettre would take a file without any, and then trust nobody.
+fn roots(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = std::fs::read(file).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let mut usable = RootCertStore::empty();
+    match roots {
+        Ok(roots) if !roots.is_empty() && roots.iter().all(|root| usable.add(root.clone()).is_ok()) => {
+            Ok(roots)
+        }
+        _ => Err("must hold certificates in PEM form and nothing that is none".to_owned()),
+    }
 }
 
 impl fmt::Debug for SmtpSettings {

@@ -62,6 +62,8 @@ async fn a_copy_of_the_database_with_pending_and_sent_mails_lets_nobody_in() {
     let stolen = thief.take();
     let links: Vec<&MailedToken> = stolen.iter().filter_map(|mail| mail.message.token()).collect();
     assert_eq!(links.len(), 2);
+    // Meanwhile the service sends them, under the same ids.
+    assert_eq!(pending.deliver_due_mails().await.unwrap().sent, 2);
     for link in links {
         pending.verify_email(&link.expose(), None, &client()).await.unwrap_err();
         pending.reset_password(&link.expose(), password(), &client()).await.unwrap_err();

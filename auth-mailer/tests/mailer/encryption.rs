@@ -66,7 +66,8 @@ async fn replies_slipped_in_before_tls_are_not_believed() {
     let mailer = mailer(&settings_at("STARTTLS", proxy.port, "slipped-in.test"));
     let error = mailer.send(&notice("slipped-in@example.com", None)).await.unwrap_err();
     assert_eq!(error.kind(), MailErrorKind::Transient);
-    assert_eq!(received("slipped-in@example.com").await.len(), 0);
+    let [session] = &sessions("slipped-in.test").await[..] else { panic!() };
+    assert_eq!(session.commands, ["EHLO slipped-in.test", "STARTTLS"], "TLS was not begun upon them");
     // Without the man in the middle it goes through.
     mailer.send(&notice("slipped-in@example.com", None)).await.unwrap();
     assert_eq!(received("slipped-in@example.com").await.len(), 1);

@@ -38,7 +38,7 @@ async fn every_fault_is_known_for_what_it_is_and_none_outlasts_the_timeout() {
             let begun = Instant::now();
             let error = mailer.send(&notice("direct@example.com", None)).await.unwrap_err();
             assert_eq!(error.kind(), kind, "{phase} {what}: {error:?}");
-            assert!(begun.elapsed() < TIMEOUT + Duration::from_secs(2), "{phase} {what}");
+            assert!(begun.elapsed() < TIMEOUT + Duration::from_secs(4), "{phase} {what}");
         });
     }
     for mischief in [
@@ -53,7 +53,7 @@ async fn every_fault_is_known_for_what_it_is_and_none_outlasts_the_timeout() {
             let begun = Instant::now();
             let error = mailer.send(&notice("direct@example.com", None)).await.unwrap_err();
             assert_eq!(error.kind(), Transient, "{mischief:?}: {error:?}");
-            assert!(begun.elapsed() < TIMEOUT + Duration::from_secs(2), "{mischief:?}");
+            assert!(begun.elapsed() < TIMEOUT + Duration::from_secs(4), "{mischief:?}");
         });
     }
     sendings.spawn(async {
@@ -140,7 +140,7 @@ async fn mails_that_hang_hold_up_no_other_for_longer_than_the_timeout() {
         service.auth.register(&to, password(), None, &client()).await.unwrap();
     }
     let arrived = || async { received("@beside.example.com").await.len() == 20 };
-    until("the good mails", 2 * TIMEOUT, arrived).await;
+    until("the good mails", 8 * TIMEOUT, arrived).await;
 }
 
 /// The reply that a hanging server still owes must not answer the next mail.
@@ -152,4 +152,15 @@ async fn a_connection_whose_sending_was_given_up_is_never_used_again() {
     mailer.send(&notice("next@given-up.example.com", None)).await.unwrap();
     assert_eq!(received("next@given-up.example.com").await.len(), 1);
     assert_eq!(sessions("given-up.test").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_went_dead_costs_a_moment_and_no_mail() {
+    let proxy = Proxy::start(sink().port("SINK_PLAIN"), Mischief::ForgetsIdleLines, usize::MAX).await;
+    let mailer = mailer(&settings_at("PLAIN", proxy.port, "went-dead.test"));
+    for _ in 0..3 {
+        mailer.send(&notice("ada@went-dead.example.com", None)).await.unwrap();
+    }
+    assert_eq!(received("ada@went-dead.example.com").await.len(), 3);
+    assert_eq!(sessions("went-dead.test").await.len(), 3);
 }

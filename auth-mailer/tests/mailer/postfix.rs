@@ -14,7 +14,7 @@ fn mailer(scheme: &str, password: &str) -> SmtpMailer {
     let ca = postfix().get("POSTFIX_CA");
     let url = format!("{scheme}://authtest:{password}@localhost:{port}?ca={ca}");
     let settings = SmtpSettings::from_url(&url, Plaintext::Refused).unwrap();
-    let settings = settings.from_address("no-reply@postfix.test").timeout(4 * TIMEOUT);
+    let settings = settings.from_address("no-reply@postfix.test").timeout(2 * TIMEOUT);
     SmtpMailer::new(&settings, templates()).unwrap()
 }
 

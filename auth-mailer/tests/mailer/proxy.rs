@@ -19,6 +19,8 @@ pub(crate) enum Mischief {
     Greets(&'static str),
     /// Adds this behind the server's reply to STARTTLS, in the same packet.
     AddsToStartTls(&'static str),
+    /// Passes on nothing any more once the client asks whether the line still stands.
+    ForgetsIdleLines,
 }
 
 /// A listening proxy.
@@ -56,7 +58,7 @@ async fn serve(mut client: TcpStream, to: u16, mischief: Mischief, said: Arc<Mut
         Mischief::Closes => return,
         Mischief::Silent => return drop(client.read_to_end(&mut Vec::new()).await),
         Mischief::Greets(greeting) => return drop(client.write_all(greeting.as_bytes()).await),
-        Mischief::None | Mischief::AddsToStartTls(_) => {}
+        Mischief::None | Mischief::AddsToStartTls(_) | Mischief::ForgetsIdleLines => {}
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = TcpStream::connect(("127.0.0.1", to)).await.unwrap().into_split();
@@ -65,6 +67,9 @@ async fn serve(mut client: TcpStream, to: u16, mischief: Mischief, said: Arc<Mut
         forward(from_client, to_server, |bytes| {
             said.lock().unwrap().extend_from_slice(bytes);
             *asked.lock().unwrap() |= bytes.starts_with(b"STARTTLS");
+            if mischief == Mischief::ForgetsIdleLines && bytes.starts_with(b"NOOP") {
+                bytes.clear();
+            }
         }),
         forward(from_server, to_client, |bytes| {
             if let (Mischief::AddsToStartTls(added), true) =

@@ -1,11 +1,11 @@
 //! The servers of the tests: started once for this process, and gone with it.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{env, fs};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,8 +21,8 @@ pub(crate) fn sink() -> &'static Server {
 
 pub(crate) fn postfix() -> &'static Server {
     static POSTFIX: OnceLock<Server> = OnceLock::new();
-    // Its processes run as other users, who may not enter the target directory.
-    POSTFIX.get_or_init(|| Server::start("postfix", &env::temp_dir()))
+    // Its processes run as other users, who may enter neither the target directory nor every TMPDIR.
+    POSTFIX.get_or_init(|| Server::start("postfix", Path::new("/tmp")))
 }
 
 impl Server {

@@ -109,3 +109,13 @@ fn a_mailer_names_every_problem_of_its_sender_at_once() {
     let names: Vec<&str> = wrong.problems().iter().map(|problem| &*problem.setting).collect();
     assert_eq!(names, ["from_address", "timeout"]);
 }
+
+#[test]
+fn a_ca_file_without_a_usable_certificate_is_refused_at_the_start() {
+    let scratch = crate::servers::Scratch::new("ca");
+    for content in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(scratch.file("ca.pem"), content).unwrap();
+        let url = format!("smtps://mail.example?ca={}", scratch.file("ca.pem").display());
+        assert_eq!(problems(&url, Plaintext::Refused), ["ca"], "{content:?}");
+    }
+}

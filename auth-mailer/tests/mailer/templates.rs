@@ -3,6 +3,8 @@
 use auth_core::{Mail, Message};
 use auth_mailer::{Links, MailKind, Templates, TemplatesBuilder};
 
+use proptest::prelude::*;
+
 use crate::service::{Recorder, SECRET, auth, client, notice, password};
 
 fn builder() -> TemplatesBuilder {
@@ -47,6 +49,7 @@ async fn every_mail_is_complete_in_every_language() {
                 assert!(!part.contains("{{") && !part.contains("{%"), "{part}");
             }
             assert!(rendered.html.contains("Lighthouse &amp; Söhne"), "escaped in HTML alone");
+            assert!(!rendered.html.contains("Lighthouse & Söhne"), "everywhere");
             assert!(!rendered.html.contains("<img") && !rendered.html.contains("src="), "nothing to load");
             assert!(!rendered.text.contains("\n\n\n"), "{}", rendered.text);
             let link = match mail.message.token() {
@@ -186,4 +189,17 @@ fn every_problem_is_told_at_once() {
         assert!(found.iter().any(|found| found.starts_with(&format!("{setting}: "))), "{setting}: {found:?}");
     }
     assert!(problems(self::builder().default_language("tlh"))[0].starts_with("default_language: "));
+}
+
+proptest! {
+    #[test]
+    fn any_name_renders_and_changes_nothing_around_it(name in any::<String>()) {
+        static TEMPLATES: std::sync::LazyLock<Templates> = std::sync::LazyLock::new(|| builder().build().unwrap());
+        let around = |name: Option<&str>| {
+            let rendered = TEMPLATES.render(&notice("ada@example.com", name)).unwrap();
+            let tags = rendered.html.matches('<').count() + rendered.html.matches('"').count();
+            (rendered.subject, rendered.text.lines().count(), tags)
+        };
+        prop_assert_eq!(around(Some(&name)), around(None));
+    }
 }

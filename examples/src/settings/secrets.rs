@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use auth_core::{KeyRing, RootSecret, SigningKey, SystemRandom};
+use auth_core::{KeyError, KeyRing, RootSecret, SigningKey, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::reader::Reader;
@@ -38,12 +38,19 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Given {
             reader.problem("TOKEN_SECRET", "is required in production where JWT_PRIVATE_KEY_FILE signs");
         }
     }
-    let hs256 = jwt.and_then(|secret| reader.take("JWT_SECRET", KeyRing::hs256(secret)));
+    let hs256 = jwt.and_then(|secret| {
+        let key_ring = KeyRing::hs256(secret).map_err(|error| match error {
+            KeyError::Weak(weak) => weak.to_string(),
+            other => other.to_string(),
+        });
+        reader.take("JWT_SECRET", key_ring)
+    });
     let private = key_file.and_then(|path| {
         let pem = fs::read(path).map(Zeroizing::new);
         let pem = pem.map_err(|error| format!("cannot be read: {}", error.kind()));
         let pem = reader.take("JWT_PRIVATE_KEY_FILE", pem)?;
-        reader.take("JWT_PRIVATE_KEY_FILE", SigningKey::from_pem(&*pem)).map(KeyRing::new)
+        let key = SigningKey::from_pem(&*pem).map_err(|error| format!("holds no usable key: {error}"));
+        reader.take("JWT_PRIVATE_KEY_FILE", key).map(KeyRing::new)
     });
     let root = match (token, jwt) {
         (Some(secret), _) => reader.take("TOKEN_SECRET", RootSecret::new(secret)),

@@ -12,7 +12,8 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let response = next.run(request).await;
     let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
-    let (status, took_ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+    let status = response.status().as_u16();
+    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(target: "access", %method, path, status, took_ms, request_id);
     response
 }

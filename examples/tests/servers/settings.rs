@@ -1,0 +1,252 @@
+//! Settings: what is wrong is said, all at once, by the name of the variable and never by its value.
+
+use std::collections::BTreeSet;
+
+use auth_examples::settings::{Database, Mail, Settings, Variables};
+use regex::Regex;
+
+use crate::server::Stack;
+
+const SECRET: &str = "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
+const OTHER_SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
+
+/// Enough for production.
+const PRODUCTION: [(&str, &str); 6] = [
+    ("APP_ENV", "production"),
+    ("PUBLIC_URL", "https://auth.example.com"),
+    ("DATABASE_URL", "memory:"),
+    ("JWT_SECRET", SECRET),
+    ("SMTP_URL", "smtps://user:secret@mail.example.com:465"),
+    ("MAIL_FROM", "no-reply@example.com"),
+];
+
+/// Development over memory: nothing is left behind.
+fn development(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    read(&[&[("DATABASE_URL", "memory:")], variables].concat())
+}
+
+fn production(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    read(&[&PRODUCTION, variables].concat())
+}
+
+/// Later variables replace earlier ones.
+fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    let variables: Variables = variables.iter().copied().collect();
+    Settings::read(&variables, 3000).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+/// One variable, a bad value, and a piece of what must be said.
+const BAD: [(&str, &str, &str); 56] = [
+    ("APP_ENV", "staging", "must be `development` or `production`"),
+    ("PORT", "http", "must be a port"),
+    ("PORT", "65536", "must be a port"),
+    ("PORT", "-1", "must be a port"),
+    ("HOST", "everywhere", "must be an address of this machine"),
+    ("PUBLIC_URL", "api.internal", "must be a URL"),
+    ("PUBLIC_URL", "ftp://auth.example.com", "must start with `https://`"),
+    ("PUBLIC_URL", "http://user:pass@auth.example.com", "must not contain credentials"),
+    ("PUBLIC_URL", "http://auth.example.com/?x=1", "must have no query"),
+    ("FRONTEND_URL", "www.internal", "must be a URL"),
+    ("FRONTEND_URL", "https://app.example.com/#here", "must have no query and no fragment"),
+    ("ALLOWED_ORIGINS", "*", "must not contain a wildcard"),
+    (
+        "ALLOWED_ORIGINS",
+        "https://app.example.com,https://*.example.com",
+        "(entry 2) must not contain a wildcard",
+    ),
+    ("ALLOWED_ORIGINS", "https://app.example.com/", "must be one origin as browsers write it"),
+    ("ALLOWED_ORIGINS", "null", "must be one origin as browsers write it"),
+    ("TRUSTED_PROXIES", "10.0.0.0/33", "is no address and no network"),
+    ("TRUSTED_PROXIES", "10.0.0.1, proxy.internal", "(entry 2) is no address and no network"),
+    ("TRUSTED_PROXY_HEADER", "x-real-ip", "must be `x-forwarded-for` or `forwarded`"),
+    ("DATABASE_URL", "postgres://localhost/auth", "must be `sqlite://FILE`"),
+    ("DATABASE_URL", "sqlite://", "names no file"),
+    ("DATABASE_URL", "sqlite://auth.db?mode=ro", "must have no parameters"),
+    ("DATABASE_URL", "memory", "must be `sqlite://FILE`"),
+    ("DATABASE_NAME", "auth", "must not be set together with DATABASE_NAME"),
+    ("JWT_SECRET", "short", "is shorter than 32 bytes"),
+    ("JWT_SECRET", "changeme-changeme-changeme-changeme", "looks like a placeholder"),
+    ("JWT_SECRET", "abababababababababababababababababab", "repeats itself"),
+    ("TOKEN_SECRET", "short", "is shorter than 32 bytes"),
+    ("JWT_PRIVATE_KEY_FILE", "/nowhere/key.pem", "cannot be read"),
+    ("JWT_PRIVATE_KEY_FILE", "Cargo.toml", "expected exactly one PEM block"),
+    ("ACCESS_TOKEN_EXP", "15", "must be a duration"),
+    ("ACCESS_TOKEN_EXP", "0s", "must be between 1 s and 24 h"),
+    ("ACCESS_TOKEN_EXP", "25h", "must be between 1 s and 24 h"),
+    ("ACCESS_TOKEN_EXP", "15 minutes", "must be a duration"),
+    ("REFRESH_TOKEN_EXP", "401d", "must be between 1 s and 400 d"),
+    ("REFRESH_TOKEN_EXP", "31d", "must not be longer than SESSION_EXP"),
+    ("SESSION_EXP", "401d", "must be between 1 s and 400 d"),
+    ("SESSION_EXP", "1d", "must not be longer than SESSION_EXP"),
+    ("EMAIL_VERIFICATION_TOKEN_EXP", "8d", "must be between 1 min and 7 d"),
+    ("PASSWORD_RESET_TOKEN_EXP", "25h", "must be between 1 min and 1 d"),
+    ("REFRESH_REUSE_LEEWAY", "61s", "must be between 0 s and 1 min"),
+    ("REFRESH_REUSE_LEEWAY", "ten seconds", "must be a duration"),
+    ("VERIFY_REQUIRES_PASSWORD", "yes", "must be `false` or `true`"),
+    ("SMTP_URL", "mail.example.com:587", "must be"),
+    ("SMTP_URL", "http://mail.example.com", "must be `smtps` or `smtp`"),
+    ("SMTP_URL", "smtp://mail.example.com:25?tls=none", "may be `none` for this machine itself alone"),
+    ("SMTP_URL", "smtps://user@mail.example.com", "belong together"),
+    ("SMTP_URL", "smtps://mail.example.com?ca=/nowhere.pem", "cannot be read"),
+    ("MAILER_SERVICE", "gmail", "MAILER_EMAIL is missing"),
+    ("RATE_LIMIT_STORE", "postgres", "must be `memory`"),
+    ("CLEANUP_SCHEDULE", "daily", "must be five cron fields"),
+    ("ARGON2_MEMORY_KIB", "lots", "must be a whole number"),
+    ("ARGON2_MEMORY_KIB", "1024", "is weaker than OWASP recommends"),
+    ("ARGON2_ITERATIONS", "0", "must be 1 to"),
+    ("PASSWORD_MIN_LENGTH", "7", "must be 8 to 64 characters"),
+    ("PASSWORD_SITE_WORDS", "acme,2024", "must each contain a letter"),
+    ("LOG_FORMAT", "xml", "must be `text` or `json`"),
+];
+
+#[test]
+fn every_bad_value_gets_its_own_message_and_is_never_repeated() {
+    let mut messages = BTreeSet::new();
+    for (name, value, expected) in BAD {
+        let problems = development(&[(name, value)]).expect_err(name);
+        let found = problems.iter().find(|problem| problem.contains(expected));
+        let found = found.unwrap_or_else(|| panic!("{name}={value}: {problems:?}"));
+        messages.insert(found.clone());
+        // Shorter values are words of the messages themselves.
+        if value.len() >= 10 {
+            assert!(!problems.iter().any(|problem| problem.contains(value)), "{name}: {problems:?}");
+        }
+    }
+    assert!(messages.len() >= 40, "{} messages", messages.len());
+}
+
+#[test]
+fn all_problems_are_said_at_once() {
+    // One bad value of each variable, and what goes with it.
+    let mut all: Vec<(&str, &str)> = BAD.iter().map(|(name, value, _)| (*name, *value)).collect();
+    // Either is wrong beside a good value of the other alone, and the first lacks its company.
+    let alone = [("MAILER_SERVICE", "gmail"), ("REFRESH_TOKEN_EXP", "31d"), ("SESSION_EXP", "1d")];
+    all.retain(|variable| !alone.contains(variable));
+    let problems = read(&all).unwrap_err();
+    let names: BTreeSet<_> =
+        all.iter().map(|(name, _)| *name).filter(|name| *name != "DATABASE_NAME").collect();
+    for name in names {
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(&format!("{name} "))),
+            "{name}: {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn production_makes_nothing_up() {
+    assert!(production(&[]).is_ok());
+    let cases: [(&[(&str, &str)], &str); 12] = [
+        (&[("PUBLIC_URL", "http://auth.example.com")], "PUBLIC_URL must be an https URL in production"),
+        (&[("PUBLIC_URL", "")], "PUBLIC_URL must be an https URL in production"),
+        (&[("FRONTEND_URL", "http://app.example.com")], "FRONTEND_URL must be an https URL in production"),
+        (&[("JWT_SECRET", "")], "JWT_SECRET or JWT_PRIVATE_KEY_FILE is required in production"),
+        (&[("JWT_SECRET", ""), ("TOKEN_SECRET", SECRET)], "JWT_SECRET or JWT_PRIVATE_KEY_FILE is required"),
+        (&[("SMTP_URL", "")], "SMTP_URL or MAILER_SERVICE is required in production"),
+        (&[("MAIL_FROM", "")], "MAIL_FROM is required with SMTP_URL"),
+        (&[("MAIL_FROM", "nobody")], "MAIL_FROM "),
+        (&[("MAILER_SERVICE", "gmail")], "SMTP_URL must not be set together with MAILER_SERVICE"),
+        (&[("SMTP_URL", "smtp://localhost:25?tls=none")], "must not be `none` outside development"),
+        (&[("RATE_LIMIT_STORE", "none")], "RATE_LIMIT_STORE must not be `none` in production"),
+        (
+            &[("JWT_SECRET", ""), ("JWT_PRIVATE_KEY_FILE", "/nowhere")],
+            "TOKEN_SECRET is required in production where JWT_PRIVATE_KEY_FILE signs",
+        ),
+    ];
+    for (variables, expected) in cases {
+        let problems = production(variables).expect_err(expected);
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
+    }
+}
+
+#[test]
+fn good_values_arrive() {
+    let settings = development(&[
+        ("ACCESS_TOKEN_EXP", "5m"),
+        ("REFRESH_TOKEN_EXP", "1d"),
+        ("SESSION_EXP", "2d12h"),
+        ("REFRESH_REUSE_LEEWAY", "10s"),
+        ("EMAIL_VERIFICATION_TOKEN_EXP", "7d"),
+        ("PASSWORD_MIN_LENGTH", "15"),
+        ("PASSWORD_SITE_WORDS", "acme, rocket"),
+        ("CLEANUP_SCHEDULE", "30 4 * * *"),
+        ("BCRYPT_IMPORT_COST", "10"),
+        ("ALLOWED_ORIGINS", "https://app.example.com, https://admin.example.com"),
+        ("JWT_SECRET", SECRET),
+        ("TOKEN_SECRET", OTHER_SECRET),
+        ("LOG_FORMAT", ""),
+    ])
+    .unwrap();
+    let policy = &settings.policy;
+    assert_eq!(policy.access.lifetime.as_secs(), 300);
+    assert_eq!(policy.refresh.refresh_lifetime.as_secs(), 86_400);
+    assert_eq!(policy.refresh.session_lifetime.as_secs(), 216_000);
+    assert_eq!(policy.refresh.reuse_leeway.as_secs(), 10);
+    assert_eq!(policy.refresh.min_rotation_age.as_secs(), 20);
+    assert_eq!(policy.password.min_length, 15);
+    assert_eq!(policy.password.site_words, ["acme", "rocket"]);
+    assert_eq!(policy.clean_up.schedule, "30 4 * * *");
+    assert_eq!(policy.hashing.bcrypt, auth_core::BcryptImport::Accept { cost: 10 });
+    assert_eq!(settings.http.origins().len(), 3, "its own and two");
+    assert_eq!(settings.database, Database::Memory);
+    assert!(matches!(settings.mail, Mail::Mailbox(_)));
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains(SECRET) && !shown.contains(OTHER_SECRET));
+}
+
+#[test]
+fn names_are_not_guessed() {
+    assert!(development(&[("JWT_SECRETS", "x"), ("AUTH_PORT", "x"), ("port", "x")]).is_ok());
+}
+
+#[test]
+fn the_server_says_all_of_it_and_exits_with_78() {
+    for stack in [Stack::Axum, Stack::Actix] {
+        let directory = tempfile::tempdir().unwrap();
+        let bad = [("JWT_SECRET", "hunter2"), ("ACCESS_TOKEN_EXP", "eternity"), ("LOG_FORMAT", "papyrus")];
+        let output = stack.command(directory.path(), &bad).output().unwrap();
+        assert_eq!(output.status.code(), Some(78));
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8(output.stderr).unwrap();
+        for (name, value) in bad {
+            assert!(said.contains(name) && !said.contains(value), "{said}");
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing was made");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_had_is_69() {
+    let directory = tempfile::tempdir().unwrap();
+    let no_such = [("DATABASE_URL", "sqlite:///nowhere/at/all/auth.db")];
+    let output = Stack::Axum.command(directory.path(), &no_such).output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("DATABASE_URL: the database file cannot be created")
+    );
+}
+
+/// The table of `docs/server.md` has a row for each variable that is read, and no other.
+#[test]
+fn every_setting_is_documented() {
+    let quoted = Regex::new("\"([A-Z][A-Z0-9_]{3,})\"").unwrap();
+    let mut read = BTreeSet::from(["RUST_LOG".to_owned()]);
+    for file in [
+        "settings.rs",
+        "settings/database.rs",
+        "settings/mail.rs",
+        "settings/policy.rs",
+        "settings/secrets.rs",
+    ] {
+        let source = std::fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        read.extend(quoted.captures_iter(&source).map(|found| found[1].to_owned()));
+    }
+    // Another store's.
+    read.retain(|name| name == "DATABASE_URL" || !name.starts_with("DATABASE_"));
+    let row = Regex::new(r"(?m)^\| `([A-Z0-9_]+)` \|").unwrap();
+    let docs = include_str!("../../../docs/server.md");
+    let documented: BTreeSet<String> = row.captures_iter(docs).map(|found| found[1].to_owned()).collect();
+    assert_eq!(documented, read);
+}

@@ -1,0 +1,104 @@
+//! With `SMTP_URL` the mails go out: a production server, a real SMTP server, and the link of the mail.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mail_parser::MessageParser;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::Request;
+use crate::server::{ADA, PASSWORD, Server, Stack};
+
+/// The project's own SMTP sink, stopped when dropped.
+struct Sink {
+    directory: TempDir,
+    variables: String,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        run("start", directory.path());
+        let variables = run("env", directory.path());
+        Self { directory, variables }
+    }
+
+    fn variable(&self, name: &str) -> &str {
+        self.variables
+            .lines()
+            .find_map(|line| line.split_once('=').filter(|(key, _)| *key == name))
+            .unwrap()
+            .1
+    }
+
+    /// What arrived, the oldest first.
+    fn messages(&self) -> Vec<Value> {
+        let api = format!("127.0.0.1:{}", self.variable("SINK_API")).parse().unwrap();
+        Request::get("/messages?").send_to(api).expect(200).json().as_array().unwrap().clone()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        run("stop", self.directory.path());
+    }
+}
+
+fn run(verb: &str, directory: &Path) -> String {
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers/smtp-sink");
+    let output = Command::new(script)
+        .arg(verb)
+        .arg(directory)
+        .env("OWNER", std::process::id().to_string())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{verb}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_production_server_sends_its_mails_by_smtp() {
+    let sink = Sink::start();
+    let url = format!(
+        "smtps://authtest:auth-test%40pw%2F1@localhost:{}?ca={}",
+        sink.variable("SINK_SMTPS"),
+        sink.variable("SINK_CA")
+    );
+    let server = Server::start(
+        Stack::Axum,
+        &[
+            ("APP_ENV", "production"),
+            ("PUBLIC_URL", "https://auth.example.com"),
+            ("FRONTEND_URL", "https://app.example.com"),
+            ("JWT_SECRET", "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR"),
+            ("RATE_LIMIT_STORE", "memory"),
+            ("SMTP_URL", &url),
+            ("MAIL_FROM", "Lighthouse <no-reply@example.com>"),
+            ("PRODUCT_NAME", "Lighthouse"),
+        ],
+    );
+    server.post("/auth/register", &json!({"email": ADA, "password": PASSWORD})).expect(202);
+    let begun = Instant::now();
+    let message = loop {
+        match sink.messages().pop() {
+            Some(message) => break message,
+            None => assert!(begun.elapsed() < Duration::from_secs(10), "no mail: {}", server.log()),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!((&message["to"][0], &message["tls"]), (&json!(ADA), &json!(true)));
+    let bytes = STANDARD.decode(message["data"].as_str().unwrap()).unwrap();
+    let mail = MessageParser::default().parse(&bytes).unwrap();
+    assert_eq!(mail.subject(), Some("Confirm your address for Lighthouse"));
+    let text = mail.body_text(0).unwrap();
+    let (_, rest) = text.split_once("https://app.example.com/#/verify-email?token=").unwrap();
+    let token = rest.split_whitespace().next().unwrap();
+    server.post("/auth/verify-email", &json!({"token": token})).expect(200);
+    let session = server.log_in(ADA);
+    assert!(session.cookie.starts_with("__Host-refresh="));
+    assert!(!server.log().contains("pw/1") && !server.log().contains("pw%2F1"));
+}

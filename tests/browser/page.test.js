@@ -1,0 +1,309 @@
+// The example server's page in a real browser, from registering to logging out. Screenshots are left in target/browser.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { chromium } from 'playwright-core';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const PICTURES = join(ROOT, 'target/browser');
+const ADA = { email: 'ada@example.com', password: 'correct horse battery' };
+const CHROMIUM = {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync',
+  ],
+};
+
+let browser, server, url, directory;
+/** What a page must never do, noted for all pages. */
+const faults = [];
+
+before(async () => {
+  await mkdir(PICTURES, { recursive: true });
+  directory = await mkdtemp(join(tmpdir(), 'auth-browser-'));
+  server = spawn(join(ROOT, 'target/debug/server'), { cwd: directory, env: { PORT: '0' }, stdio: ['ignore', 'pipe', 'ignore'] });
+  const [line] = await new Promise((resolve) => createInterface(server.stdout).once('line', (...args) => resolve(args)));
+  // What the server calls itself: its own origin.
+  url = `http://localhost:${new URL(line.replace('listening on ', '')).port}`;
+  browser = await chromium.launch(CHROMIUM);
+});
+
+after(async () => {
+  await browser?.close();
+  server?.kill('SIGKILL');
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** A browser of its own: cookies, storage and all. */
+async function context(options) {
+  const own = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  own.setDefaultTimeout(8000);
+  own.on('page', (page) => {
+    page.on('pageerror', (error) => faults.push(`error: ${error}`));
+    page.on('console', (message) => {
+      // Chromium notes each answer of 4xx here.
+      if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) faults.push(message.text());
+    });
+    page.on('request', (request) => {
+      if (!request.url().startsWith(`${url}/`) && !request.url().startsWith('data:')) faults.push(`request: ${request.url()}`);
+    });
+  });
+  return own;
+}
+
+const picture = (page, name) => page.screenshot({ path: join(PICTURES, `${name}.png`), fullPage: true });
+const shown = (page, text) => page.getByText(text).first().waitFor();
+const view = (page, name) => page.locator(`[data-view="${name}"]:not([hidden])`).waitFor();
+
+async function logIn(page, password = ADA.password) {
+  await page.goto(`${url}/#/log-in`);
+  await page.getByLabel('E-mail').first().fill(ADA.email);
+  await page.locator('#log-in-password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await view(page, 'account');
+}
+
+/** Waits for a mail of this subject and opens the link in it. */
+async function openMailedLink(page, subject) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const mails = await (await fetch(`${url}/dev/mailbox.json`)).json();
+    const mail = mails.findLast((one) => one.subject.includes(subject));
+    if (mail) {
+      await page.goto('about:blank');
+      await page.goto(mail.text.match(/http\S+/)[0]);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`no mail about ${subject}`);
+}
+
+/** No script can see the refresh token, wherever it looks. */
+async function assertInvisible(page, cookie) {
+  assert.equal(await page.evaluate(() => document.cookie), '');
+  const seen = await page.evaluate(async () => {
+    const texts = [JSON.stringify(localStorage), JSON.stringify(sessionStorage), document.documentElement.outerHTML];
+    texts.push(JSON.stringify(await indexedDB.databases()), JSON.stringify(await caches.keys()));
+    for (const name of Object.getOwnPropertyNames(window)) {
+      try {
+        texts.push(String(window[name]), JSON.stringify(window[name]) ?? '');
+      } catch { /* Not text. */ }
+    }
+    return texts.join('\n');
+  });
+  const [jti, secret] = cookie.value.split('.');
+  assert.ok(!seen.includes(secret) && !seen.includes(jti), 'a script can see the refresh token');
+}
+
+test('a whole account’s life', async (t) => {
+  const home = await context();
+  const page = await home.newPage();
+  const refreshCookie = async () => (await home.cookies(url)).find(({ name }) => name === 'refresh');
+
+  await t.test('registers, and says what is wrong beside its field', async () => {
+    await page.goto(url);
+    await view(page, 'log-in');
+    await picture(page, 'log-in');
+    await page.getByRole('link', { name: 'Create an account' }).click();
+    await page.locator('#register-name').fill('Ada');
+    await page.locator('#register-email').fill(ADA.email);
+    await page.locator('#register-password').fill('short');
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await page.locator('#register-password-error:not(:empty)').waitFor();
+    assert.equal(await page.locator('#register-password').getAttribute('aria-invalid'), 'true');
+    await picture(page, 'register-error');
+    await page.locator('#register-password').fill(ADA.password);
+    await page.getByRole('button', { name: 'Create account' }).click();
+    await view(page, 'check-mail');
+    await picture(page, 'check-mail');
+  });
+
+  await t.test('shows the mail as its reader sees it', async () => {
+    const mailbox = await home.newPage();
+    await mailbox.goto(`${url}/dev/mailbox`);
+    await mailbox.getByRole('button', { name: /Confirm your address/ }).click();
+    await mailbox.frameLocator('#html').getByRole('link', { name: 'Confirm address' }).waitFor();
+    await picture(mailbox, 'mailbox');
+    await mailbox.getByRole('tab', { name: 'Plain text' }).click();
+    await mailbox.locator('#text').getByText('verify-email?token=').waitFor();
+    // The link works from inside the mail.
+    await mailbox.getByRole('tab', { name: 'As it looks' }).click();
+    const opened = home.waitForEvent('page');
+    await mailbox.frameLocator('#html').getByRole('link', { name: 'Confirm address' }).click();
+    await view(await opened, 'verify-email');
+    await (await opened).close();
+    await mailbox.close();
+  });
+
+  await t.test('verifies at a press of the button, and not before', async () => {
+    await openMailedLink(page, 'Confirm your address');
+    await view(page, 'verify-email');
+    assert.equal(new URL(page.url()).hash, '#/verify-email', 'the token is out of the address at once');
+    await picture(page, 'verify-email');
+    await page.getByRole('button', { name: 'Confirm my address' }).click();
+    await shown(page, 'Your address is confirmed');
+    await openMailedLink(page, 'Confirm your address');
+    await page.getByRole('button', { name: 'Confirm my address' }).click();
+    await shown(page, 'This link has expired, or it was used already.');
+  });
+
+  await t.test('logs in by keyboard alone', async () => {
+    await page.goto(`${url}/#/log-in`);
+    await page.locator('#log-in-email').focus();
+    await page.keyboard.type(ADA.email);
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('wrong horse battery');
+    await page.keyboard.press('Enter');
+    await shown(page, 'do not go together');
+    await page.locator('#log-in-password').focus();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type(ADA.password);
+    await page.keyboard.press('Enter');
+    await view(page, 'account');
+    await page.getByText('this one', { exact: true }).waitFor();
+    await picture(page, 'account');
+  });
+
+  await t.test('keeps the refresh token from every script', async () => {
+    const cookie = await refreshCookie();
+    assert.ok(cookie.httpOnly && cookie.sameSite === 'Strict');
+    await assertInvisible(page, cookie);
+  });
+
+  await t.test('keeps the session over a reload, and rotates at a refresh', async () => {
+    const before = await refreshCookie();
+    await page.reload();
+    await view(page, 'account');
+    assert.equal((await refreshCookie()).value, before.value, 'a reload rotates nothing');
+    await page.getByRole('button', { name: 'Refresh', exact: true }).first().click();
+    await shown(page, 'The refresh token was exchanged');
+    assert.notEqual((await refreshCookie()).value, before.value);
+  });
+
+  await t.test('lets two tabs refresh at once as often as they like', async () => {
+    const other = await home.newPage();
+    await other.goto(url);
+    await view(other, 'account');
+    const many = async (tab) => {
+      for (let count = 0; count < 8; count += 1) {
+        // A tab in the background draws too rarely to be clicked at by coordinates.
+        await tab.evaluate(() => document.querySelector('#refresh').click());
+        await tab.waitForFunction(() => !document.querySelector('#refresh').disabled, null, { polling: 20 });
+      }
+    };
+    await Promise.all([many(page), many(other)]);
+    // And without the manners of a person: all at once.
+    await Promise.all([page, other].map((tab) => tab.evaluate(async () => {
+      const { refresh } = await import('/session.js');
+      await Promise.all(Array.from({ length: 5 }, () => refresh()));
+    })));
+    for (const tab of [page, other]) {
+      await tab.getByRole('button', { name: 'Who am I?' }).click();
+      await shown(tab, 'The server says');
+    }
+    await other.close();
+  });
+
+  await t.test('ends a session of another browser', async () => {
+    const elsewhere = await context();
+    const phone = await elsewhere.newPage();
+    await logIn(phone);
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await page.waitForFunction(() => document.querySelectorAll('#sessions li').length === 2);
+    await page.locator('#sessions li').filter({ hasNotText: 'this one' }).getByRole('button').click();
+    await page.waitForFunction(() => document.querySelectorAll('#sessions li').length === 1);
+    await phone.getByRole('button', { name: 'Who am I?' }).click();
+    await view(phone, 'log-in');
+    await elsewhere.close();
+  });
+
+  await t.test('changes the password', async () => {
+    await page.locator('#current-password').fill('not the password');
+    await page.locator('#new-password').fill('seventeen blue herons');
+    await page.getByRole('button', { name: 'Change the password' }).click();
+    await page.locator('#current-password-error:not(:empty)').waitFor();
+    await page.locator('#current-password').fill(ADA.password);
+    await page.locator('#new-password').fill('seventeen blue herons');
+    await page.getByRole('button', { name: 'Change the password' }).click();
+    await shown(page, 'Your password was changed');
+    ADA.password = 'seventeen blue herons';
+  });
+
+  await t.test('shows a refresh token at work, and what a replay does', async () => {
+    await page.locator('#watch-password').fill(ADA.password);
+    await page.getByRole('button', { name: 'Log in as a second client' }).click();
+    for (const generation of [1, 2, 3]) {
+      await page.locator('#watch-refresh').click();
+      await page.locator('#watch-generation').getByText(String(generation), { exact: true }).waitFor();
+    }
+    await picture(page, 'watch');
+    await page.getByRole('button', { name: 'Replay the old token' }).click();
+    await shown(page, 'Reuse detected');
+    await view(page, 'log-in');
+    await picture(page, 'reuse-detected');
+    assert.equal(await refreshCookie(), undefined, 'the page’s own session ended, too');
+    const mails = await (await fetch(`${url}/dev/mailbox.json`)).json();
+    assert.ok(mails.some(({ subject }) => subject.startsWith('You were logged out')));
+  });
+
+  await t.test('resets a forgotten password', async () => {
+    await page.getByRole('link', { name: 'Forgot your password?' }).click();
+    await page.locator('#forgot-email').fill(ADA.email);
+    await page.getByRole('button', { name: 'Send the link' }).click();
+    await view(page, 'check-mail');
+    await openMailedLink(page, 'Choose a new password');
+    await view(page, 'reset-password');
+    assert.equal(new URL(page.url()).hash, '#/reset-password');
+    await page.locator('#reset-password-new').fill('password1234');
+    await page.getByRole('button', { name: 'Set the password' }).click();
+    await page.locator('#reset-password-new-error:not(:empty)').waitFor();
+    await picture(page, 'reset-password');
+    ADA.password = 'nineteen green geese';
+    await page.locator('#reset-password-new').fill(ADA.password);
+    await page.getByRole('button', { name: 'Set the password' }).click();
+    await shown(page, 'Your new password is set');
+  });
+
+  await t.test('logs out, in every tab', async () => {
+    await logIn(page, ADA.password);
+    const other = await home.newPage();
+    await other.goto(url);
+    await view(other, 'account');
+    await page.getByRole('button', { name: 'Log out', exact: true }).click();
+    await shown(page, 'You are logged out.');
+    await shown(other, 'You logged out in another tab.');
+    assert.equal(await refreshCookie(), undefined);
+  });
+
+  await home.close();
+});
+
+test('it looks good on a phone, in the dark', async () => {
+  const pocket = await context({ viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, colorScheme: 'dark', hasTouch: true, isMobile: true });
+  const page = await pocket.newPage();
+  await page.goto(url);
+  await view(page, 'log-in');
+  await picture(page, 'phone-log-in');
+  await logIn(page);
+  await page.getByText('this one', { exact: true }).waitFor();
+  await picture(page, 'phone-account');
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+  assert.ok(!wide, 'nothing sticks out');
+  await page.goto(`${url}/dev/mailbox`);
+  await page.getByRole('heading', { name: 'Mailbox' }).waitFor();
+  await page.frameLocator('#html').getByText('Hello Ada').waitFor();
+  await picture(page, 'phone-mailbox');
+  await pocket.close();
+});
+
+test('no page did anything that it must not', () => {
+  assert.deepEqual(faults, []);
+});
