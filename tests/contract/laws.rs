@@ -29,11 +29,12 @@ pub(crate) const CODES: [&str; 14] = [
 pub(crate) const UNAVAILABLE: [&str; 2] = ["busy", "unavailable"];
 
 /// The limited routes: in every answer, refusals included, they tell how their limits stand.
-pub(crate) const LIMITED: [(&str, &str); 9] = [
+pub(crate) const LIMITED: [(&str, &str); 10] = [
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
     ("POST", "/auth/refresh"),
     ("GET", "/auth/me"),
+    ("POST", "/auth/me"),
     ("POST", "/auth/verify-email"),
     ("POST", "/auth/resend-verification"),
     ("POST", "/auth/forgot-password"),

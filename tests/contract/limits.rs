@@ -232,6 +232,7 @@ fn three_hundred_refreshes_per_address(program: Program) {
     let server = program.start_limited();
     let session = server.session("ada@example.com");
     let refused = until_limited(300, || server.post("/auth/refresh").cookie("AA.AA").send());
+    server.post("/auth/me").send().problem(405, "method_not_allowed");
     limited(&refused, 300, 60);
     limited(&server.post("/auth/refresh").send(), 300, 60);
     server.get("/users/me").bearer(&session.access).send().expect(200);
