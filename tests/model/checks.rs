@@ -57,12 +57,9 @@ fn explore(name: &str, bounds: Bounds) {
         began.elapsed().as_secs_f64(),
         EXPLORED.fetch_add(states, Ordering::Relaxed) + states
     );
-    for (promise, path) in checker.discoveries() {
-        panic!(
-            "{name} breaks the promise `{promise}`:\n{:#?}\n{:?}",
-            path.last_state(),
-            path.clone().into_actions()
-        );
+    if let Some((promise, path)) = checker.discoveries().into_iter().next() {
+        let (last, actions) = (path.last_state().clone(), path.into_actions());
+        panic!("{name} breaks the promise `{promise}` by {actions:#?} and arrives at {last:#?}");
     }
     assert!(checker.is_done(), "{name} was not explored whole");
 }
