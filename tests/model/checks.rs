@@ -78,8 +78,8 @@ fn honest_tabs_are_never_taken_for_a_thief() {
 
 #[test]
 fn honest_tabs_log_out_among_forgeries() {
-    let short = Left { refreshes: 1, duplicates: 1, forgeries: 1, log_outs: 1, ..NOTHING };
-    let left = bounded(short, Left { refreshes: 2, unknowns: 1, ..short });
+    let short = Left { refreshes: 2, forgeries: 1, log_outs: 1, ..NOTHING };
+    let left = bounded(short, Left { duplicates: 1, unknowns: 1, ..short });
     explore("honest tabs, log-out, forgeries", Bounds { honest: true, left, ..BROWSER });
 }
 
