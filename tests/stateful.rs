@@ -27,5 +27,5 @@ prop_state_machine! {
     #![proptest_config(config())]
 
     #[test]
-    fn every_life_goes_as_the_reference_says(sequential 1..50 => Service);
+    fn every_life_goes_as_the_reference_says(sequential 1..80 => Service);
 }

@@ -82,7 +82,7 @@ impl Oracle {
         child
     }
 
-    fn session(&self, session: u8, row: &Row) -> Session {
+    fn session(&self, session: u8, row: Row) -> Session {
         let token = self.token(Token { session, generation: row.generation });
         Session {
             id: token.session_id(),
@@ -112,7 +112,7 @@ impl Oracle {
             return *verdict;
         }
         let token = presented.token();
-        let session = row.map(|row| self.session(token.session, &row));
+        let session = row.map(|row| self.session(token.session, row));
         let decision = decision::decide(
             &self.chain,
             session.as_ref(),
@@ -134,25 +134,25 @@ impl Oracle {
 
     /// What became of a swap.
     pub(crate) fn settle(&self, row: Option<Row>, account: Account, child: Token, now: Time) -> Settled {
-        let session = row.map(|row| self.session(child.session, &row));
+        let session = row.map(|row| self.session(child.session, row));
         decision::settle(session.as_ref(), Some(&user(account)), self.token(child), time(now))
     }
 
     /// Whether a log-out with this token ends its session.
     pub(crate) fn may_end(&self, row: Option<Row>, account: Account, token: Token, now: Time) -> bool {
-        let Some(session) = row.map(|row| self.session(token.session, &row)) else { return false };
+        let Some(session) = row.map(|row| self.session(token.session, row)) else { return false };
         decision::live(&session, &user(account), time(now))
             && decision::prove(&self.chain, &session, self.token(token), self.policy.max_chain_walk)
                 != Proof::Unproven
     }
 
     /// Whether a row is live.
-    pub(crate) fn live(&self, session: u8, row: &Row, account: Account, now: Time) -> bool {
+    pub(crate) fn live(&self, session: u8, row: Row, account: Account, now: Time) -> bool {
         decision::live(&self.session(session, row), &user(account), time(now))
     }
 
     /// Whether clean-up may delete a row.
-    pub(crate) fn expired(&self, session: u8, row: &Row, now: Time) -> bool {
+    pub(crate) fn expired(&self, session: u8, row: Row, now: Time) -> bool {
         self.session(session, row).expired(time(now))
     }
 }

@@ -37,27 +37,7 @@ impl World {
             Step::SetPassword { typed, epoch } => self.set_password(state, typed, epoch, outcome),
             Step::Answered(answer) => return self.arrive(state, answer),
         };
-        self.go_on(state, flight, next);
-    }
-
-    /// Puts a flight back, forgetting what no later step asks for.
-    fn go_on(&self, state: &mut State, flight: Flight, step: Step) {
-        let began = match step {
-            Step::FindSession(_) | Step::FindUser(..) | Step::FindLink { .. } => flight.began,
-            _ => 0,
-        };
-        let decided = flight.undecided().is_some() && flight.at(step).undecided().is_none();
-        let flight = match (flight.owner, step) {
-            // A thief is quick, and whoever is elsewhere only wants to know.
-            (Owner::Thief, Step::Answered(Answer::Keep(token) | Answer::Take(token))) => {
-                return state.steal(token);
-            }
-            (Owner::Thief | Owner::Elsewhere | Owner::Nobody, Step::Answered(_)) => return,
-            (Owner::Nobody, _) => return,
-            _ if decided => Flight { replay: false, killed: None, logged_out: false, ..flight },
-            _ => flight,
-        };
-        state.launch(Flight { began, ..flight.at(step) });
+        go_on(state, flight, next);
     }
 
     /// A process takes a request up: the time of its decisions.
@@ -92,7 +72,7 @@ impl World {
         };
         let row = state.row(session);
         if row.is_some() {
-            return self.go_on(state, flight, Step::FindUser(request, row));
+            return go_on(state, flight, Step::FindUser(request, row));
         }
         // Clean-up must not have made the difference.
         if let Some(deleted) = state.deleted[usize::from(session)]
@@ -109,7 +89,7 @@ impl World {
             state.demand(Promise::CleanUpIsNeutral, refused);
         }
         let step = self.decide(state, &flight, request, None);
-        self.go_on(state, flight, step);
+        go_on(state, flight, step);
     }
 
     fn decide(&self, state: &mut State, flight: &Flight, request: Request, row: Option<Row>) -> Step {
@@ -150,7 +130,7 @@ impl World {
         verdict: Verdict,
     ) {
         let (token, account) = (presented.token(), state.account);
-        let live = row.is_some_and(|row| self.oracle.live(token.session, &row, account, flight.began));
+        let live = row.is_some_and(|row| self.oracle.live(token.session, row, account, flight.began));
         if flight.replay && live {
             state.demand(Promise::ReuseKills, verdict == Verdict::Reuse);
         }
@@ -194,24 +174,16 @@ impl World {
             Outcome::Known => again(false),
             Outcome::LostAfter => {
                 state.rotate(parent, at, idle, guarded);
-                self.trusted(state, unknown)
+                trusted(state, unknown)
             }
-            Outcome::LostBefore => self.trusted(state, unknown),
+            Outcome::LostBefore => trusted(state, unknown),
             Outcome::Late => {
                 let late = Step::Swap { parent, expires_at, at };
                 let sent_at = if self.bounds.honest { at } else { 0 };
                 let request = Request::Refresh(Presented::True(parent));
                 state.launch(Flight::new(Owner::Nobody, sent_at, request).at(late));
-                self.trusted(state, unknown)
+                trusted(state, unknown)
             }
-        }
-    }
-
-    /// Holds an answer that was given without reading again against the first promise.
-    fn trusted(&self, state: &mut State, step: Step) -> Step {
-        match step {
-            Step::Answered(Answer::Take(child)) => take(state, child),
-            step => step,
         }
     }
 
@@ -223,7 +195,7 @@ impl World {
             Settled::Unchanged => Step::Answered(Answer::Done),
             Settled::Ended => {
                 let account = state.account;
-                let live = row.is_some_and(|row| self.oracle.live(parent.session, &row, account, at));
+                let live = row.is_some_and(|row| self.oracle.live(parent.session, row, account, at));
                 state.demand(Promise::NoFalseKill, !live);
                 Step::Answered(Answer::Refused)
             }
@@ -291,6 +263,33 @@ impl World {
             Answer::Refused | Answer::LoggedOut => state.jar = None,
             Answer::Keep(_) | Answer::Superseded | Answer::Done => {}
         }
+    }
+}
+
+/// Puts a flight back, forgetting what no later step asks for.
+fn go_on(state: &mut State, flight: Flight, step: Step) {
+    let began = match step {
+        Step::FindSession(_) | Step::FindUser(..) | Step::FindLink { .. } => flight.began,
+        _ => 0,
+    };
+    let decided = flight.undecided().is_some() && flight.at(step).undecided().is_none();
+    let flight = match (flight.owner, step) {
+        // A thief is quick, and whoever is elsewhere only wants to know.
+        (Owner::Thief, Step::Answered(Answer::Keep(token) | Answer::Take(token))) => {
+            return state.steal(token);
+        }
+        (Owner::Thief | Owner::Elsewhere, Step::Answered(_)) | (Owner::Nobody, _) => return,
+        _ if decided => Flight { replay: false, killed: None, logged_out: false, ..flight },
+        _ => flight,
+    };
+    state.launch(Flight { began, ..flight.at(step) });
+}
+
+/// Holds an answer that was given without reading again against the first promise.
+fn trusted(state: &mut State, step: Step) -> Step {
+    match step {
+        Step::Answered(Answer::Take(child)) => take(state, child),
+        step => step,
     }
 }
 

@@ -111,7 +111,7 @@ impl World {
         let then = if self.has(Mutant::CleanUpTooEager) { now + 1 } else { now };
         for (session, row) in state.rows.iter_mut().enumerate() {
             let name = u8::try_from(session).unwrap();
-            if let Some(was) = row.take_if(|row| self.oracle.expired(name, row, then)) {
+            if let Some(was) = row.take_if(|row| self.oracle.expired(name, *row, then)) {
                 state.deleted[session] = Some(Deleted { was, at: now });
             }
         }
@@ -168,20 +168,20 @@ impl World {
         let sent_at = if self.bounds.honest { state.now } else { 0 };
         state.launch(Flight::new(owner, sent_at, request));
     }
+}
 
-    /// What a state must satisfy whatever led to it.
-    fn holds(&self, promise: Promise, state: &State) -> bool {
-        let mut live = state.rows.iter().flatten().filter(|row| row.epoch == state.account.epoch);
-        let stands = match promise {
-            Promise::ReuseKills => live.all(|row| state.killed.is_none_or(|killed| row.epoch > killed)),
-            Promise::ResetIsABarrier => live.all(|row| row.proved == state.account.password),
-            Promise::LogOutIsFinal => {
-                state.rows.iter().zip(state.logged_out).all(|(row, out)| row.is_none() || !out)
-            }
-            _ => true,
-        };
-        stands && state.broken & promise.bit() == 0
-    }
+/// What a state must satisfy whatever led to it.
+fn holds(promise: Promise, state: &State) -> bool {
+    let mut live = state.rows.iter().flatten().filter(|row| row.epoch == state.account.epoch);
+    let stands = match promise {
+        Promise::ReuseKills => live.all(|row| state.killed.is_none_or(|killed| row.epoch > killed)),
+        Promise::ResetIsABarrier => live.all(|row| row.proved == state.account.password),
+        Promise::LogOutIsFinal => {
+            state.rows.iter().zip(state.logged_out).all(|(row, out)| row.is_none() || !out)
+        }
+        _ => true,
+    };
+    stands && state.broken & promise.bit() == 0
 }
 
 impl Model for World {
@@ -288,8 +288,8 @@ impl Model for World {
     fn properties(&self) -> Vec<Property<Self>> {
         macro_rules! always {
             ($($promise:ident),*) => {
-                vec![$(Property::always(Promise::$promise.name(), |world: &Self, state| {
-                    world.holds(Promise::$promise, state)
+                vec![$(Property::always(Promise::$promise.name(), |_: &Self, state| {
+                    holds(Promise::$promise, state)
                 })),*]
             };
         }

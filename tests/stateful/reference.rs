@@ -173,22 +173,23 @@ impl Reference {
         }
     }
 
-    /// The owner of a link, if it is still good.
+    /// Whether a link is good for what it was made for.
+    fn fits(&self, link: &Link) -> bool {
+        let good = |known: &Account| {
+            known.epoch == link.epoch && !known.disabled && (link.resets || !known.verified)
+        };
+        let owner = self.owner(link.account).and_then(|who| self.accounts[who].as_ref());
+        !link.spent && self.now < link.expires_at && owner.is_some_and(good)
+    }
+
+    /// Spends a link; gives its owner, if it was good.
     fn redeem(&mut self, link: usize, resets: bool) -> Option<usize> {
-        let link = &mut self.links[link];
-        if link.spent || link.resets != resets || self.now >= link.expires_at {
+        let kept = &self.links[link];
+        if kept.resets != resets || !self.fits(kept) {
             return None;
         }
-        let fits = |known: &Option<Account>| {
-            known.as_ref().is_some_and(|known| {
-                known.id == link.account
-                    && known.epoch == link.epoch
-                    && !known.disabled
-                    && (resets || !known.verified)
-            })
-        };
-        let who = self.accounts.iter().position(fits)?;
-        link.spent = true;
+        let who = self.owner(kept.account)?;
+        self.links[link].spent = true;
         Some(who)
     }
 
@@ -312,6 +313,16 @@ impl Reference {
     }
 }
 
+/// One of these, mostly of the good ones.
+fn mostly(good: &[bool]) -> BoxedStrategy<usize> {
+    let any = 0..good.len();
+    let good: Vec<usize> = (0..good.len()).filter(|index| good[*index]).collect();
+    if good.is_empty() {
+        return any.boxed();
+    }
+    prop_oneof![6 => prop::sample::select(good), 1 => any].boxed()
+}
+
 impl ReferenceStateMachine for Reference {
     type State = Self;
     type Transition = Step;
@@ -337,40 +348,46 @@ impl ReferenceStateMachine for Reference {
             2 => prop::sample::select(vec![899, 900, 1799, 1800, DAY]),
             1 => prop::sample::select(vec![IDLE - 1, IDLE, IDLE + 1]),
         ];
+        // Mostly the right one, or most of a life would be spent outside.
+        let passwords =
+            state.accounts.each_ref().map(|account| account.as_ref().map_or(0, |known| known.password));
+        let right = move || who().prop_map(move |who| (who, passwords[who]));
+        let wait = seconds.prop_map(|seconds| Step::Wait { seconds }).boxed();
         let always = prop_oneof![
             4 => (who(), password()).prop_map(|(who, password)| Step::Register { who, password }),
-            6 => (who(), password()).prop_map(|(who, password)| Step::LogIn { who, password }),
+            6 => right().prop_map(|(who, password)| Step::LogIn { who, password }),
+            1 => (who(), password()).prop_map(|(who, password)| Step::LogIn { who, password }),
             2 => who().prop_map(|who| Step::Resend { who }),
             2 => who().prop_map(|who| Step::Forgot { who }),
             1 => who().prop_map(|who| Step::LogOutEverywhere { who }),
             1 => who().prop_map(|who| Step::Disable { who }),
             1 => who().prop_map(|who| Step::Enable { who }),
             1 => who().prop_map(|who| Step::Delete { who }),
-            4 => seconds.prop_map(|seconds| Step::Wait { seconds }),
+            3 => wait.clone(),
             1 => Just(Step::CleanUp),
         ]
         .boxed();
-        let links = state.links.len();
-        let link = move || prop_oneof![3 => Just(links - 1), 1 => 0..links];
-        let with_links = if links == 0 {
+        let links: Vec<bool> = state.links.iter().map(|link| state.fits(link)).collect();
+        let with_links = if links.is_empty() {
             always
         } else {
             prop_oneof![
-                2 => always,
-                1 => link().prop_map(|link| Step::Verify { link }),
-                1 => (link(), password()).prop_map(|(link, password)| Step::Reset { link, password }),
+                4 => always,
+                1 => mostly(&links).prop_map(|link| Step::Verify { link }),
+                1 => (mostly(&links), password()).prop_map(|(link, password)| Step::Reset { link, password }),
             ]
             .boxed()
         };
-        let sessions = state.sessions.len();
-        if sessions == 0 {
+        let live: Vec<bool> = (0..state.sessions.len()).map(|session| state.lives(session)).collect();
+        if live.is_empty() {
             return with_links;
         }
-        let session = move || prop_oneof![3 => Just(sessions - 1), 1 => 0..sessions];
-        let token = move || (session(), prop_oneof![5 => Just(0_usize), 1 => Just(1), 1 => 2_usize..4]);
+        let session = || mostly(&live);
+        let token = || (session(), prop_oneof![5 => Just(0_usize), 2 => Just(1), 1 => 2_usize..4]);
         prop_oneof![
             4 => with_links,
             6 => token().prop_map(|(session, back)| Step::Refresh { session, back }),
+            4 => wait,
             1 => token().prop_map(|(session, back)| Step::Restore { session, back }),
             1 => token().prop_map(|(session, back)| Step::LogOut { session, back }),
             1 => session().prop_map(|session| Step::Revoke { session }),
