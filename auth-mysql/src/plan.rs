@@ -44,6 +44,8 @@ async fn filled() -> MySqlConnection {
             .to_owned(),
         "ANALYZE TABLE auth_users, auth_sessions, auth_one_time_tokens, auth_outbox".to_owned(),
     ];
+    // MySQL explains as a tree unless told otherwise; MariaDB knows the table alone.
+    drop(connection.execute("SET explain_format = 'TRADITIONAL'").await);
     for sql in all {
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.expect(&sql);
     }
@@ -87,7 +89,10 @@ async fn wasteful(connection: &mut MySqlConnection, name: &str, sql: &str) -> Ve
     for row in &rows {
         let (access, key, extra) = (text(row, "type"), text(row, "key"), text(row, "Extra"));
         println!("{name}: {access} by {key}: {extra}");
+        // Nothing may match what is asked for: then nothing is read.
         let frugal = ["const", "eq_ref", "ref", "range"].contains(&&*access) && !key.is_empty()
+            // A filter by the key of the record, over the one that the other index found.
+            || access == "index_merge" && extra.contains("intersect") && key.ends_with(",PRIMARY")
             || access.is_empty() && extra.contains("optimized away")
             || extra.contains("No tables used");
         if !frugal || extra.contains("filesort") || extra.contains("temporary") {
