@@ -163,10 +163,9 @@ impl MySqlOptions {
     ///   version.
     pub async fn open(self) -> Result<MySqlStore, OpenError> {
         let mode = match self.tls {
-            Tls::Verified => MySqlSslMode::VerifyIdentity,
             Tls::Plaintext => MySqlSslMode::Disabled,
             Tls::ByHost if self.is_local() => MySqlSslMode::Preferred,
-            Tls::ByHost => MySqlSslMode::VerifyIdentity,
+            Tls::ByHost | Tls::Verified => MySqlSslMode::VerifyIdentity,
         };
         let options = self.connect.ssl_mode(mode).timezone(Some("+00:00".to_owned()));
         let store = MySqlStore { pool: crate::pool::connect(options, self.connections).await? };

@@ -73,7 +73,7 @@ fn with_values(name: &str, sql: &str) -> String {
         });
     }
     if name.starts_with("PURGE") {
-        whole.push_str(&format!(" AND id IN ({})", vec![ID; BATCH].join(", ")));
+        whole = format!("{whole} AND id IN ({})", vec![ID; BATCH].join(", "));
     }
     whole
 }

@@ -1,7 +1,7 @@
 //! Connections are verified, over TCP with a private authority, and come by socket too.
 //!
-//! `scripts/test` says where: AUTH_TEST_MYSQL_URL, AUTH_TEST_MYSQL_CA (a PEM file) and
-//! AUTH_TEST_MYSQL_SOCKET.
+//! `scripts/test` says where: `AUTH_TEST_MYSQL_URL`, `AUTH_TEST_MYSQL_CA` (a PEM file) and
+//! `AUTH_TEST_MYSQL_SOCKET`.
 
 #[cfg(test)]
 mod tests {

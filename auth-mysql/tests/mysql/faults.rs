@@ -62,7 +62,7 @@ async fn a_refresh_cut_anywhere_can_be_repeated_and_ends_no_session() {
         let again = auth.refresh(&token, &client()).await.expect("the parent is answered within the leeway");
         match outcome {
             Ok(grant) => {
-                assert_eq!(*grant.refresh_token.expose(), *again.refresh_token.expose(), "one live child")
+                assert_eq!(*grant.refresh_token.expose(), *again.refresh_token.expose(), "one live child");
             }
             Err(RefreshError::Failed(failure)) if is_unavailable(&failure) => failed += 1,
             Err(error) => panic!("cut after {bytes} bytes {way:?}: {error:?}"),

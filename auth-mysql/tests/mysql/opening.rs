@@ -111,7 +111,7 @@ async fn the_account_of_the_service_needs_no_right_over_tables() {
     let (_, place) = own.split_once('@').unwrap();
     let granted = format!("mysql://{user}:app-pw@{place}");
     let store = MySqlStore::connect(&granted).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(60), server::whole_life(store.clone())).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), server::whole_life(store.clone())).await.unwrap();
     let error = sqlx::raw_sql("DROP TABLE auth_users").execute(&mut server::connect(&granted).await).await;
     assert!(error.is_err());
     let drop = format!("DROP USER '{user}'@'%'");

@@ -67,7 +67,7 @@ impl Proxy {
     /// Cuts nothing more. Says whether a cut was still to come.
     pub(crate) fn disarm(&self) -> bool {
         let pending = |left: &AtomicI64| (1..ENDLESS / 2).contains(&left.swap(ENDLESS, Ordering::SeqCst));
-        self.plan.left.iter().fold(false, |any, left| pending(left) || any)
+        self.plan.left.iter().filter(|left| pending(left)).count() > 0
     }
 
     pub(crate) fn cuts(&self) -> u64 {

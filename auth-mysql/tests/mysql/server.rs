@@ -2,12 +2,12 @@
 
 use std::env;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use auth_core::store::UserInsert;
 use auth_core::{
-    Auth, Client, Email, Mailbox, Password, Policy, RefreshPolicy, Session, SessionId, SystemRandom,
-    TokenStore as _, User, UserId,
+    Auth, Client, Clock as _, Email, Mailbox, Password, Policy, RefreshPolicy, Session, SessionId,
+    SystemClock, SystemRandom, TokenStore as _, User, UserId,
 };
 use auth_mysql::{MySqlOptions, MySqlStore};
 use auth_testkit::{FakeClock, cheap_hashing};
@@ -109,13 +109,13 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) fn fresh_email() -> String {
     static NUMBERS: AtomicU32 = AtomicU32::new(0);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+    let now = SystemClock.now().timestamp_micros();
     format!("ada{now}-{number}@example.com")
 }
 
 /// A service over this store: cheap hashes, few limits, the leeway of browsers, a clock that tests move.
 pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
-    let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemTime::now().into()));
+    let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
     policy.refresh = RefreshPolicy::browser();
@@ -145,13 +145,13 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
 pub(crate) async fn link(auth: &Auth, mailbox: &Mailbox, email: &str) -> Zeroizing<String> {
     auth.deliver_due_mails().await.unwrap();
     let mails = mailbox.mails();
-    let mine = mails.iter().rev().filter(|mail| mail.to.address() == email);
-    mine.filter_map(|mail| mail.message.token()).next().expect("a link was mailed").expose()
+    let mut mine = mails.iter().rev().filter(|mail| mail.to.address() == email);
+    mine.find_map(|mail| mail.message.token()).expect("a link was mailed").expose()
 }
 
 /// A user and a session of it, made for the caller alone.
 pub(crate) async fn user_and_session(store: &MySqlStore) -> (UserId, SessionId) {
-    let now = SystemTime::now().into();
+    let now = SystemClock.now();
     let user = User {
         id: UserId::generate(now, &SystemRandom).unwrap(),
         email: Email::parse(&fresh_email()).unwrap(),
