@@ -21,9 +21,10 @@ fn cuts() -> i64 {
     env::var("AUTH_TEST_MYSQL_CUTS").map_or(12, |cuts| cuts.parse().unwrap())
 }
 
-/// A store behind a proxy; one connection, so that all bytes count.
-async fn behind_proxy() -> (MySqlStore, Proxy) {
-    let url: url::Url = server::urls()[0].parse().unwrap();
+/// A store behind a proxy; one connection, so that all bytes count. A database of its own, or another
+/// proof would send its mails.
+async fn behind_proxy(purpose: &str) -> (MySqlStore, Proxy) {
+    let url: url::Url = server::Scratch::new(purpose).await.url().parse().unwrap();
     let proxy = Proxy::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
     let mut through = url.clone();
     through.set_host(Some("127.0.0.1")).unwrap();
@@ -45,7 +46,7 @@ fn is_unavailable(failure: &Failure) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refresh_cut_anywhere_can_be_repeated_and_ends_no_session() {
-    let (store, proxy) = behind_proxy().await;
+    let (store, proxy) = behind_proxy("cut_refresh").await;
     let (auth, mailbox, clock) = service(store.clone());
     let email = server::fresh_email();
     auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
@@ -75,7 +76,7 @@ async fn a_refresh_cut_anywhere_can_be_repeated_and_ends_no_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_cut_anywhere_happens_once_or_not_at_all() {
-    let (store, proxy) = behind_proxy().await;
+    let (store, proxy) = behind_proxy("cut_reset").await;
     let (auth, mailbox, clock) = service(store.clone());
     let email = server::fresh_email();
     auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
@@ -116,7 +117,7 @@ async fn a_reset_cut_anywhere_happens_once_or_not_at_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registration_cut_anywhere_leaves_one_user_and_its_mail() {
-    let (store, proxy) = behind_proxy().await;
+    let (store, proxy) = behind_proxy("cut_registration").await;
     let (auth, mailbox, clock) = service(store.clone());
     let mut failed = 0;
     for (way, bytes) in places() {

@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod proxy;

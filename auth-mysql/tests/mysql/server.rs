@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use auth_core::store::UserInsert;
 use auth_core::{
-    Auth, Client, Clock as _, Email, Mailbox, Password, Policy, RefreshPolicy, Session, SessionId,
-    SystemClock, SystemRandom, TokenStore as _, User, UserId,
+    Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Password, Policy, RefreshPolicy, Session,
+    SessionId, SystemClock, SystemRandom, TokenStore as _, User, UserId,
 };
 use auth_mysql::{MySqlOptions, MySqlStore};
 use auth_testkit::{FakeClock, cheap_hashing};
@@ -118,6 +118,7 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
     let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
+    policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
     policy.refresh = RefreshPolicy::browser();
     let limits = &mut policy.limits;
     for limit in [
