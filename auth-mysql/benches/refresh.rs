@@ -3,6 +3,7 @@
 //!
 //! `AUTH_TEST_MYSQL_URL=... SESSIONS=1000000 cargo bench -p auth-mysql`, on a database that may be filled.
 
+#![expect(clippy::cast_precision_loss, reason = "figures, not accounts")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
