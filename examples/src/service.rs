@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use auth_core::{Auth, Mail as Message, MailError, Mailer, MemoryStore, Outbox, TokenStore, UserStore};
 use auth_http::HttpConfig;
 use auth_mailer::SmtpMailer;
+use auth_mysql::MySqlOptions;
 use auth_redis::{ConnectError, RedisLimiter};
 use auth_sqlite::SqliteStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,6 +27,8 @@ const UNAVAILABLE: u8 = 69;
 
 /// How long a database may take to be there.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
+const NO_ANSWER: &str = "the database did not answer in time";
 
 /// How long a stop may take in all: open requests and the mail being sent have so long to finish.
 const STOP_PATIENCE: Duration = Duration::from_secs(9);
@@ -160,8 +163,16 @@ async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStar
         Database::Sqlite(url) => {
             let store = match tokio::time::timeout(DATABASE_PATIENCE, SqliteStore::connect(url)).await {
                 Ok(store) => store.map_err(|error| unreachable(chain(&error)))?,
-                Err(_) => return Err(unreachable("the database did not answer in time".to_owned())),
+                Err(_) => return Err(unreachable(NO_ANSWER.to_owned())),
             };
+            build(&store, mailing, limiter, settings)
+        }
+        Database::MySql(options) => {
+            let store =
+                match tokio::time::timeout(DATABASE_PATIENCE, MySqlOptions::clone(options).open()).await {
+                    Ok(store) => store.map_err(|error| unreachable(chain(&error)))?,
+                    Err(_) => return Err(unreachable(NO_ANSWER.to_owned())),
+                };
             build(&store, mailing, limiter, settings)
         }
     };

@@ -1,44 +1,72 @@
 //! Where everything is kept.
 
+use auth_mysql::MySqlOptions;
+
 use super::reader::Reader;
 
 /// Where users, sessions and promised mails are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Database {
     /// In this process, and gone with it.
     Memory,
     /// In one file: the URL that `SqliteStore::connect` takes.
     Sqlite(String),
+    /// On a MySQL or MariaDB server, or a Galera cluster.
+    MySql(Box<MySqlOptions>),
 }
 
+/// What names a MySQL server in pieces instead of by a URL.
 const GROUP: [&str; 6] =
     ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_USER", "DATABASE_PASSWORD", "DATABASE_NAME", "DATABASE_SSL"];
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Database {
     let group: Vec<&str> = GROUP.into_iter().filter(|name| reader.text(name).is_some()).collect();
-    let url = reader.text("DATABASE_URL");
-    match (url, group.as_slice()) {
+    match (reader.text("DATABASE_URL"), group.as_slice()) {
         (Some(_), [_, ..]) => {
             reader.problem("DATABASE_URL", format!("must not be set together with {}", group.join(", ")));
+            Database::Memory
         }
-        (None, [_, ..]) => reader.problem("DATABASE_HOST", NO_MYSQL),
-        (Some(url), []) => return reader.read("DATABASE_URL", Database::Memory, |_| parse(url)),
-        (None, []) => {}
+        (Some(url), []) => reader.read("DATABASE_URL", Database::Memory, |_| parse(url)),
+        (None, [_, ..]) => from_group(reader).map(Box::new).map_or(Database::Memory, Database::MySql),
+        (None, []) => Database::Sqlite("sqlite://auth.db".to_owned()),
     }
-    Database::Sqlite("sqlite://auth.db".to_owned())
 }
 
-const NO_MYSQL: &str = "names a MySQL server, for which this build has no store";
-
-fn parse(url: &str) -> Result<Database, &'static str> {
+fn parse(url: &str) -> Result<Database, String> {
     match url.split_once(':') {
         Some(("memory", "")) => Ok(Database::Memory),
         Some(("sqlite", path)) => match path.strip_prefix("//").unwrap_or(path) {
-            "" => Err("names no file: `sqlite://auth.db`"),
-            path if path.contains('?') => Err("must have no parameters"),
+            "" => Err("names no file: `sqlite://auth.db`".to_owned()),
+            path if path.contains('?') => Err("must have no parameters".to_owned()),
             _ => Ok(Database::Sqlite(url.to_owned())),
         },
-        Some(("mysql" | "mariadb", _)) => Err(NO_MYSQL),
-        _ => Err("must be `sqlite://FILE`, `mysql://...` or `memory:`"),
+        Some(("mysql" | "mariadb", _)) => MySqlOptions::from_url(url)
+            .map(Box::new)
+            .map(Database::MySql)
+            .map_err(|error| format!("is {error}")),
+        _ => Err("must be `sqlite://FILE`, `mysql://...` or `memory:`".to_owned()),
     }
+}
+
+fn from_group(reader: &mut Reader<'_>) -> Option<MySqlOptions> {
+    let port = reader.read("DATABASE_PORT", 3306, |text| text.parse().map_err(|_| "must be a port"));
+    let tls = reader.choice("DATABASE_SSL", None, &[("true", Some(true)), ("false", Some(false))]);
+    let mut required = |name| {
+        let text = reader.text(name);
+        if text.is_none() {
+            reader.problem(name, "is missing beside the other DATABASE_ variables");
+        }
+        text
+    };
+    let (host, user, name) =
+        (required("DATABASE_HOST"), required("DATABASE_USER"), required("DATABASE_NAME"));
+    let mut options = MySqlOptions::new(host?, name?).port(port).user(user?);
+    if let Some(password) = reader.text("DATABASE_PASSWORD") {
+        options = options.password(password);
+    }
+    Some(match tls {
+        Some(true) => options.verified_tls(),
+        Some(false) => options.plaintext(),
+        None => options,
+    })
 }

@@ -69,7 +69,7 @@ impl Given {
         }
         let made = match database {
             Database::Memory => generate()?,
-            Database::Sqlite(_) => kept(Path::new(DEVELOPMENT_FILE))?,
+            Database::Sqlite(_) | Database::MySql(_) => kept(Path::new(DEVELOPMENT_FILE))?,
         };
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let key_ring = match self.key_ring {
