@@ -35,6 +35,16 @@ fn a_restart_keeps_users_sessions_secrets_and_mails() {
 }
 
 #[test]
+fn a_kept_secret_that_is_damaged_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(".auth-dev-secret"), "").unwrap();
+    let output = Stack::Axum.command(directory.path(), &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("JWT_SECRET") && said.contains("delete .auth-dev-secret"), "{said}");
+}
+
+#[test]
 fn a_server_over_memory_leaves_nothing_behind() {
     let server = Server::start(Stack::Axum, &[]);
     server.user(ADA);
