@@ -45,6 +45,13 @@ fn a_kept_secret_that_is_damaged_is_named() {
 }
 
 #[test]
+fn an_empty_log_filter_is_unset() {
+    let server = Server::start(Stack::Axum, &[("RUST_LOG", "")]);
+    server.send(&Request::get("/health")).expect(200);
+    assert!(server.log().contains("/health"), "{}", server.log());
+}
+
+#[test]
 fn a_server_over_memory_leaves_nothing_behind() {
     let server = Server::start(Stack::Axum, &[]);
     server.user(ADA);
