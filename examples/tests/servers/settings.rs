@@ -36,7 +36,7 @@ fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
 }
 
 /// One variable, a bad value, and a piece of what must be said.
-const BAD: [(&str, &str, &str); 56] = [
+const BAD: [(&str, &str, &str); 60] = [
     ("APP_ENV", "staging", "must be `development` or `production`"),
     ("PORT", "http", "must be a port"),
     ("PORT", "65536", "must be a port"),
@@ -46,7 +46,11 @@ const BAD: [(&str, &str, &str); 56] = [
     ("PUBLIC_URL", "ftp://auth.example.com", "must start with `https://`"),
     ("PUBLIC_URL", "http://user:pass@auth.example.com", "must not contain credentials"),
     ("PUBLIC_URL", "http://auth.example.com/?x=1", "must have no query"),
+    ("PUBLIC_URL", "http://auth.example.com/a/%2E./b", "must have no white space, no backslash"),
+    ("PUBLIC_URL", " http://auth.example.com", "PUBLIC_URL must have no white space"),
     ("FRONTEND_URL", "www.internal", "must be a URL"),
+    ("FRONTEND_URL", "https://app.example.com\\evil", "FRONTEND_URL must have no white space, no backslash"),
+    ("FRONTEND_URL", "https://app.example.com/../b", "and no segment `.` or `..`"),
     ("FRONTEND_URL", "https://app.example.com/#here", "must have no query and no fragment"),
     ("ALLOWED_ORIGINS", "*", "must not contain a wildcard"),
     (
@@ -120,7 +124,11 @@ fn all_problems_are_said_at_once() {
     // One bad value of each variable, and what goes with it.
     let mut all: Vec<(&str, &str)> = BAD.iter().map(|(name, value, _)| (*name, *value)).collect();
     // Either is wrong beside a good value of the other alone, and the first lacks its company.
-    let alone = [("MAILER_SERVICE", "gmail"), ("REFRESH_TOKEN_EXP", "31d"), ("SESSION_EXP", "1d")];
+    let alone = [
+        ("MAILER_SERVICE", "gmail"),
+        ("REFRESH_TOKEN_EXP", "31d"),
+        ("SESSION_EXP", "1d"),
+    ];
     all.retain(|variable| !alone.contains(variable));
     let problems = read(&all).unwrap_err();
     let names: BTreeSet<_> =
@@ -153,6 +161,8 @@ fn production_makes_nothing_up() {
             "TOKEN_SECRET is required in production where JWT_PRIVATE_KEY_FILE signs",
         ),
     ];
+    let nameless = production(&[("PUBLIC_URL", "")]).unwrap_err();
+    assert_eq!(nameless, ["PUBLIC_URL must be an https URL in production"], "and no variable that is unset");
     for (variables, expected) in cases {
         let problems = production(variables).expect_err(expected);
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
@@ -187,7 +197,7 @@ fn good_values_arrive() {
     assert_eq!(policy.password.site_words, ["acme", "rocket"]);
     assert_eq!(policy.clean_up.schedule, "30 4 * * *");
     assert_eq!(policy.hashing.bcrypt, auth_core::BcryptImport::Accept { cost: 10 });
-    assert_eq!(settings.http.origins().len(), 3, "its own and two");
+    assert_eq!(settings.http.origins().len(), 4, "its own under two names, and two");
     assert_eq!(settings.database, Database::Memory);
     assert!(matches!(settings.mail, Mail::Mailbox(_)));
     let shown = format!("{settings:?}");
