@@ -36,7 +36,7 @@ fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
 }
 
 /// One variable, a bad value, and a piece of what must be said.
-const BAD: [(&str, &str, &str); 60] = [
+const BAD: [(&str, &str, &str); 61] = [
     ("APP_ENV", "staging", "must be `development` or `production`"),
     ("PORT", "http", "must be a port"),
     ("PORT", "65536", "must be a port"),
@@ -78,6 +78,7 @@ const BAD: [(&str, &str, &str); 60] = [
     ("ACCESS_TOKEN_EXP", "0s", "must be between 1 s and 24 h"),
     ("ACCESS_TOKEN_EXP", "25h", "must be between 1 s and 24 h"),
     ("ACCESS_TOKEN_EXP", "15 minutes", "must be a duration"),
+    ("REFRESH_TOKEN_EXP", "14m", "ACCESS_TOKEN_EXP must not be longer than REFRESH_TOKEN_EXP"),
     ("REFRESH_TOKEN_EXP", "401d", "must be between 1 s and 400 d"),
     ("REFRESH_TOKEN_EXP", "31d", "must not be longer than SESSION_EXP"),
     ("SESSION_EXP", "401d", "must be between 1 s and 400 d"),
@@ -126,6 +127,7 @@ fn all_problems_are_said_at_once() {
     // Either is wrong beside a good value of the other alone, and the first lacks its company.
     let alone = [
         ("MAILER_SERVICE", "gmail"),
+        ("REFRESH_TOKEN_EXP", "14m"),
         ("REFRESH_TOKEN_EXP", "31d"),
         ("SESSION_EXP", "1d"),
     ];
