@@ -10,4 +10,5 @@ pub use auth_http::{
 };
 pub use extract::{AccessClaims, CurrentUser, RefreshCookie};
 pub use headers::security_headers;
+pub use origin::allow_origins;
 pub use router::router;

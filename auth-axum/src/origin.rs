@@ -1,16 +1,28 @@
 //! What other origins may do (CORS).
 
 use auth_http::{HttpConfig, cors};
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
-/// Answers preflights and adds the CORS headers, for the configured origins alone.
-pub(crate) fn cors_layer(config: &HttpConfig) -> CorsLayer {
+/// Lets pages of the configured origins read the answers of a router (CORS), and answers their preflights:
+/// for a service's own routes, of which these pages may ask what [`router`](crate::router) has, too.
+///
+/// [`router`](crate::router) does it for its own. What a page of another site may *change* is for each
+/// route to refuse; a bearer token or a `SameSite` cookie does.
+pub fn allow_origins<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    router.layer(from_fn_with_state(cors_layer(config), cors))
+}
+
+fn cors_layer(config: &HttpConfig) -> CorsLayer {
     let allowed = config.clone();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(config.origins().iter().cloned()))
@@ -21,9 +33,9 @@ pub(crate) fn cors_layer(config: &HttpConfig) -> CorsLayer {
         .max_age(cors::MAX_AGE)
 }
 
-/// Applies [`cors_layer`], but takes an `OPTIONS` for a preflight only when it is one; any other is
+/// Takes an `OPTIONS` for a preflight only when it is one; any other is
 /// answered like every method that a route does not have.
-pub(crate) async fn cors(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+async fn cors(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let preflight = headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if request.method() == Method::OPTIONS && !preflight {

@@ -8,12 +8,12 @@ use auth_http::{Api, Code, Endpoint, HttpConfig, Problem, endpoints};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 
-use crate::{headers, origin};
+use crate::headers::{problems, security_headers};
+use crate::origin::allow_origins;
 
 /// Every route of the library, ready to be served or to have a service's own routes merged into.
 ///
@@ -39,10 +39,8 @@ pub fn router(auth: Auth, config: HttpConfig) -> Router {
         }
     }
     let config = api.config();
-    let router = router
-        .fallback(|| async { Problem::new(Code::NotFound) })
-        .layer(from_fn_with_state(origin::cors_layer(config), origin::cors));
-    headers::security_headers(headers::problems(router), config)
+    let router = router.fallback(|| async { Problem::new(Code::NotFound) });
+    security_headers(problems(allow_origins(router, config)), config)
 }
 
 async fn serve(api: Api, endpoint: Arc<Endpoint>, request: Request) -> Response {

@@ -81,6 +81,7 @@ mod refresh_token;
 mod secret;
 mod session;
 pub mod store;
+mod sync;
 mod user;
 mod worker;
 

@@ -27,6 +27,7 @@
 //! 8. **Prove it** with the conformance suite of the crate `auth-testkit`: it races each promise and
 //!    names the one that does not hold.
 
+mod import;
 mod outbox;
 mod token;
 mod user;
@@ -34,6 +35,7 @@ mod user;
 use std::error::Error;
 use std::fmt;
 
+pub use import::{ImportProgress, import_users};
 pub use outbox::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement};
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
 pub use user::{Deletion, EmailVerification, NewPassword, UserInsert, UserStore};

@@ -1,13 +1,15 @@
-//! Stores that are wrong on purpose: the proof that the suite sees what it claims to see.
+//! Stores and limiters that are wrong on purpose: the proof that the suite sees what it claims to see.
 //!
-//! Each wraps [`MemoryStore`](auth_core::MemoryStore) and has one defect, a mistake that real stores
-//! make. A defect names the promises that must catch it, and every promise of the suite is named by
+//! Each wraps what `auth-core` ships, [`MemoryStore`](auth_core::MemoryStore) or
+//! [`InProcessLimiter`](auth_core::InProcessLimiter), and has one defect, a mistake that real ones make. A defect names the promises that must catch it, and every promise of the suite is named by
 //! some defect.
 
+mod limiter;
 mod outbox;
 mod token;
 mod user;
 
+pub use limiter::{BrokenLimiter, LimiterDefect};
 pub use outbox::{BrokenOutbox, OutboxDefect};
 pub use token::{BrokenTokenStore, TokenDefect};
 pub use user::{BrokenUserStore, UserDefect};

@@ -22,6 +22,8 @@
 //! auth_testkit::outbox_tests!(my_store());
 //! ```
 //!
+//! `limiter_tests!` is the same for a [`RateLimiter`](auth_core::RateLimiter).
+//!
 //! A failure names the promise and what was seen instead. See [`suite`] for what it asks of the
 //! database, and for running it by program:
 //!
@@ -64,5 +66,6 @@ pub use hashing::cheap_hashing;
 /// What the macros of this crate name.
 #[doc(hidden)]
 pub mod __private {
+    pub use auth_core::RateLimiter;
     pub use auth_core::store::{Outbox, TokenStore, UserStore};
 }

@@ -1,15 +1,18 @@
-//! A check must be seen to fail: the suite rejects each store that is wrong on purpose, by the
+//! A check must be seen to fail: the suite rejects each store and limiter that is wrong on purpose, by the
 //! promise that it breaks, and every promise is broken by one of them.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use auth_core::RateLimiter;
 use auth_core::store::{Outbox, TokenStore, UserStore};
 use auth_testkit::broken::{
-    BrokenOutbox, BrokenTokenStore, BrokenUserStore, OutboxDefect, TokenDefect, UserDefect,
+    BrokenLimiter, BrokenOutbox, BrokenTokenStore, BrokenUserStore, LimiterDefect, OutboxDefect, TokenDefect,
+    UserDefect,
 };
 use auth_testkit::suite::{self, Case};
+use tokio::task::JoinSet;
 
 /// Runs all cases over a fresh store for each, and says which promises are broken.
 async fn broken_promises<S: Send + Sync + ?Sized>(
@@ -35,10 +38,21 @@ async fn all_are_caught<S: Send + Sync + ?Sized, D: Debug + Copy + Send + Sync>(
     caught_by: fn(D) -> &'static [&'static str],
     store: impl Fn(D) -> Arc<S> + Send + Sync,
 ) {
+    let mut found = Vec::new();
+    for defect in defects {
+        found.push((*defect, broken_promises(cases, || store(*defect), defect).await));
+    }
+    judge(cases, &found, caught_by);
+}
+
+fn judge<S: ?Sized, D: Debug + Copy>(
+    cases: &[Case<S>],
+    found: &[(D, BTreeSet<&'static str>)],
+    caught_by: fn(D) -> &'static [&'static str],
+) {
     let mut named: BTreeSet<&str> = BTreeSet::new();
     let mut missed = Vec::new();
-    for defect in defects {
-        let broken = broken_promises(cases, || store(*defect), defect).await;
+    for (defect, broken) in found {
         println!("{defect:?} breaks {} of {} promises: {broken:?}", broken.len(), cases.len());
         for promise in caught_by(*defect) {
             named.insert(promise);
@@ -68,4 +82,26 @@ async fn broken_token_stores_are_rejected() {
 async fn broken_outboxes_are_rejected() {
     let store = |defect| Arc::new(BrokenOutbox::new(defect)) as Arc<dyn Outbox>;
     all_are_caught(&suite::outbox::cases(), OutboxDefect::ALL, OutboxDefect::caught_by, store).await;
+}
+
+/// The cases for limiters wait for most of their time, so all run at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn broken_limiters_are_rejected() {
+    let cases = suite::limiter::cases();
+    let mut runs = JoinSet::new();
+    for (number, defect) in LimiterDefect::ALL.iter().enumerate() {
+        for case in &cases {
+            let run = case.run(Arc::new(BrokenLimiter::new(*defect)) as Arc<dyn RateLimiter>);
+            runs.spawn(async move { (number, run.await.err()) });
+        }
+    }
+    let mut found: Vec<_> = LimiterDefect::ALL.iter().map(|defect| (*defect, BTreeSet::new())).collect();
+    for (number, violation) in runs.join_all().await {
+        let (defect, broken) = &mut found[number];
+        if let Some(violation) = violation {
+            println!("{defect:?}: {violation}");
+            broken.insert(violation.promise);
+        }
+    }
+    judge(&cases, &found, LimiterDefect::caught_by);
 }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use auth_core::{Auth, Mail as Message, MailError, Mailer, MemoryStore, Outbox, TokenStore, UserStore};
 use auth_http::HttpConfig;
 use auth_mailer::SmtpMailer;
+use auth_redis::{ConnectError, RedisLimiter};
 use auth_sqlite::SqliteStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -147,33 +148,52 @@ async fn asked_to_stop(signals: (std::io::Result<Signal>, std::io::Result<Signal
 /// Opens the store and puts the flows on it.
 async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStarted> {
     let unreachable = |problem: String| (UNAVAILABLE, format!("DATABASE_URL: {problem}"));
+    let limiter = match &settings.shared_limits {
+        Some(url) => Some(RedisLimiter::connect(url).await.map_err(|error| no_limiter(&error))?),
+        None => None,
+    };
     let mailing =
         Mailing::of(settings).map_err(|error| unreachable(format!("no mailbox beside it: {error}")))?;
     let mailbox = mailing.mailbox();
     let auth = match &settings.database {
-        Database::Memory => build(&MemoryStore::new(), mailing, settings),
+        Database::Memory => build(&MemoryStore::new(), mailing, limiter, settings),
         Database::Sqlite(url) => {
             let store = match tokio::time::timeout(DATABASE_PATIENCE, SqliteStore::connect(url)).await {
                 Ok(store) => store.map_err(|error| unreachable(chain(&error)))?,
                 Err(_) => return Err(unreachable("the database did not answer in time".to_owned())),
             };
-            build(&store, mailing, settings)
+            build(&store, mailing, limiter, settings)
         }
     };
     Ok((auth?, mailbox))
 }
 
-fn build<S>(store: &S, mailing: Mailing, settings: &Settings) -> Result<Auth, NotStarted>
+fn build<S>(
+    store: &S,
+    mailing: Mailing,
+    limiter: Option<RedisLimiter>,
+    settings: &Settings,
+) -> Result<Auth, NotStarted>
 where
     S: UserStore + TokenStore + Outbox + Clone + 'static,
 {
-    Auth::builder(store.clone(), store.clone(), mailing)
+    let mut builder = Auth::builder(store.clone(), store.clone(), mailing)
         .outbox(store.clone())
         .key_ring(settings.secrets.key_ring.clone())
         .root_secret(settings.secrets.root.clone())
-        .policy(settings.policy.clone())
-        .build()
-        .map_err(|error| (BAD_SETTINGS, error.to_string()))
+        .policy(settings.policy.clone());
+    if let Some(limiter) = limiter {
+        builder = builder.rate_limiter(limiter);
+    }
+    builder.build().map_err(|error| (BAD_SETTINGS, error.to_string()))
+}
+
+fn no_limiter(error: &ConnectError) -> NotStarted {
+    let status = match error {
+        ConnectError::MalformedUrl | ConnectError::Authority(_) => BAD_SETTINGS,
+        _ => UNAVAILABLE,
+    };
+    (status, format!("RATE_LIMIT_STORE: {}", chain(error)))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

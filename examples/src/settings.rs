@@ -8,11 +8,13 @@ mod policy;
 mod reader;
 mod secrets;
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use auth_core::{ConfigProblem, Policy};
 use auth_http::{HttpConfig, ProxyHeader};
 use url::Url;
+use zeroize::Zeroizing;
 
 pub use database::Database;
 pub use mail::Mail;
@@ -40,7 +42,6 @@ pub enum LogFormat {
 }
 
 /// Everything that the environment says.
-#[derive(Debug)]
 pub struct Settings {
     /// What the server is for.
     pub environment: Environment,
@@ -48,6 +49,8 @@ pub struct Settings {
     pub http: HttpConfig,
     /// Lifetimes, limits and costs.
     pub policy: Policy,
+    /// The URL of the Redis that counts for several servers; limits are counted here without one.
+    pub shared_limits: Option<Zeroizing<String>>,
     /// Where everything is kept.
     pub database: Database,
     /// The keys.
@@ -107,7 +110,8 @@ impl Settings {
             }
         }
         let http = http(&mut reader, &public_url, &frontend_url, printed);
-        let policy = policy::read(&mut reader, environment, &public_url);
+        let mut policy = policy::read(&mut reader, &public_url);
+        let shared_limits = policy::read_limits(&mut reader, environment, &mut policy);
         let database = database::read(&mut reader);
         let mail = mail::read(&mut reader, environment, &frontend_url);
         let given = secrets::read(&mut reader, environment);
@@ -126,7 +130,7 @@ impl Settings {
         };
         match (http, mail, secrets) {
             (Some(http), Some(mail), Some(secrets)) if !reader.found_problems() => {
-                Ok(Self { environment, http, policy, database, secrets, mail, log_format })
+                Ok(Self { environment, http, policy, shared_limits, database, secrets, mail, log_format })
             }
             _ => Err(reader.into_problems()),
         }
@@ -177,5 +181,17 @@ fn http(
             }
             None
         }
+    }
+}
+
+/// Shows no URL: there are passwords in them.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("environment", &self.environment)
+            .field("http", &self.http)
+            .field("policy", &self.policy)
+            .field("mail", &self.mail)
+            .finish_non_exhaustive()
     }
 }

@@ -147,6 +147,23 @@ async fn a_request_that_merely_lost_a_race_keeps_the_cookie() {
 }
 
 #[tokio::test]
+async fn a_late_answer_about_a_fresh_token_brings_no_old_cookie_back() {
+    let world = World::with(|policy| policy.refresh = RefreshPolicy::browser(), |c| c);
+    let first = world.user_and_session().await;
+    // Two tabs, one on either side of the minimum rotation age; their answers arrive the other way round.
+    world.clock.advance(Duration::from_secs(19));
+    let slow = world.bare("POST", "/auth/refresh", &first.cookie()).await;
+    world.clock.advance(Duration::from_secs(1));
+    let quick = world.bare("POST", "/auth/refresh", &first.cookie()).await;
+    assert_eq!((slow.status.as_u16(), quick.status.as_u16()), (200, 200));
+    let jar = [&quick, &slow].into_iter().filter_map(|answer| answer.set_cookie()).next_back().unwrap();
+    let (cookie, _) = jar.split_once("; ").unwrap();
+    // The next refresh comes when the access token ends, long after the leeway.
+    world.clock.advance(Duration::from_mins(15));
+    assert_eq!(world.bare("POST", "/auth/refresh", &[("cookie", cookie)]).await.status, 200);
+}
+
+#[tokio::test]
 async fn failures_and_limits_never_touch_the_cookie() {
     let world = World::with(
         |policy| {

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::engine::{Engine, Settings};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Receiver, SyncSender, sync_channel, thread};
 
 /// Something for a thread to do with its memory. It answers through a channel of its own.
 pub(super) type Job = Box<dyn FnOnce(&mut Engine) + Send>;
@@ -44,7 +43,7 @@ impl Threads {
                 }
                 work_until_closed(&settings, &waiting, number, &jobs);
             };
-            std::thread::Builder::new().name(format!("auth-hashing-{number}")).spawn(run)?;
+            thread::Builder::new().name(format!("auth-hashing-{number}")).spawn(run)?;
         }
         Ok(Self { waiting, inboxes, queue: settings.policy.queue as usize })
     }

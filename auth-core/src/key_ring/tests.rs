@@ -9,6 +9,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use super::*;
 use crate::keys::WeakSecret;
 
+mod foreign;
+
 pub(crate) const SECRET: &[u8] = b"q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
 pub(crate) const OTHER_SECRET: &[u8] = b"Zr7LwXs4TbNcPd1HgKe9UaRq8Jv0Yf2m";
 

@@ -119,6 +119,21 @@ pub(crate) fn granted(config: &HttpConfig, transport: Transport, grant: &Grant) 
     }
 }
 
+/// Hands over what a refresh gave. A token too young to be rotated is not set again: another tab may
+/// rotate it before this answer arrives, and the old cookie would overwrite the new one and read as
+/// reuse when it is next presented.
+pub(crate) fn refreshed(
+    config: &HttpConfig,
+    transport: Transport,
+    grant: &Grant,
+    presented: &str,
+) -> Response {
+    if transport == Transport::Cookie && *grant.refresh_token.expose() == *presented {
+        return json(StatusCode::OK, &SessionBody::of(&grant.user, &grant.access_token, grant.expires_in));
+    }
+    granted(config, transport, grant)
+}
+
 /// Answers with a session whose client keeps the refresh token it has.
 pub(crate) fn restored(restored: &Restored) -> Response {
     json(StatusCode::OK, &SessionBody::of(&restored.user, &restored.access_token, restored.expires_in))

@@ -114,7 +114,7 @@ async fn refresh(api: Api, mut request: Request) -> Answer {
     let body = request.optional_json()?;
     let presented = present(&api, &request, body)?;
     match api.auth.refresh(presented.text(), request.client()).await {
-        Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
+        Ok(grant) => Ok(answer::refreshed(&api.config, request.transport(), &grant, presented.text())),
         Err(error) => refused(&api, request.transport(), error),
     }
 }

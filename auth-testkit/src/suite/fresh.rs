@@ -55,6 +55,11 @@ fn unique_text() -> String {
     format!("{:032x}", u128::from_be_bytes(unique()))
 }
 
+/// The key of a rate limit's bucket.
+pub(super) fn key() -> [u8; 16] {
+    unique()
+}
+
 pub(super) fn user_id() -> UserId {
     UserId::from_bytes(unique())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use auth_core::{BcryptImport, Policy, RateLimits, VerificationProof};
+use zeroize::Zeroizing;
 
 use super::reader::Reader;
 use super::{Environment, duration};
@@ -25,7 +26,7 @@ const NAMES: [(&str, &str); 14] = [
     ("password.min_length", "PASSWORD_MIN_LENGTH"),
 ];
 
-pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, public_url: &str) -> Policy {
+pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     let mut policy = Policy::default();
     let mut time =
         |name: &str, setting: &mut Duration| *setting = reader.read(name, *setting, duration::parse);
@@ -61,7 +62,6 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, public_url
     if let Some(schedule) = reader.text("CLEANUP_SCHEDULE") {
         schedule.clone_into(&mut policy.clean_up.schedule);
     }
-    limits(reader, environment, &mut policy);
     // Else a client that waits until its access token expires finds its session gone.
     if policy.access.lifetime > policy.refresh.refresh_lifetime {
         reader.problem("ACCESS_TOKEN_EXP", "must not be longer than REFRESH_TOKEN_EXP");
@@ -80,16 +80,28 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, public_url
     policy
 }
 
-fn limits(reader: &mut Reader<'_>, environment: Environment, policy: &mut Policy) {
+/// Where limits are counted, if not in this process; `none` takes them out of the policy.
+pub(super) fn read_limits(
+    reader: &mut Reader<'_>,
+    environment: Environment,
+    policy: &mut Policy,
+) -> Option<Zeroizing<String>> {
     match reader.text("RATE_LIMIT_STORE") {
-        None | Some("memory") => {}
-        Some("none") if environment == Environment::Development => policy.limits = RateLimits::none(),
-        Some("none") => reader.problem("RATE_LIMIT_STORE", "must not be `none` in production"),
-        Some(url) if url.starts_with("redis://") || url.starts_with("rediss://") => {
-            reader.problem("RATE_LIMIT_STORE", "names a Redis server, for which this build has no limiter");
+        None | Some("memory") => None,
+        Some("none") if environment == Environment::Development => {
+            policy.limits = RateLimits::none();
+            None
+        }
+        Some("none") => {
+            reader.problem("RATE_LIMIT_STORE", "must not be `none` in production");
+            None
+        }
+        Some(url) if ["redis:", "rediss:", "unix:"].iter().any(|scheme| url.starts_with(scheme)) => {
+            Some(Zeroizing::new(url.to_owned()))
         }
         Some(_) => {
             reader.problem("RATE_LIMIT_STORE", "must be `memory`, `redis://...` or, in development, `none`");
+            None
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::limiter::Bucket;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Shards of a table that is large enough to be shared by many threads.
 const SHARDS: usize = 16;

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use auth_axum::{Code, Problem, router, security_headers};
+use auth_axum::{Code, Problem, allow_origins, router, security_headers};
 use auth_examples::pages::Pages;
 use auth_examples::{Service, run};
 use axum::body::Body;
@@ -28,7 +28,8 @@ async fn serve(service: Service) -> std::io::Result<()> {
     let Service { auth, http, pages, listener, .. } = service;
 
     // Beside the API there is what the server shows to people; a service has its own routes here.
-    let own = security_headers(Router::new().fallback(page).with_state(pages), &http);
+    let own = allow_origins(Router::new().fallback(page).with_state(pages), &http);
+    let own = security_headers(own, &http);
     let app = router(auth, http).fallback_service(own).layer(middleware::from_fn(access_log::log));
 
     // With the peer's address: rate limits count by it.

@@ -1,0 +1,296 @@
+//! Connections: what each says first, and how statements run again.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use auth_core::StoreError;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, MySql, MySqlConnection, MySqlPool, Row as _,
+    SqlSafeStr as _,
+};
+use tokio::time::timeout;
+
+use crate::MySqlStore;
+use crate::error::{OpenError, Trouble, is_met_migration, is_no_table, is_unknown_variable, store_error};
+
+/// How long one statement may take. Every one finds its rows by a key.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection that was idle for this long is asked whether it lives before it is used. A server or
+/// a firewall that hangs up does so after minutes; a question per call would double its cost.
+const LONG_IDLE: Duration = Duration::from_secs(30);
+
+/// How many records one statement of a purge deletes, so that none holds locks for long.
+pub(crate) const BATCH: usize = 100;
+
+/// A statement with its values. It owns them, so that it can be made anew for every attempt.
+pub(crate) type Statement = Query<'static, MySql, MySqlArguments>;
+
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "create tables", include_str!("../migrations/0001_create_tables.sql"))];
+
+fn migrator() -> Migrator {
+    let mut migrator = Migrator::with_migrations(
+        MIGRATIONS
+            .iter()
+            .map(|&(version, description, sql)| {
+                let sql = sql.into_sql_str();
+                Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+            })
+            .collect(),
+    );
+    // Not sqlx's own name: a service may keep its migrations in the same database.
+    migrator.dangerous_set_table_name("auth_migrations");
+    migrator
+}
+
+/// What every connection says first.
+///
+/// Strict, because a value cut short would be another value; READ COMMITTED, because a lost guard is
+/// read again and must show what is true, and because it locks no gaps.
+pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    connection
+        .execute(
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
+             ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, \
+             innodb_lock_wait_timeout = 1",
+        )
+        .await?;
+    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+    // On a node of a cluster, every statement waits for what other nodes acknowledged before it: reads,
+    // and the writes whose guard would otherwise be held against an old row. MySQL knows no such thing.
+    match connection.execute("SET SESSION wsrep_sync_wait = 7").await {
+        Err(error) if !is_unknown_variable(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Tries one connection, for its error, and leaves the rest to the moment they are needed.
+pub(crate) async fn connect(options: MySqlConnectOptions, connections: u32) -> Result<MySqlPool, OpenError> {
+    let first = timeout(PATIENCE, MySqlConnection::connect_with(&options)).await;
+    first.map_err(|late| OpenError::Unreachable(Box::new(late)))??.close().await?;
+    let pool = MySqlPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for < LONG_IDLE {
+                    return Ok(true);
+                }
+                Ok(timeout(PATIENCE, connection.ping()).await.is_ok_and(|pong| pong.is_ok()))
+            })
+        })
+        .after_connect(|connection, _| Box::pin(prepare(connection)))
+        .connect_lazy_with(options);
+    Ok(pool)
+}
+
+/// The pauses before the second, third and fourth try.
+fn pauses() -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_times(3)
+        .with_jitter()
+        .build()
+}
+
+/// How a write ended.
+enum Written {
+    /// So many records matched its guard.
+    Records(u64),
+    /// Another record has one of its unique keys.
+    Duplicate,
+    /// A try broke off, and a later one found its guard not holding. Whether the first was carried out
+    /// is for a read to tell.
+    Unknown(sqlx::Error),
+}
+
+impl MySqlStore {
+    async fn connection(&self) -> Result<PoolConnection<MySql>, StoreError> {
+        // Nothing was sent yet: whatever fails here is no unknown outcome.
+        self.pool.acquire().await.map_err(StoreError::unavailable)
+    }
+
+    /// Runs a write until it is decided.
+    async fn run(&self, statement: impl Fn() -> Statement + Send) -> Result<Written, StoreError> {
+        let (mut pauses, mut broken) = (pauses(), None);
+        loop {
+            let mut connection = self.connection().await?;
+            let outcome = within(statement().execute(&mut *connection)).await;
+            let error = match (outcome, broken.take()) {
+                (Ok(done), Some(broken)) if done.rows_affected() == 0 => return Ok(Written::Unknown(broken)),
+                (Ok(done), _) => return Ok(Written::Records(done.rows_affected())),
+                (Err(error), earlier) => {
+                    broken = earlier;
+                    error
+                }
+            };
+            match Trouble::of(&error) {
+                Trouble::Contention => {}
+                Trouble::Broken => drop(connection.detach()),
+                Trouble::Duplicate => {
+                    return Ok(broken.map_or(Written::Duplicate, Written::Unknown));
+                }
+                Trouble::Record | Trouble::Refused => return Err(store_error(error)),
+            }
+            let Some(pause) = pauses.next().filter(|_| !is_late(&error)) else {
+                return Err(store_error(error));
+            };
+            if Trouble::of(&error) == Trouble::Broken {
+                broken = Some(error);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Runs one guarded write that leaves no mark of its caller; says how many records it affected. An
+    /// unknown outcome is [`Unavailable`](auth_core::StoreErrorKind::Unavailable).
+    pub(crate) async fn write(&self, statement: impl Fn() -> Statement + Send) -> Result<u64, StoreError> {
+        match self.run(statement).await? {
+            Written::Records(affected) => Ok(affected),
+            Written::Duplicate => Err(StoreError::conflict("a record with this key exists")),
+            Written::Unknown(broken) => Err(StoreError::unavailable(broken)),
+        }
+    }
+
+    /// Runs one guarded write of one record; says whether it was this caller's that was applied. Where
+    /// the connection broke, `is_ours` reads the record to tell.
+    pub(crate) async fn write_ours(
+        &self,
+        statement: impl Fn() -> Statement + Send,
+        is_ours: impl Future<Output = Result<bool, StoreError>> + Send,
+    ) -> Result<bool, StoreError> {
+        match self.run(statement).await? {
+            Written::Records(affected) => Ok(affected > 0),
+            Written::Duplicate => Ok(false),
+            Written::Unknown(_) => is_ours.await,
+        }
+    }
+
+    /// Deletes records by primary key, in batches; `still` is the guard with its one value, a time.
+    /// The keys come from a read before, so locks are taken in the order of every other write: the
+    /// record first, its index entries then.
+    pub(crate) async fn delete_batches(
+        &self,
+        delete: &'static str,
+        ids: &[Vec<u8>],
+        still: &(impl Fn(Statement) -> Statement + Send + Sync),
+    ) -> Result<u64, StoreError> {
+        let marks = vec!["?"; BATCH].join(", ");
+        let mut deleted = 0;
+        for batch in ids.chunks(BATCH) {
+            // One text for every number of keys, so that it is prepared once: the last fills the rest.
+            let keys =
+                || batch.iter().chain(std::iter::repeat_n(batch.last(), BATCH - batch.len()).flatten());
+            let sql = format!("{delete} AND id IN ({marks})");
+            deleted += self
+                .write(|| {
+                    let statement = still(sqlx::query(AssertSqlSafe(sql.clone())));
+                    keys().fold(statement, |statement, id| statement.bind(id.clone()))
+                })
+                .await?;
+        }
+        Ok(deleted)
+    }
+
+    /// Reads to the end of what a statement selects.
+    async fn rows(&self, statement: impl Fn() -> Statement + Send) -> Result<Vec<MySqlRow>, StoreError> {
+        let mut pauses = pauses();
+        loop {
+            let mut connection = self.connection().await?;
+            let error = match within(statement().fetch_all(&mut *connection)).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
+            match Trouble::of(&error) {
+                Trouble::Contention => {}
+                Trouble::Broken => drop(connection.detach()),
+                _ => return Err(store_error(error)),
+            }
+            let Some(pause) = pauses.next().filter(|_| !is_late(&error)) else {
+                return Err(store_error(error));
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Reads the record of a unique key.
+    pub(crate) async fn find<T>(
+        &self,
+        read: fn(&MySqlRow) -> Result<T, StoreError>,
+        statement: impl Fn() -> Statement + Send,
+    ) -> Result<Option<T>, StoreError> {
+        self.rows(statement).await?.first().map(read).transpose()
+    }
+
+    /// Reads all records that a statement selects.
+    pub(crate) async fn list<T>(
+        &self,
+        read: fn(&MySqlRow) -> Result<T, StoreError>,
+        statement: impl Fn() -> Statement + Send,
+    ) -> Result<Vec<T>, StoreError> {
+        self.rows(statement).await?.iter().map(read).collect()
+    }
+
+    pub(crate) async fn run_migrations(&self) -> Result<(), OpenError> {
+        // Others that make the tables are done within seconds; who died meanwhile stays in the way.
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_millis(500))
+            .with_max_times(30)
+            .with_jitter()
+            .build();
+        loop {
+            match migrate(&self.pool).await {
+                Err(error) if is_met_migration(&error) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error.into()),
+                },
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+}
+
+/// The outcome of a statement, or that it took too long.
+async fn within<T>(statement: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
+    let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer from the database").into());
+    timeout(PATIENCE, statement).await.unwrap_or_else(late)
+}
+
+/// Whether patience ended. Trying again would only double the wait.
+fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
+async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
+    let mut connection = pool.acquire().await?;
+    if is_migrated(&mut connection).await? {
+        return Ok(());
+    }
+    migrator().run_direct(None, &mut *connection, false).await
+}
+
+/// Whether all is done. Then nothing is written, so that an account without the right to make tables
+/// gets past.
+async fn is_migrated(connection: &mut MySqlConnection) -> Result<bool, MigrateError> {
+    let applied = "SELECT version, checksum, success FROM auth_migrations ORDER BY version";
+    let rows = match sqlx::query(applied).fetch_all(connection).await {
+        Err(error) if is_no_table(&error) => return Ok(false),
+        outcome => outcome?,
+    };
+    let migrator = migrator();
+    Ok(rows.len() == MIGRATIONS.len()
+        && rows.iter().zip(migrator.iter()).all(|(row, migration)| {
+            row.try_get("version").ok() == Some(migration.version)
+                && row.try_get("success").ok() == Some(true)
+                && row.try_get::<&[u8], _>("checksum").ok() == Some(&*migration.checksum)
+        }))
+}

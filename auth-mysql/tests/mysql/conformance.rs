@@ -1,0 +1,13 @@
+//! Every promise of the storage traits; on a cluster every call goes to another node.
+
+use std::sync::Arc;
+
+use crate::spread::Spread;
+
+async fn store() -> Arc<Spread> {
+    Arc::new(Spread::open().await)
+}
+
+auth_testkit::user_store_tests!(store());
+auth_testkit::token_store_tests!(store());
+auth_testkit::outbox_tests!(store());

@@ -1,0 +1,119 @@
+//! Databases are found, filled with tables, or refused.
+
+use std::time::Duration;
+
+use auth_core::{StoreErrorKind, TokenStore as _};
+use auth_mysql::{MySqlOptions, MySqlStore, OpenError};
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+use tokio::task::JoinSet;
+
+use crate::{samples, server};
+
+const TABLES: [&str; 4] = ["auth_users", "auth_sessions", "auth_one_time_tokens", "auth_outbox"];
+
+async fn schema(database: &str) -> Vec<String> {
+    let mut stranger = server::stranger().await;
+    let mut made = Vec::new();
+    for table in TABLES {
+        let sql = format!("SHOW CREATE TABLE {database}.{table}");
+        let row = stranger.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        made.push(row.get::<String, _>(1));
+    }
+    made
+}
+
+#[tokio::test]
+async fn the_readable_schema_is_what_the_migrations_make() {
+    let migrated = server::Scratch::new("migrated").await;
+    MySqlStore::connect(migrated.url()).await.unwrap().close().await;
+    let read = server::Scratch::new("read").await;
+    let sql = format!("USE {}; {}", read.name(), include_str!("../../schema.sql"));
+    server::stranger().await.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    assert_eq!(schema(read.name()).await, schema(migrated.name()).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_empty_database_may_be_opened_by_many_at_once_on_any_node() {
+    let scratch = server::Scratch::new("many").await;
+    let mut opening = JoinSet::new();
+    for number in 0..8 {
+        let urls = server::urls();
+        let url = scratch.on(&urls[usize::try_from(number).unwrap() % urls.len()]);
+        opening.spawn(async move {
+            let store = MySqlStore::connect(&url).await.unwrap();
+            store.insert_session(&samples::session(number)).await.unwrap();
+        });
+    }
+    opening.join_all().await;
+    let store = MySqlStore::connect(scratch.url()).await.unwrap();
+    assert_eq!(store.find_sessions_by_user(samples::user_id(0)).await.unwrap().len(), 8);
+}
+
+#[tokio::test]
+async fn tables_of_a_later_version_are_refused() {
+    let scratch = server::Scratch::new("later").await;
+    MySqlStore::connect(scratch.url()).await.unwrap().close().await;
+    let sql = format!("UPDATE {}.auth_migrations SET version = 2", scratch.name());
+    server::stranger().await.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    let error = MySqlStore::connect(scratch.url()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Schema(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_told_apart_and_shows_no_password() {
+    for (url, text) in [
+        ("postgres://shop:hunter2secret@localhost/shop", "scheme"),
+        ("mysql://shop:hunter2secret@localhost", "no database"),
+        ("mysql://shop:hunter2secret@localhost/shop?ssl-mode=PREFERRED", "ssl-mode"),
+        ("mysql://shop:hunter2secret@localhost/shop?charset=latin1", "parameters"),
+    ] {
+        let error = MySqlStore::connect(url).await.unwrap_err();
+        assert!(matches!(error, OpenError::MalformedUrl(_)) && error.to_string().contains(text), "{error:?}");
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+    }
+    let own = server::urls().remove(0);
+    let (_, place) = own.split_once('@').unwrap();
+    for url in
+        ["mysql://shop:hunter2secret@127.0.0.1:1/shop", &*format!("mysql://nobody:hunter2secret@{place}")]
+    {
+        let error = MySqlStore::connect(url).await.unwrap_err();
+        assert!(matches!(error, OpenError::Unreachable(_)), "{error:?}");
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+        assert!(!format!("{:?}", MySqlOptions::from_url(url).unwrap()).contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_is_unavailable() {
+    let store = server::store().await;
+    store.close().await;
+    let error = store.find_session(samples::session_id(1)).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn the_account_of_the_service_needs_no_right_over_tables() {
+    let scratch = server::Scratch::new("granted").await;
+    MySqlStore::connect(scratch.url()).await.unwrap().close().await;
+    let user = format!("auth_app_{}", std::process::id());
+    let mut stranger = server::stranger().await;
+    let make = format!("CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY 'app-pw'");
+    stranger.execute(sqlx::raw_sql(AssertSqlSafe(make))).await.unwrap();
+    let grants = include_str!("../../grants.sql");
+    let grants: Vec<&str> = grants.lines().filter(|line| line.starts_with("GRANT")).collect();
+    assert_eq!(grants.len(), 5);
+    for grant in grants {
+        let grant = grant.replace("auth_app", &user).replace("shop.", &format!("{}.", scratch.name()));
+        stranger.execute(sqlx::raw_sql(AssertSqlSafe(grant))).await.unwrap();
+    }
+    // Grants reach the other nodes of a cluster with the next statement they wait for.
+    let own = scratch.url();
+    let (_, place) = own.split_once('@').unwrap();
+    let granted = format!("mysql://{user}:app-pw@{place}");
+    let store = MySqlStore::connect(&granted).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), server::whole_life(store.clone())).await.unwrap();
+    let error = sqlx::raw_sql("DROP TABLE auth_users").execute(&mut server::connect(&granted).await).await;
+    assert!(error.is_err());
+    let drop = format!("DROP USER '{user}'@'%'");
+    stranger.execute(sqlx::raw_sql(AssertSqlSafe(drop))).await.unwrap();
+}

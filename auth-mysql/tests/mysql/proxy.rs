@@ -1,0 +1,112 @@
+//! A TCP proxy between store and server that cuts a connection after a given number of bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+/// Never to be cut.
+const ENDLESS: i64 = i64::MAX / 2;
+
+/// Which bytes count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Direction {
+    ToServer = 0,
+    ToStore = 1,
+}
+
+#[derive(Debug)]
+struct Plan {
+    left: [AtomicI64; 2],
+    cuts: AtomicU64,
+}
+
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    plan: Arc<Plan>,
+}
+
+impl Proxy {
+    /// Listens before this server.
+    pub(crate) async fn new(host: String, port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let plan = Arc::new(Plan {
+            left: [AtomicI64::new(ENDLESS), AtomicI64::new(ENDLESS)],
+            cuts: AtomicU64::new(0),
+        });
+        let proxy = Self { port: listener.local_addr().unwrap().port(), plan: Arc::clone(&plan) };
+        tokio::spawn(async move {
+            while let Ok((store, _)) = listener.accept().await {
+                let server = TcpStream::connect((host.as_str(), port)).await.unwrap();
+                store.set_nodelay(true).unwrap();
+                server.set_nodelay(true).unwrap();
+                let ((from_store, to_store), (from_server, to_server)) =
+                    (store.into_split(), server.into_split());
+                let cut = Arc::new(Notify::new());
+                tokio::spawn(pump(
+                    from_store,
+                    to_server,
+                    Direction::ToServer,
+                    Arc::clone(&plan),
+                    Arc::clone(&cut),
+                ));
+                tokio::spawn(pump(from_server, to_store, Direction::ToStore, Arc::clone(&plan), cut));
+            }
+        });
+        proxy
+    }
+
+    /// Cuts the connection whose bytes make this count full, once.
+    pub(crate) fn cut_after(&self, direction: Direction, bytes: i64) {
+        self.plan.left[direction as usize].store(bytes, Ordering::SeqCst);
+    }
+
+    /// Cuts nothing more. Says whether a cut was still to come.
+    pub(crate) fn disarm(&self) -> bool {
+        let pending = |left: &AtomicI64| (1..ENDLESS / 2).contains(&left.swap(ENDLESS, Ordering::SeqCst));
+        self.plan.left.iter().filter(|left| pending(left)).count() > 0
+    }
+
+    pub(crate) fn cuts(&self) -> u64 {
+        self.plan.cuts.load(Ordering::SeqCst)
+    }
+}
+
+/// Passes bytes on until an end, a cut, or the cut of the other direction. Both halves then drop.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    way: Direction,
+    plan: Arc<Plan>,
+    cut: Arc<Notify>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read.unwrap_or(0),
+            () = cut.notified() => return,
+        };
+        if read == 0 {
+            cut.notify_one();
+            return;
+        }
+        let counted = i64::try_from(read).unwrap();
+        let left = plan.left[way as usize].fetch_sub(counted, Ordering::SeqCst);
+        if left > counted {
+            if to.write_all(&buffer[..read]).await.is_err() {
+                cut.notify_one();
+                return;
+            }
+            continue;
+        }
+        // The last bytes before the cut arrive; what follows is lost.
+        plan.left[way as usize].store(ENDLESS, Ordering::SeqCst);
+        plan.cuts.fetch_add(1, Ordering::SeqCst);
+        let _ = to.write_all(&buffer[..usize::try_from(left.max(0)).unwrap()]).await;
+        cut.notify_one();
+        return;
+    }
+}

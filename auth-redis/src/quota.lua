@@ -1,0 +1,40 @@
+-- GCRA in one step. KEYS[1] is the bucket; ARGV says what to do, how many places there are and in how
+-- many microseconds one of them becomes free.
+-- Kept is when all places are free again, in microseconds of this server's clock.
+local act, count, interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local all = count * interval
+
+if act == 'clear' then
+  redis.call('DEL', KEYS[1])
+  return {1, count, 0}
+end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+-- A clock that was set back, or a rule that used to allow less, costs one window at most.
+local owed = tonumber(redis.call('GET', KEYS[1]) or now) - now
+owed = math.max(0, math.min(owed, all))
+
+local function keep(owing)
+  if owing <= 0 then
+    redis.call('DEL', KEYS[1])
+    return
+  end
+  -- Lua would write 14 digits, which is not enough.
+  local free_at = string.format('%.0f', now + owing)
+  redis.call('SET', KEYS[1], free_at, 'PX', string.format('%.0f', math.ceil(owing / 1000)))
+end
+
+if act == 'give_back' then
+  keep(owed - interval)
+  return {1, 0, 0}
+end
+
+local owing = owed + interval
+if owing > all then
+  return {0, 0, owing - all}
+end
+if act == 'reserve' then
+  keep(owing)
+end
+return {1, math.floor((all - owing) / interval), owing}

@@ -1,0 +1,16 @@
+//! What `RedisLimiter` promises, on a real Redis.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod connecting;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod lost_answers;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod server;

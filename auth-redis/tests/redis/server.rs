@@ -1,0 +1,113 @@
+//! A Redis to test with.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use auth_core::{Bucket, Policy, Rule};
+use auth_redis::RedisLimiter;
+
+/// Longer than a machine with more work than cores lets a call wait.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The server that the tests share which leave it alone.
+pub(crate) static SHARED: LazyLock<Server> = LazyLock::new(Server::start);
+
+/// A Redis of one's own. It ends with this value, or with this process.
+pub(crate) struct Server {
+    folder: PathBuf,
+    env: HashMap<String, String>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("redis-{}-{number}", process::id()));
+        let mut server = Self { folder, env: HashMap::new() };
+        server.start_again();
+        server
+    }
+
+    /// Starts it on the ports that it had.
+    pub(crate) fn start_again(&mut self) {
+        self.script("start");
+        let line = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.env = self.script("env").lines().filter_map(line).collect();
+    }
+
+    fn script(&self, verb: &str) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers/redis");
+        let output = Command::new(script)
+            .arg(verb)
+            .arg(&self.folder)
+            .env("OWNER", process::id().to_string())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "these tests need a Redis, and there is none: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.env["REDIS_URL"]
+    }
+
+    /// The address alone, as in `127.0.0.1:6379`.
+    pub(crate) fn address(&self) -> &str {
+        self.url().split_once('@').unwrap().1.trim_end_matches("/0")
+    }
+
+    pub(crate) fn tls_url(&self) -> &str {
+        &self.env["REDIS_TLS_URL"]
+    }
+
+    pub(crate) fn certificate(&self, name: &str) -> PathBuf {
+        Path::new(&self.env["REDIS_CA"]).with_file_name(name)
+    }
+
+    pub(crate) async fn limiter(&self) -> RedisLimiter {
+        RedisLimiter::connect(self.url()).await.unwrap().patience(PATIENCE)
+    }
+
+    /// What an operator would type into `redis-cli`.
+    pub(crate) async fn command<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let (name, arguments) = command.split_first().unwrap();
+        redis::cmd(name).arg(arguments).query_async(&mut connection).await.unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.env["REDIS_PID"]]).status().unwrap();
+        assert!(sent.success(), "{signal} did not reach Redis");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that was halted cannot hear that it shall end.
+        let _ = Command::new("kill").args(["-CONT", &self.env["REDIS_PID"]]).output();
+        self.script("stop");
+    }
+}
+
+/// One place an hour, so many in a row.
+pub(crate) const fn hourly(count: u32) -> Rule {
+    Rule::Quota { count, window: Duration::from_hours(count as u64) }
+}
+
+/// A bucket of this number.
+pub(crate) const fn bucket(limit: &'static str, number: u128) -> Bucket {
+    Bucket { limit, key: number.to_be_bytes() }
+}
+
+/// The defaults, with hashes that cost little.
+pub(crate) fn cheap() -> Policy {
+    let mut policy = Policy::default();
+    policy.hashing = auth_testkit::cheap_hashing();
+    policy
+}

@@ -1,0 +1,276 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use auth_core::store::StoreError;
+use auth_core::{Bucket, InProcessLimiter, RateLimiter, Reservation, Rule, SystemClock};
+
+use self::LimiterDefect as D;
+use super::{dawdle, defects, lock};
+
+defects! {
+    /// One way for a rate limiter to be wrong.
+    LimiterDefect {
+        /// One more is granted than the rule says.
+        OneTooMany => [
+            a_burst_is_granted_and_one_more_is_refused,
+            racing_callers_are_granted_exactly_what_the_rule_allows,
+        ],
+        /// All are said to remain, whatever was taken.
+        RemainingIsTheCount => [a_burst_is_granted_and_one_more_is_refused],
+        /// A refusal does not say when to come back.
+        RefusesWithoutATime => [a_burst_is_granted_and_one_more_is_refused],
+        /// Whether there is a place is read before it is taken.
+        ReservesInTwoSteps => [racing_callers_are_granted_exactly_what_the_rule_allows],
+        /// Places are counted in windows, at whose end all are free at once.
+        FixedWindow => [a_place_is_free_again_when_its_time_has_come],
+        /// Who is refused waits anew.
+        RefusalsTakeAPlace => [a_refusal_takes_nothing],
+        /// What became free while nobody asked is added to the burst.
+        WaitingSavesUp => [waiting_saves_up_no_more_than_a_burst],
+        /// Limits of one key share a bucket.
+        LimitsAreMixedUp => [buckets_are_counted_apart],
+        /// The last byte of a key is not looked at.
+        KeysAreCut => [buckets_are_counted_apart],
+        /// Clearing a bucket clears all.
+        ClearTakesAll => [buckets_are_counted_apart],
+        /// Looking takes a place.
+        LookTakes => [looking_tells_what_a_reservation_would_and_takes_nothing],
+        /// Looking sees a fresh bucket.
+        LookIsBlind => [looking_tells_what_a_reservation_would_and_takes_nothing],
+        /// A zero in a rule switches the limit off.
+        ZeroMeansUnlimited => [rules_without_sense_grant_nothing],
+        /// Times of more than a century fail.
+        LargeRulesFail => [the_largest_rules_are_counted],
+        /// A streak that was refused once is refused until it is cleared.
+        StreakLocksForGood => [a_streak_has_free_tries_and_then_one_every_so_often],
+        /// A streak ends when nobody has tried for as long as one try waits.
+        StreakEndsByWaiting => [waiting_neither_ends_a_streak_nor_saves_up_tries],
+        /// A streak is refused where no tries are free.
+        NoFreeTriesGrantNone => [a_streak_without_free_tries_still_grants_one],
+        /// What is given back to a streak is lost.
+        StreakKeepsWhatIsGivenBack => [
+            a_try_past_the_free_ones_that_is_given_back_can_be_taken_again,
+            a_place_given_back_can_be_taken_again,
+        ],
+        /// One place given back frees all.
+        GiveBackClears => [a_place_given_back_can_be_taken_again],
+        /// Places given back that nobody had taken are kept for later.
+        GiveBackSavesUp => [giving_back_never_frees_more_than_was_taken],
+        /// Of what is given back at the same time one counts.
+        GiveBackReadsThenWrites => [racing_callers_that_give_back_leave_exactly_the_rest],
+        /// Clearing does nothing.
+        ClearKeepsAll => [a_cleared_bucket_is_fresh],
+        /// A bucket is cleared twice, and others take places in between.
+        ClearsInTwoSteps => [a_reservation_that_races_a_clearing_is_forgotten_or_counted],
+    }
+}
+
+/// A [`RateLimiter`] with one defect.
+#[derive(Debug)]
+pub struct BrokenLimiter {
+    defect: LimiterDefect,
+    inner: Mutex<Arc<InProcessLimiter>>,
+    /// By bucket, a time that the defect goes by, and how many places.
+    times: Mutex<HashMap<Bucket, (Instant, u32)>>,
+    marked: Mutex<HashSet<Bucket>>,
+}
+
+fn inner() -> Arc<InProcessLimiter> {
+    Arc::new(InProcessLimiter::new(Arc::new(SystemClock)))
+}
+
+const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
+const HOUR: Duration = Duration::from_hours(1);
+
+impl BrokenLimiter {
+    /// A limiter with this defect, in which nothing was counted yet.
+    pub fn new(defect: LimiterDefect) -> Self {
+        Self { defect, inner: Mutex::new(inner()), times: Mutex::default(), marked: Mutex::default() }
+    }
+
+    fn is(&self, defect: LimiterDefect) -> bool {
+        self.defect == defect
+    }
+
+    fn inner(&self) -> Arc<InProcessLimiter> {
+        Arc::clone(&lock(&self.inner))
+    }
+
+    fn bucket(&self, bucket: &Bucket) -> Bucket {
+        let mut bucket = *bucket;
+        match self.defect {
+            D::LimitsAreMixedUp => bucket.limit = "any",
+            D::KeysAreCut => bucket.key[15] = 0,
+            _ => {}
+        }
+        bucket
+    }
+
+    fn rule(&self, rule: &Rule) -> Rule {
+        match *rule {
+            Rule::Quota { count, window } if self.is(D::OneTooMany) && count > 0 => {
+                // At the same pace.
+                let place = window / count;
+                Rule::Quota { count: count.saturating_add(1), window: window.saturating_add(place) }
+            }
+            rule => rule,
+        }
+    }
+
+    /// What the defect answers instead of the limiter, if it does.
+    fn instead(&self, bucket: &Bucket, rule: &Rule) -> Option<Reservation> {
+        let refused = |retry_after| Some(Reservation::Refused { retry_after });
+        let granted = Some(Reservation::Granted { remaining: 0, reset_after: Duration::ZERO });
+        let now = Instant::now();
+        let mut times = lock(&self.times);
+        match (self.defect, *rule) {
+            (
+                D::ZeroMeansUnlimited,
+                Rule::Quota { count: 0, .. }
+                | Rule::Quota { window: Duration::ZERO, .. }
+                | Rule::Streak { then_every: Duration::ZERO, .. },
+            ) => granted,
+            (D::NoFreeTriesGrantNone, Rule::Streak { failures: 0, .. }) => refused(HOUR),
+            (D::StreakLocksForGood, Rule::Streak { then_every, .. }) => lock(&self.marked)
+                .contains(bucket)
+                .then_some(Reservation::Refused { retry_after: then_every }),
+            (D::FixedWindow, Rule::Quota { count, window }) => {
+                let (began, taken) = times.entry(*bucket).or_insert((now, 0));
+                if now.duration_since(*began) >= window {
+                    (*began, *taken) = (now, 0);
+                }
+                *taken = taken.saturating_add(1);
+                if *taken <= count { granted } else { refused(window.saturating_sub(began.elapsed())) }
+            }
+            (D::RefusalsTakeAPlace, Rule::Quota { .. }) => {
+                let (until, _) = times.get(bucket).filter(|(until, _)| *until > now)?;
+                refused(until.duration_since(now))
+            }
+            (D::WaitingSavesUp, Rule::Quota { count, window }) => {
+                let place = window.checked_div(count).filter(|place| !place.is_zero())?;
+                let (last, saved) = times.entry(*bucket).or_insert((now, 0));
+                let free =
+                    u32::try_from(now.duration_since(*last).as_nanos() / place.as_nanos()).unwrap_or(0);
+                (*last, *saved) = (now, saved.saturating_add(free));
+                *saved = saved.checked_sub(1)?;
+                granted
+            }
+            (D::GiveBackSavesUp, _) => {
+                let (_, saved) = times.get_mut(bucket)?;
+                *saved = saved.checked_sub(1)?;
+                granted
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes what the defect goes by later.
+    fn note(&self, bucket: &Bucket, rule: &Rule, answer: Reservation) {
+        let now = Instant::now();
+        match (self.defect, *rule, answer) {
+            (D::RefusalsTakeAPlace, Rule::Quota { count, window }, Reservation::Refused { .. }) => {
+                let until = window.checked_div(count).and_then(|place| now.checked_add(place));
+                lock(&self.times).extend(until.map(|until| (*bucket, (until, 0))));
+            }
+            (D::StreakLocksForGood, Rule::Streak { .. }, Reservation::Refused { .. }) => {
+                lock(&self.marked).insert(*bucket);
+            }
+            (D::StreakEndsByWaiting, Rule::Streak { .. }, Reservation::Granted { .. }) => {
+                lock(&self.times).insert(*bucket, (now, 0));
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&self, rule: &Rule, answer: Reservation) -> Reservation {
+        match (self.defect, *rule, answer) {
+            (D::RemainingIsTheCount, Rule::Quota { count, .. }, Reservation::Granted { reset_after, .. }) => {
+                Reservation::Granted { remaining: count, reset_after }
+            }
+            (D::RefusesWithoutATime, _, Reservation::Refused { .. }) => {
+                Reservation::Refused { retry_after: Duration::ZERO }
+            }
+            _ => answer,
+        }
+    }
+}
+
+#[async_trait]
+impl RateLimiter for BrokenLimiter {
+    async fn reserve(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
+        let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
+        if let Some(answer) = self.instead(bucket, rule) {
+            return Ok(answer);
+        }
+        if let (D::LargeRulesFail, Rule::Quota { window: time, .. } | Rule::Streak { then_every: time, .. }) =
+            (self.defect, *rule)
+            && time > CENTURY
+        {
+            return Err(StoreError::unavailable("a number is too large"));
+        }
+        if let (D::StreakEndsByWaiting, Rule::Streak { then_every, .. }) = (self.defect, *rule) {
+            let last = lock(&self.times).get(bucket).map(|(last, _)| *last);
+            if last.is_some_and(|last| last.elapsed() > then_every) {
+                self.inner().clear(bucket, rule).await?;
+            }
+        }
+        if self.is(D::ReservesInTwoSteps) {
+            let seen = self.inner().look(bucket, rule).await?;
+            dawdle().await;
+            let _taken = self.inner().reserve(bucket, rule).await?;
+            return Ok(seen);
+        }
+        let answer = self.inner().reserve(bucket, rule).await?;
+        self.note(bucket, rule, answer);
+        Ok(self.told(rule, answer))
+    }
+
+    async fn look(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
+        match self.defect {
+            D::LookTakes => self.reserve(bucket, rule).await,
+            D::LookIsBlind => inner().look(bucket, rule).await,
+            _ => self.inner().look(&self.bucket(bucket), &self.rule(rule)).await,
+        }
+    }
+
+    async fn give_back(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
+        let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
+        match (self.defect, rule) {
+            (D::StreakKeepsWhatIsGivenBack, Rule::Streak { .. }) => return Ok(()),
+            (D::GiveBackClears, _) => return self.inner().clear(bucket, rule).await,
+            (D::GiveBackSavesUp, _) => {
+                let fresh = inner().look(bucket, rule).await?;
+                if self.inner().look(bucket, rule).await? == fresh {
+                    let mut times = lock(&self.times);
+                    let (_, saved) = times.entry(*bucket).or_insert((Instant::now(), 0));
+                    *saved = saved.saturating_add(1);
+                }
+            }
+            (D::GiveBackReadsThenWrites, _) => {
+                if !lock(&self.marked).insert(*bucket) {
+                    return Ok(());
+                }
+                dawdle().await;
+                lock(&self.marked).remove(bucket);
+            }
+            _ => {}
+        }
+        self.inner().give_back(bucket, rule).await
+    }
+
+    async fn clear(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
+        let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
+        match self.defect {
+            D::ClearKeepsAll => return Ok(()),
+            D::ClearTakesAll => *lock(&self.inner) = inner(),
+            D::ClearsInTwoSteps => {
+                self.inner().clear(bucket, rule).await?;
+                dawdle().await;
+            }
+            _ => {}
+        }
+        self.inner().clear(bucket, rule).await
+    }
+}

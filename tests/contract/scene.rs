@@ -1,0 +1,170 @@
+//! People: how they come to an account and to sessions, through the contract alone.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::server::{APP, Server};
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
+
+/// One session of one client.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+    pub(crate) user: Value,
+}
+
+/// One mail as the development mailbox shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Mail {
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: Option<String>,
+}
+
+impl Mail {
+    /// The token of the link to this page of the front end, if the mail has one.
+    pub(crate) fn token(&self, page: &str) -> Option<String> {
+        let start = format!("{APP}/#/{page}?token=");
+        let (_, rest) = self.text.split_once(&start)?;
+        Some(rest.chars().take_while(|c| !c.is_whitespace()).collect())
+    }
+}
+
+impl Server {
+    /// A verified user with [`PASSWORD`].
+    #[track_caller]
+    pub(crate) fn user(&self, email: &str) -> &Self {
+        self.unverified(email);
+        let token = self.verification(email);
+        self.post("/auth/verify-email")
+            .json(&json!({"token": token}))
+            .send()
+            .expect_json(200, &json!({"status": "verified"}))
+            .touches_no_cookie();
+        self
+    }
+
+    /// A user with [`PASSWORD`] who has not opened the mail yet.
+    #[track_caller]
+    pub(crate) fn unverified(&self, email: &str) -> &Self {
+        self.post("/auth/register")
+            .json(&json!({"email": email, "password": PASSWORD}))
+            .send()
+            .expect_json(202, &json!({"status": "verification_sent"}))
+            .touches_no_cookie();
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn log_in(&self, email: &str) -> Session {
+        self.log_in_with(email, PASSWORD)
+    }
+
+    #[track_caller]
+    pub(crate) fn log_in_with(&self, email: &str, password: &str) -> Session {
+        let answer =
+            self.post("/auth/login").json(&json!({"email": email, "password": password})).send().expect(200);
+        let body = answer.json();
+        Session {
+            access: body["access_token"].as_str().unwrap().to_owned(),
+            refresh: answer.new_cookie(),
+            user: body["user"].clone(),
+        }
+    }
+
+    /// A verified user's first session.
+    #[track_caller]
+    pub(crate) fn session(&self, email: &str) -> Session {
+        self.user(email).log_in(email)
+    }
+
+    /// Rotates; the session as it is afterwards.
+    #[track_caller]
+    pub(crate) fn refresh(&self, session: &Session) -> Session {
+        let answer = self.post("/auth/refresh").cookie(&session.refresh).send().expect(200);
+        let body = answer.json();
+        Session {
+            access: body["access_token"].as_str().unwrap().to_owned(),
+            refresh: answer.new_cookie(),
+            user: body["user"].clone(),
+        }
+    }
+
+    /// The mailed token that verifies this address, newest first.
+    #[track_caller]
+    pub(crate) fn verification(&self, email: &str) -> String {
+        self.mailed(email, "verify-email", 1).pop().unwrap()
+    }
+
+    /// The mailed token that resets this user's password, newest first.
+    #[track_caller]
+    pub(crate) fn reset(&self, email: &str) -> String {
+        self.post("/auth/forgot-password").json(&json!({"email": email})).send().expect(202);
+        self.mailed(email, "reset-password", 1).pop().unwrap()
+    }
+
+    /// Waits until so many mails with a link to `page` came to this address. Their tokens, oldest first.
+    #[track_caller]
+    pub(crate) fn mailed(&self, email: &str, page: &str, count: usize) -> Vec<String> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let mails = self.mails_to(email);
+            let tokens: Vec<String> = mails.iter().filter_map(|mail| mail.token(page)).collect();
+            if tokens.len() >= count {
+                return tokens;
+            }
+            assert!(Instant::now() < deadline, "no link to {page} for {email}: {mails:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// All mails to this address so far, oldest first.
+    #[track_caller]
+    pub(crate) fn mails_to(&self, email: &str) -> Vec<Mail> {
+        let mails = self.root("GET", "/dev/mailbox.json").send().expect(200).json();
+        let to = |mail: &&Value| mail["to"].as_str().unwrap().eq_ignore_ascii_case(email);
+        mails.as_array().unwrap().iter().filter(to).map(mail).collect()
+    }
+
+    /// Whether each door still opens to this session. They must agree.
+    #[track_caller]
+    pub(crate) fn lives(&self, session: &Session) -> bool {
+        let door = self.get("/users/me").bearer(&session.access).send().status;
+        let list = self.get("/users/me/sessions").bearer(&session.access).send().status;
+        let restored = self.get("/auth/me").cookie(&session.refresh).send().status;
+        assert!([200, 401].contains(&door), "{door}");
+        assert_eq!((list, restored), (door, door), "the list, and me by cookie");
+        door == 200
+    }
+
+    /// Every door refuses this session: reading, changing and deleting by its access token, and by
+    /// its refresh token.
+    #[track_caller]
+    pub(crate) fn is_dead(&self, session: &Session) {
+        let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
+        for request in [
+            self.get("/users/me"),
+            self.get("/users/me/sessions"),
+            self.delete("/users/me/sessions"),
+            self.delete("/users/me/sessions/0193a1b2-0000-7000-8000-000000000000"),
+            self.post("/users/me/password").json(&change),
+        ] {
+            request.bearer(&session.access).send().problem(401, "invalid_access_token").touches_no_cookie();
+        }
+        for request in [self.get("/auth/me"), self.post("/auth/refresh")] {
+            request.cookie(&session.refresh).send().problem(401, "invalid_refresh_token").clears_cookie();
+        }
+    }
+}
+
+fn mail(value: &Value) -> Mail {
+    Mail {
+        subject: value["subject"].as_str().unwrap().to_owned(),
+        text: value["text"].as_str().unwrap().to_owned(),
+        html: value["html"].as_str().map(str::to_owned),
+    }
+}

@@ -1,0 +1,49 @@
+//! The orders in which threads can take their steps, tried by shuttle, a scheduler that decides at every
+//! lock, channel and thread which goes on.
+//!
+//! Compiled here are the very files of `auth-core`, over the locks of the scheduler: `crate::sync`, or the
+//! `lock` of the memory store, is all that differs. What stands above them awaits nothing while it holds a
+//! lock.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "interleavings/hashing.rs"]
+mod hashing;
+#[path = "interleavings/limiter.rs"]
+mod limiter;
+#[path = "interleavings/memory.rs"]
+mod memory;
+
+/// What `auth_core::sync` takes from the standard library.
+mod sync {
+    pub(crate) use shuttle::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use shuttle::thread;
+    pub(crate) use std::sync::PoisonError;
+}
+
+// The paths that those files name.
+mod email {
+    pub(crate) use auth_core::Email;
+}
+mod id {
+    pub(crate) use auth_core::{IntentId, SessionId, UserId};
+}
+mod one_time {
+    pub(crate) use auth_core::OneTimeToken;
+}
+mod password {
+    pub(crate) fn warm_up() {}
+}
+mod session {
+    pub(crate) use auth_core::Session;
+}
+mod store {
+    pub(crate) use auth_core::store::*;
+}
+mod user {
+    pub(crate) use auth_core::{Epoch, PasswordHash, User, UserStatus};
+}
+
+/// How many orders of each race are tried.
+const ORDERS: usize = 2_000;

@@ -1,0 +1,94 @@
+//! The hashing pool's threads: no job is lost, none is done twice, and nobody sleeps while work waits.
+
+#[path = "../../auth-core/src/hashing/threads.rs"]
+mod threads;
+
+mod engine {
+    use auth_core::HashingPolicy;
+    use shuttle::sync::Arc;
+
+    pub(super) struct Settings {
+        pub(super) policy: HashingPolicy,
+    }
+
+    /// The memory of a thread, which no interleaving touches.
+    pub(super) struct Engine;
+
+    impl Engine {
+        pub(super) fn new(_: Arc<Settings>) -> Self {
+            Self
+        }
+    }
+}
+
+use auth_core::HashingPolicy;
+use engine::Settings;
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::sync::mpsc::channel;
+use shuttle::sync::{Arc, Mutex};
+use shuttle::thread;
+use threads::Threads;
+
+fn pool(threads: u32, queue: u32) -> Threads {
+    let mut policy = HashingPolicy::default();
+    (policy.threads, policy.queue) = (threads, queue);
+    Threads::start(&Arc::new(Settings { policy })).unwrap()
+}
+
+#[test]
+fn every_job_that_was_taken_is_done_once_in_any_order() {
+    shuttle::check_random(
+        || {
+            let pool = Arc::new(pool(2, 1));
+            let (done, results) = channel();
+            let callers: Vec<_> = (0..3)
+                .map(|number| {
+                    let (pool, done) = (Arc::clone(&pool), done.clone());
+                    thread::spawn(move || pool.push(Box::new(move |_| done.send(number).unwrap())).is_ok())
+                })
+                .collect();
+            drop(done);
+            let taken: Vec<usize> = callers
+                .into_iter()
+                .enumerate()
+                .filter_map(|(number, caller)| caller.join().unwrap().then_some(number))
+                .collect();
+            // A job that nobody wakes up for would leave this waiting for ever, which the scheduler reports.
+            let mut finished: Vec<usize> = results.iter().collect();
+            finished.sort_unstable();
+            assert_eq!(finished, taken);
+            assert!(!taken.is_empty());
+            assert_eq!(pool.queued(), 0);
+        },
+        super::ORDERS,
+    );
+}
+
+#[test]
+fn no_more_jobs_run_or_wait_than_there_are_threads_and_places() {
+    shuttle::check_random(
+        || {
+            let pool = pool(1, 1);
+            let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let gate = Arc::new(Mutex::new(()));
+            let held = gate.lock().unwrap();
+            let taken = (0..4)
+                .filter(|_| {
+                    let (running, most, gate) = (Arc::clone(&running), Arc::clone(&most), Arc::clone(&gate));
+                    let job = move |_: &mut engine::Engine| {
+                        most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        drop(gate.lock());
+                        running.fetch_sub(1, Ordering::SeqCst);
+                    };
+                    pool.push(Box::new(job)).is_ok()
+                })
+                .count();
+            // One at work, one waiting; the first may have come before the thread was ready.
+            assert!((1..=2).contains(&taken), "{taken} were taken");
+            drop(held);
+            drop(pool);
+            assert!(most.load(Ordering::SeqCst) <= 1);
+        },
+        super::ORDERS,
+    );
+}

@@ -1,0 +1,51 @@
+//! The limiter's table: of concurrent takers of one bucket each is counted, whatever else comes and goes.
+
+#[path = "../../auth-core/src/limiter/in_process/table.rs"]
+#[expect(dead_code, reason = "the limiter uses more of it")]
+mod table;
+
+pub(crate) use auth_core::Bucket;
+
+use shuttle::sync::Arc;
+use shuttle::thread;
+use table::{Entry, Table};
+
+/// How many places of a bucket were taken.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken(u64);
+
+impl Entry for Taken {
+    fn weight(&self, _now: u64) -> u64 {
+        self.0
+    }
+}
+
+fn bucket(number: u8) -> Bucket {
+    Bucket { limit: "race", key: [number; 16] }
+}
+
+/// Takes a place if fewer than two are taken.
+fn take(table: &Table<Taken>, number: u8) -> bool {
+    table.update(&bucket(number), 0, |Taken(taken)| (Taken((taken + 1).min(2)), taken < 2))
+}
+
+#[test]
+fn of_many_takers_as_many_are_granted_as_there_are_places() {
+    shuttle::check_random(
+        || {
+            let table = Arc::new(Table::new(8));
+            let takers: Vec<_> = (0..4)
+                .map(|number| {
+                    let table = Arc::clone(&table);
+                    thread::spawn(move || {
+                        take(&table, 10 + number);
+                        take(&table, 1)
+                    })
+                })
+                .collect();
+            let granted = takers.into_iter().map(|taker| taker.join().unwrap());
+            assert_eq!(granted.filter(|granted| *granted).count(), 2);
+        },
+        super::ORDERS,
+    );
+}

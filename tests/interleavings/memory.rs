@@ -1,0 +1,182 @@
+//! The memory store: each guarded write has one winner, and what ended does not come back.
+
+#[path = "../../auth-core/src/memory/token.rs"]
+mod token;
+#[path = "../../auth-core/src/memory/user.rs"]
+mod user;
+
+use std::fmt;
+use std::sync::PoisonError;
+
+use auth_core::{
+    Digest, Email, Epoch, PasswordHash, Session, SessionId, TokenStore, User, UserId, UserStatus, UserStore,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use shuttle::future::block_on;
+use shuttle::sync::{Arc, Mutex, MutexGuard};
+use shuttle::thread;
+
+use crate::store::{Guarded, NewPassword, Revocation, SessionRotation};
+use token::Tokens;
+use user::Users;
+
+/// The store without its outbox, over the scheduler's locks.
+#[derive(Clone, Default)]
+pub(crate) struct MemoryStore {
+    users: Arc<Mutex<Users>>,
+    tokens: Arc<Mutex<Tokens>>,
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(data: &Mutex<T>) -> MutexGuard<'_, T> {
+    data.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn at_most(limit: u32) -> usize {
+    usize::try_from(limit).unwrap()
+}
+
+fn count(purged: usize) -> u64 {
+    u64::try_from(purged).unwrap()
+}
+
+const USER: UserId = UserId::from_bytes([1; 16]);
+const SESSION: SessionId = SessionId::from_bytes([2; 16]);
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn session() -> Session {
+    Session {
+        id: SESSION,
+        user_id: USER,
+        epoch: Epoch::default(),
+        generation: 0,
+        digest: Digest::from_bytes([0; 32]),
+        created_at: now(),
+        rotated_at: now(),
+        idle_expires_at: now(),
+        expires_at: now() + TimeDelta::days(30),
+        ip: None,
+        user_agent: None,
+    }
+}
+
+fn rotation(from: u8) -> SessionRotation {
+    SessionRotation {
+        id: SESSION,
+        from_generation: from.into(),
+        from_digest: Digest::from_bytes([from; 32]),
+        generation: u32::from(from) + 1,
+        digest: Digest::from_bytes([from + 1; 32]),
+        rotated_at: now(),
+        idle_expires_at: now() + TimeDelta::days(7),
+    }
+}
+
+/// Runs one after another of the orders in which these can go at one store.
+fn race<T: Send + 'static>(work: &[fn(&MemoryStore) -> T], check: fn(&MemoryStore, Vec<T>)) {
+    let work = work.to_vec();
+    shuttle::check_random(
+        move || {
+            let store = MemoryStore::default();
+            block_on(store.insert_session(&session())).unwrap();
+            let user = User {
+                id: USER,
+                email: Email::parse("ada@example.com").unwrap(),
+                name: None,
+                password_hash: None,
+                password_changed_at: now(),
+                epoch: Epoch::default(),
+                status: UserStatus::Active,
+                email_verified_at: Some(now()),
+                contested_at: None,
+                created_at: now(),
+            };
+            let _inserted = block_on(store.insert(&user)).unwrap();
+            let racers: Vec<_> = work
+                .iter()
+                .map(|racer| {
+                    let (racer, store) = (*racer, store.clone());
+                    thread::spawn(move || racer(&store))
+                })
+                .collect();
+            check(&store, racers.into_iter().map(|racer| racer.join().unwrap()).collect());
+        },
+        super::ORDERS,
+    );
+}
+
+fn rotate(store: &MemoryStore) -> Guarded {
+    block_on(store.rotate(&rotation(0))).unwrap()
+}
+
+fn rotate_twice(store: &MemoryStore) -> Guarded {
+    let first = rotate(store);
+    let _second = block_on(store.rotate(&rotation(1))).unwrap();
+    first
+}
+
+#[test]
+fn of_concurrent_rotations_of_one_parent_one_is_applied() {
+    race(&[rotate, rotate_twice, rotate], |store, outcomes| {
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Guarded::Applied).count(), 1);
+        let kept = block_on(store.find_session(SESSION)).unwrap().unwrap();
+        assert_eq!(kept.generation, 2);
+    });
+}
+
+#[test]
+fn a_session_that_ended_does_not_come_back_by_a_rotation_or_a_purge() {
+    race::<bool>(
+        &[
+            |store| block_on(store.revoke_session(USER, SESSION)).unwrap() == Revocation::Revoked,
+            |store| {
+                let _either = rotate_twice(store);
+                false
+            },
+            |store| block_on(store.purge_sessions(now(), 9)).unwrap() == 1,
+        ],
+        |store, ended| {
+            assert_eq!(ended.iter().filter(|ended| **ended).count(), 1, "ended once");
+            assert!(block_on(store.find_session(SESSION)).unwrap().is_none());
+            assert!(block_on(store.find_sessions_by_user(USER)).unwrap().is_empty());
+        },
+    );
+}
+
+#[test]
+fn of_concurrent_writes_under_one_epoch_one_is_applied_and_a_rehash_overwrites_nothing() {
+    race::<Option<Guarded>>(
+        &[
+            |store| {
+                let password = NewPassword {
+                    password_hash: PasswordHash::from_stored("new"),
+                    at: now(),
+                    email_verified_at: None,
+                };
+                Some(block_on(store.set_password(USER, Epoch::default(), &password)).unwrap())
+            },
+            |store| Some(block_on(store.advance_epoch(USER, Epoch::default())).unwrap()),
+            |store| {
+                let hash = PasswordHash::from_stored("rehashed");
+                let _either = block_on(store.rehash_password(USER, Epoch::default(), &hash)).unwrap();
+                None
+            },
+        ],
+        |store, outcomes| {
+            assert_eq!(outcomes.iter().filter(|outcome| **outcome == Some(Guarded::Applied)).count(), 1);
+            let user = block_on(store.find_by_id(USER)).unwrap().unwrap();
+            assert_eq!(user.epoch, Epoch::from_u64(1));
+            if outcomes.first() == Some(&Some(Guarded::Applied)) {
+                assert_eq!(user.password_hash.unwrap().expose(), "new");
+            }
+        },
+    );
+}

@@ -1,0 +1,28 @@
+//! The rotation protocol, model checked: every interleaving of a bounded world, with the functions that run.
+//!
+//! The checker explores each order in which requests arrive, get lost, come twice or late, processes die
+//! between two store calls, answers of the store are lost, time passes, a thief copies a token, a password
+//! is reset, a user logs out and expired rows are deleted. What a presented token is worth is asked of
+//! `auth_core::decision` itself, with real tokens and digests; the store's part is what its traits promise:
+//! reads, and guarded writes of one row.
+//!
+//! `AUTH_PROOF=long` widens the bounds; `scripts/prove-model` runs that.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+#[path = "model/checks.rs"]
+mod checks;
+#[path = "model/flight.rs"]
+mod flight;
+#[path = "model/mutants.rs"]
+mod mutants;
+#[path = "model/oracle.rs"]
+mod oracle;
+#[path = "model/promises.rs"]
+mod promises;
+#[path = "model/protocol.rs"]
+mod protocol;
+#[path = "model/state.rs"]
+mod state;
+#[path = "model/world.rs"]
+mod world;

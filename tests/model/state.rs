@@ -1,0 +1,177 @@
+//! What the checker tells apart: the store, everything on its way, and what the promises must remember.
+
+use crate::flight::{Flight, Owner};
+use crate::promises::Promise;
+
+/// Ticks since the beginning.
+pub(crate) type Time = u8;
+
+/// How many sessions there can be: the browser's, and that of one more log-in.
+pub(crate) const SESSIONS: usize = 2;
+/// How many generations of a session are told apart. More are never made within the bounds.
+pub(crate) const GENERATIONS: usize = 6;
+
+/// Names a real token: the checker compares names, the oracle has the token behind each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Token {
+    pub(crate) session: u8,
+    pub(crate) generation: u8,
+}
+
+impl Token {
+    pub(crate) fn child(self) -> Self {
+        Self { generation: self.generation + 1, ..self }
+    }
+
+    fn bit(self) -> u16 {
+        1 << (usize::from(self.session) * GENERATIONS + usize::from(self.generation))
+    }
+}
+
+/// A session as the store has it. Its digest is that of the token of this generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Row {
+    pub(crate) generation: u8,
+    pub(crate) rotated_at: Time,
+    pub(crate) idle_expires_at: Time,
+    pub(crate) expires_at: Time,
+    pub(crate) epoch: u8,
+    /// No column: the password that this session's log-in proved.
+    pub(crate) proved: u8,
+}
+
+/// The user as the store has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Account {
+    pub(crate) epoch: u8,
+    pub(crate) password: u8,
+}
+
+/// The one reset link that was mailed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Link {
+    pub(crate) epoch: u8,
+    pub(crate) expires_at: Time,
+    pub(crate) spent: bool,
+}
+
+/// What clean-up deleted, and when: no part of the store, but what it would still say without clean-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Deleted<T> {
+    pub(crate) was: T,
+    pub(crate) at: Time,
+}
+
+/// How often each thing may still happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Left {
+    pub(crate) refreshes: u8,
+    pub(crate) thefts: u8,
+    pub(crate) replays: u8,
+    pub(crate) forgeries: u8,
+    pub(crate) log_outs: u8,
+    pub(crate) log_ins: u8,
+    pub(crate) resets: u8,
+    pub(crate) duplicates: u8,
+    pub(crate) unknowns: u8,
+}
+
+/// One state of the world.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct State {
+    pub(crate) now: Time,
+    pub(crate) account: Account,
+    pub(crate) rows: [Option<Row>; SESSIONS],
+    pub(crate) link: Option<Link>,
+    pub(crate) deleted: [Option<Deleted<Row>>; SESSIONS],
+    pub(crate) deleted_link: Option<Deleted<Link>>,
+    /// The cookie jar that both tabs share.
+    pub(crate) jar: Option<Token>,
+    /// Whether an answer was lost and no tab had one since: some tab tries again.
+    pub(crate) owed: bool,
+    /// The tokens that the thief has.
+    pub(crate) stolen: u16,
+    /// Everything on its way, in a fixed order: which of two equal requests is which does not matter.
+    pub(crate) flights: Vec<Flight>,
+    pub(crate) left: Left,
+    /// When the store moved on from each generation.
+    pub(crate) consumed_at: [[Option<Time>; GENERATIONS]; SESSIONS],
+    /// Sessions up to this epoch were ended by detected reuse, if any.
+    pub(crate) killed: Option<u8>,
+    /// Sessions that a log-out ended.
+    pub(crate) logged_out: [bool; SESSIONS],
+    /// How often the link had its effect, and how often it was answered as good.
+    pub(crate) effects: u8,
+    pub(crate) successes: u8,
+    /// The promises broken so far, a bit each.
+    pub(crate) broken: u16,
+}
+
+impl State {
+    /// Notes a broken promise, unless what it demands holds.
+    pub(crate) fn demand(&mut self, promise: Promise, holds: bool) {
+        if !holds {
+            self.broken |= promise.bit();
+        }
+    }
+
+    pub(crate) fn row(&self, session: u8) -> Option<Row> {
+        self.rows[usize::from(session)]
+    }
+
+    pub(crate) fn consumed_at(&self, token: Token) -> Option<Time> {
+        self.consumed_at[usize::from(token.session)][usize::from(token.generation)]
+    }
+
+    pub(crate) fn stolen(&self) -> impl Iterator<Item = Token> {
+        let all = (0..SESSIONS).flat_map(|session| {
+            (0..GENERATIONS).map(move |generation| Token {
+                session: u8::try_from(session).unwrap(),
+                generation: u8::try_from(generation).unwrap(),
+            })
+        });
+        all.filter(|token| self.stolen & token.bit() != 0)
+    }
+
+    pub(crate) fn steal(&mut self, token: Token) {
+        self.stolen |= token.bit();
+    }
+
+    pub(crate) fn launch(&mut self, flight: Flight) {
+        self.flights.push(flight);
+        self.flights.sort_unstable();
+    }
+
+    pub(crate) fn in_flight(&self, owner: Owner) -> usize {
+        self.flights.iter().filter(|flight| flight.owner == owner).count()
+    }
+
+    /// Swaps a session to the child of a token, guarded as the trait says; says whether it was written.
+    pub(crate) fn rotate(&mut self, parent: Token, at: Time, idle_expires_at: Time, guarded: bool) -> bool {
+        let now = self.now;
+        let Some(row) = &mut self.rows[usize::from(parent.session)] else { return false };
+        if guarded && row.generation != parent.generation {
+            return false;
+        }
+        let before = row.generation;
+        row.generation = parent.generation + 1;
+        row.rotated_at = at;
+        row.idle_expires_at = idle_expires_at;
+        let (after, lifetime_holds) = (row.generation, row.idle_expires_at <= row.expires_at);
+        self.demand(Promise::OneLiveChild, after == before + 1);
+        self.demand(Promise::Lifetime, lifetime_holds);
+        self.consumed_at[usize::from(parent.session)][usize::from(parent.generation)].get_or_insert(now);
+        true
+    }
+
+    /// Sets the password if the epoch is still the one that was read.
+    pub(crate) fn set_password(&mut self, epoch: u8, password: u8, guarded: bool) -> bool {
+        if guarded && self.account.epoch != epoch {
+            return false;
+        }
+        self.account = Account { epoch: self.account.epoch + 1, password };
+        self.effects += 1;
+        self.demand(Promise::Once, self.effects == 1);
+        true
+    }
+}
