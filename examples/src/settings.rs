@@ -95,7 +95,7 @@ impl Settings {
         let given = reader.text("PUBLIC_URL");
         let public_url = given.map_or_else(|| format!("http://localhost:{port}"), str::to_owned);
         // Without another name, people open the address that is printed at start.
-        let printed = given.is_none().then(|| format!("http://{}", SocketAddr::new(host, port)));
+        let printed = given.is_none().then(|| SocketAddr::new(host, port));
         let frontend_url = reader.text("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
         for (name, url) in [("PUBLIC_URL", &public_url), ("FRONTEND_URL", &frontend_url)] {
             // What is unset has the problems of what it comes from.
@@ -148,7 +148,7 @@ fn http(
     reader: &mut Reader<'_>,
     public_url: &str,
     frontend_url: &str,
-    printed: Option<String>,
+    printed: Option<SocketAddr>,
 ) -> Option<HttpConfig> {
     let headers = [("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)];
     let header = reader.choice("TRUSTED_PROXY_HEADER", ProxyHeader::default(), &headers);
@@ -165,8 +165,12 @@ fn http(
             config = config.allow_origin(url.origin().ascii_serialization());
         }
     }
-    for origin in origins.into_iter().map(str::to_owned).chain(printed) {
+    for origin in origins {
         config = config.allow_origin(origin);
+    }
+    // As browsers write it: without a default port.
+    if let Some(Ok(url)) = printed.map(|address| Url::parse(&format!("http://{address}"))) {
+        config = config.allow_origin(url.origin().ascii_serialization());
     }
     match config.build() {
         Ok(config) => Some(config),

@@ -206,6 +206,20 @@ fn good_values_arrive() {
     assert!(!shown.contains(SECRET) && !shown.contains(OTHER_SECRET));
 }
 
+/// Browsers leave the default port out of an origin, and so must the server's own.
+#[test]
+fn every_port_gives_origins_as_browsers_write_them() {
+    for (host, port, origins) in [
+        ("127.0.0.1", 80, ["http://localhost", "http://127.0.0.1"]),
+        ("127.0.0.1", 443, ["http://localhost:443", "http://127.0.0.1:443"]),
+        ("::1", 3000, ["http://localhost:3000", "http://[::1]:3000"]),
+    ] {
+        let variables: Variables = [("DATABASE_URL", "memory:"), ("HOST", host)].into_iter().collect();
+        let settings = Settings::read(&variables, port).unwrap();
+        assert_eq!(settings.http.origins(), origins);
+    }
+}
+
 #[test]
 fn names_are_not_guessed() {
     assert!(development(&[("JWT_SECRETS", "x"), ("AUTH_PORT", "x"), ("port", "x")]).is_ok());
