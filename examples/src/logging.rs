@@ -3,12 +3,13 @@
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::LogFormat;
 
 /// Starts logging; `RUST_LOG` says what, by default everything from `info` on.
 pub(crate) fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // Only a second logger of the process could fail, and then one is there already.
     _ = match format {

@@ -68,7 +68,10 @@ impl DevMailbox {
     ///
     /// - When the file cannot be read or written.
     pub fn in_working_directory(templates: Templates) -> io::Result<Self> {
-        let path = Path::new(FILE);
+        Self::in_file(templates, Path::new(FILE))
+    }
+
+    fn in_file(templates: Templates, path: &Path) -> io::Result<Self> {
         let mails = read(path)?;
         let file = rewrite(path, &mails)?;
         Ok(Self::over(templates, mails, Some(file)))
@@ -106,21 +109,26 @@ impl Kept {
     }
 }
 
+/// One line, begun anew: half a line that an earlier write left must not swallow it.
 fn line(mail: &KeptMail) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(mail)?;
+    let mut line = vec![b'\n'];
+    serde_json::to_writer(&mut line, mail)?;
     line.push(b'\n');
     Ok(line)
 }
 
-/// The newest mails of the file. A last line that a crash cut short was never counted as sent.
+/// The newest mails of the file. A line that was cut short was never counted as sent; a mail is there
+/// twice when it was written and then could not be said to be on disk.
 fn read(path: &Path) -> io::Result<VecDeque<KeptMail>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(VecDeque::new()),
         file => file?,
     };
-    let mut mails = VecDeque::new();
+    let mut mails: VecDeque<KeptMail> = VecDeque::new();
     for line in BufReader::new(file).split(b'\n') {
-        if let Ok(mail) = serde_json::from_slice(&line?) {
+        if let Ok(mail) = serde_json::from_slice::<KeptMail>(&line?)
+            && mails.iter().all(|kept| kept.id != mail.id)
+        {
             mails.push_back(mail);
         }
         if mails.len() > CAPACITY {
@@ -170,5 +178,72 @@ impl Mailer for DevMailbox {
 impl fmt::Debug for DevMailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DevMailbox").field("mails", &self.kept().mails.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_core::{Email, IntentId, Message};
+    use auth_mailer::Links;
+
+    use super::*;
+
+    fn open(path: &Path) -> DevMailbox {
+        let links = Links::new("http://localhost:3000").unwrap();
+        DevMailbox::in_file(Templates::builder(links).product_name("Test").build().unwrap(), path).unwrap()
+    }
+
+    fn mail(number: u8) -> Mail {
+        Mail {
+            id: IntentId::from_bytes([number; 16]),
+            to: Email::parse(&format!("user-{number}@example.com")).unwrap(),
+            name: None,
+            message: Message::PasswordChanged { at: DateTime::UNIX_EPOCH },
+        }
+    }
+
+    fn addresses(mailbox: &DevMailbox) -> Vec<String> {
+        mailbox.mails().into_iter().map(|mail| mail.to).collect()
+    }
+
+    #[tokio::test]
+    async fn half_a_line_of_a_full_disk_takes_no_other_mail_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mails");
+        let mailbox = open(&path);
+        mailbox.send(&mail(1)).await.unwrap();
+        // What a write leaves that failed half way; the server lives on.
+        mailbox.kept().file.as_mut().unwrap().write_all(br#"{"id":"half"#).unwrap();
+        mailbox.send(&mail(2)).await.unwrap();
+        assert_eq!(addresses(&open(&path)), ["user-1@example.com", "user-2@example.com"]);
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_is_sent_again_is_listed_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mails");
+        let mailbox = open(&path);
+        mailbox.send(&mail(1)).await.unwrap();
+        mailbox.send(&mail(1)).await.unwrap();
+        assert_eq!(addresses(&mailbox), ["user-1@example.com"]);
+        // Written, but whether it is on disk was not known: sent again, and in the file twice.
+        mailbox.kept().mails.clear();
+        mailbox.send(&mail(1)).await.unwrap();
+        assert_eq!(addresses(&open(&path)), ["user-1@example.com"]);
+    }
+
+    #[tokio::test]
+    async fn only_the_newest_mails_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("mails");
+        let mailbox = DevMailbox::over((*open(&path).templates).clone(), VecDeque::new(), None);
+        for number in 0..=CAPACITY {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&number.to_be_bytes());
+            let mail = Mail { id: IntentId::from_bytes(id), ..mail(u8::from(number == CAPACITY)) };
+            mailbox.send(&mail).await.unwrap();
+        }
+        assert_eq!(mailbox.mails().len(), CAPACITY);
+        assert_eq!(addresses(&mailbox).last().unwrap(), "user-1@example.com");
     }
 }

@@ -9,7 +9,7 @@ mod reader;
 mod secrets;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use auth_core::{ConfigProblem, Policy};
 use auth_http::{HttpConfig, ProxyHeader};
@@ -87,21 +87,29 @@ impl Settings {
     /// - All problems at once; nothing was made or started.
     pub fn read(variables: &Variables, port: u16) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader::new(variables);
-        _ = (host(&mut reader), self::port(&mut reader));
+        let host = host(&mut reader);
+        _ = self::port(&mut reader);
         let environments =
             [("development", Environment::Development), ("production", Environment::Production)];
         let environment = reader.choice("APP_ENV", Environment::Development, &environments);
-        let public_url =
-            reader.text("PUBLIC_URL").map_or_else(|| format!("http://localhost:{port}"), str::to_owned);
+        let given = reader.text("PUBLIC_URL");
+        let public_url = given.map_or_else(|| format!("http://localhost:{port}"), str::to_owned);
+        // Without another name, people open the address that is printed at start.
+        let printed = given.is_none().then(|| SocketAddr::new(host, port));
         let frontend_url = reader.text("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
-        if environment == Environment::Production {
-            for (name, url) in [("PUBLIC_URL", &public_url), ("FRONTEND_URL", &frontend_url)] {
-                if !url.to_ascii_lowercase().starts_with("https://") {
-                    reader.problem(name, "must be an https URL in production");
-                }
+        for (name, url) in [("PUBLIC_URL", &public_url), ("FRONTEND_URL", &frontend_url)] {
+            // What is unset has the problems of what it comes from.
+            if name == "FRONTEND_URL" && reader.text(name).is_none() {
+                continue;
+            }
+            if environment == Environment::Production && !url.to_ascii_lowercase().starts_with("https://") {
+                reader.problem(name, "must be an https URL in production");
+            }
+            if is_mended(url) {
+                reader.problem(name, "must have no white space, no backslash and no segment `.` or `..`");
             }
         }
-        let http = http(&mut reader, &public_url, &frontend_url);
+        let http = http(&mut reader, &public_url, &frontend_url, printed);
         let mut policy = policy::read(&mut reader, &public_url);
         let shared_limits = policy::read_limits(&mut reader, environment, &mut policy);
         let database = database::read(&mut reader);
@@ -129,7 +137,19 @@ impl Settings {
     }
 }
 
-fn http(reader: &mut Reader<'_>, public_url: &str, frontend_url: &str) -> Option<HttpConfig> {
+/// Whether a parser would silently make another URL of it, so that links led where nobody wrote.
+fn is_mended(url: &str) -> bool {
+    let dots =
+        |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    url.contains(|c: char| c.is_whitespace() || c == '\\') || url.split('/').any(dots)
+}
+
+fn http(
+    reader: &mut Reader<'_>,
+    public_url: &str,
+    frontend_url: &str,
+    printed: Option<SocketAddr>,
+) -> Option<HttpConfig> {
     let headers = [("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)];
     let header = reader.choice("TRUSTED_PROXY_HEADER", ProxyHeader::default(), &headers);
     let mut config = HttpConfig::builder(public_url).proxy_header(header);
@@ -147,6 +167,10 @@ fn http(reader: &mut Reader<'_>, public_url: &str, frontend_url: &str) -> Option
     }
     for origin in origins {
         config = config.allow_origin(origin);
+    }
+    // As browsers write it: without a default port.
+    if let Some(Ok(url)) = printed.map(|address| Url::parse(&format!("http://{address}"))) {
+        config = config.allow_origin(url.origin().ascii_serialization());
     }
     match config.build() {
         Ok(config) => Some(config),

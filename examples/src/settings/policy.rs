@@ -62,6 +62,10 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     if let Some(schedule) = reader.text("CLEANUP_SCHEDULE") {
         schedule.clone_into(&mut policy.clean_up.schedule);
     }
+    // Else a client that waits until its access token expires finds its session gone.
+    if policy.access.lifetime > policy.refresh.refresh_lifetime {
+        reader.problem("ACCESS_TOKEN_EXP", "must not be longer than REFRESH_TOKEN_EXP");
+    }
     for problem in policy.problems() {
         let named = |text: &str| {
             NAMES.iter().fold(text.to_owned(), |text, (setting, name)| text.replace(setting, name))

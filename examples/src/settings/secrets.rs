@@ -1,10 +1,11 @@
 //! The keys that sign access tokens, and the root of everything else that is secret.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use auth_core::{KeyError, KeyRing, RootSecret, SigningKey, SystemRandom};
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::reader::Reader;
@@ -71,37 +72,38 @@ impl Given {
             Database::Memory => generate()?,
             Database::Sqlite(_) | Database::MySql(_) => kept(Path::new(DEVELOPMENT_FILE))?,
         };
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let invalid = |error: String| {
+            let advice = format!("delete {DEVELOPMENT_FILE}, what it holds is no secret: {error}");
+            io::Error::new(io::ErrorKind::InvalidData, advice)
+        };
         let key_ring = match self.key_ring {
             Some(key_ring) => key_ring,
             None => KeyRing::hs256(made.as_bytes()).map_err(|error| invalid(error.to_string()))?,
         };
         let root = match self.root {
             Some(root) => root,
-            None => RootSecret::new(made.as_bytes()).map_err(|error| invalid(format!("it {error}")))?,
+            None => RootSecret::new(made.as_bytes()).map_err(|error| invalid(error.to_string()))?,
         };
         Ok(Secrets { key_ring, root })
     }
 }
 
 /// The secret in the file, which is made, readable by its owner alone, if there is none.
+///
+/// It gets its name once it is whole: a server that is killed meanwhile, or another one that starts,
+/// finds either none or all of it.
 fn kept(path: &Path) -> io::Result<Zeroizing<String>> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => {
-            let secret = generate()?;
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()?;
-            Ok(secret)
+    if !path.exists() {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mut file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+        file.write_all(generate()?.as_bytes())?;
+        file.as_file().sync_all()?;
+        match file.persist_noclobber(path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
+            _ => {}
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::read_to_string(path).map(|text| Zeroizing::new(text.trim().to_owned()))
-        }
-        Err(error) => Err(error),
     }
+    fs::read_to_string(path).map(|text| Zeroizing::new(text.trim().to_owned()))
 }
 
 fn generate() -> io::Result<Zeroizing<String>> {
@@ -113,4 +115,31 @@ fn generate() -> io::Result<Zeroizing<String>> {
         _ = write!(text, "{byte:02x}");
         text
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn of_many_first_starts_at_once_all_keep_one_whole_secret() {
+        for _ in 0..50 {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("secret");
+            let together = Barrier::new(8);
+            let secrets: Vec<String> = std::thread::scope(|threads| {
+                let start = || {
+                    together.wait();
+                    kept(&path).unwrap().to_string()
+                };
+                let starts: Vec<_> = (0..8).map(|_| threads.spawn(start)).collect();
+                starts.into_iter().map(|start| start.join().unwrap()).collect()
+            });
+            assert_eq!(secrets[0].len(), 64);
+            assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+            assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing else is left");
+        }
+    }
 }

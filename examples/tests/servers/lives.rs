@@ -35,6 +35,44 @@ fn a_restart_keeps_users_sessions_secrets_and_mails() {
 }
 
 #[test]
+fn a_kept_secret_that_is_damaged_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join(".auth-dev-secret"), "").unwrap();
+    let output = Stack::Axum.command(directory.path(), &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("JWT_SECRET") && said.contains("delete .auth-dev-secret"), "{said}");
+}
+
+/// People open the address that is printed, and the links of mails name the other.
+#[test]
+fn the_page_works_under_both_names_of_this_machine_and_no_other() {
+    for stack in [Stack::Axum, Stack::Actix] {
+        let server = Server::start(stack, &[]);
+        let port = server.address.port();
+        let register = |origin: &str| {
+            let body = json!({"email": ADA, "password": PASSWORD});
+            server.send(&Request::post("/api/v1/auth/register").header("origin", origin).json(&body))
+        };
+        register(&format!("http://{}", server.address)).expect(202);
+        register(&format!("http://localhost:{port}")).expect(202);
+        register(&format!("http://127.0.0.1:{}", port ^ 1)).problem(403, "cross_site_request");
+        // Named otherwise, it is called by that name alone.
+        let server = Server::start(stack, &[("PUBLIC_URL", "http://auth.example.com")]);
+        let own = format!("http://{}", server.address);
+        let register = Request::post("/api/v1/auth/register").header("origin", &own);
+        server.send(&register.json(&json!({}))).problem(403, "cross_site_request");
+    }
+}
+
+#[test]
+fn an_empty_log_filter_is_unset() {
+    let server = Server::start(Stack::Axum, &[("RUST_LOG", "")]);
+    server.send(&Request::get("/health")).expect(200);
+    assert!(server.log().contains("/health"), "{}", server.log());
+}
+
+#[test]
 fn a_server_over_memory_leaves_nothing_behind() {
     let server = Server::start(Stack::Axum, &[]);
     server.user(ADA);

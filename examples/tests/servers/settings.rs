@@ -36,7 +36,7 @@ fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
 }
 
 /// One variable, a bad value, and a piece of what must be said.
-const BAD: [(&str, &str, &str); 58] = [
+const BAD: &[(&str, &str, &str)] = &[
     ("APP_ENV", "staging", "must be `development` or `production`"),
     ("PORT", "http", "must be a port"),
     ("PORT", "65536", "must be a port"),
@@ -46,7 +46,11 @@ const BAD: [(&str, &str, &str); 58] = [
     ("PUBLIC_URL", "ftp://auth.example.com", "must start with `https://`"),
     ("PUBLIC_URL", "http://user:pass@auth.example.com", "must not contain credentials"),
     ("PUBLIC_URL", "http://auth.example.com/?x=1", "must have no query"),
+    ("PUBLIC_URL", "http://auth.example.com/a/%2E./b", "must have no white space, no backslash"),
+    ("PUBLIC_URL", " http://auth.example.com", "PUBLIC_URL must have no white space"),
     ("FRONTEND_URL", "www.internal", "must be a URL"),
+    ("FRONTEND_URL", "https://app.example.com\\evil", "FRONTEND_URL must have no white space, no backslash"),
+    ("FRONTEND_URL", "https://app.example.com/../b", "and no segment `.` or `..`"),
     ("FRONTEND_URL", "https://app.example.com/#here", "must have no query and no fragment"),
     ("ALLOWED_ORIGINS", "*", "must not contain a wildcard"),
     (
@@ -76,6 +80,7 @@ const BAD: [(&str, &str, &str); 58] = [
     ("ACCESS_TOKEN_EXP", "0s", "must be between 1 s and 24 h"),
     ("ACCESS_TOKEN_EXP", "25h", "must be between 1 s and 24 h"),
     ("ACCESS_TOKEN_EXP", "15 minutes", "must be a duration"),
+    ("REFRESH_TOKEN_EXP", "14m", "ACCESS_TOKEN_EXP must not be longer than REFRESH_TOKEN_EXP"),
     ("REFRESH_TOKEN_EXP", "401d", "must be between 1 s and 400 d"),
     ("REFRESH_TOKEN_EXP", "31d", "must not be longer than SESSION_EXP"),
     ("SESSION_EXP", "401d", "must be between 1 s and 400 d"),
@@ -104,7 +109,7 @@ const BAD: [(&str, &str, &str); 58] = [
 #[test]
 fn every_bad_value_gets_its_own_message_and_is_never_repeated() {
     let mut messages = BTreeSet::new();
-    for (name, value, expected) in BAD {
+    for &(name, value, expected) in BAD {
         let problems = development(&[(name, value)]).expect_err(name);
         let found = problems.iter().find(|problem| problem.contains(expected));
         let found = found.unwrap_or_else(|| panic!("{name}={value}: {problems:?}"));
@@ -122,7 +127,12 @@ fn all_problems_are_said_at_once() {
     // One bad value of each variable, and what goes with it.
     let mut all: Vec<(&str, &str)> = BAD.iter().map(|(name, value, _)| (*name, *value)).collect();
     // Either is wrong beside a good value of the other alone, and the first lacks its company.
-    let alone = [("MAILER_SERVICE", "gmail"), ("REFRESH_TOKEN_EXP", "31d"), ("SESSION_EXP", "1d")];
+    let alone = [
+        ("MAILER_SERVICE", "gmail"),
+        ("REFRESH_TOKEN_EXP", "14m"),
+        ("REFRESH_TOKEN_EXP", "31d"),
+        ("SESSION_EXP", "1d"),
+    ];
     all.retain(|variable| !alone.contains(variable));
     let problems = read(&all).unwrap_err();
     let names: BTreeSet<_> =
@@ -155,6 +165,8 @@ fn production_makes_nothing_up() {
             "TOKEN_SECRET is required in production where JWT_PRIVATE_KEY_FILE signs",
         ),
     ];
+    let nameless = production(&[("PUBLIC_URL", "")]).unwrap_err();
+    assert_eq!(nameless, ["PUBLIC_URL must be an https URL in production"], "and no variable that is unset");
     for (variables, expected) in cases {
         let problems = production(variables).expect_err(expected);
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
@@ -189,11 +201,25 @@ fn good_values_arrive() {
     assert_eq!(policy.password.site_words, ["acme", "rocket"]);
     assert_eq!(policy.clean_up.schedule, "30 4 * * *");
     assert_eq!(policy.hashing.bcrypt, auth_core::BcryptImport::Accept { cost: 10 });
-    assert_eq!(settings.http.origins().len(), 3, "its own and two");
+    assert_eq!(settings.http.origins().len(), 4, "its own under two names, and two");
     assert!(matches!(settings.database, Database::Memory));
     assert!(matches!(settings.mail, Mail::Mailbox(_)));
     let shown = format!("{settings:?}");
     assert!(!shown.contains(SECRET) && !shown.contains(OTHER_SECRET));
+}
+
+/// Browsers leave the default port out of an origin, and so must the server's own.
+#[test]
+fn every_port_gives_origins_as_browsers_write_them() {
+    for (host, port, origins) in [
+        ("127.0.0.1", 80, ["http://localhost", "http://127.0.0.1"]),
+        ("127.0.0.1", 443, ["http://localhost:443", "http://127.0.0.1:443"]),
+        ("::1", 3000, ["http://localhost:3000", "http://[::1]:3000"]),
+    ] {
+        let variables: Variables = [("DATABASE_URL", "memory:"), ("HOST", host)].into_iter().collect();
+        let settings = Settings::read(&variables, port).unwrap();
+        assert_eq!(settings.http.origins(), origins);
+    }
 }
 
 #[test]
