@@ -37,6 +37,14 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     time("EMAIL_VERIFICATION_TOKEN_EXP", &mut policy.links.verification_lifetime);
     time("PASSWORD_RESET_TOKEN_EXP", &mut policy.links.reset_lifetime);
     policy.refresh.min_rotation_age = policy.refresh.reuse_leeway.saturating_mul(2);
+    // A default gives way to what was set.
+    if reader.text("REFRESH_TOKEN_EXP").is_none() {
+        policy.refresh.refresh_lifetime =
+            policy.refresh.refresh_lifetime.min(policy.refresh.session_lifetime);
+    }
+    if reader.text("ACCESS_TOKEN_EXP").is_none() {
+        policy.access.lifetime = policy.access.lifetime.min(policy.refresh.session_lifetime);
+    }
     // Nobody is forgotten before the second link could have been used.
     let patience = policy.links.verification_lifetime.saturating_mul(2);
     policy.clean_up.unverified_user_lifetime = policy.clean_up.unverified_user_lifetime.max(patience);
@@ -61,10 +69,6 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     policy.password.site_words = reader.list("PASSWORD_SITE_WORDS").into_iter().map(str::to_owned).collect();
     if let Some(schedule) = reader.text("CLEANUP_SCHEDULE") {
         schedule.clone_into(&mut policy.clean_up.schedule);
-    }
-    // Else a client that waits until its access token expires finds its session gone.
-    if policy.access.lifetime > policy.refresh.refresh_lifetime {
-        reader.problem("ACCESS_TOKEN_EXP", "must not be longer than REFRESH_TOKEN_EXP");
     }
     for problem in policy.problems() {
         let named = |text: &str| {
