@@ -1,5 +1,7 @@
 //! The service under test: `Auth` over the store that the run is for.
 
+use std::rc::Rc;
+
 use auth_core::{
     AccessClaims, ChangePasswordError, Email, Grant, LogInError, LoggedOut, Message, Password, RateLimits,
     RefreshError, RefreshPolicy, ResetPasswordError, SessionError, SessionId, UserError, UserId, UserStore,
@@ -24,7 +26,7 @@ struct Held {
 }
 
 pub(crate) struct Service {
-    runtime: Runtime,
+    runtime: Rc<Runtime>,
     world: World,
     sessions: Vec<Held>,
     links: Vec<String>,
@@ -210,12 +212,12 @@ impl StateMachineTest for Service {
                 }
             })
         });
-        Self { runtime, world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
+        Self { runtime: Rc::new(runtime), world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
     }
 
     fn apply(mut service: Self, reference: &Reference, step: Step) -> Self {
-        let handle = service.runtime.handle().clone();
-        handle.block_on(async {
+        let runtime = Rc::clone(&service.runtime);
+        runtime.block_on(async {
             assert_eq!(service.take(step).await, reference.outcome, "the outcome");
             let mailed: Vec<Mailed> = reference.mailed.into_iter().collect();
             assert_eq!(service.mailed().await, mailed, "the mails");
