@@ -58,7 +58,7 @@ impl Pages {
             }
             _ => match path.strip_prefix("/dev/mailbox") {
                 Some(rest) => self.mailbox.as_ref().and_then(|mailbox| mail(mailbox, rest)),
-                None => path.strip_prefix('/').and_then(file),
+                None => path.strip_prefix('/').and_then(file).filter(|file| !file.is_page()),
             },
         }
     }
@@ -66,7 +66,11 @@ impl Pages {
 
 fn mail(mailbox: &DevMailbox, rest: &str) -> Option<Page> {
     match rest {
-        "" => file("mailbox.html"),
+        "" => {
+            let mut page = file("mailbox.html")?;
+            page.headers[1] = ("cache-control", "no-store");
+            Some(page)
+        }
         ".json" => {
             let mails = serde_json::to_vec(&mailbox.mails()).ok()?;
             Some(Page::own("application/json", "no-store", mails))
@@ -98,6 +102,11 @@ fn file(name: &str) -> Option<Page> {
 }
 
 impl Page {
+    /// Pages have paths of their own.
+    fn is_page(&self) -> bool {
+        self.headers[0].1.starts_with("text/html")
+    }
+
     fn own(content_type: &'static str, caching: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
         let headers = [
             ("content-type", content_type),
