@@ -1,6 +1,6 @@
 //! The service under test: `Auth` over the store that the run is for.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use auth_core::{
     AccessClaims, ChangePasswordError, Email, Grant, LogInError, LoggedOut, Message, Password, RateLimits,
@@ -26,7 +26,7 @@ struct Held {
 }
 
 pub(crate) struct Service {
-    runtime: Rc<Runtime>,
+    runtime: Arc<Runtime>,
     world: World,
     sessions: Vec<Held>,
     links: Vec<String>,
@@ -212,11 +212,11 @@ impl StateMachineTest for Service {
                 }
             })
         });
-        Self { runtime: Rc::new(runtime), world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
+        Self { runtime: Arc::new(runtime), world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
     }
 
     fn apply(mut service: Self, reference: &Reference, step: Step) -> Self {
-        let runtime = Rc::clone(&service.runtime);
+        let runtime = Arc::clone(&service.runtime);
         runtime.block_on(async {
             assert_eq!(service.take(step).await, reference.outcome, "the outcome");
             let mailed: Vec<Mailed> = reference.mailed.into_iter().collect();
