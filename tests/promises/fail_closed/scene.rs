@@ -11,7 +11,7 @@ use auth_core::{
     ReuseScope, SessionError, SystemRandom, UserError, VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, World, client, new_store, text};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text};
 
 use super::slow::Slow;
 
@@ -122,7 +122,11 @@ fn other_password() -> Password {
 impl Scene {
     /// `leeway` makes every flow one of a browser, whose lost answers are recovered.
     pub(crate) async fn of(flow: Flow, slow: bool, leeway: bool) -> Self {
-        let store = Faulty::sharing(new_store());
+        Self::over(new_store(), flow, slow, leeway).await
+    }
+
+    pub(crate) async fn over(store: Arc<dyn Store>, flow: Flow, slow: bool, leeway: bool) -> Self {
+        let store = Faulty::sharing(store);
         let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
         let limiter = Faulty::new(InProcessLimiter::new(Arc::new(clock.clone())));
         let random = Unreliable::default();
