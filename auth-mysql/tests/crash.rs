@@ -20,7 +20,10 @@ mod tests {
 
     use crate::samples;
 
-    const PORT: &str = "33316";
+    /// Beside the ports of the shared servers.
+    fn port() -> u16 {
+        env::var("AUTH_TEST_PORT").map_or(33306, |port| port.parse::<u16>().unwrap()) + 10
+    }
 
     /// Kills; `scripts/prove-mysql` asks for more.
     fn kills() -> u32 {
@@ -37,7 +40,7 @@ mod tests {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers/mariadb");
             let done = Command::new(script)
                 .args([verb, &self.folder])
-                .env("PORT", PORT)
+                .env("PORT", port().to_string())
                 .env("DURABLE", "1")
                 .output()
                 .unwrap();
@@ -45,7 +48,7 @@ mod tests {
         }
 
         async fn open(&self) -> MySqlStore {
-            let url = format!("mysql://authtest:authtest-pw@127.0.0.1:{PORT}/authtest");
+            let url = format!("mysql://authtest:authtest-pw@127.0.0.1:{}/authtest", port());
             MySqlOptions::from_url(&url).unwrap().connections(2).open().await.unwrap()
         }
     }
