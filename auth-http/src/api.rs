@@ -26,6 +26,11 @@ impl Api {
         Self { auth, config, document }
     }
 
+    /// The flows.
+    pub const fn auth(&self) -> &Auth {
+        &self.auth
+    }
+
     /// The settings.
     pub const fn config(&self) -> &HttpConfig {
         &self.config

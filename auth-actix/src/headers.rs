@@ -1,0 +1,66 @@
+//! What every answer bears.
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap,
+    HeaderName, HeaderValue, ORIGIN,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use auth_http::{Api, HttpConfig};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Gives each request an id, and each answer that id and the security headers that it does not have yet.
+/// Wrap the whole service in it, outermost: `.wrap(from_fn(security_headers))`. It wants
+/// [`routes`](crate::routes()) to be configured.
+///
+/// Ids are made here whatever a client sends, so that nobody can hide in the log.
+///
+/// # Errors
+///
+/// - Those of the service inside.
+pub async fn security_headers(
+    api: Data<Api>,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let id = request_id();
+    request.headers_mut().insert(X_REQUEST_ID, id.clone());
+    if !from_allowed_origin(api.config(), request.headers()) {
+        // actix-cors would refuse a stranger's preflight in words of its own; this way it is an OPTIONS like any.
+        request.headers_mut().remove(ACCESS_CONTROL_REQUEST_METHOD);
+    }
+    let mut response = next.call(request).await?;
+    if !response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+        response.headers_mut().remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    }
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    add_missing(response.headers_mut(), api.config());
+    Ok(response)
+}
+
+fn from_allowed_origin(config: &HttpConfig, headers: &HeaderMap) -> bool {
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    origin.is_some_and(|origin| config.origins().iter().any(|allowed| allowed.as_bytes() == origin))
+}
+
+fn add_missing(headers: &mut HeaderMap, config: &HttpConfig) {
+    for (name, value) in auth_http::security_headers(config) {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value)
+            && !headers.contains_key(&name)
+        {
+            headers.insert(name, value);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "it names a request in the log and guards nothing")]
+fn request_id() -> HeaderValue {
+    let id = uuid::Uuid::new_v4().to_string();
+    HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}

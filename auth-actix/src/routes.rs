@@ -1,0 +1,74 @@
+//! Every operation of the API, routed.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, Resource};
+use auth_http::{Api, Code, Endpoint, Problem, Response, endpoints};
+
+use crate::convert::{answer, head};
+
+/// Routes every operation, each path to all of its methods, and puts the API where the extractors and
+/// [`security_headers`](crate::security_headers()) find it: `App::new().configure(routes(&api))`.
+pub fn routes(api: &Api) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let mut by_path: BTreeMap<String, Vec<Endpoint>> = BTreeMap::new();
+    for endpoint in endpoints() {
+        for path in endpoint.paths(api.config()) {
+            by_path.entry(path).or_default().push(endpoint.clone());
+        }
+    }
+    let api = api.clone();
+    move |app| {
+        for (path, endpoints) in by_path {
+            app.service(resource(&path, endpoints, &api));
+        }
+        app.app_data(Data::new(api));
+    }
+}
+
+fn resource(path: &str, endpoints: Vec<Endpoint>, api: &Api) -> Resource {
+    let mut resource = web::resource(path);
+    let mut allowed = Vec::new();
+    for endpoint in endpoints {
+        // axum answers HEAD by GET; here it is routed by hand.
+        let methods: &[&str] = match endpoint.method().as_str() {
+            "GET" => &["GET", "HEAD"],
+            "POST" => &["POST"],
+            "DELETE" => &["DELETE"],
+            _ => &[],
+        };
+        for method in methods.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok()) {
+            allowed.push(method.to_string());
+            let (api, endpoint) = (api.clone(), endpoint.clone());
+            resource = resource.route(web::method(method).to(move |request: HttpRequest, body: Payload| {
+                let (api, endpoint) = (api.clone(), endpoint.clone());
+                async move { answer(serve(&api, &endpoint, &request, body).await) }
+            }));
+        }
+    }
+    let allow = HeaderValue::try_from(allowed.join(",")).ok();
+    resource.default_service(web::to(move || {
+        let mut refusal = answer(Problem::new(Code::MethodNotAllowed).into_http());
+        if let Some(allow) = &allow {
+            refusal.headers_mut().insert(ALLOW, allow.clone());
+        }
+        std::future::ready(refusal)
+    }))
+}
+
+async fn serve(api: &Api, endpoint: &Endpoint, request: &HttpRequest, payload: Payload) -> Response {
+    let head = match head(request) {
+        Ok(head) => head,
+        Err(problem) => return problem.into_http(),
+    };
+    let body = async {
+        match payload.to_bytes_limited(api.config().body_limit()).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest)),
+            Err(_) => Err(Problem::new(Code::BodyTooLarge)),
+        }
+    };
+    endpoint.serve(api, head, request.peer_addr().map(|peer| peer.ip()), body).await
+}
