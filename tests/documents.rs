@@ -1,9 +1,12 @@
-//! The documents say what is true: each promise names tests that exist.
+//! The documents say what is true: each promise names tests that exist, and every link leads somewhere.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[path = "documents/links.rs"]
+mod links;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
