@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # What the servers of the tests share; sourced by them. Each is `install | start DIR | stop DIR | env DIR`: a server of
-# its own in DIR, on loopback alone, on ports that were free, stopped by its process id.
+# its own in DIR, on loopback alone, stopped by its process id.
 set -euo pipefail
 
+now_ms() { date +%s%3N; }
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
@@ -25,11 +26,15 @@ apt_install() {
   return "$rc"
 }
 
-# gone PID: no such process, or a zombie whose parent reaps late.
+# gone PID: no such process, or a zombie without a thread left, whose parent reaps late.
 gone() {
   kill -0 "$1" 2>/dev/null || return 0
-  [ "$(awk '/^State/ { print $2 }' "/proc/$1/status" 2>/dev/null)" = Z ]
+  [ "$(awk '/^State/ { print $2 }' "/proc/$1/status" 2>/dev/null)" = Z ] &&
+    [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]
 }
+
+# alive FILE: the process whose id is in the file runs.
+alive() { [ -s "$1" ] && ! gone "$(cat "$1")"; }
 
 # wait_until SECONDS COMMAND...: polls the command.
 wait_until() {
@@ -41,13 +46,20 @@ wait_until() {
   done
 }
 
-# stop_pid FILE: asks, waits ten seconds, then kills that one process.
+# wait_for SECONDS FILE COMMAND...: polls the command while the process whose id is in the file runs.
+wait_for() {
+  local file=$2
+  succeeded_or_dead() { "$@" || ! alive "$file"; }
+  wait_until "$1" succeeded_or_dead "${@:3}" && "${@:3}" >/dev/null 2>&1
+}
+
+# stop_pid FILE [SECONDS]: asks, waits ten seconds or as told, then kills that one process.
 stop_pid() {
   local pid
   [ -s "$1" ] || return 0
   pid=$(cat "$1")
   kill "$pid" 2>/dev/null || true
-  wait_until 10 gone "$pid" || kill -KILL "$pid" 2>/dev/null || true
+  wait_until "${2:-10}" gone "$pid" || kill -KILL "$pid" 2>/dev/null || true
   rm -f "$1"
 }
 

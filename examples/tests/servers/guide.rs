@@ -4,7 +4,7 @@ use std::process::Command;
 
 use regex::Regex;
 
-use crate::server::{Server, Stack};
+use crate::server::PROGRAMS;
 
 const GUIDE: &str = include_str!("../../../docs/http.md");
 
@@ -29,9 +29,9 @@ fn matches(text: &str, pattern: &str) -> bool {
 
 #[test]
 fn the_guide_says_what_happens() {
-    for stack in [Stack::Axum, Stack::Actix] {
-        let server = Server::start_in(tempfile::tempdir().unwrap(), stack, &[]);
-        let here = format!("http://localhost:{}", server.address.port());
+    for program in PROGRAMS {
+        let server = program.start_in(tempfile::tempdir().unwrap(), &[]);
+        let here = format!("http://localhost:{}", server.addr.port());
         let steps = steps();
         let commands: Vec<&str> = steps.iter().map(|(commands, _)| commands.as_str()).collect();
         let script = commands.join(
@@ -44,7 +44,7 @@ echo; echo '== next'
             .env("LC_ALL", "C")
             .arg("-c")
             .arg(script)
-            .current_dir(server.directory.path())
+            .current_dir(server.directory())
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -59,7 +59,7 @@ echo; echo '== next'
             };
             assert!(
                 matches(&squeezed(printed), expected.trim()),
-                "{stack:?}:\n{commands}\nprinted\n{printed}\ninstead of\n{expected}"
+                "{program:?}:\n{commands}\nprinted\n{printed}\ninstead of\n{expected}"
             );
         }
     }

@@ -1,5 +1,5 @@
-//! The example servers as real processes over real sockets: their settings, their lives, and the HTTP
-//! contract, which both keep.
+//! The example servers as real processes over real sockets: the HTTP contract, which both keep, their
+//! settings and their lives.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,9 +9,15 @@
     reason = "tests"
 )]
 
-mod client;
+mod answer;
+mod contract;
 mod guide;
+mod http;
+mod laws;
+mod limit_headers;
 mod lives;
+mod scene;
 mod server;
 mod settings;
+mod shapes;
 mod smtp;

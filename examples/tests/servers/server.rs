@@ -1,128 +1,182 @@
-//! A server as a process of its own, in a working directory of its own.
+//! A server program under test: its own process, its own working directory, a real socket.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::fs::{self, File};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{Answer, Request};
+use crate::http::Request;
 
-pub(crate) const ADA: &str = "ada@example.com";
-pub(crate) const PASSWORD: &str = "correct horse battery";
-pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
+/// The origins that every server of the suite allows besides its own.
+pub(crate) const APP: &str = "https://app.example.test";
+pub(crate) const ADMIN: &str = "https://admin.example.test:8443";
+/// Where browsers see a server of the suite, unless a case says otherwise.
+pub(crate) const PUBLIC_URL: &str = "http://localhost:4321";
+/// The base path of the API.
+pub(crate) const BASE: &str = "/api/v1";
+/// What it printed and what it logged, in its working directory.
+pub(crate) const STDOUT: &str = "stdout";
+pub(crate) const STDERR: &str = "stderr";
+/// The HS256 key of every server that signs with one: random text, used nowhere else.
+pub(crate) const JWT_SECRET: &str = "kW5xQ0nV8cR3tY6uZ1mB4pL7sD2fG9hJ";
 
-/// Which of the two.
+/// One of the two programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stack {
+pub(crate) enum Program {
     Axum,
     Actix,
 }
 
-impl Stack {
-    /// A server of this stack, to be started.
-    pub(crate) fn command(self, directory: &Path, variables: &[(&str, &str)]) -> Command {
+pub(crate) const PROGRAMS: [Program; 2] = [Program::Axum, Program::Actix];
+
+/// The variables of every server that [`Program::start_with`] starts.
+const USUAL: [(&str, &str); 7] = [
+    ("PUBLIC_URL", PUBLIC_URL),
+    ("FRONTEND_URL", APP),
+    ("ALLOWED_ORIGINS", "https://app.example.test,https://admin.example.test:8443"),
+    ("DATABASE_URL", "memory:"),
+    ("JWT_SECRET", JWT_SECRET),
+    ("RATE_LIMIT_STORE", "none"),
+    ("RUST_LOG", "debug"),
+];
+
+/// A running server. Dropping it kills its process.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    dir: TempDir,
+    pub(crate) addr: SocketAddr,
+    pub(crate) public_url: String,
+    pub(crate) frontend_url: String,
+    /// Whether the limits are on. Then limited routes tell how they stand, in every answer.
+    pub(crate) limited: bool,
+}
+
+impl Program {
+    /// Starts it in development over memory, without limits.
+    pub(crate) fn start(self) -> Server {
+        self.start_with(&[])
+    }
+
+    /// Starts it over memory, with all limits of the contract.
+    pub(crate) fn start_limited(self) -> Server {
+        self.start_with(&[("RATE_LIMIT_STORE", "memory")])
+    }
+
+    /// Starts it as usual with some variables changed; an empty one is unset.
+    pub(crate) fn start_with(self, changed: &[(&str, &str)]) -> Server {
+        self.start_in(tempfile::tempdir().unwrap(), &[&USUAL, changed].concat())
+    }
+
+    /// Starts it with these variables alone, in a directory that may hold what an earlier server left.
+    pub(crate) fn start_in(self, dir: TempDir, variables: &[(&str, &str)]) -> Server {
+        let mut child = self.spawn(dir.path(), variables);
+        let printed = dir.path().join(STDOUT);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let addr: SocketAddr = loop {
+            let text = fs::read_to_string(&printed).unwrap();
+            let told = text.split_inclusive('\n').find_map(|line| {
+                line.strip_suffix('\n')?.strip_prefix("listening on http://").map(str::to_owned)
+            });
+            if let Some(addr) = told {
+                break addr.parse().unwrap();
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("{self:?} ended with {status} before it listened:\n{}", output(dir.path()));
+            }
+            assert!(Instant::now() < deadline, "{self:?} does not listen:\n{}", output(dir.path()));
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let set = |name| {
+            let last = variables.iter().rev().find(|(key, _)| *key == name);
+            last.map(|(_, value)| *value).filter(|value| !value.is_empty())
+        };
+        let public_url =
+            set("PUBLIC_URL").map_or_else(|| format!("http://localhost:{}", addr.port()), str::to_owned);
+        let frontend_url = set("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
+        let limited = set("RATE_LIMIT_STORE") != Some("none");
+        Server { child, dir, addr, public_url, frontend_url, limited }
+    }
+
+    /// Runs it as usual with some variables changed, where it must not start. Its exit status and all
+    /// that it printed.
+    pub(crate) fn refuses(self, changed: &[(&str, &str)]) -> (ExitStatus, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = self.spawn(dir.path(), &[&USUAL, changed].concat());
+        let status = ended_within(&mut child, Duration::from_secs(15));
+        if status.is_none() {
+            let _ = child.kill();
+        }
+        (status.expect("the server started, or hangs"), output(dir.path()))
+    }
+
+    fn spawn(self, dir: &Path, variables: &[(&str, &str)]) -> Child {
+        let file = |name| Stdio::from(File::create(dir.join(name)).unwrap());
+        let mut command = self.command(dir, variables);
+        command.stdin(Stdio::null()).stdout(file(STDOUT)).stderr(file(STDERR)).spawn().unwrap()
+    }
+
+    /// The program with these variables alone, to be run.
+    pub(crate) fn command(self, dir: &Path, variables: &[(&str, &str)]) -> Command {
         let mut command = Command::new(match self {
             Self::Axum => env!("CARGO_BIN_EXE_server"),
             Self::Actix => env!("CARGO_BIN_EXE_server_actix"),
         });
-        command.env_clear().env("PORT", "0").envs(variables.iter().copied()).current_dir(directory);
+        command.env_clear().env("PORT", "0").envs(variables.iter().copied()).current_dir(dir);
         command
     }
 }
 
-/// A running server; killed when dropped.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
-    pub(crate) directory: TempDir,
-    child: Child,
-}
-
 impl Server {
-    /// Starts over memory, without limits, unless the variables say otherwise.
-    pub(crate) fn start(stack: Stack, variables: &[(&str, &str)]) -> Self {
-        let mut all = vec![("DATABASE_URL", "memory:"), ("RATE_LIMIT_STORE", "none")];
-        all.extend_from_slice(variables);
-        Self::start_in(tempfile::tempdir().unwrap(), stack, &all)
+    /// Whether its public URL is https: cookies are Secure and HSTS is sent.
+    pub(crate) fn https(&self) -> bool {
+        self.public_url.starts_with("https://")
     }
 
-    /// Starts in a directory that may hold what an earlier server left.
-    pub(crate) fn start_in(directory: TempDir, stack: Stack, variables: &[(&str, &str)]) -> Self {
-        let log =
-            fs::OpenOptions::new().create(true).append(true).open(directory.path().join("log")).unwrap();
-        let mut command = stack.command(directory.path(), variables);
-        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://");
-        let address = address.unwrap_or_else(|| {
-            panic!("not started: {}", fs::read_to_string(directory.path().join("log")).unwrap())
-        });
-        Self { address: address.parse().unwrap(), directory, child }
+    /// The name of its refresh cookie.
+    pub(crate) fn cookie_name(&self) -> &'static str {
+        if self.https() { "__Host-refresh" } else { "refresh" }
     }
 
-    pub(crate) fn send(&self, request: &Request) -> Answer {
-        request.send_to(self.address)
+    /// A request of the API.
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request<'_> {
+        Request::new(self, method, &format!("{BASE}{path}"))
     }
 
-    /// A POST of JSON under the base path.
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send(&Request::post(&format!("/api/v1{path}")).json(body))
+    /// A request outside the API's base path.
+    pub(crate) fn root(&self, method: &str, path: &str) -> Request<'_> {
+        Request::new(self, method, path)
     }
 
-    pub(crate) fn mails(&self) -> Vec<Value> {
-        self.send(&Request::get("/dev/mailbox.json")).expect(200).json().as_array().unwrap().clone()
+    pub(crate) fn get(&self, path: &str) -> Request<'_> {
+        self.request("GET", path)
     }
 
-    /// The token of the newest mailed link to this page, which may be on its way still.
-    #[track_caller]
-    pub(crate) fn mailed_token(&self, to: &str, page: &str) -> String {
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(10) {
-            let found = self.mails().into_iter().rev().filter(|mail| mail["to"] == to).find_map(|mail| {
-                let (_, link) = mail["text"].as_str().unwrap().split_once(&format!("/#/{page}?token="))?;
-                link.split_whitespace().next().map(str::to_owned)
-            });
-            match found {
-                Some(token) => return token,
-                None => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
-        panic!("no mail to {to} with a link to {page}: {:?}", self.mails());
+    pub(crate) fn post(&self, path: &str) -> Request<'_> {
+        self.request("POST", path)
     }
 
-    /// Registers an address with [`PASSWORD`] and verifies it by its mail.
-    #[track_caller]
-    pub(crate) fn user(&self, address: &str) {
-        self.post("/auth/register", &json!({"email": address, "password": PASSWORD, "name": "Ada"}))
-            .expect(202);
-        let token = self.mailed_token(address, "verify-email");
-        self.post("/auth/verify-email", &json!({"token": token})).expect(200);
+    pub(crate) fn delete(&self, path: &str) -> Request<'_> {
+        self.request("DELETE", path)
     }
 
-    #[track_caller]
-    pub(crate) fn log_in(&self, address: &str) -> LoggedIn {
-        let answer = self.post("/auth/login", &json!({"email": address, "password": PASSWORD})).expect(200);
-        LoggedIn::of(&answer)
+    /// Its working directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
-    /// Asks to stop, and gives the status and how long it took.
-    pub(crate) fn stop(mut self) -> (ExitStatus, Duration, TempDir) {
-        let begun = Instant::now();
-        self.signal("TERM");
-        let status = self.child.wait().unwrap();
-        (status, begun.elapsed(), self.take_directory())
+    /// All that it printed and logged so far.
+    pub(crate) fn output(&self) -> String {
+        output(self.dir.path())
     }
 
-    /// Kills without asking.
-    pub(crate) fn kill(mut self) -> TempDir {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.take_directory()
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join(STDERR)).unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -131,35 +185,52 @@ impl Server {
         assert!(sent.success());
     }
 
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap()
+    /// Asks it to stop, as an operator would; gives its status and how long it took.
+    pub(crate) fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        self.signal("TERM");
+        let status = ended_within(&mut self.child, Duration::from_secs(10)).expect("it stops within 10 s");
+        (status, begun.elapsed())
     }
 
-    fn take_directory(&mut self) -> TempDir {
-        std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap())
+    /// What it leaves behind, for the next one; kills it where it still runs.
+    pub(crate) fn leave(mut self) -> TempDir {
+        std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let all = self.output();
+            let from = all.len().saturating_sub(4000);
+            let end: String = String::from_utf8_lossy(&all.as_bytes()[from..]).into_owned();
+            eprintln!("--- the end of what the server printed:\n{end}");
+        }
     }
 }
 
-/// What a browser holds after logging in.
-#[derive(Debug, Clone)]
-pub(crate) struct LoggedIn {
-    pub(crate) access_token: String,
-    /// As it is sent back: `name=value`.
-    pub(crate) cookie: String,
+fn ended_within(child: &mut Child, time: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + time;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
-impl LoggedIn {
-    #[track_caller]
-    pub(crate) fn of(answer: &Answer) -> Self {
-        let (name, value) = answer.set_cookie().expect("no cookie");
-        let access_token = answer.json()["access_token"].as_str().unwrap().to_owned();
-        Self { access_token, cookie: format!("{name}={value}") }
+fn output(dir: &Path) -> String {
+    let mut all = Vec::new();
+    for name in [STDOUT, STDERR] {
+        if let Ok(mut file) = File::open(dir.join(name)) {
+            file.read_to_end(&mut all).unwrap();
+        }
     }
+    String::from_utf8_lossy(&all).into_owned()
 }

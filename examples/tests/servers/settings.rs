@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use auth_examples::settings::{Database, Mail, Settings, Variables};
 use regex::Regex;
 
-use crate::server::Stack;
+use crate::server::{PROGRAMS, Program};
 
 const SECRET: &str = "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
 const OTHER_SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
@@ -231,10 +231,10 @@ fn names_are_not_guessed() {
 
 #[test]
 fn the_server_says_all_of_it_and_exits_with_78() {
-    for stack in [Stack::Axum, Stack::Actix] {
+    for program in PROGRAMS {
         let directory = tempfile::tempdir().unwrap();
         let bad = [("JWT_SECRET", "hunter2"), ("ACCESS_TOKEN_EXP", "eternity"), ("LOG_FORMAT", "papyrus")];
-        let output = stack.command(directory.path(), &bad).output().unwrap();
+        let output = program.command(directory.path(), &bad).output().unwrap();
         assert_eq!(output.status.code(), Some(78));
         assert!(output.stdout.is_empty());
         let said = String::from_utf8(output.stderr).unwrap();
@@ -249,7 +249,7 @@ fn the_server_says_all_of_it_and_exits_with_78() {
 fn a_database_that_cannot_be_had_is_69() {
     let directory = tempfile::tempdir().unwrap();
     let no_such = [("DATABASE_URL", "sqlite:///nowhere/at/all/auth.db")];
-    let output = Stack::Axum.command(directory.path(), &no_such).output().unwrap();
+    let output = Program::Axum.command(directory.path(), &no_such).output().unwrap();
     assert_eq!(output.status.code(), Some(69));
     assert!(
         String::from_utf8(output.stderr)

@@ -1,5 +1,7 @@
 //! With `SMTP_URL` the mails go out: a production server, a real SMTP server, and the link of the mail.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,8 +12,10 @@ use mail_parser::MessageParser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::Request;
-use crate::server::{ADA, PASSWORD, Server, Stack};
+use crate::answer::Answer;
+use crate::http::exchange;
+use crate::scene::ADA;
+use crate::server::Program;
 
 /// The project's own SMTP sink, stopped when dropped.
 struct Sink {
@@ -38,7 +42,9 @@ impl Sink {
     /// What arrived, the oldest first.
     fn messages(&self) -> Vec<Value> {
         let api = format!("127.0.0.1:{}", self.variable("SINK_API")).parse().unwrap();
-        Request::get("/messages?").send_to(api).expect(200).json().as_array().unwrap().clone()
+        let ask = |stream: &mut TcpStream| stream.write_all(b"GET /messages? HTTP/1.0\r\n\r\n");
+        let answer = Answer::parse(&exchange(api, ask).unwrap(), false).unwrap();
+        answer.expect(200).json().as_array().unwrap().clone()
     }
 }
 
@@ -68,20 +74,17 @@ fn a_production_server_sends_its_mails_by_smtp() {
         sink.variable("SINK_SMTPS"),
         sink.variable("SINK_CA")
     );
-    let server = Server::start(
-        Stack::Axum,
-        &[
-            ("APP_ENV", "production"),
-            ("PUBLIC_URL", "https://auth.example.com"),
-            ("FRONTEND_URL", "https://app.example.com"),
-            ("JWT_SECRET", "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR"),
-            ("RATE_LIMIT_STORE", "memory"),
-            ("SMTP_URL", &url),
-            ("MAIL_FROM", "Lighthouse <no-reply@example.com>"),
-            ("PRODUCT_NAME", "Lighthouse"),
-        ],
-    );
-    server.post("/auth/register", &json!({"email": ADA, "password": PASSWORD})).expect(202);
+    let server = Program::Axum.start_with(&[
+        ("APP_ENV", "production"),
+        ("PUBLIC_URL", "https://auth.example.com"),
+        ("FRONTEND_URL", "https://app.example.com"),
+        ("JWT_SECRET", "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR"),
+        ("RATE_LIMIT_STORE", "memory"),
+        ("SMTP_URL", &url),
+        ("MAIL_FROM", "Lighthouse <no-reply@example.com>"),
+        ("PRODUCT_NAME", "Lighthouse"),
+    ]);
+    server.unverified(ADA);
     let begun = Instant::now();
     let message = loop {
         match sink.messages().pop() {
@@ -97,8 +100,8 @@ fn a_production_server_sends_its_mails_by_smtp() {
     let text = mail.body_text(0).unwrap();
     let (_, rest) = text.split_once("https://app.example.com/#/verify-email?token=").unwrap();
     let token = rest.split_whitespace().next().unwrap();
-    server.post("/auth/verify-email", &json!({"token": token})).expect(200);
-    let session = server.log_in(ADA);
-    assert!(session.cookie.starts_with("__Host-refresh="));
+    server.post("/auth/verify-email").json(&json!({"token": token})).send().expect(200);
+    // Its name begins with `__Host-`, as that of every cookie of a server at an https URL.
+    server.log_in(ADA);
     assert!(!server.log().contains("pw/1") && !server.log().contains("pw%2F1"));
 }

@@ -284,6 +284,6 @@ fn nothing_secret_is_logged(program: Program) {
 fn a_termination_ends_it_well(program: Program) {
     let mut server = program.start_with(&[("DATABASE_URL", "sqlite://auth.db")]);
     server.user("ada@example.com");
-    assert!(server.terminate().success());
+    assert!(server.terminate().0.success());
     assert!(!server.output().contains("panicked"));
 }

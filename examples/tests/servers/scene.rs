@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::server::{APP, Server};
+use crate::server::Server;
 
+pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
 
@@ -23,12 +24,13 @@ pub(crate) struct Mail {
     pub(crate) subject: String,
     pub(crate) text: String,
     pub(crate) html: Option<String>,
+    frontend_url: String,
 }
 
 impl Mail {
     /// The token of the link to this page of the front end, if the mail has one.
     pub(crate) fn token(&self, page: &str) -> Option<String> {
-        let start = format!("{APP}/#/{page}?token=");
+        let start = format!("{}/#/{page}?token=", self.frontend_url);
         let (_, rest) = self.text.split_once(&start)?;
         Some(rest.chars().take_while(|c| !c.is_whitespace()).collect())
     }
@@ -127,7 +129,7 @@ impl Server {
     pub(crate) fn mails_to(&self, email: &str) -> Vec<Mail> {
         let mails = self.root("GET", "/dev/mailbox.json").send().expect(200).json();
         let to = |mail: &&Value| mail["to"].as_str().unwrap().eq_ignore_ascii_case(email);
-        mails.as_array().unwrap().iter().filter(to).map(mail).collect()
+        mails.as_array().unwrap().iter().filter(to).map(|mail| self.mail(mail)).collect()
     }
 
     /// Whether each door still opens to this session. They must agree.
@@ -159,12 +161,13 @@ impl Server {
             request.cookie(&session.refresh).send().problem(401, "invalid_refresh_token").clears_cookie();
         }
     }
-}
 
-fn mail(value: &Value) -> Mail {
-    Mail {
-        subject: value["subject"].as_str().unwrap().to_owned(),
-        text: value["text"].as_str().unwrap().to_owned(),
-        html: value["html"].as_str().map(str::to_owned),
+    fn mail(&self, shown: &Value) -> Mail {
+        Mail {
+            subject: shown["subject"].as_str().unwrap().to_owned(),
+            text: shown["text"].as_str().unwrap().to_owned(),
+            html: shown["html"].as_str().map(str::to_owned),
+            frontend_url: self.frontend_url.clone(),
+        }
     }
 }

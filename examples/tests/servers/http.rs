@@ -1,7 +1,7 @@
 //! A client that sends anything, one connection per request: bytes out, bytes in.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -87,17 +87,15 @@ impl<'a> Request<'a> {
         answer
     }
 
-    /// Sends it, where even the connection may be refused. Nothing is asked of the answer.
+    /// Sends it, where even the connection may be refused, and a server may die over it. Nothing is asked
+    /// of the answer.
     #[track_caller]
     pub(crate) fn exchange(&self) -> Option<Answer> {
-        let mut stream = TcpStream::connect(self.server.addr).unwrap();
-        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        // A server may answer and close before it has read all: what it answered counts.
-        let _ = stream.write_all(&self.head());
-        let _ = self.write_body(&mut stream);
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes);
-        Answer::parse(&bytes, self.method == "HEAD")
+        let ask = |stream: &mut TcpStream| {
+            stream.write_all(&self.head())?;
+            self.write_body(stream)
+        };
+        Answer::parse(&exchange(self.server.addr, ask)?, self.method == "HEAD")
     }
 
     fn head(&self) -> Vec<u8> {
@@ -135,4 +133,18 @@ impl<'a> Request<'a> {
         }
         stream.write_all(b"0\r\n\r\n")
     }
+}
+
+/// All that comes back on a connection of its own; nothing where there is none.
+pub(crate) fn exchange(
+    addr: SocketAddr,
+    ask: impl FnOnce(&mut TcpStream) -> std::io::Result<()>,
+) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(addr).ok()?;
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    // A server may answer and close before it has read all: what it answered counts.
+    let _ = ask(&mut stream);
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    Some(bytes)
 }
