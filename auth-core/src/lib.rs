@@ -95,7 +95,8 @@ pub use config::{ConfigError, ConfigProblem};
 pub use digest::Digest;
 pub use email::{Email, EmailError, MAX_EMAIL_BYTES};
 pub use event::{
-    AccountTag, ClientAddresses, Event, EventKind, EventSink, LogInFailure, Severity, TracingSink,
+    AccountTag, ClientAddresses, Event, EventKind, EventSink, LogInFailure, RefreshRefusal, Renewal,
+    Severity, TracingSink,
 };
 pub use failure::{Failure, FailureKind};
 pub use flow::{
