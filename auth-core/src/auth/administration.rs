@@ -2,8 +2,9 @@
 
 use super::Auth;
 use crate::flow;
-use crate::flow::UserError;
+use crate::flow::{CreateUserError, UserError};
 use crate::id::{IntentId, UserId};
+use crate::password::Password;
 use crate::store::{DeadLetter, OutboxStats, StoreError};
 use crate::user::User;
 
@@ -15,6 +16,44 @@ impl Auth {
     /// - [`UserError::NotFound`], [`UserError::Failed`].
     pub async fn user(&self, user_id: UserId) -> Result<User, UserError> {
         flow::account::user(&self.0, user_id).await
+    }
+
+    /// Reads the user of an address. A text that is no address is nobody's.
+    ///
+    /// # Errors
+    ///
+    /// - [`UserError::NotFound`], [`UserError::Failed`].
+    pub async fn find_user(&self, email: &str) -> Result<User, UserError> {
+        flow::account::find_user(&self.0, email).await
+    }
+
+    /// Creates a user on the service's own word: verified, and no mail is sent. The row of somebody who
+    /// registered the address and never proved it is taken over; links mailed for it are dead.
+    ///
+    /// # Errors
+    ///
+    /// - [`CreateUserError::Invalid`] names every field that is not acceptable.
+    /// - [`CreateUserError::EmailTaken`], [`CreateUserError::Failed`].
+    ///
+    /// # Security
+    ///
+    /// It tells whether an address is taken, and no limit counts it: for administrators only.
+    pub async fn create_user(
+        &self,
+        email: &str,
+        password: Password,
+        name: Option<&str>,
+    ) -> Result<User, CreateUserError> {
+        flow::create_user::create_user(&self.0, email, &password, name).await
+    }
+
+    /// Promises a reset link to a user, whatever the limits say. Changes nothing about the account.
+    ///
+    /// # Errors
+    ///
+    /// - [`UserError::NotFound`], [`UserError::Disabled`], [`UserError::Failed`].
+    pub async fn send_reset_link(&self, user_id: UserId) -> Result<(), UserError> {
+        flow::reset_password::send_reset_link(&self.0, user_id).await
     }
 
     /// Disables a user: all sessions end, no mailed link works, no log-in succeeds.
