@@ -22,6 +22,7 @@ mod threads;
 use engine::{Engine, FreshSalt, SALT_BYTES, Settings, is_hashable};
 pub use pepper::{Pepper, PepperError};
 pub use policy::{BcryptImport, CostFloor, HashingPolicy};
+use stored::Stored;
 use threads::{Full, Job, Threads};
 
 /// Why no hash was computed. Nothing was decided about the password.
@@ -196,6 +197,12 @@ impl HashingPool {
     ) -> Result<Verified, HashingError> {
         let (password, stored, salt) = (password.clone(), stored.cloned(), self.fresh_salt()?);
         self.submit(move |engine| engine.verify(&password, stored.as_ref(), &salt)).await
+    }
+
+    /// Whether some password could match this stored hash: it is one, of an accepted kind, and asks for no
+    /// more than the policy allows. For checking hashes of another system before they are imported.
+    pub fn accepts(&self, stored: &PasswordHash) -> bool {
+        Stored::read(stored.expose(), &self.shared.settings).is_some()
     }
 
     /// What the pool did so far.

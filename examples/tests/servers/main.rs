@@ -12,6 +12,7 @@
 mod client;
 mod guide;
 mod lives;
+mod metrics;
 mod server;
 mod settings;
 mod smtp;
