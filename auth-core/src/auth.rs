@@ -1,5 +1,6 @@
 //! [`Auth`]: the one object a service holds, with one thin method per operation.
 
+mod administration;
 mod builder;
 mod inner;
 
@@ -25,8 +26,7 @@ use crate::mailer::Mailer;
 use crate::password::Password;
 use crate::policy::Policy;
 use crate::session::Session;
-use crate::store::{DeadLetter, OutboxStats, StoreError, TokenStore, UserStore};
-use crate::user::User;
+use crate::store::{StoreError, TokenStore, UserStore};
 use crate::worker::{self, CleanedUp, Delivered};
 
 /// The authentication of one service. Cheap to clone; all clones are the same.
@@ -257,43 +257,6 @@ impl Auth {
             .await
     }
 
-    /// Reads a user.
-    ///
-    /// # Errors
-    ///
-    /// - [`UserError::NotFound`], [`UserError::Failed`].
-    pub async fn user(&self, user_id: UserId) -> Result<User, UserError> {
-        flow::account::user(&self.0, user_id).await
-    }
-
-    /// Disables a user: all sessions end, no mailed link works, no log-in succeeds.
-    ///
-    /// # Errors
-    ///
-    /// - [`UserError::NotFound`], [`UserError::Failed`].
-    pub async fn disable_user(&self, user_id: UserId) -> Result<(), UserError> {
-        flow::account::disable_user(&self.0, user_id).await
-    }
-
-    /// Lets a disabled user log in again. Nothing that ended comes back.
-    ///
-    /// # Errors
-    ///
-    /// - [`UserError::NotFound`], [`UserError::Failed`].
-    pub async fn enable_user(&self, user_id: UserId) -> Result<(), UserError> {
-        flow::account::enable_user(&self.0, user_id).await
-    }
-
-    /// Deletes a user. Everything that stood on the user is dead at once; left-over records are
-    /// cleaned up later.
-    ///
-    /// # Errors
-    ///
-    /// - [`UserError::NotFound`], [`UserError::Failed`].
-    pub async fn delete_user(&self, user_id: UserId) -> Result<(), UserError> {
-        flow::account::delete_user(&self.0, user_id).await
-    }
-
     /// Sends promised mails and cleans up on schedule until `shutdown` completes; then finishes the
     /// mails it is sending and returns. Spawn it once in every process.
     ///
@@ -349,34 +312,6 @@ impl Auth {
         self.0.tokens.find_session(SessionId::from_bytes(nothing)).await?;
         self.0.outbox.find_dead_letter(IntentId::from_bytes(nothing)).await?;
         Ok(())
-    }
-
-    /// Counts what the outbox holds.
-    ///
-    /// # Errors
-    ///
-    /// - [`StoreError`] when the outbox cannot be read.
-    pub async fn outbox_stats(&self) -> Result<OutboxStats, StoreError> {
-        self.0.outbox.stats().await
-    }
-
-    /// Reads at most `limit` dead letters, the oldest first.
-    ///
-    /// # Errors
-    ///
-    /// - [`StoreError`] when the outbox cannot be read.
-    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        self.0.outbox.dead_letters(limit).await
-    }
-
-    /// Promises the mail of a dead letter anew: with a new link and a new lifetime.
-    ///
-    /// # Errors
-    ///
-    /// - [`UserError::NotFound`] when there is no such dead letter.
-    /// - [`UserError::Failed`].
-    pub async fn requeue_dead_letter(&self, id: IntentId) -> Result<(), UserError> {
-        flow::mail::requeue(&self.0, id).await
     }
 
     /// The public keys that verify this service's access tokens, as a JSON Web Key Set (RFC 7517);

@@ -55,6 +55,26 @@ pub enum LogInFailure {
     NotVerified,
 }
 
+/// How a refresh was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Renewal {
+    /// With the same refresh token: it is younger than the least age of a rotation.
+    Fresh,
+    /// With a new refresh token.
+    Rotated,
+    /// With the token that a lost answer carried.
+    Recovered,
+}
+
+/// Why a refresh got nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefreshRefusal {
+    /// The token is not, or no longer, good. Where it was used before, [`EventKind::TokenReuse`] said so.
+    InvalidToken,
+    /// It lost a race, and the client holds a newer token by now.
+    Superseded,
+}
+
 /// What happened. The names follow the OWASP Logging Vocabulary where it has one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -78,7 +98,9 @@ pub enum EventKind {
     /// A stored hash was replaced by a stronger one of the same password.
     PasswordRehashed { user_id: UserId },
     /// A refresh token was exchanged; the generation is the one answered with.
-    SessionRenewed { user_id: UserId, session_id: SessionId, generation: u32 },
+    SessionRenewed { user_id: UserId, session_id: SessionId, generation: u32, renewal: Renewal },
+    /// A refresh was refused.
+    RefreshRefused { reason: RefreshRefusal },
     /// A consumed refresh token was presented: it was copied, or its client misbehaves.
     TokenReuse { user_id: UserId, session_id: SessionId, presented: u32, current: u32 },
     /// A session ended by log-out, by revocation, or because a newer one took its place.
@@ -160,6 +182,7 @@ impl EventKind {
             Self::LogInFailed { .. } => "authn_login_fail",
             Self::PasswordRehashed { .. } => "authn_password_rehash",
             Self::SessionRenewed { .. } => "session_renewed",
+            Self::RefreshRefused { .. } => "session_renewal_refused",
             Self::TokenReuse { .. } => "authn_token_reuse",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::SessionsRevoked { .. } => "authn_token_revoked",

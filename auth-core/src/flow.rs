@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod authenticate;
 pub(crate) mod change_password;
+pub(crate) mod create_user;
 pub(crate) mod grant;
 pub(crate) mod log_in;
 pub(crate) mod log_out;
@@ -18,6 +19,7 @@ pub(crate) mod verify_email;
 pub use account::UserError;
 pub use authenticate::{AuthenticateError, Authenticated, LiveCheck};
 pub use change_password::ChangePasswordError;
+pub use create_user::CreateUserError;
 pub use grant::{Grant, Restored};
 pub use log_in::LogInError;
 pub use log_out::{LogOutError, LoggedOut};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::password::{MAX_PASSWORD_BYTES, Password};
 use crate::random::{RandomError, RandomSource};
 use crate::user::PasswordHash;
@@ -21,6 +22,7 @@ mod threads;
 use engine::{Engine, FreshSalt, SALT_BYTES, Settings, is_hashable};
 pub use pepper::{Pepper, PepperError};
 pub use policy::{BcryptImport, CostFloor, HashingPolicy};
+use stored::Stored;
 use threads::{Full, Job, Threads};
 
 /// Why no hash was computed. Nothing was decided about the password.
@@ -76,6 +78,12 @@ pub struct HashingStats {
     pub bcrypts: u64,
     /// Requests that were given up by their callers before a thread came to them, and cost nothing.
     pub skipped: u64,
+    /// Requests that were turned away as [`Busy`](HashingError::Busy).
+    pub refused: u64,
+    /// Requests that a thread came to.
+    pub jobs: u64,
+    /// How long those waited for it, in sum.
+    pub waited: Duration,
     /// Requests waiting for a thread now.
     pub queued: usize,
 }
@@ -191,6 +199,12 @@ impl HashingPool {
         self.submit(move |engine| engine.verify(&password, stored.as_ref(), &salt)).await
     }
 
+    /// Whether some password could match this stored hash: it is one, of an accepted kind, and asks for no
+    /// more than the policy allows. For checking hashes of another system before they are imported.
+    pub fn accepts(&self, stored: &PasswordHash) -> bool {
+        Stored::read(stored.expose(), &self.shared.settings).is_some()
+    }
+
     /// What the pool did so far.
     pub fn stats(&self) -> HashingStats {
         let counters = &self.shared.settings.counters;
@@ -199,6 +213,9 @@ impl HashingPool {
             argon2_kib: counters.argon2_kib.load(Relaxed),
             bcrypts: counters.bcrypts.load(Relaxed),
             skipped: counters.skipped.load(Relaxed),
+            refused: counters.refused.load(Relaxed),
+            jobs: counters.jobs.load(Relaxed),
+            waited: Duration::from_nanos(counters.waited_nanos.load(Relaxed)),
             queued: self.shared.threads.queued(),
         }
     }
@@ -216,18 +233,20 @@ impl HashingPool {
     ) -> Result<T, HashingError> {
         let (answer, answered) = oneshot::channel();
         let settings = Arc::clone(&self.shared.settings);
+        let asked_at = SystemClock.monotonic();
         let job: Job = Box::new(move |engine| {
             if answer.is_closed() {
                 settings.counters.skipped.fetch_add(1, Relaxed);
             } else {
+                settings.counters.waited(SystemClock.monotonic().saturating_sub(asked_at));
                 // Nobody waiting any more is no error.
                 let _ = answer.send(engine.work(job));
             }
         });
-        self.shared
-            .threads
-            .push(job)
-            .map_err(|Full| HashingError::Busy { retry_after: self.retry_after() })?;
+        self.shared.threads.push(job).map_err(|Full| {
+            self.shared.settings.counters.refused.fetch_add(1, Relaxed);
+            HashingError::Busy { retry_after: self.retry_after() }
+        })?;
         match answered.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Failed)) | Err(_) => Err(HashingError::Failed),

@@ -95,13 +95,15 @@ pub use config::{ConfigError, ConfigProblem};
 pub use digest::Digest;
 pub use email::{Email, EmailError, MAX_EMAIL_BYTES};
 pub use event::{
-    AccountTag, ClientAddresses, Event, EventKind, EventSink, LogInFailure, Severity, TracingSink,
+    AccountTag, ClientAddresses, Event, EventKind, EventSink, LogInFailure, RefreshRefusal, Renewal,
+    Severity, TracingSink,
 };
 pub use failure::{Failure, FailureKind};
 pub use flow::{
-    AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant, InvalidRegistration,
-    LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError,
-    ResetPasswordError, Restored, SessionError, UserError, VerifyEmailError, decision,
+    AuthenticateError, Authenticated, ChangePasswordError, CreateUserError, ForgotPasswordError, Grant,
+    InvalidRegistration, LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError,
+    ResendVerificationError, ResetPasswordError, Restored, SessionError, UserError, VerifyEmailError,
+    decision,
 };
 pub use hashing::{
     BcryptImport, CostFloor, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper, PepperError,

@@ -2,9 +2,11 @@
 
 mod logging;
 mod mailbox;
+mod metrics;
 pub mod pages;
 mod service;
 pub mod settings;
+pub mod store;
 
 pub use mailbox::DevMailbox;
 pub use service::{Service, run};

@@ -6,29 +6,25 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Auth, Mail as Message, MailError, Mailer, MemoryStore, Outbox, TokenStore, UserStore};
+use auth_core::{Auth, Mail as Message, MailError, Mailer};
 use auth_http::HttpConfig;
 use auth_mailer::SmtpMailer;
-use auth_mysql::MySqlOptions;
+use auth_metrics::Timed;
 use auth_redis::{ConnectError, RedisLimiter};
-use auth_sqlite::SqliteStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::logging;
 use crate::mailbox::DevMailbox;
+use crate::metrics::Exporter;
 use crate::pages::Pages;
 use crate::settings::{self, Database, Mail, Settings, Variables};
+use crate::store::{self, chain};
 
 /// Settings that cannot be used (`EX_CONFIG` of sysexits.h).
 const BAD_SETTINGS: u8 = 78;
 /// Something the server stands on cannot be reached (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
-
-/// How long a database may take to be there.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
-
-const NO_ANSWER: &str = "the database did not answer in time";
 
 /// How long a stop may take in all: open requests and the mail being sent have so long to finish.
 const STOP_PATIENCE: Duration = Duration::from_secs(9);
@@ -44,6 +40,7 @@ pub struct Service {
     pub pages: Pages,
     /// Where to listen; it does already.
     pub listener: TcpListener,
+    metrics: Option<Exporter>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -94,13 +91,20 @@ async fn start() -> Result<(Service, watch::Sender<bool>), NotStarted> {
     let listener = listener
         .map_err(|error| (UNAVAILABLE, format!("PORT {} cannot be listened on: {error}", address.1)))?;
     logging::start(settings.log_format);
+    let metrics = settings.metrics_address.map(Exporter::start).transpose();
+    let metrics =
+        metrics.map_err(|error| (UNAVAILABLE, format!("METRICS_ADDRESS cannot be listened on: {error}")))?;
     let (stop, stopped) = watch::channel(false);
     let (auth, mailbox) = open(&settings).await?;
     let pages = Pages::new(settings.http.base_path(), auth.policy(), mailbox);
-    Ok((Service { auth, http: settings.http, pages, listener, stopped }, stop))
+    Ok((Service { auth, http: settings.http, pages, listener, metrics, stopped }, stop))
 }
 
-async fn finish<F>(service: Service, stop: watch::Sender<bool>, serve: impl FnOnce(Service) -> F) -> ExitCode
+async fn finish<F>(
+    mut service: Service,
+    stop: watch::Sender<bool>,
+    serve: impl FnOnce(Service) -> F,
+) -> ExitCode
 where
     F: Future<Output = std::io::Result<()>>,
 {
@@ -114,6 +118,10 @@ where
         let (auth, stopped) = (service.auth.clone(), service.stop());
         async move { auth.run_background(stopped).await }
     });
+    // It goes with the process: a scrape that comes too late is no loss.
+    if let Some(metrics) = service.metrics.take() {
+        tokio::spawn(metrics.serve(service.auth.clone(), service.stop()));
+    }
     let mut served = std::pin::pin!(serve(service));
     tokio::select! {
         outcome = &mut served => return stopped_early(&outcome),
@@ -158,45 +166,18 @@ async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStar
     let mailing =
         Mailing::of(settings).map_err(|error| unreachable(format!("no mailbox beside it: {error}")))?;
     let mailbox = mailing.mailbox();
-    let auth = match &settings.database {
-        Database::Memory => build(&MemoryStore::new(), mailing, limiter, settings),
-        Database::Sqlite(url) => {
-            let store = match tokio::time::timeout(DATABASE_PATIENCE, SqliteStore::connect(url)).await {
-                Ok(store) => store.map_err(|error| unreachable(chain(&error)))?,
-                Err(_) => return Err(unreachable(NO_ANSWER.to_owned())),
-            };
-            build(&store, mailing, limiter, settings)
-        }
-        Database::MySql(options) => {
-            let store =
-                match tokio::time::timeout(DATABASE_PATIENCE, MySqlOptions::clone(options).open()).await {
-                    Ok(store) => store.map_err(|error| unreachable(chain(&error)))?,
-                    Err(_) => return Err(unreachable(NO_ANSWER.to_owned())),
-                };
-            build(&store, mailing, limiter, settings)
-        }
-    };
-    Ok((auth?, mailbox))
-}
-
-fn build<S>(
-    store: &S,
-    mailing: Mailing,
-    limiter: Option<RedisLimiter>,
-    settings: &Settings,
-) -> Result<Auth, NotStarted>
-where
-    S: UserStore + TokenStore + Outbox + Clone + 'static,
-{
-    let mut builder = Auth::builder(store.clone(), store.clone(), mailing)
-        .outbox(store.clone())
+    let mut builder = store::open(&settings.database, mailing)
+        .await
+        .map_err(unreachable)?
+        .builder
         .key_ring(settings.secrets.key_ring.clone())
         .root_secret(settings.secrets.root.clone())
         .policy(settings.policy.clone());
     if let Some(limiter) = limiter {
-        builder = builder.rate_limiter(limiter);
+        builder = builder.rate_limiter(Timed::new(limiter));
     }
-    builder.build().map_err(|error| (BAD_SETTINGS, error.to_string()))
+    let auth = builder.build().map_err(|error| (BAD_SETTINGS, error.to_string()))?;
+    Ok((auth, mailbox))
 }
 
 fn no_limiter(error: &ConnectError) -> NotStarted {
@@ -205,11 +186,6 @@ fn no_limiter(error: &ConnectError) -> NotStarted {
         _ => UNAVAILABLE,
     };
     (status, format!("RATE_LIMIT_STORE: {}", chain(error)))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Where mails go.

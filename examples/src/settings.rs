@@ -9,6 +9,7 @@ mod reader;
 mod secrets;
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use auth_core::{ConfigProblem, Policy};
@@ -59,6 +60,32 @@ pub struct Settings {
     pub mail: Mail,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// Where metrics are told, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
+}
+
+/// What an administrator's command needs of the settings: no keys and no mail server.
+#[derive(Debug)]
+pub struct Administration {
+    /// Lifetimes, limits and costs.
+    pub policy: Policy,
+    /// Where everything is kept.
+    pub database: Database,
+}
+
+impl Administration {
+    /// Reads what there is of it; other variables are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// - All problems at once.
+    pub fn read(variables: &Variables) -> Result<Self, Vec<ConfigProblem>> {
+        let mut reader = Reader::new(variables);
+        // For tokens, of which none is made here.
+        let policy = policy::read(&mut reader, "http://localhost");
+        let database = database::read(&mut reader);
+        if reader.found_problems() { Err(reader.into_problems()) } else { Ok(Self { policy, database }) }
+    }
 }
 
 /// Where to listen: loopback unless `HOST` says otherwise, and port 3000 unless `PORT` does.
@@ -86,6 +113,25 @@ impl Settings {
     ///
     /// - All problems at once; nothing was made or started.
     pub fn read(variables: &Variables, port: u16) -> Result<Self, Vec<ConfigProblem>> {
+        Self::gather(variables, port, |given, database| given.complete(database))
+    }
+
+    /// Reads everything as [`read`](Self::read) does, and makes no file: secrets that development makes up
+    /// are not kept.
+    ///
+    /// # Errors
+    ///
+    /// - All problems at once.
+    pub fn check(variables: &Variables) -> Result<Self, Vec<ConfigProblem>> {
+        let (_, port) = address(variables);
+        Self::gather(variables, port, |given, _| given.complete(&Database::Memory))
+    }
+
+    fn gather(
+        variables: &Variables,
+        port: u16,
+        complete: impl FnOnce(secrets::Given, &Database) -> io::Result<Secrets>,
+    ) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader::new(variables);
         let host = host(&mut reader);
         _ = self::port(&mut reader);
@@ -121,17 +167,28 @@ impl Settings {
             Environment::Production => LogFormat::Json,
         };
         let log_format = reader.choice("LOG_FORMAT", usual, &formats);
+        let metrics_address = reader.read("METRICS_ADDRESS", None, |text| {
+            text.parse().map(Some).map_err(|_| "must be an address and a port, such as `127.0.0.1:9464`")
+        });
         // Files are made only where nothing else is wrong.
         let secrets = if reader.found_problems() {
             None
         } else {
-            let secrets = given.complete(&database);
+            let secrets = complete(given, &database);
             reader.take("JWT_SECRET", secrets.map_err(|error| format!("could not be made up: {error}")))
         };
         match (http, mail, secrets) {
-            (Some(http), Some(mail), Some(secrets)) if !reader.found_problems() => {
-                Ok(Self { environment, http, policy, shared_limits, database, secrets, mail, log_format })
-            }
+            (Some(http), Some(mail), Some(secrets)) if !reader.found_problems() => Ok(Self {
+                environment,
+                http,
+                policy,
+                shared_limits,
+                database,
+                secrets,
+                mail,
+                log_format,
+                metrics_address,
+            }),
             _ => Err(reader.into_problems()),
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use auth_core::{
-    Auth, AuthenticateError, Grant, LiveCheck, LoggedOut, Password, RefreshPolicy, SessionError, SessionId,
-    UserError, UserId,
+    Auth, AuthenticateError, EventKind, Grant, LiveCheck, LoggedOut, Password, RefreshPolicy, SessionError,
+    SessionId, UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
@@ -265,4 +265,33 @@ async fn a_session_tells_how_long_it_may_go_on() {
     assert_eq!(renewed.refresh_expires_in, grant.refresh_expires_in);
     assert_eq!(renewed.session.expires_at, grant.session.expires_at);
     assert_eq!(renewed.session.created_at, grant.session.created_at);
+}
+
+/// What an operator sees of refreshes: how each was answered, or why not.
+#[tokio::test]
+async fn every_refresh_says_what_was_decided() {
+    let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
+    world.user(ADA).await;
+    let first = world.log_in(ADA).await;
+    world.auth.refresh(&text(&first), &client()).await.unwrap();
+    world.wait(60);
+    let second = world.auth.refresh(&text(&first), &client()).await.unwrap();
+    world.auth.refresh(&text(&first), &client()).await.unwrap();
+    world.wait(60);
+    world.auth.refresh("no token", &client()).await.unwrap_err();
+    world.auth.refresh(&text(&first), &client()).await.unwrap_err();
+    world.auth.refresh(&text(&second), &client()).await.unwrap_err();
+    let said: Vec<String> = world
+        .events
+        .kinds()
+        .iter()
+        .filter_map(|kind| match kind {
+            EventKind::SessionRenewed { renewal, .. } => Some(format!("{renewal:?}")),
+            EventKind::RefreshRefused { reason } => Some(format!("{reason:?}")),
+            EventKind::TokenReuse { .. } => Some("reuse".to_owned()),
+            _ => None,
+        })
+        .collect();
+    let refused = "InvalidToken";
+    assert_eq!(said, ["Fresh", "Rotated", "Recovered", refused, "reuse", refused, refused]);
 }

@@ -1,6 +1,7 @@
 //! What a service does to its users.
 
 use crate::auth::Inner;
+use crate::email::Email;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::id::UserId;
@@ -17,6 +18,9 @@ pub enum UserError {
     /// There is no such user (or dead letter).
     #[error("not found")]
     NotFound,
+    /// The user is disabled: no link would open anything.
+    #[error("the user is disabled")]
+    Disabled,
     /// The work could not be done.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -59,6 +63,11 @@ impl Inner {
 
 pub(crate) async fn user(auth: &Inner, user_id: UserId) -> Result<User, UserError> {
     auth.users.find_by_id(user_id).await?.ok_or(UserError::NotFound)
+}
+
+pub(crate) async fn find_user(auth: &Inner, text: &str) -> Result<User, UserError> {
+    let Ok(email) = Email::parse(text) else { return Err(UserError::NotFound) };
+    auth.users.find_by_email(&email).await?.ok_or(UserError::NotFound)
 }
 
 pub(crate) async fn disable_user(auth: &Inner, user_id: UserId) -> Result<(), UserError> {

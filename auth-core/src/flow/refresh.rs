@@ -11,7 +11,7 @@ use super::grant::{Grant, Restored};
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::clock::after;
-use crate::event::EventKind;
+use crate::event::{EventKind, RefreshRefusal, Renewal};
 use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::id::SessionId;
@@ -59,25 +59,41 @@ struct Presented {
 }
 
 pub(crate) async fn refresh(auth: &Inner, text: &str, client: &Client) -> Result<Grant, RefreshError> {
+    let exchanged = exchange(auth, text, client).await;
+    match &exchanged {
+        Ok((Grant { session, refresh_token, .. }, renewal)) => auth.emit(
+            client,
+            EventKind::SessionRenewed {
+                user_id: session.user_id,
+                session_id: session.id,
+                generation: refresh_token.generation(),
+                renewal: *renewal,
+            },
+        ),
+        Err(RefreshError::InvalidToken) => {
+            auth.emit(client, EventKind::RefreshRefused { reason: RefreshRefusal::InvalidToken });
+        }
+        Err(RefreshError::Superseded) => {
+            auth.emit(client, EventKind::RefreshRefused { reason: RefreshRefusal::Superseded });
+        }
+        Err(RefreshError::RateLimited { .. } | RefreshError::Failed(_)) => {}
+    }
+    exchanged.map(|(grant, _)| grant)
+}
+
+async fn exchange(auth: &Inner, text: &str, client: &Client) -> Result<(Grant, Renewal), RefreshError> {
     let now = auth.now();
     let limits = &auth.policy.limits;
     let _counted =
         auth.reserve(client, [Limit::client(auth, "refresh_client", limits.refresh_client, client)]).await?;
     let Presented { token, session, user, decision } =
         present(auth, text, ("refresh_session", limits.refresh_session), now, client).await?;
-    let grant = match decision {
-        Decision::Fresh => auth.grant(user, session, token, now).await?,
-        Decision::Recover(child) => auth.grant(user, session, child, now).await?,
-        Decision::Rotate(child) => rotate(auth, session, user, child).await?,
+    Ok(match decision {
+        Decision::Fresh => (auth.grant(user, session, token, now).await?, Renewal::Fresh),
+        Decision::Recover(child) => (auth.grant(user, session, child, now).await?, Renewal::Recovered),
+        Decision::Rotate(child) => (rotate(auth, session, user, child).await?, Renewal::Rotated),
         Decision::Refuse | Decision::Reuse => return Err(RefreshError::InvalidToken),
-    };
-    let Grant { session, refresh_token, .. } = &grant;
-    let generation = refresh_token.generation();
-    auth.emit(
-        client,
-        EventKind::SessionRenewed { user_id: session.user_id, session_id: session.id, generation },
-    );
-    Ok(grant)
+    })
 }
 
 pub(crate) async fn restore(auth: &Inner, text: &str, client: &Client) -> Result<Restored, RefreshError> {

@@ -58,7 +58,7 @@ pub enum RegisterError {
 
 from_shut!(RegisterError);
 
-fn validate(
+pub(super) fn validate(
     auth: &Inner,
     email: &str,
     password: &Password,

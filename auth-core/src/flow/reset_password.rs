@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::account::UserError;
 use super::log_in::{failures, streak};
 use crate::auth::Inner;
 use crate::client::Client;
@@ -9,9 +10,11 @@ use crate::email::{Email, EmailError};
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
+use crate::id::UserId;
 use crate::one_time::Purpose;
 use crate::password::{Password, PasswordError};
 use crate::store::{Guarded, NewPassword, Promise};
+use crate::user::UserStatus;
 
 /// Why no reset link was promised. Never because the address is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,19 @@ pub(crate) async fn forgot_password(
     let limits = [("forgot_client", limits.forgot_client), ("forgot_mailbox", limits.forgot_mailbox)];
     let event = EventKind::ResetRequested { account: auth.email_tag(&email) };
     Ok(auth.promise_quietly(&email, Promise::PasswordReset, event, limits, client).await?)
+}
+
+pub(crate) async fn send_reset_link(auth: &Inner, user_id: UserId) -> Result<(), UserError> {
+    let now = auth.now();
+    let user = auth.users.find_by_id(user_id).await?.filter(|user| !auth.lapsed(user, now));
+    let user = user.ok_or(UserError::NotFound)?;
+    if user.status == UserStatus::Disabled {
+        return Err(UserError::Disabled);
+    }
+    auth.promise(&user.email, Promise::PasswordReset, now).await?;
+    auth.emit_own(EventKind::ResetRequested { account: auth.email_tag(&user.email) });
+    auth.mail_promised.notify_one();
+    Ok(())
 }
 
 /// Check the token, hash the new password, one guarded write on the user, tidy.

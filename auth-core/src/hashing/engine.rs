@@ -43,6 +43,10 @@ pub(super) struct Counters {
     pub(super) argon2_kib: AtomicU64,
     pub(super) bcrypts: AtomicU64,
     pub(super) skipped: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) jobs: AtomicU64,
+    /// Nanoseconds that all jobs waited for a thread.
+    pub(super) waited_nanos: AtomicU64,
     /// A running average of the nanoseconds of one job.
     pub(super) job_nanos: AtomicU64,
 }
@@ -212,6 +216,12 @@ impl Engine {
 }
 
 impl Counters {
+    pub(super) fn waited(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.waited_nanos.fetch_add(nanos, Relaxed);
+        self.jobs.fetch_add(1, Relaxed);
+    }
+
     /// Moves the average an eighth of the way. Threads may lose each other's steps: it is an estimate.
     fn average(&self, job: Duration) {
         let nanos = u64::try_from(job.as_nanos()).unwrap_or(u64::MAX);

@@ -192,11 +192,16 @@ async fn a_full_queue_is_busy_and_drains_again() {
     }
     assert!(matches!(pool.verify(&password, None).await, Err(HashingError::Busy { .. })));
     assert_eq!(pool.stats().queued, 4);
+    // The one that keeps the thread busy; the four have not waited to their end.
+    assert_eq!((pool.stats().refused, pool.stats().jobs), (3, 1));
+    let waited_before = pool.stats().waited;
     drop(blocked);
     for task in waiting {
         task.await.unwrap().unwrap();
     }
     assert_eq!((pool.stats().queued, pool.stats().hashes), (0, 4));
+    assert_eq!((pool.stats().refused, pool.stats().jobs), (3, 5));
+    assert!(pool.stats().waited > waited_before);
 }
 
 #[tokio::test]
@@ -217,6 +222,7 @@ async fn a_request_that_was_given_up_is_never_computed() {
     drop(blocked);
     pool.hash(&password).await.unwrap();
     assert_eq!((pool.stats().skipped, pool.stats().hashes), (1, 1));
+    assert_eq!(pool.stats().jobs, 2, "the one that kept the thread busy, and the last");
 }
 
 #[tokio::test]

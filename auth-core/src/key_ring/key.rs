@@ -278,8 +278,8 @@ impl VerifyingKey {
         }
     }
 
-    /// The key as other services read it; `None` for a secret.
-    pub(crate) fn jwk(&self) -> Option<Value> {
+    /// The key as a JSON Web Key (RFC 7517), for other services to read; `None` for a shared secret.
+    pub fn jwk(&self) -> Option<Value> {
         let mut jwk = self.jwk_members()?;
         let members = jwk.as_object_mut()?;
         members.insert("kid".into(), self.kid.as_str().into());

@@ -16,6 +16,8 @@ pub struct ImportProgress {
     pub present: u64,
     /// Users not written, because another user has the address.
     pub email_taken: Vec<UserId>,
+    /// Users not written, because a user with another address has the id.
+    pub id_taken: Vec<UserId>,
 }
 
 /// Writes users from an older system, bcrypt hashes and all, and reports after every batch.
@@ -28,7 +30,6 @@ pub struct ImportProgress {
 /// # Errors
 ///
 /// - The first [`StoreError`] of a user; those of its batch may have been written.
-///   [`Conflict`](StoreErrorKind::Conflict) where another user has the id.
 ///
 /// # Atomicity
 ///
@@ -54,6 +55,7 @@ pub async fn import_users(
                 Imported::Inserted => progress.inserted += 1,
                 Imported::Present => progress.present += 1,
                 Imported::EmailTaken(id) => progress.email_taken.push(id),
+                Imported::IdTaken(id) => progress.id_taken.push(id),
             }
         }
         report(&progress);
@@ -64,6 +66,7 @@ enum Imported {
     Inserted,
     Present,
     EmailTaken(UserId),
+    IdTaken(UserId),
 }
 
 async fn insert(store: &dyn UserStore, user: &User) -> Result<Imported, StoreError> {
@@ -73,7 +76,9 @@ async fn insert(store: &dyn UserStore, user: &User) -> Result<Imported, StoreErr
         Err(conflict) if conflict.kind() == StoreErrorKind::Conflict => {
             match store.find_by_id(user.id).await? {
                 Some(found) if found.email.canonical() == user.email.canonical() => Ok(Imported::Present),
-                _ => Err(conflict),
+                Some(_) => Ok(Imported::IdTaken(user.id)),
+                // Deleted meanwhile.
+                None => Err(conflict),
             }
         }
         Err(error) => Err(error),
@@ -123,10 +128,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_id_of_another_user_ends_the_import() {
+    async fn an_id_of_another_user_is_reported_and_ends_nothing() {
         let store: Arc<dyn UserStore> = Arc::new(MemoryStore::new());
-        let clash = [user(1, "ada@example.com"), user(1, "grace@example.com")];
-        let error = import_users(store, clash, NonZeroUsize::MIN, |_| {}).await.unwrap_err();
-        assert_eq!(error.kind(), StoreErrorKind::Conflict);
+        let clash = [user(1, "ada@example.com"), user(1, "grace@example.com"), user(2, "bob@example.com")];
+        let done = import_users(store, clash, NonZeroUsize::MIN, |_| {}).await.unwrap();
+        assert_eq!((done.inserted, done.present), (2, 0));
+        assert_eq!(done.id_taken, [UserId::from_bytes([1; 16])]);
     }
 }

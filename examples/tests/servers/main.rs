@@ -16,6 +16,7 @@ mod http;
 mod laws;
 mod limit_headers;
 mod lives;
+mod metrics;
 mod scene;
 mod server;
 mod settings;

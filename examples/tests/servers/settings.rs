@@ -42,6 +42,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("PORT", "65536", "must be a port"),
     ("PORT", "-1", "must be a port"),
     ("HOST", "everywhere", "must be an address of this machine"),
+    ("METRICS_ADDRESS", "9464", "METRICS_ADDRESS must be an address and a port"),
     ("PUBLIC_URL", "api.internal", "must be a URL"),
     ("PUBLIC_URL", "ftp://auth.example.com", "must start with `https://`"),
     ("PUBLIC_URL", "http://user:pass@auth.example.com", "must not contain credentials"),

@@ -1,0 +1,118 @@
+//! Creating a user on the service's own word.
+
+use super::register::{InvalidRegistration, validate};
+use crate::auth::Inner;
+use crate::client::Client;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::id::UserId;
+use crate::one_time::Registration;
+use crate::password::{Password, PasswordError};
+use crate::store::{EmailVerification, Guarded, StoreError, UserInsert};
+use crate::user::{Epoch, PasswordHash, User, UserStatus};
+
+/// How often another writer on the same address may be faster.
+const MAX_TRIES: usize = 16;
+
+/// Why no user was created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateUserError {
+    /// These fields are not acceptable; nothing was written.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRegistration),
+    /// A user has the address who proved it or is disabled; nothing was written.
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    /// The work could not be done.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<StoreError> for CreateUserError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+pub(crate) async fn create_user(
+    auth: &Inner,
+    email: &str,
+    password: &Password,
+    name: Option<&str>,
+) -> Result<User, CreateUserError> {
+    let (email, name) = validate(auth, email, password, name)?;
+    if auth.check_breach(password, &Client::unknown()).await? {
+        let password = Some(PasswordError::Breached);
+        return Err(InvalidRegistration { email: None, password, name: None }.into());
+    }
+    let password_hash = auth.hashing.hash(password).await.map_err(Failure::from)?;
+    let now = auth.now();
+    let new = User {
+        id: UserId::generate(now, &*auth.random).map_err(Failure::from)?,
+        email,
+        name,
+        password_hash: Some(password_hash.clone()),
+        password_changed_at: now,
+        epoch: Epoch::default(),
+        status: UserStatus::Active,
+        email_verified_at: Some(now),
+        contested_at: None,
+        created_at: now,
+    };
+    for _ in 0..MAX_TRIES {
+        if insert(auth, &new).await? == UserInsert::Inserted {
+            auth.emit_own(EventKind::UserCreated { user_id: new.id });
+            auth.emit_own(EventKind::EmailVerified { user_id: new.id });
+            return Ok(new);
+        }
+        match auth.users.find_by_email(&new.email).await? {
+            // Deleted meanwhile.
+            None => {}
+            Some(found) if found.status == UserStatus::Active && !found.email_verified() => {
+                if let Some(user) = take_over(auth, &found, &new, &password_hash).await? {
+                    auth.emit_own(EventKind::EmailVerified { user_id: user.id });
+                    return Ok(user);
+                }
+            }
+            Some(_) => return Err(CreateUserError::EmailTaken),
+        }
+    }
+    Err(StoreError::unavailable("the address is being changed by too many others").into())
+}
+
+/// Inserts, or reads whether it was inserted where the outcome is unknown.
+async fn insert(auth: &Inner, new: &User) -> Result<UserInsert, StoreError> {
+    match auth.users.insert(new).await {
+        Err(error) => match auth.users.find_by_id(new.id).await {
+            Ok(Some(_)) => Ok(UserInsert::Inserted),
+            _ => Err(error),
+        },
+        outcome => outcome,
+    }
+}
+
+/// Makes the row of somebody who never proved the address the new user's, in one guarded write: the epoch
+/// moves, so no link that was mailed before opens it. A row that clean-up may delete must not decide
+/// otherwise than one that it has deleted.
+async fn take_over(
+    auth: &Inner,
+    found: &User,
+    new: &User,
+    password_hash: &PasswordHash,
+) -> Result<Option<User>, StoreError> {
+    let activate = Some(Registration { password_hash: password_hash.clone(), name: new.name.clone() });
+    let verification = EmailVerification { at: new.created_at, activate };
+    let written = auth.users.verify_email(found.id, found.epoch, &verification).await;
+    if matches!(written, Ok(Guarded::Lost)) {
+        return Ok(None);
+    }
+    let ours =
+        |user: &User| user.password_hash.as_ref().is_some_and(|is| is.expose() == password_hash.expose());
+    match (written, auth.users.find_by_id(found.id).await) {
+        (_, Ok(user)) if user.as_ref().is_some_and(ours) => Ok(user),
+        // Written, and changed or deleted since: whoever did that came after.
+        (Ok(_), Ok(user)) => Ok(user),
+        (Err(error), _) | (Ok(_), Err(error)) => Err(error),
+    }
+}

@@ -1,0 +1,7 @@
+//! What is recorded, and that the documents say so.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod documented;
+mod life;
+mod recorded;

@@ -1,0 +1,233 @@
+//! A recorder of one test, and a run that records everything there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::store::{Outbox as _, StoreError, StoreErrorKind, TokenStore as _, UserStore as _};
+use auth_core::{
+    AccountTag, Auth, Bucket, Client, Event, EventKind, EventSink, IntentId, LogInFailure, Mail, MailError,
+    MailErrorKind, Mailbox, Mailer, MemoryStore, Message, Policy, RateLimiter, RefreshRefusal, Renewal,
+    Reservation, Rule, SessionId, UserId,
+};
+use auth_metrics::{MetricsSink, Sampler, Timed, describe};
+use auth_testkit::{Fault, Faulty, cheap_hashing};
+use chrono::DateTime;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
+
+/// What one metric was recorded as.
+pub(crate) struct Metric {
+    pub(crate) kind: String,
+    pub(crate) described: bool,
+    pub(crate) labels: BTreeMap<String, BTreeSet<String>>,
+    /// The sum of a counter or gauge, the number of measurements of a histogram, by labels.
+    pub(crate) values: BTreeMap<String, f64>,
+}
+
+pub(crate) type Metrics = BTreeMap<String, Metric>;
+
+/// Runs with a recorder of its own and gives what was recorded.
+pub(crate) fn record(work: impl Future<Output = ()>) -> Metrics {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || {
+        describe();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().start_paused(true).build().unwrap().block_on(work);
+    });
+    let mut recorded = Metrics::new();
+    for (key, _, description, value) in recorder.snapshotter().snapshot().into_vec() {
+        let (kind, value) = match value {
+            DebugValue::Counter(count) => ("counter", f64::from(u32::try_from(count).unwrap())),
+            DebugValue::Gauge(value) => ("gauge", value.into_inner()),
+            DebugValue::Histogram(values) => ("histogram", f64::from(u32::try_from(values.len()).unwrap())),
+        };
+        let (_, key) = key.into_parts();
+        let metric = recorded.entry(key.name().to_owned()).or_insert_with(|| Metric {
+            kind: kind.to_owned(),
+            described: description.is_some(),
+            labels: BTreeMap::new(),
+            values: BTreeMap::new(),
+        });
+        let mut words = Vec::new();
+        for label in key.labels() {
+            metric.labels.entry(label.key().to_owned()).or_default().insert(label.value().to_owned());
+            words.push(label.value());
+        }
+        metric.values.insert(words.join(" "), value);
+    }
+    recorded
+}
+
+/// Fails at every call, in one way.
+#[derive(Debug)]
+struct Fails(StoreErrorKind, MailErrorKind);
+
+impl Fails {
+    fn store<T>(&self) -> Result<T, StoreError> {
+        Err(match self.0 {
+            StoreErrorKind::Unavailable => StoreError::unavailable("told to"),
+            StoreErrorKind::Conflict => StoreError::conflict("told to"),
+            StoreErrorKind::Corrupt => StoreError::corrupt("told to"),
+        })
+    }
+}
+
+#[async_trait]
+impl RateLimiter for Fails {
+    async fn reserve(&self, _: &Bucket, _: &Rule) -> Result<Reservation, StoreError> {
+        self.store()
+    }
+    async fn look(&self, _: &Bucket, _: &Rule) -> Result<Reservation, StoreError> {
+        self.store()
+    }
+    async fn give_back(&self, _: &Bucket, _: &Rule) -> Result<(), StoreError> {
+        self.store()
+    }
+    async fn clear(&self, _: &Bucket, _: &Rule) -> Result<(), StoreError> {
+        self.store()
+    }
+}
+
+#[async_trait]
+impl Mailer for Fails {
+    async fn send(&self, _: &Mail) -> Result<(), MailError> {
+        Err(MailError::new(self.1, "told to"))
+    }
+}
+
+/// Keeps the account of the last event that named one.
+#[derive(Debug, Clone, Default)]
+struct LastAccount(Arc<Mutex<Option<AccountTag>>>);
+
+impl EventSink for LastAccount {
+    fn record(&self, event: &Event) {
+        if let EventKind::ResetRequested { account } = event.kind {
+            *self.0.lock().unwrap() = Some(account);
+        }
+    }
+}
+
+/// Every metric with every word.
+pub(crate) fn everything() -> Metrics {
+    record(async {
+        let last = LastAccount::default();
+        let mut policy = Policy::default();
+        policy.hashing = cheap_hashing();
+        let (store, sink) = (MemoryStore::new(), MetricsSink::new(last.clone()));
+        let builder = Auth::builder(store.clone(), store.clone(), Mailbox::new()).outbox(store);
+        let auth = builder.event_sink(sink).policy(policy).secret(SECRET).build().unwrap();
+        auth.forgot_password("ada@example.com", &Client::unknown()).await.unwrap();
+        let account = last.0.lock().unwrap().unwrap();
+        for kind in all_events(account) {
+            MetricsSink::new(last.clone()).record(&Event { at: DateTime::UNIX_EPOCH, ip: None, kind });
+        }
+        Sampler::new(auth).sample().await.unwrap();
+        all_calls().await;
+    })
+}
+
+fn all_events(account: AccountTag) -> Vec<EventKind> {
+    let (user_id, session_id) = (UserId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+    let (intent_id, error) = (IntentId::from_bytes([3; 16]), || "told to".to_owned());
+    let mut events = vec![
+        EventKind::RegistrationRequested { account },
+        EventKind::UserCreated { user_id },
+        EventKind::EmailVerified { user_id },
+        EventKind::VerificationRequested { account },
+        EventKind::LogInSucceeded { user_id, session_id },
+        EventKind::PasswordRehashed { user_id },
+        EventKind::TokenReuse { user_id, session_id, presented: 1, current: 2 },
+        EventKind::SessionRevoked { user_id, session_id },
+        EventKind::SessionsRevoked { user_id },
+        EventKind::ResetRequested { account },
+        EventKind::PasswordReset { user_id },
+        EventKind::PasswordChanged { user_id, session_id },
+        EventKind::PasswordChangeFailed { user_id, session_id },
+        EventKind::MailedTokenRefused { purpose: "verify_email" },
+        EventKind::MailedTokenRefused { purpose: "reset_password" },
+        EventKind::RateLimited { limit: "log_in_account" },
+        EventKind::UserDisabled { user_id },
+        EventKind::UserEnabled { user_id },
+        EventKind::UserDeleted { user_id },
+        EventKind::BreachCheckSkipped,
+        EventKind::TidyingFailed { what: "tidy", error: error() },
+        EventKind::Started { durable_outbox: true },
+        EventKind::OutboxFailed { error: error() },
+        EventKind::CleanUpFailed { error: error() },
+    ];
+    for reason in [
+        LogInFailure::UnknownAccount,
+        LogInFailure::WrongPassword,
+        LogInFailure::Disabled,
+        LogInFailure::NotVerified,
+    ] {
+        events.push(EventKind::LogInFailed { account, user_id: None, reason });
+    }
+    for renewal in [Renewal::Fresh, Renewal::Rotated, Renewal::Recovered] {
+        events.push(EventKind::SessionRenewed { user_id, session_id, generation: 1, renewal });
+    }
+    for reason in [RefreshRefusal::InvalidToken, RefreshRefusal::Superseded] {
+        events.push(EventKind::RefreshRefused { reason });
+    }
+    for finished in [true, false] {
+        let (sessions, one_time_tokens, unverified_users, dead_letters) = (1, 2, 3, 4);
+        events.push(EventKind::CleanedUp {
+            sessions,
+            one_time_tokens,
+            unverified_users,
+            dead_letters,
+            finished,
+        });
+    }
+    for promise in promises() {
+        let (attempt, retry_in) = (1, Duration::ZERO);
+        events.extend([
+            EventKind::MailSent { intent_id, promise, attempt },
+            EventKind::MailRetried { intent_id, promise, attempt, retry_in, error: error() },
+            EventKind::MailBuried { intent_id, promise, attempt, reason: error() },
+            EventKind::MailDropped { intent_id, promise },
+        ]);
+    }
+    events
+}
+
+const fn promises() -> [&'static str; 6] {
+    ["registration", "verification", "password_reset", "password_changed", "sessions_ended", "unreadable"]
+}
+
+/// A call of each kind of store, and each way that one can end.
+async fn all_calls() {
+    let (nobody, nothing) = (UserId::from_bytes([9; 16]), IntentId::from_bytes([9; 16]));
+    let store = Timed::new(MemoryStore::new());
+    assert!(store.find_by_id(nobody).await.unwrap().is_none());
+    assert!(store.find_one_time(nothing).await.unwrap().is_none());
+    assert!(store.find_dead_letter(nothing).await.unwrap().is_none());
+    let bucket = Bucket { limit: "log_in_account", key: [0; 16] };
+    let rule = Rule::Quota { count: 1, window: Duration::from_secs(1) };
+    let message = Message::PasswordChanged { at: DateTime::UNIX_EPOCH };
+    let to = auth_core::Email::parse("ada@example.com").unwrap();
+    let mail = Mail { id: nothing, to, name: None, message };
+    for (store, mailer) in [
+        (StoreErrorKind::Unavailable, MailErrorKind::Transient),
+        (StoreErrorKind::Conflict, MailErrorKind::Permanent),
+        (StoreErrorKind::Corrupt, MailErrorKind::Unknown),
+    ] {
+        let fails = Timed::new(Fails(store, mailer));
+        assert_eq!(fails.reserve(&bucket, &rule).await.unwrap_err().kind(), store);
+        assert_eq!(fails.send(&mail).await.unwrap_err().kind(), mailer);
+    }
+    Timed::new(Mailbox::new()).send(&mail).await.unwrap();
+    let hangs = Faulty::new(Mailbox::new());
+    hangs.fail_every_call(Fault::Hang);
+    let given_up = tokio::time::timeout(Duration::from_secs(1), Timed::new(hangs).send(&mail)).await;
+    assert!(given_up.is_err());
+    let hangs = Faulty::new(MemoryStore::new());
+    hangs.fail_every_call(Fault::Hang);
+    let store = Timed::new(hangs);
+    let given_up = tokio::time::timeout(Duration::from_secs(1), store.find_by_id(nobody)).await;
+    assert!(given_up.is_err());
+}

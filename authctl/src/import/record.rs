@@ -1,0 +1,124 @@
+//! From the fields of a line to a user.
+
+use auth_core::{Email, Epoch, HashingPool, Name, PasswordHash, SystemRandom, User, UserId, UserStatus};
+use chrono::{DateTime, SubsecRound as _, Utc};
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
+
+/// A user of another system.
+pub(super) struct Record {
+    pub(super) user: User,
+    /// Whether the id is the other system's, so that a second run gives it again.
+    pub(super) named: bool,
+    pub(super) bcrypt_cost: Option<u32>,
+}
+
+const FIELDS: [&str; 8] =
+    ["id", "email", "password_hash", "name", "email_verified", "email_verified_at", "created_at", "disabled"];
+
+pub(super) fn is_field(name: &str) -> bool {
+    FIELDS.contains(&name)
+}
+
+/// Makes users of fields.
+pub(super) struct Reader {
+    hashing: HashingPool,
+    verified: bool,
+    now: DateTime<Utc>,
+}
+
+impl Reader {
+    pub(super) fn new(hashing: HashingPool, verified: bool, now: DateTime<Utc>) -> Self {
+        Self { hashing, verified, now: now.trunc_subsecs(6) }
+    }
+
+    /// Says what is wrong by the name of the field, and never repeats its value.
+    pub(super) fn read(&self, fields: Vec<(String, String)>) -> Result<Record, String> {
+        let (mut id, mut email, mut name, mut hash) = (None, None, None, None);
+        let (mut verified, mut verified_at, mut created_at, mut disabled) = (None, None, None, false);
+        for (field, text) in &fields {
+            let wrong = |problem: &dyn std::fmt::Display| format!("{field}: {problem}");
+            match field.as_str() {
+                "id" => id = Some(text),
+                "email" => email = Some(Email::parse(text).map_err(|error| wrong(&error))?),
+                "name" => name = Some(Name::parse(text).map_err(|error| wrong(&error))?),
+                "password_hash" => hash = Some(self.hash(text).map_err(|problem| wrong(&problem))?),
+                "email_verified" => verified = Some(truth(text).map_err(|problem| wrong(&problem))?),
+                "email_verified_at" => {
+                    verified_at = Some(self.time(text).map_err(|problem| wrong(&problem))?);
+                }
+                "created_at" => created_at = Some(self.time(text).map_err(|problem| wrong(&problem))?),
+                _ => disabled = truth(text).map_err(|problem| wrong(&problem))?,
+            }
+        }
+        let email = email.ok_or("email: is missing")?;
+        if verified == Some(false) && verified_at.is_some() {
+            return Err("email_verified: contradicts email_verified_at".to_owned());
+        }
+        let created_at = created_at.unwrap_or(self.now);
+        let says = verified.unwrap_or(self.verified || verified_at.is_some());
+        let email_verified_at = says.then(|| verified_at.unwrap_or(created_at));
+        // Clean-up deletes whoever did not prove an address in time, and their time begins now.
+        let created_at = if says { created_at } else { self.now };
+        let (password_hash, bcrypt_cost) = hash.unzip();
+        let user = User {
+            id: self.id(id.map(String::as_str))?,
+            email,
+            name,
+            password_hash,
+            password_changed_at: created_at,
+            epoch: Epoch::default(),
+            status: if disabled { UserStatus::Disabled } else { UserStatus::Active },
+            email_verified_at,
+            contested_at: None,
+            created_at,
+        };
+        Ok(Record { user, named: id.is_some(), bcrypt_cost: bcrypt_cost.flatten() })
+    }
+
+    /// A UUID as it is, one derived from any other text, and a new one without any.
+    fn id(&self, text: Option<&str>) -> Result<UserId, String> {
+        let Some(text) = text else {
+            return UserId::generate(self.now, &SystemRandom).map_err(|error| format!("id: {error}"));
+        };
+        let uuid = Uuid::try_parse(text).unwrap_or_else(|_| derived(text));
+        Ok(UserId::from_bytes(uuid.into_bytes()))
+    }
+
+    fn hash(&self, text: &str) -> Result<(PasswordHash, Option<u32>), &'static str> {
+        let hash = PasswordHash::from_stored(text);
+        if !self.hashing.accepts(&hash) {
+            return Err("is no bcrypt or Argon2 hash that could match: see --help");
+        }
+        // `$2b$12$...`
+        let cost = text.strip_prefix("$2").and_then(|rest| rest.split('$').nth(1)?.parse().ok());
+        Ok((hash, cost))
+    }
+
+    fn time(&self, text: &str) -> Result<DateTime<Utc>, &'static str> {
+        let time = text.parse::<DateTime<Utc>>().map_err(|_| "is no time such as 2024-03-09T13:11:12Z")?;
+        if time < DateTime::UNIX_EPOCH {
+            return Err("lies before 1970");
+        }
+        if time > self.now {
+            return Err("lies in the future");
+        }
+        Ok(time.trunc_subsecs(6))
+    }
+}
+
+/// The same id for the same text at every run (RFC 9562 section 5.8).
+fn derived(text: &str) -> Uuid {
+    let digest = Sha256::new().chain_update("authctl/import/v1|").chain_update(text).finalize();
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(digest).for_each(|(byte, of)| *byte = of);
+    Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn truth(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("must be true or false"),
+    }
+}

@@ -1,0 +1,95 @@
+//! `authctl`: what an administrator does to users, sessions, mails and keys.
+//!
+//! It takes the settings of the example server from the environment and works on its database, by the same
+//! flows as the server does. See `docs/authctl.md`.
+
+mod cli;
+mod config;
+mod import;
+mod key;
+mod mail;
+mod password;
+mod report;
+mod service;
+mod session;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::cli::{Arguments, Command};
+use crate::report::{Problem, Report, Status};
+use crate::service::Service;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // Before the command line is understood: how to say that it is not.
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    match run(json).await {
+        Ok(report) => {
+            say(&if json { report.json.to_string() } else { report.text });
+            ExitCode::from(report.status as u8)
+        }
+        Err(problem) => {
+            if json {
+                eprintln!("{}", problem.json());
+            } else {
+                eprintln!("authctl: {problem}");
+            }
+            ExitCode::from(problem.status as u8)
+        }
+    }
+}
+
+/// Prints, unless the reader is gone: `authctl ... | head` is no failure.
+fn say(text: &str) {
+    use std::io::Write as _;
+    if !text.is_empty() {
+        _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
+
+async fn run(json: bool) -> Result<Report, Problem> {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            say(error.to_string().trim_end());
+            return Ok(Report::new("", serde_json::Value::Null));
+        }
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let help = error.to_string();
+            return Err(Problem::new(Status::Usage, format!("a command is missing\n\n{}", help.trim_end())));
+        }
+        Err(error) => {
+            let message = error.to_string();
+            let message = message.trim_end();
+            return Err(Problem::new(Status::Usage, message.strip_prefix("error: ").unwrap_or(message)));
+        }
+    };
+    log(json);
+    let open = || Service::open(arguments.create_database);
+    match arguments.command {
+        Command::User(command) => user::run(&open().await?, command).await,
+        Command::Session(command) => session::run(&open().await?, command).await,
+        Command::Reset { user } => user::reset(&open().await?, &user).await,
+        Command::Import(import) => import::run(&open().await?, &import, json).await,
+        Command::CleanUp => mail::clean_up(&open().await?).await,
+        Command::DeadLetter(command) => mail::dead_letters(&open().await?, command).await,
+        Command::Key(command) => key::run(command),
+        Command::Config(command) => config::run(&command).await,
+    }
+}
+
+fn log(json: bool) {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        lines.json().init();
+    } else {
+        lines.with_ansi(false).init();
+    }
+}

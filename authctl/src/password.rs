@@ -1,0 +1,58 @@
+//! Passwords: asked for on the terminal, or read from standard input.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
+
+use auth_core::{MAX_PASSWORD_BYTES, Password, RandomSource as _, SystemRandom};
+use zeroize::Zeroizing;
+
+use crate::report::{Problem, Status};
+
+pub(crate) fn read(from_stdin: bool) -> Result<Password, Problem> {
+    if from_stdin { from_line() } else { ask() }
+}
+
+/// The first line, without its line break. Longer than any password is enough to refuse it.
+fn from_line() -> Result<Password, Problem> {
+    let longest = u64::try_from(MAX_PASSWORD_BYTES).unwrap_or(u64::MAX).saturating_add(3);
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 4));
+    let read = std::io::stdin().lock().take(longest).read_until(b'\n', &mut line);
+    read.map_err(|error| Problem::new(Status::NoInput, format!("standard input: {error}")))?;
+    let text = line.strip_suffix(b"\n").unwrap_or(&line);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let text = std::str::from_utf8(text);
+    text.map(Password::new).map_err(|_| Problem::new(Status::Refused, "the password is not UTF-8"))
+}
+
+fn ask() -> Result<Password, Problem> {
+    if !std::io::stdin().is_terminal() {
+        let advice = "nobody is there to be asked for a password: give --password-stdin or --invite";
+        return Err(Problem::new(Status::Usage, advice));
+    }
+    let ask = |prompt| {
+        let typed = rpassword::prompt_password(prompt).map(Zeroizing::new);
+        typed.map_err(|error| Problem::new(Status::NoInput, format!("the terminal: {error}")))
+    };
+    let (first, second) = (ask("Password: ")?, ask("Once more: ")?);
+    if *first != *second {
+        return Err(Problem::new(Status::Refused, "the two passwords differ"));
+    }
+    Ok(Password::new(first.as_str()))
+}
+
+/// A password that nobody knows.
+pub(crate) fn unguessable() -> Result<Password, Problem> {
+    Ok(Password::new(random_text::<32>()?.as_str()))
+}
+
+/// So many random bytes as hexadecimal digits.
+pub(crate) fn random_text<const BYTES: usize>() -> Result<Zeroizing<String>, Problem> {
+    let mut bytes = Zeroizing::new([0; BYTES]);
+    let drawn = SystemRandom.fill(&mut *bytes);
+    drawn.map_err(|error| Problem::new(Status::Unavailable, error.to_string()))?;
+    Ok(bytes.iter().fold(Zeroizing::new(String::with_capacity(2 * BYTES)), |mut text, byte| {
+        // Writing to a string cannot fail.
+        _ = write!(text, "{byte:02x}");
+        text
+    }))
+}

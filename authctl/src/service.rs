@@ -1,0 +1,98 @@
+//! The flows over the database that the environment names.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use auth_core::{
+    Auth, BcryptImport, ConfigProblem, KeyRing, Mail, MailError, MailErrorKind, Mailer, RootSecret,
+    SystemRandom, User, UserStore,
+};
+use auth_examples::settings::{Administration, Database, Variables};
+use auth_examples::store;
+use percent_encoding::percent_decode_str;
+
+use crate::report::{Problem, Status};
+
+/// The highest cost of bcrypt that any server can be told to accept.
+const HIGHEST_BCRYPT: u32 = 15;
+
+/// What the commands work with.
+pub(crate) struct Service {
+    pub(crate) auth: Auth,
+    pub(crate) users: Arc<dyn UserStore>,
+}
+
+impl Service {
+    pub(crate) async fn open(create: bool) -> Result<Self, Problem> {
+        let settings = Administration::read(&Variables::of_process());
+        let Administration { mut policy, database } =
+            settings.map_err(|problems| Problem::new(Status::BadSettings, said(&problems)))?;
+        check_place(&database, create)?;
+        // One password at a time, and hashes are judged by what servers can be told to accept.
+        policy.hashing.threads = 1;
+        policy.hashing.bcrypt = BcryptImport::Accept { cost: HIGHEST_BCRYPT };
+        let unreachable = |problem| Problem::new(Status::Unavailable, format!("DATABASE_URL: {problem}"));
+        let opened = store::open(&database, NoMailer).await.map_err(unreachable)?;
+        let failed = |problem: String| Problem::new(Status::Internal, problem);
+        // Nothing that is done here is signed or derived: links are made by the server that mails them.
+        let (ring, root) = (KeyRing::generate(&SystemRandom), RootSecret::generate(&SystemRandom));
+        let builder = opened
+            .builder
+            .key_ring(ring.map_err(|error| failed(error.to_string()))?)
+            .root_secret(root.map_err(|error| failed(error.to_string()))?)
+            .policy(policy);
+        let auth = builder.build().map_err(|error| Problem::new(Status::BadSettings, error.to_string()))?;
+        Ok(Self { auth, users: opened.users })
+    }
+
+    /// The user of an address or an id.
+    pub(crate) async fn find(&self, text: &str) -> Result<User, Problem> {
+        if text.contains('@') {
+            return Ok(self.auth.find_user(text).await?);
+        }
+        let id = text.parse().map_err(|_| {
+            Problem::new(Status::Usage, "a user is named by an e-mail address or by an id such as 01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a")
+        })?;
+        Ok(self.auth.user(id).await?)
+    }
+}
+
+/// All problems of an environment, one a line.
+pub(crate) fn said(problems: &[ConfigProblem]) -> String {
+    let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    format!("the environment is not usable:\n{}", lines.join("\n"))
+}
+
+/// A mistyped name must not become a new and empty database.
+fn check_place(database: &Database, create: bool) -> Result<(), Problem> {
+    let in_memory = "DATABASE_URL names a database in memory, which only the server's process can reach";
+    match database {
+        Database::Memory => Err(Problem::new(Status::BadSettings, in_memory)),
+        Database::Sqlite(url) => {
+            let path = url.strip_prefix("sqlite:").unwrap_or(url);
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path == ":memory:" {
+                return Err(Problem::new(Status::BadSettings, in_memory));
+            }
+            let path = percent_decode_str(path).decode_utf8_lossy();
+            if create || Path::new(&*path).exists() {
+                return Ok(());
+            }
+            let advice = "no such file; DATABASE_URL names it, and --create-database makes it";
+            Err(Problem::new(Status::NoInput, format!("{path}: {advice}")))
+        }
+        Database::MySql(_) => Ok(()),
+    }
+}
+
+/// No mail is sent from here: they are promised, and a server sends them.
+#[derive(Debug)]
+struct NoMailer;
+
+#[async_trait]
+impl Mailer for NoMailer {
+    async fn send(&self, _: &Mail) -> Result<(), MailError> {
+        Err(MailError::new(MailErrorKind::Transient, "authctl sends no mail"))
+    }
+}

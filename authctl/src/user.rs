@@ -1,0 +1,120 @@
+//! Users.
+
+use std::io::IsTerminal as _;
+
+use auth_core::{Password, User, UserStatus};
+use serde_json::{Value, json};
+
+use crate::cli::UserCommand;
+use crate::password;
+use crate::report::{Problem, Report, Status, fields, plain, time};
+use crate::service::Service;
+
+pub(crate) async fn run(service: &Service, command: UserCommand) -> Result<Report, Problem> {
+    let auth = &service.auth;
+    match command {
+        UserCommand::Create { email, name, password_stdin, invite } => {
+            let password = if invite { password::unguessable()? } else { password::read(password_stdin)? };
+            create(service, &email, password, name.as_deref(), invite).await
+        }
+        UserCommand::Show { user } => show(service, &service.find(&user).await?).await,
+        UserCommand::Disable { user } => {
+            let user = service.find(&user).await?;
+            auth.disable_user(user.id).await?;
+            Ok(changed(&user, "disabled", "disabled; all sessions ended"))
+        }
+        UserCommand::Enable { user } => {
+            let user = service.find(&user).await?;
+            auth.enable_user(user.id).await?;
+            Ok(changed(&user, "enabled", "active again"))
+        }
+        UserCommand::Delete { user, yes } => {
+            let user = service.find(&user).await?;
+            if !yes {
+                confirm(&format!("Delete {} for good?", plain(user.email.address())))?;
+            }
+            auth.delete_user(user.id).await?;
+            Ok(changed(&user, "deleted", "deleted"))
+        }
+    }
+}
+
+/// Promises the mail of a reset. A server sends it: only that knows the secret of its link.
+pub(crate) async fn reset(service: &Service, user: &str) -> Result<Report, Problem> {
+    let user = service.find(user).await?;
+    service.auth.send_reset_link(user.id).await?;
+    Ok(changed(&user, "reset_promised", "reset mail promised; a running server sends it"))
+}
+
+async fn create(
+    service: &Service,
+    email: &str,
+    password: Password,
+    name: Option<&str>,
+    invite: bool,
+) -> Result<Report, Problem> {
+    let user = service.auth.create_user(email, password, name).await?;
+    if !invite {
+        return Ok(changed(&user, "created", "created"));
+    }
+    service.auth.send_reset_link(user.id).await?;
+    Ok(changed(&user, "invited", "created; reset mail promised, a running server sends it"))
+}
+
+fn changed(user: &User, done: &str, what: &str) -> Report {
+    let email = user.email.address();
+    Report::new(
+        format!("{} ({}): {what}", plain(email), user.id),
+        json!({ "id": user.id.to_string(), "email": email, "done": done }),
+    )
+}
+
+async fn show(service: &Service, user: &User) -> Result<Report, Problem> {
+    let sessions = service.auth.sessions(user.id).await?.len();
+    let status = match user.status {
+        UserStatus::Active => "active",
+        UserStatus::Disabled => "disabled",
+    };
+    let kind = user
+        .password_hash
+        .as_ref()
+        .map(|hash| if hash.expose().starts_with("$2") { "bcrypt" } else { "argon2" });
+    let name = user.name.as_ref().map(|name| name.as_str().to_owned());
+    let or_no = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let text = fields(&[
+        ("id", user.id.to_string()),
+        ("email", plain(user.email.address())),
+        ("name", or_no(name.as_deref().map(plain))),
+        ("status", status.to_owned()),
+        ("verified", or_no(user.email_verified_at.map(time))),
+        ("password", kind.unwrap_or("none").to_owned()),
+        ("password changed", time(user.password_changed_at)),
+        ("created", time(user.created_at)),
+        ("contested", or_no(user.contested_at.map(time))),
+        ("live sessions", sessions.to_string()),
+    ]);
+    let json: Value = json!({
+        "id": user.id.to_string(),
+        "email": user.email.address(),
+        "name": name,
+        "status": status,
+        "email_verified_at": user.email_verified_at.map(time),
+        "password": kind,
+        "password_changed_at": time(user.password_changed_at),
+        "created_at": time(user.created_at),
+        "contested_at": user.contested_at.map(time),
+        "sessions": sessions,
+    });
+    Ok(Report::new(text, json))
+}
+
+/// Asks, where somebody is there to answer.
+fn confirm(question: &str) -> Result<(), Problem> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Problem::new(Status::Usage, "nobody is there to confirm it: give --yes"));
+    }
+    eprint!("{question} Type `yes`: ");
+    let mut answer = String::new();
+    _ = std::io::stdin().read_line(&mut answer);
+    if answer.trim() == "yes" { Ok(()) } else { Err(Problem::new(Status::Usage, "not confirmed")) }
+}
