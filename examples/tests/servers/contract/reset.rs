@@ -1,11 +1,11 @@
 //! `POST /auth/forgot-password` and `POST /auth/reset-password`.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::http::exchange;
 use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::{BASE, Program, Server};
 
@@ -140,9 +140,6 @@ fn forgot_as(server: &Server, name: &str, value: &str) {
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = TcpStream::connect(server.addr).unwrap();
-    stream.write_all(head.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
+    let answer = exchange(server.addr, |stream| stream.write_all(head.as_bytes())).unwrap();
     Answer::parse(&answer, false).unwrap().expect_json(202, &json!({"status": "reset_sent"}));
 }
