@@ -89,6 +89,11 @@ impl World {
         Self::over(new_store(), change, parts)
     }
 
+    /// Over this store, with some settings changed.
+    pub fn on(store: Arc<dyn Store>, change: impl FnOnce(&mut Policy)) -> Self {
+        Self::over(store, change, |builder| builder)
+    }
+
     fn over(
         store: Arc<dyn Store>,
         change: impl FnOnce(&mut Policy),

@@ -133,11 +133,14 @@ impl UserStore for MySqlStore {
                     && kept(found.created_at) == kept(user.created_at)
             }))
         };
-        if self.write_ours(statement, is_ours).await? {
+        let inserted = self.write_ours(statement, is_ours).await?;
+        // Read either way: one statement more for a taken address would tell that it is taken.
+        let found = self.find_by_id(user.id).await;
+        if inserted {
             return Ok(UserInsert::Inserted);
         }
         // Both may be taken. An id that exists is a conflict, whatever its address.
-        match self.find_by_id(user.id).await? {
+        match found? {
             Some(_) => Err(StoreError::conflict("a user of this id exists")),
             None => Ok(UserInsert::EmailTaken),
         }

@@ -109,11 +109,14 @@ impl UserStore for SqliteStore {
                 .bind(user.contested_at.map(micros))
                 .bind(micros(user.created_at))
         };
-        if self.write(statement).await? > 0 {
+        let inserted = self.write(statement).await? > 0;
+        // Read either way: one statement more for a taken address would tell that it is taken.
+        let found = self.find_by_id(user.id).await;
+        if inserted {
             return Ok(UserInsert::Inserted);
         }
         // Both may be taken. An id that exists is a conflict, whatever its address.
-        match self.find_by_id(user.id).await? {
+        match found? {
             Some(_) => Err(StoreError::conflict("a user of this id exists")),
             None => Ok(UserInsert::EmailTaken),
         }

@@ -46,7 +46,7 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 /// # Memory
 ///
 /// At most `max_keys` buckets are kept (250,000 by default), a quarter of them for streaks. One takes
-/// up to 195 bytes (measured), so the default is 48 MB when full; nothing is taken in advance. Buckets
+/// up to 240 bytes (counted; 195 with the default), so the default is 48 MB when full; nothing is taken in advance. Buckets
 /// that say nothing any more are dropped as new ones come, two looked at for each.
 ///
 /// # Security

@@ -105,6 +105,8 @@ fn cookie(server: &Server, answer: &Answer, told: &dyn Fn() -> String) {
     let mut parts = line.split(';').map(str::trim);
     let (name, value) = parts.next().unwrap().split_once('=').unwrap();
     assert_eq!(name, server.cookie_name(), "{}", told());
+    // What browsers are sure to keep (ASVS 3.3.5).
+    assert!(name.len() + value.len() <= 4096, "{}", told());
     let attributes: Vec<&str> = parts.filter(|part| !part.starts_with("Max-Age=")).collect();
     let mut expected = BTreeSet::from(["HttpOnly", "SameSite=Strict", "Path=/"]);
     if server.https() {

@@ -11,6 +11,7 @@ contract!(
     the_right_password_gives_a_session_and_a_cookie,
     over_https_the_cookie_is_bound_to_the_host,
     each_log_in_is_a_session_of_its_own,
+    a_planted_cookie_is_never_adopted,
     an_unverified_address_is_told_after_the_right_password_only,
     wrong_passwords_and_unknown_addresses_are_answered_alike,
     no_session_outlives_its_absolute_end,
@@ -57,6 +58,26 @@ fn each_log_in_is_a_session_of_its_own(program: Program) {
     let answer = server.post("/auth/login").cookie(&first.refresh).json(&body).send().expect(200);
     assert_ne!(answer.new_cookie(), first.refresh);
     assert!(server.lives(&first) && server.lives(&second));
+}
+
+/// A log-in takes nothing from the cookie that the browser already has, be it a neighbour's invention or an
+/// attacker's own live session; that session goes on as it was, apart.
+fn a_planted_cookie_is_never_adopted(program: Program) {
+    let server = program.start();
+    let attackers = server.session("eve@example.com");
+    server.user("ada@example.com");
+    for planted in [attackers.refresh.as_str(), "planted", ""] {
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let answer = server.post("/auth/login").cookie(planted).json(&body).send().expect(200);
+        assert_eq!(answer.json()["user"]["email"], "ada@example.com");
+        let own = answer.new_cookie();
+        assert_ne!(own, planted);
+        assert_ne!(own.split('.').next(), attackers.refresh.split('.').next(), "another session");
+        let me = server.get("/auth/me").cookie(&own).send().expect(200).json();
+        assert_eq!(me["user"]["email"], "ada@example.com");
+    }
+    let me = server.get("/auth/me").cookie(&attackers.refresh).send().expect(200).json();
+    assert_eq!(me["user"]["email"], "eve@example.com");
 }
 
 fn an_unverified_address_is_told_after_the_right_password_only(program: Program) {

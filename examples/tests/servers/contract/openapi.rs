@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use crate::laws::{CODES, UNAVAILABLE};
 use crate::server::Program;
 
-contract!(the_document_lists_exactly_the_routes, the_document_names_every_code);
+contract!(
+    the_document_lists_exactly_the_routes,
+    the_document_names_every_code,
+    four_operations_answer_with_a_session,
+);
 
 fn the_document_lists_exactly_the_routes(program: Program) {
     let server = program.start();
@@ -55,4 +59,35 @@ fn the_document_names_every_code(program: Program) {
     for code in CODES.iter().chain(&UNAVAILABLE) {
         assert!(text.contains(&format!("\"{code}\"")), "{code}");
     }
+}
+
+/// Every way to a session is known and documented. An answer that hands out no access token in the
+/// document hands out none: answers are held against it.
+fn four_operations_answer_with_a_session(program: Program) {
+    let server = program.start();
+    let document = server.root("GET", "/openapi.json").send().expect(200).json();
+    let mut giving = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let mut answers = operation["responses"].to_string();
+            // What an answer refers to, and what that refers to.
+            for _ in 0..3 {
+                for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+                    answers =
+                        answers.replace(&format!("\"#/components/schemas/{name}\""), &schema.to_string());
+                }
+            }
+            if answers.contains("\"access_token\"") {
+                giving.insert(format!("{method} {}", path.strip_prefix("/api/v1").unwrap()));
+            }
+        }
+    }
+    let expected = [
+        "get /auth/me",
+        "post /auth/login",
+        "post /auth/me",
+        "post /auth/refresh",
+        "post /users/me/password",
+    ];
+    assert_eq!(giving, expected.map(str::to_owned).into());
 }

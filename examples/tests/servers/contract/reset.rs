@@ -1,10 +1,13 @@
 //! `POST /auth/forgot-password` and `POST /auth/reset-password`.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::http::exchange;
 use crate::scene::{OTHER_PASSWORD, PASSWORD};
-use crate::server::{Program, Server};
+use crate::server::{BASE, Program, Server};
 
 contract!(
     a_reset_sets_the_password_and_ends_every_session,
@@ -13,6 +16,7 @@ contract!(
     a_token_resets_once_and_ends_the_others,
     tokens_of_another_purpose_or_none_are_refused,
     a_reset_verifies_the_address,
+    a_link_leads_where_the_configuration_says_whatever_the_request_names,
 );
 
 fn reset(server: &Server, token: &str, password: &str) -> Answer {
@@ -103,4 +107,39 @@ fn a_reset_verifies_the_address(program: Program) {
     let body = json!({"token": verification});
     server.post("/auth/verify-email").json(&body).send().problem(400, "invalid_token");
     assert!(server.lives(&session));
+}
+
+fn a_link_leads_where_the_configuration_says_whatever_the_request_names(program: Program) {
+    let server = program.start();
+    server.user("ada@example.com");
+    let names = [
+        "Host",
+        "X-Forwarded-Host",
+        "X-Forwarded-Server",
+        "X-Forwarded-Proto",
+        "X-Original-URL",
+        "Forwarded",
+    ];
+    for (sent, name) in names.into_iter().enumerate() {
+        let value = if name == "Forwarded" { "host=evil.example;proto=http" } else { "evil.example" };
+        forgot_as(&server, name, value);
+        server.mailed("ada@example.com", "reset-password", sent + 1);
+    }
+    for mail in server.mails_to("ada@example.com") {
+        let html = mail.html.unwrap_or_default();
+        assert!(!mail.text.contains("evil.example") && !html.contains("evil.example"), "{}", mail.text);
+    }
+}
+
+/// Asks for a link with one header of the attacker's, which may be the only `Host`.
+fn forgot_as(server: &Server, name: &str, value: &str) {
+    let body = json!({"email": "ada@example.com"}).to_string();
+    let host = if name == "Host" { String::new() } else { format!("Host: {}\r\n", server.addr) };
+    let head = format!(
+        "POST {BASE}/auth/forgot-password HTTP/1.1\r\n{host}{name}: {value}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange(server.addr, |stream| stream.write_all(head.as_bytes())).unwrap();
+    Answer::parse(&answer, false).unwrap().expect_json(202, &json!({"status": "reset_sent"}));
 }

@@ -1,0 +1,67 @@
+//! Many requests at once, over connections that stand already.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+
+/// How long each answer took, by what it was.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// 401: a password was hashed.
+    pub(crate) refused: Vec<Duration>,
+    /// 503 with a time to come again.
+    pub(crate) busy: Vec<Duration>,
+}
+
+pub(crate) fn bursts(address: SocketAddr, clients: usize, bursts: usize) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut outcome = Outcome::default();
+        for _ in 0..bursts {
+            burst(address, clients, &mut outcome).await;
+        }
+        outcome
+    })
+}
+
+async fn burst(address: SocketAddr, clients: usize, outcome: &mut Outcome) {
+    let barrier = Arc::new(Barrier::new(clients));
+    let tasks: Vec<_> = (0..clients)
+        .map(|number| {
+            let barrier = Arc::clone(&barrier);
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let body =
+                    json!({"email": format!("nobody{number}@example.com"), "password": "not the password"});
+                let body = body.to_string();
+                let request = format!(
+                    "POST /api/v1/auth/login HTTP/1.1\r\nhost: server\r\nconnection: close\r\n\
+                     content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                barrier.wait().await;
+                let begun = Instant::now();
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let mut answer = Vec::new();
+                stream.read_to_end(&mut answer).await.unwrap();
+                (begun.elapsed(), String::from_utf8(answer).unwrap())
+            })
+        })
+        .collect();
+    for task in tasks {
+        let (took, answer) = task.await.unwrap();
+        match &answer[..12] {
+            "HTTP/1.1 401" => outcome.refused.push(took),
+            "HTTP/1.1 503" => {
+                assert!(answer.to_lowercase().contains("\r\nretry-after: ") && answer.contains("\"busy\""));
+                outcome.busy.push(took);
+            }
+            other => panic!("{other}: {answer}"),
+        }
+    }
+}

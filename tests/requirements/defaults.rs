@@ -1,0 +1,78 @@
+//! The limits and lifetimes that the document tells are those of the code.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use auth_core::{Policy, Rule};
+
+use crate::file;
+
+/// The two-column table under a heading: name without back-ticks, value.
+fn table(heading: &str) -> BTreeMap<String, String> {
+    let document = file("docs/security.md");
+    let (_, section) = document.split_once(&format!("# {heading}\n")).expect(heading);
+    let section = section.split("\n#").next().unwrap();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|line| {
+            let (name, rest) = line.split_once("` | ").unwrap();
+            (name.to_owned(), rest.split(" |").next().unwrap().to_owned())
+        })
+        .collect()
+}
+
+fn spelled(time: Duration) -> String {
+    let seconds = time.as_secs();
+    [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")]
+        .into_iter()
+        .find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit))
+        .map_or_else(|| "0".to_owned(), |(unit, name)| format!("{} {name}", seconds / unit))
+}
+
+#[test]
+fn the_limits_are_those_of_the_document() {
+    let told = table("Rate limits");
+    let limits = Policy::default().limits;
+    let own: BTreeMap<String, String> = limits
+        .named()
+        .into_iter()
+        .map(|(name, rule)| {
+            let text = match rule.expect(name) {
+                Rule::Quota { count, window } => format!("{count} in {}", spelled(window)),
+                Rule::Streak { failures, then_every } => {
+                    format!("after {failures}, one each {}", spelled(then_every))
+                }
+            };
+            (name.to_owned(), text)
+        })
+        .collect();
+    assert_eq!(told, own);
+}
+
+#[test]
+fn the_lifetimes_are_those_of_the_document() {
+    let policy = Policy::default();
+    let own = BTreeMap::from([
+        ("access token", spelled(policy.access.lifetime)),
+        ("session, unused", spelled(policy.refresh.refresh_lifetime)),
+        ("session, at most", spelled(policy.refresh.session_lifetime)),
+        ("reuse leeway", spelled(policy.refresh.reuse_leeway)),
+        ("verification link", spelled(policy.links.verification_lifetime)),
+        ("reset link", spelled(policy.links.reset_lifetime)),
+        ("unverified account", spelled(policy.clean_up.unverified_user_lifetime)),
+        ("dead letter", spelled(policy.clean_up.dead_letter_lifetime)),
+    ]);
+    let own: BTreeMap<String, String> = own.into_iter().map(|(name, time)| (name.to_owned(), time)).collect();
+    assert_eq!(table("Lifetimes"), own);
+}
+
+/// Times are written as people write them.
+#[test]
+fn durations_are_spelled_exactly() {
+    for (seconds, text) in
+        [(0, "0"), (1, "1 s"), (90, "90 s"), (900, "15 min"), (7_200, "2 h"), (604_800, "7 d")]
+    {
+        assert_eq!(spelled(Duration::from_secs(seconds)), text);
+    }
+}

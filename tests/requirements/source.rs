@@ -1,0 +1,122 @@
+//! What the source itself must not say.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+
+use auth_core::{AccessToken, MailedToken, Password, PasswordHash, Pepper, RefreshToken, RootSecret, Secret};
+
+use crate::{file, root};
+
+fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+            found.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+fn files(folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    sources(&root().join(folder), &mut found);
+    found
+}
+
+/// sqlx takes SQL as static text only, unless `AssertSqlSafe` says otherwise. Two places do: the tests of the
+/// statements' plans, and a list of place-holders whose number differs.
+#[test]
+fn no_statement_is_made_of_what_a_client_sent() {
+    let mut asserting: Vec<String> = ["auth-mysql/src", "auth-sqlite/src"]
+        .into_iter()
+        .flat_map(files)
+        .filter(|(_, text)| text.contains("AssertSqlSafe("))
+        .map(|(name, _)| name)
+        .collect();
+    asserting.sort();
+    assert_eq!(asserting, ["auth-mysql/src/plan.rs", "auth-mysql/src/pool.rs", "auth-sqlite/src/plan.rs"]);
+    let pool = file("auth-mysql/src/pool.rs");
+    assert_eq!(pool.matches("AssertSqlSafe(").count(), 1);
+    assert!(pool.contains(r#"format!("{delete} AND id IN ({marks})")"#), "made of place-holders alone");
+}
+
+#[test]
+fn a_new_database_has_no_account() {
+    for folder in ["auth-mysql/migrations", "auth-sqlite/migrations"] {
+        for (name, text) in files(folder) {
+            let upper = text.to_uppercase();
+            let code = upper.lines().filter(|line| !line.trim_start().starts_with("--"));
+            assert!(code.clone().count() > 20, "{name}");
+            assert!(
+                !code.clone().any(|line| line.contains("INSERT ") || line.contains("REPLACE ")),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// Whoever runs the service can have a reset mailed, but nobody can choose another's password.
+#[test]
+fn only_its_owner_chooses_a_password() {
+    let mut texts = vec![file("auth-core/src/auth.rs")];
+    texts.extend(files("auth-core/src/auth").into_iter().map(|(_, text)| text));
+    let taking: BTreeSet<&str> = texts
+        .iter()
+        .flat_map(|text| text.split("pub async fn ").skip(1))
+        .filter_map(|method| {
+            let (name, rest) = method.split_once('(')?;
+            let arguments = rest.split(") ->").next()?;
+            [": Password", "Option<Password>"].iter().any(|kind| arguments.contains(kind)).then_some(name)
+        })
+        .collect();
+    let owners = ["register", "verify_email", "log_in", "reset_password", "change_password"];
+    assert_eq!(taking, owners.into());
+}
+
+/// Password fields hide what is typed and are open to password managers and to pasting.
+#[test]
+fn the_pages_let_password_managers_in() {
+    let page = file("examples/pages/index.html");
+    let fields: Vec<&str> =
+        page.split("<input ").skip(1).filter(|field| field.contains("password")).collect();
+    let fields: Vec<&str> = fields.into_iter().filter_map(|field| field.split('>').next()).collect();
+    let of_passwords: Vec<&&str> = fields
+        .iter()
+        .filter(|field| field.contains("name=\"password\"") || field.contains("_password\""))
+        .collect();
+    assert_eq!(of_passwords.len(), 7, "{of_passwords:?}");
+    for field in of_passwords {
+        assert!(field.contains("type=\"password\""), "{field}");
+        let right = if field.contains("data-hint") { "new-password" } else { "current-password" };
+        assert!(field.contains(&format!("autocomplete=\"{right}\"")), "{field}");
+        assert!(!field.contains("maxlength"), "{field}");
+    }
+    for (name, text) in files("examples/pages") {
+        assert!(!text.contains("onpaste") && !text.contains("'paste'"), "{name}");
+    }
+}
+
+/// Does not compile where a type has the trait: `lacks` would be ambiguous.
+macro_rules! lacks {
+    ($forbidden:path: $($secret:ty),+) => {
+        $({
+            trait Ambiguous<A> {
+                fn lacks() {}
+            }
+            impl<T: ?Sized> Ambiguous<()> for T {}
+            impl<T: ?Sized + $forbidden> Ambiguous<u8> for T {}
+            let _ = <$secret as Ambiguous<_>>::lacks;
+        })+
+    };
+}
+
+/// No secret can be compared byte by byte, or shown, by mistake: its type has no trait for it.
+#[test]
+fn no_secret_can_be_compared_or_shown() {
+    lacks!(PartialEq: Password, PasswordHash, Secret, RefreshToken, MailedToken, AccessToken, RootSecret, Pepper);
+    lacks!(Display: Password, PasswordHash, Secret, RefreshToken, MailedToken, AccessToken, RootSecret, Pepper);
+}

@@ -1,0 +1,141 @@
+//! Promise 10, one layer deeper: for every class of account the same SQL, statement by statement.
+//!
+//! A program of its own, because it reads the whole process's log.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use auth_core::store::{UserInsert, UserStore};
+use auth_core::{BcryptImport, Client, Email, Password, PasswordHash, RateLimits, User};
+use auth_sqlite::SqliteStore;
+use auth_tests::{PASSWORD, World, client};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// The statements that sqlx reports to have run, in order.
+#[derive(Debug, Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Statements {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Visit for Statements {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "summary" {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+}
+
+impl Subscriber for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+const EVERYBODY: [&str; 7] =
+    ["unknown", "verified", "disabled", "unverified", "contested", "passwordless", "bcrypt"];
+
+/// `$2a$` of "U*U", cost 5.
+const BCRYPT: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+fn address(name: &str) -> String {
+    format!("{name}@example.com")
+}
+
+/// One account of every class but the unknown one.
+async fn world_of_all(store: Arc<SqliteStore>) -> World {
+    let world = World::on(store, |policy| {
+        policy.limits = RateLimits::none();
+        policy.hashing.bcrypt = BcryptImport::Accept { cost: 5 };
+    });
+    let verified = world.user(&address("verified")).await;
+    let disabled = world.user(&address("disabled")).await;
+    world.auth.disable_user(disabled.id).await.unwrap();
+    world.register(&address("unverified"), PASSWORD).await;
+    for _ in 0..2 {
+        world.register(&address("contested"), PASSWORD).await;
+    }
+    for (name, hash) in [("passwordless", None), ("bcrypt", Some(PasswordHash::from_stored(BCRYPT)))] {
+        let temporary = world.user(&address("temporary")).await;
+        world.auth.delete_user(temporary.id).await.unwrap();
+        let email = Email::parse(&address(name)).unwrap();
+        let user = User { id: temporary.id, email, password_hash: hash, ..verified.clone() };
+        let inserted = UserStore::insert(world.store.inner(), &user).await;
+        assert_eq!(inserted.unwrap(), UserInsert::Inserted);
+    }
+    world.auth.deliver_due_mails().await.unwrap();
+    world
+}
+
+/// What the statements of one kind of request are for each class.
+async fn same_for_all<T, E: Debug, F: Future<Output = Result<T, E>>>(
+    statements: &Statements,
+    least: usize,
+    request: impl Fn(String, Client) -> F,
+) {
+    let mut first: Option<(String, Vec<String>)> = None;
+    for name in EVERYBODY {
+        statements.take();
+        let answer = format!("{:?}", request(address(name), client()).await.map(|_| ()));
+        let run = statements.take();
+        assert!(run.len() >= least, "{name}: {run:?}");
+        let this = (answer, run);
+        assert_eq!(first.get_or_insert_with(|| this.clone()), &this, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_class_of_account_is_answered_with_the_same_sql() {
+    let statements = Statements::default();
+    tracing::subscriber::set_global_default(statements.clone()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(dir.path().join("auth.db")).await.unwrap());
+    let world = world_of_all(store).await;
+    let auth = &world.auth;
+    let wrong = || Password::new("not the password");
+    let long = || Password::new("x".repeat(5_000));
+
+    same_for_all(&statements, 1, async |to, from| auth.log_in(&to, wrong(), &from).await).await;
+    same_for_all(&statements, 1, async |to, from| auth.log_in(&to, long(), &from).await).await;
+    same_for_all(&statements, 1, async |to, from| auth.forgot_password(&to, &from).await).await;
+    same_for_all(&statements, 1, async |to, from| auth.resend_verification(&to, &from).await).await;
+    let register = async |to: String, from| auth.register(&to, wrong(), Some("Ada"), &from).await;
+    same_for_all(&statements, 3, register).await;
+    // A link that nobody was mailed, whoever it would have been for: no look at any user.
+    let bad = "AQAAAAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    same_for_all(&statements, 0, async |_, from| auth.reset_password(bad, wrong(), &from).await).await;
+}
+
+/// The record itself: a query more is seen.
+#[test]
+fn a_query_is_recorded() {
+    let statements = Statements::default();
+    tracing::subscriber::with_default(statements.clone(), || {
+        tracing::event!(target: "sqlx::query", tracing::Level::DEBUG, summary = "SELECT 1");
+        tracing::event!(target: "elsewhere", tracing::Level::DEBUG, summary = "SELECT 2");
+    });
+    assert_eq!(statements.take(), ["\"SELECT 1\""]);
+}
