@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "documents/excerpts.rs"]
+mod excerpts;
 #[path = "documents/links.rs"]
 mod links;
 

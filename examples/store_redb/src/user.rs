@@ -1,0 +1,187 @@
+//! Users: one record each, and an index that keeps addresses unique.
+
+use async_trait::async_trait;
+use auth_core::store::{Deletion, EmailVerification, Guarded, NewPassword, UserInsert, UserStore};
+use auth_core::{Email, Epoch, PasswordHash, StoreError, User, UserId, UserStatus};
+use chrono::{DateTime, Utc};
+use redb::{ReadableTable as _, WriteTransaction};
+
+use crate::row::UserRow;
+use crate::{Failed, RedbStore, USERS, USERS_BY_EMAIL, find_all, get, put};
+
+impl RedbStore {
+    /// The shape of every guarded write: read, check, write, in one transaction.
+    async fn write_user(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        write: impl FnOnce(&mut UserRow) -> Guarded + Send + 'static,
+    ) -> Result<Guarded, StoreError> {
+        self.write(move |transaction| {
+            let mut users = transaction.open_table(USERS)?;
+            let Some(mut user) = get::<UserRow>(&users, *id.as_bytes())? else { return Ok(Guarded::Lost) };
+            if user.epoch != epoch.as_u64() || write(&mut user) == Guarded::Lost {
+                return Ok(Guarded::Lost);
+            }
+            put(&mut users, *id.as_bytes(), &user)?;
+            Ok(Guarded::Applied)
+        })
+        .await
+    }
+}
+
+/// Deletes a user and gives the address free.
+fn remove(transaction: &WriteTransaction, id: UserId) -> Result<Deletion, Failed> {
+    let mut users = transaction.open_table(USERS)?;
+    let Some(user) = get::<UserRow>(&users, *id.as_bytes())? else { return Ok(Deletion::NotFound) };
+    users.remove(*id.as_bytes())?;
+    transaction.open_table(USERS_BY_EMAIL)?.remove(Email::from_stored(user.email).canonical())?;
+    Ok(Deletion::Deleted)
+}
+
+#[async_trait]
+impl UserStore for RedbStore {
+    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
+        let (id, email, row) = (*user.id.as_bytes(), user.email.canonical().to_owned(), UserRow::from(user));
+        self.write(move |transaction| {
+            let mut users = transaction.open_table(USERS)?;
+            let mut by_email = transaction.open_table(USERS_BY_EMAIL)?;
+            if users.get(id)?.is_some() {
+                return Err(Failed(StoreError::conflict("a user of this id exists")));
+            }
+            if by_email.get(&*email)?.is_some() {
+                return Ok(UserInsert::EmailTaken);
+            }
+            by_email.insert(&*email, id)?;
+            put(&mut users, id, &row)?;
+            Ok(UserInsert::Inserted)
+        })
+        .await
+    }
+
+    async fn find_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.read(move |transaction| {
+            let user = get::<UserRow>(&transaction.open_table(USERS)?, *id.as_bytes())?;
+            Ok(user.map(|user| user.into_user(*id.as_bytes())))
+        })
+        .await
+    }
+
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        let email = email.canonical().to_owned();
+        self.read(move |transaction| {
+            let Some(id) = transaction.open_table(USERS_BY_EMAIL)?.get(&*email)?.map(|id| id.value()) else {
+                return Ok(None);
+            };
+            let user = get::<UserRow>(&transaction.open_table(USERS)?, id)?;
+            Ok(user.map(|user| user.into_user(id)))
+        })
+        .await
+    }
+
+    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+        let email = email.canonical().to_owned();
+        self.write(move |transaction| {
+            let mut users = transaction.open_table(USERS)?;
+            let owner = transaction.open_table(USERS_BY_EMAIL)?.get(&*email)?.map(|id| id.value());
+            let Some(id) = owner.filter(|id| id != rival.as_bytes()) else { return Ok(Guarded::Lost) };
+            let Some(mut user) = get::<UserRow>(&users, id)? else { return Ok(Guarded::Lost) };
+            user.contested_at = Some(at);
+            put(&mut users, id, &user)?;
+            Ok(Guarded::Applied)
+        })
+        .await
+    }
+
+    async fn verify_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        verification: &EmailVerification,
+    ) -> Result<Guarded, StoreError> {
+        let EmailVerification { at, activate } = verification.clone();
+        self.write_user(id, epoch, move |user| {
+            if user.email_verified_at.is_some() {
+                return Guarded::Lost;
+            }
+            user.email_verified_at = Some(at);
+            user.contested_at = None;
+            if let Some(registration) = &activate {
+                user.activate(registration);
+                user.epoch += 1;
+            }
+            Guarded::Applied
+        })
+        .await
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        password: &NewPassword,
+    ) -> Result<Guarded, StoreError> {
+        let NewPassword { password_hash, at, email_verified_at } = password.clone();
+        self.write_user(id, epoch, move |user| {
+            user.password_hash = Some(password_hash.expose().to_owned());
+            user.password_changed_at = at;
+            user.email_verified_at = user.email_verified_at.or(email_verified_at);
+            user.contested_at = None;
+            user.epoch += 1;
+            Guarded::Applied
+        })
+        .await
+    }
+
+    async fn rehash_password(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        hash: &PasswordHash,
+    ) -> Result<Guarded, StoreError> {
+        let hash = hash.expose().to_owned();
+        self.write_user(id, epoch, move |user| {
+            user.password_hash = Some(hash);
+            Guarded::Applied
+        })
+        .await
+    }
+
+    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+        self.write_user(id, epoch, move |user| {
+            user.disabled = status == UserStatus::Disabled;
+            user.epoch += 1;
+            Guarded::Applied
+        })
+        .await
+    }
+
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+        self.write_user(id, epoch, |user| {
+            user.epoch += 1;
+            Guarded::Applied
+        })
+        .await
+    }
+
+    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
+        self.write(move |transaction| remove(transaction, id)).await
+    }
+
+    async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.write(move |transaction| {
+            let abandoned = |user: &UserRow| {
+                !user.disabled
+                    && user.email_verified_at.is_none()
+                    && user.created_at < before
+                    && user.contested_at.is_none_or(|contested_at| contested_at < before)
+            };
+            let found = find_all(&transaction.open_table(USERS)?, limit, abandoned)?;
+            for (id, _) in &found {
+                let _ = remove(transaction, UserId::from_bytes(*id))?;
+            }
+            Ok(found.len() as u64)
+        })
+        .await
+    }
+}
