@@ -2,11 +2,6 @@
 //! is there afterwards, nothing happened twice, and the outbox drains.
 
 #[cfg(test)]
-#[path = "mysql/samples.rs"]
-#[expect(dead_code, reason = "the other proofs use the rest")]
-mod samples;
-
-#[cfg(test)]
 mod tests {
     use std::env;
     use std::path::Path;
@@ -17,8 +12,7 @@ mod tests {
     use auth_core::store::{Guarded, Settlement};
     use auth_core::{Outbox, TokenStore};
     use auth_mysql::{MySqlOptions, MySqlStore};
-
-    use crate::samples;
+    use auth_testkit::samples;
 
     /// Beside the ports of the shared servers.
     fn port() -> u16 {

@@ -10,6 +10,7 @@ use auth_core::{
     Failure, FailureKind, Password, RefreshError, StoreErrorKind, TokenStore as _, UserStore as _,
 };
 use auth_mysql::{MySqlOptions, MySqlStore};
+use auth_testkit::samples;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 
@@ -245,12 +246,11 @@ async fn a_server_with_no_room_is_unavailable() {
 #[tokio::test]
 async fn a_write_that_a_constraint_refuses_is_corrupt_and_a_second_id_a_conflict() {
     let store = server::store().await;
-    let session = crate::samples::session(u32::MAX);
+    let session = samples::session(u32::MAX);
     drop(store.revoke_session(session.user_id, session.id).await);
     store.insert_session(&session).await.unwrap();
     assert_eq!(store.insert_session(&session).await.unwrap_err().kind(), StoreErrorKind::Conflict);
     let agent = Some("x".repeat(257));
-    let long =
-        auth_core::Session { id: crate::samples::session_id(u32::MAX - 1), user_agent: agent, ..session };
+    let long = auth_core::Session { id: samples::session_id(u32::MAX - 1), user_agent: agent, ..session };
     assert_eq!(store.insert_session(&long).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
 }

@@ -7,7 +7,9 @@ use auth_core::store::{ImportProgress, import_users};
 use auth_core::{Clock as _, Password, PasswordHash, SystemClock, SystemRandom, User, UserId};
 use auth_mysql::MySqlStore;
 
-use crate::{samples, server};
+use auth_testkit::samples;
+
+use crate::server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn imported_users_log_in_with_their_bcrypt_hashes() {

@@ -11,9 +11,6 @@ mod opening;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
-#[expect(dead_code, reason = "other proofs use the rest")]
-mod samples;
-#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod spread;

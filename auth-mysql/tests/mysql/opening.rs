@@ -7,7 +7,9 @@ use auth_mysql::{MySqlOptions, MySqlStore, OpenError};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use tokio::task::JoinSet;
 
-use crate::{samples, server};
+use auth_testkit::samples;
+
+use crate::server;
 
 const TABLES: [&str; 4] = ["auth_users", "auth_sessions", "auth_one_time_tokens", "auth_outbox"];
 

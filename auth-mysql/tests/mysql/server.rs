@@ -10,7 +10,7 @@ use auth_core::{
     SessionId, SystemClock, SystemRandom, TokenStore as _, User, UserId,
 };
 use auth_mysql::{MySqlOptions, MySqlStore};
-use auth_testkit::{FakeClock, cheap_hashing};
+use auth_testkit::{FakeClock, cheap_hashing, samples};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection};
 use zeroize::Zeroizing;
@@ -156,10 +156,10 @@ pub(crate) async fn user_and_session(store: &MySqlStore) -> (UserId, SessionId) 
     let user = User {
         id: UserId::generate(now, &SystemRandom).unwrap(),
         email: Email::parse(&fresh_email()).unwrap(),
-        ..crate::samples::user(0)
+        ..samples::user(0)
     };
     let id = SessionId::generate(now, &SystemRandom).unwrap();
-    let session = Session { id, user_id: user.id, ..crate::samples::session(0) };
+    let session = Session { id, user_id: user.id, ..samples::session(0) };
     assert_eq!(auth_core::UserStore::insert(store, &user).await.unwrap(), UserInsert::Inserted);
     store.insert_session(&session).await.unwrap();
     (user.id, id)
