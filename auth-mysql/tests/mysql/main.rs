@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod faults;
+mod cuts;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
@@ -11,6 +11,12 @@ mod opening;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod spread;

@@ -1,7 +1,5 @@
 //! Databases are found, filled with tables, or refused.
 
-use std::time::Duration;
-
 use auth_core::{StoreErrorKind, TokenStore as _};
 use auth_mysql::{MySqlOptions, MySqlStore, OpenError};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
@@ -91,31 +89,4 @@ async fn a_closed_store_is_unavailable() {
     store.close().await;
     let error = store.find_session(samples::session_id(1)).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-}
-
-#[tokio::test]
-async fn the_account_of_the_service_needs_no_right_over_tables() {
-    let scratch = server::Scratch::new("granted").await;
-    MySqlStore::connect(scratch.url()).await.unwrap().close().await;
-    let user = format!("auth_app_{}", std::process::id());
-    let mut stranger = server::stranger().await;
-    let make = format!("CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY 'app-pw'");
-    stranger.execute(sqlx::raw_sql(AssertSqlSafe(make))).await.unwrap();
-    let grants = include_str!("../../grants.sql");
-    let grants: Vec<&str> = grants.lines().filter(|line| line.starts_with("GRANT")).collect();
-    assert_eq!(grants.len(), 5);
-    for grant in grants {
-        let grant = grant.replace("auth_app", &user).replace("shop.", &format!("{}.", scratch.name()));
-        stranger.execute(sqlx::raw_sql(AssertSqlSafe(grant))).await.unwrap();
-    }
-    // Grants reach the other nodes of a cluster with the next statement they wait for.
-    let own = scratch.url();
-    let (_, place) = own.split_once('@').unwrap();
-    let granted = format!("mysql://{user}:app-pw@{place}");
-    let store = MySqlStore::connect(&granted).await.unwrap();
-    tokio::time::timeout(Duration::from_mins(1), server::whole_life(store.clone())).await.unwrap();
-    let error = sqlx::raw_sql("DROP TABLE auth_users").execute(&mut server::connect(&granted).await).await;
-    assert!(error.is_err());
-    let drop = format!("DROP USER '{user}'@'%'");
-    stranger.execute(sqlx::raw_sql(AssertSqlSafe(drop))).await.unwrap();
 }
