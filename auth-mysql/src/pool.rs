@@ -275,7 +275,14 @@ async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
     if is_migrated(&mut connection).await? {
         return Ok(());
     }
-    migrator().run_direct(None, &mut *connection, false).await
+    migrator().run_direct(None, &mut *connection, false).await?;
+    // It looks for a migration that is under way, and then at what was applied. Where no lock keeps others
+    // out (a cluster's other nodes, and MariaDB, which knows no endless GET_LOCK), one that began in
+    // between counts as applied.
+    if is_migrated(&mut connection).await? {
+        return Ok(());
+    }
+    Err(MigrateError::Dirty(MIGRATIONS.last().map_or(0, |&(version, ..)| version)))
 }
 
 /// Whether all is done. Then nothing is written, so that an account without the right to make tables

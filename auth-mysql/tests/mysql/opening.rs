@@ -1,6 +1,8 @@
 //! Databases are found, filled with tables, or refused.
 
-use auth_core::{StoreErrorKind, TokenStore as _};
+use std::time::Duration;
+
+use auth_core::{Outbox as _, StoreErrorKind, TokenStore as _};
 use auth_mysql::{MySqlOptions, MySqlStore, OpenError};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use tokio::task::JoinSet;
@@ -47,6 +49,28 @@ async fn an_empty_database_may_be_opened_by_many_at_once_on_any_node() {
     opening.join_all().await;
     let store = MySqlStore::connect(scratch.url()).await.unwrap();
     assert_eq!(store.find_sessions_by_user(samples::user_id(0)).await.unwrap().len(), 8);
+}
+
+/// MariaDB knows no endless `GET_LOCK`, so on one server too many may make the tables at once, and one may
+/// look at the list of what was made when another has begun.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_database_is_open_only_when_all_tables_are_made() {
+    for round in 0..10 {
+        let scratch = server::Scratch::new("whole").await;
+        let mut opening = JoinSet::new();
+        for number in 0..12 {
+            let url = scratch.url().to_owned();
+            opening.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(number)).await;
+                let store = MySqlStore::connect(&url).await.unwrap();
+                // The last table to be made.
+                store.stats().await.map(|_| ())
+            });
+        }
+        for opened in opening.join_all().await {
+            assert!(opened.is_ok(), "round {round}: {opened:?}");
+        }
+    }
 }
 
 #[tokio::test]
