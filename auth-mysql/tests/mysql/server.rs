@@ -43,6 +43,16 @@ pub(crate) async fn try_connect(url: &str) -> Result<MySqlConnection, sqlx::Erro
     url.parse::<MySqlConnectOptions>()?.connect().await
 }
 
+/// Comes back when all nodes of a cluster have heard of what was made, as a log-in does not wait for.
+pub(crate) async fn hear_of_everything() {
+    let urls = urls();
+    for url in urls.iter().filter(|_| urls.len() > 1) {
+        let mut node = connect(url).await;
+        node.execute("SET SESSION wsrep_sync_wait = 7").await.unwrap();
+        node.execute("SELECT COUNT(*) FROM mysql.user").await.unwrap();
+    }
+}
+
 /// An empty database on the server.
 pub(crate) struct Scratch {
     name: String,
@@ -57,6 +67,7 @@ impl Scratch {
         }
         let mut scratch = Self { name, url: String::new() };
         scratch.url = scratch.on(&urls()[0]);
+        hear_of_everything().await;
         scratch
     }
 
