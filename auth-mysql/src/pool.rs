@@ -32,6 +32,7 @@ pub(crate) const BATCH: usize = 100;
 /// A statement with its values. It owns them, so that it can be made anew for every attempt.
 pub(crate) type Statement = Query<'static, MySql, MySqlArguments>;
 
+/// Each may run again over what it did by half (`IF NOT EXISTS`): MySQL rolls no table back.
 const MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "create tables", include_str!("../migrations/0001_create_tables.sql"))];
 
@@ -240,23 +241,29 @@ impl MySqlStore {
     }
 
     pub(crate) async fn run_migrations(&self) -> Result<(), OpenError> {
-        // Others that make the tables are done within seconds; who died meanwhile stays in the way.
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(20))
-            .with_max_delay(Duration::from_millis(500))
-            .with_max_times(30)
-            .with_jitter()
-            .build();
+        let (mut pauses, mut forgotten) = (migration_pauses(), false);
         loop {
-            match migrate(&self.pool).await {
-                Err(error) if is_met_migration(&error) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(error.into()),
-                },
-                outcome => return Ok(outcome?),
+            match (migrate(&self.pool).await, pauses.next()) {
+                (Err(error), Some(pause)) if is_met_migration(&error) => tokio::time::sleep(pause).await,
+                // Who began it died or was broken off by others.
+                (Err(MigrateError::Dirty(version)), None) if !forgotten => {
+                    forget_unfinished(&self.pool, version).await?;
+                    (pauses, forgotten) = (migration_pauses(), true);
+                }
+                (outcome, _) => return Ok(outcome?),
             }
         }
     }
+}
+
+/// The pauses while others make the tables, five seconds in all; they are done within one.
+fn migration_pauses() -> impl Iterator<Item = Duration> + Send {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_millis(500))
+        .with_max_times(13)
+        .with_jitter()
+        .build()
 }
 
 /// The outcome of a statement, or that it took too long.
@@ -275,22 +282,45 @@ async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
     if is_migrated(&mut connection).await? {
         return Ok(());
     }
-    migrator().run_direct(None, &mut *connection, false).await
+    migrator().run_direct(None, &mut *connection, false).await?;
+    // It looks for a migration that is under way, and then at what was applied. Where no lock keeps others
+    // out (a cluster's other nodes, and MariaDB, which knows no endless GET_LOCK), one that began in
+    // between counts as applied.
+    if is_migrated(&mut connection).await? {
+        return Ok(());
+    }
+    Err(MigrateError::Dirty(MIGRATIONS.last().map_or(0, |&(version, ..)| version)))
 }
 
 /// Whether all is done. Then nothing is written, so that an account without the right to make tables
 /// gets past.
+///
+/// # Errors
+///
+/// - [`MigrateError::Dirty`] while a migration is under way. Nothing may be said to the server
+///   meanwhile: on a cluster the `CREATE TABLE` of one breaks off the statement of another.
 async fn is_migrated(connection: &mut MySqlConnection) -> Result<bool, MigrateError> {
     let applied = "SELECT version, checksum, success FROM auth_migrations ORDER BY version";
     let rows = match sqlx::query(applied).fetch_all(connection).await {
         Err(error) if is_no_table(&error) => return Ok(false),
         outcome => outcome?,
     };
+    for row in &rows {
+        if !row.try_get::<bool, _>("success")? {
+            return Err(MigrateError::Dirty(row.try_get("version")?));
+        }
+    }
     let migrator = migrator();
     Ok(rows.len() == MIGRATIONS.len()
         && rows.iter().zip(migrator.iter()).all(|(row, migration)| {
             row.try_get("version").ok() == Some(migration.version)
-                && row.try_get("success").ok() == Some(true)
                 && row.try_get::<&[u8], _>("checksum").ok() == Some(&*migration.checksum)
         }))
+}
+
+/// Lets a migration that was begun run again.
+async fn forget_unfinished(pool: &MySqlPool, version: i64) -> Result<(), MigrateError> {
+    let forget = "DELETE FROM auth_migrations WHERE version = ? AND success = FALSE";
+    sqlx::query(forget).bind(version).execute(pool).await?;
+    Ok(())
 }

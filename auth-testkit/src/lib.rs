@@ -46,6 +46,9 @@
 //! That the suite sees what it claims to see is shown by the stores in [`broken`]: each has one
 //! mistake that real stores make, and names the promises that must catch it.
 //!
+//! For what only your store can be tested for, such as a server that is killed, [`samples`] has records
+//! that are named by a number.
+//!
 //! # You test your service
 //!
 //! Use [`FakeClock`] to let time pass, and [`Faulty`] around any store, mailer or limiter to see what
@@ -57,6 +60,7 @@ pub mod broken;
 mod clock;
 mod fault;
 mod hashing;
+pub mod samples;
 pub mod suite;
 
 pub use clock::FakeClock;

@@ -1,11 +1,14 @@
 //! Every promise of the storage traits; on a cluster every call goes to another node.
 
+mod granted;
+
 use std::sync::Arc;
 
+use crate::server;
 use crate::spread::Spread;
 
 async fn store() -> Arc<Spread> {
-    Arc::new(Spread::open().await)
+    Arc::new(Spread::open(&server::urls()).await)
 }
 
 auth_testkit::user_store_tests!(store());

@@ -7,7 +7,9 @@ use auth_core::store::{ImportProgress, import_users};
 use auth_core::{Clock as _, Password, PasswordHash, SystemClock, SystemRandom, User, UserId};
 use auth_mysql::MySqlStore;
 
-use crate::{samples, server};
+use auth_testkit::samples;
+
+use crate::{server, service};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn imported_users_log_in_with_their_bcrypt_hashes() {
@@ -31,7 +33,7 @@ async fn imported_users_log_in_with_their_bcrypt_hashes() {
     assert_eq!((done.inserted, reports), (1_000, 10));
     let again = import_users(Arc::new(store.clone()), users, batch, |_| {}).await.unwrap();
     assert_eq!((again.inserted, again.present), (0, 1_000));
-    let (auth, ..) = server::service(store);
-    auth.log_in("ada7@example.com", Password::new("a"), &server::client()).await.unwrap();
-    assert!(auth.log_in("ada7@example.com", Password::new("b"), &server::client()).await.is_err());
+    let (auth, ..) = service::service(store);
+    auth.log_in("ada7@example.com", Password::new("a"), &service::client()).await.unwrap();
+    assert!(auth.log_in("ada7@example.com", Password::new("b"), &service::client()).await.is_err());
 }

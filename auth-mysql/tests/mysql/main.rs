@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod faults;
+mod cuts;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
@@ -11,9 +11,12 @@ mod opening;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
-#[expect(dead_code, reason = "other proofs use the rest")]
-mod samples;
+mod races;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod spread;

@@ -21,6 +21,7 @@ pub(crate) enum Direction {
 #[derive(Debug)]
 struct Plan {
     left: [AtomicI64; 2],
+    passed: [AtomicI64; 2],
     cuts: AtomicU64,
 }
 
@@ -35,6 +36,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let plan = Arc::new(Plan {
             left: [AtomicI64::new(ENDLESS), AtomicI64::new(ENDLESS)],
+            passed: [AtomicI64::new(0), AtomicI64::new(0)],
             cuts: AtomicU64::new(0),
         });
         let proxy = Self { port: listener.local_addr().unwrap().port(), plan: Arc::clone(&plan) };
@@ -64,10 +66,15 @@ impl Proxy {
         self.plan.left[direction as usize].store(bytes, Ordering::SeqCst);
     }
 
-    /// Cuts nothing more. Says whether a cut was still to come.
-    pub(crate) fn disarm(&self) -> bool {
-        let pending = |left: &AtomicI64| (1..ENDLESS / 2).contains(&left.swap(ENDLESS, Ordering::SeqCst));
-        self.plan.left.iter().filter(|left| pending(left)).count() > 0
+    /// Cuts nothing more.
+    pub(crate) fn disarm(&self) {
+        self.plan.left.iter().for_each(|left| left.store(ENDLESS, Ordering::SeqCst));
+    }
+
+    /// How many bytes went each way since the last call.
+    pub(crate) fn passed(&self) -> [i64; 2] {
+        [Direction::ToServer, Direction::ToStore]
+            .map(|way| self.plan.passed[way as usize].swap(0, Ordering::SeqCst))
     }
 
     pub(crate) fn cuts(&self) -> u64 {
@@ -94,6 +101,7 @@ async fn pump(
             return;
         }
         let counted = i64::try_from(read).unwrap();
+        plan.passed[way as usize].fetch_add(counted, Ordering::SeqCst);
         let left = plan.left[way as usize].fetch_sub(counted, Ordering::SeqCst);
         if left > counted {
             if to.write_all(&buffer[..read]).await.is_err() {

@@ -1,19 +1,10 @@
 //! The servers to test with.
 
 use std::env;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use auth_core::store::UserInsert;
-use auth_core::{
-    Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Password, Policy, RefreshPolicy, Session,
-    SessionId, SystemClock, SystemRandom, TokenStore as _, User, UserId,
-};
 use auth_mysql::{MySqlOptions, MySqlStore};
-use auth_testkit::{FakeClock, cheap_hashing};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection};
-use zeroize::Zeroizing;
 
 /// The nodes of the server, of an account that may do everything in its database. One, or those of a
 /// cluster.
@@ -44,7 +35,22 @@ pub(crate) async fn stranger() -> MySqlConnection {
 
 /// A connection that no store knows of.
 pub(crate) async fn connect(url: &str) -> MySqlConnection {
-    url.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap()
+    try_connect(url).await.unwrap()
+}
+
+/// The same, to a server that may not answer.
+pub(crate) async fn try_connect(url: &str) -> Result<MySqlConnection, sqlx::Error> {
+    url.parse::<MySqlConnectOptions>()?.connect().await
+}
+
+/// Comes back when all nodes of a cluster have heard of what was made, as a log-in does not wait for.
+pub(crate) async fn hear_of_everything() {
+    let urls = urls();
+    for url in urls.iter().filter(|_| urls.len() > 1) {
+        let mut node = connect(url).await;
+        node.execute("SET SESSION wsrep_sync_wait = 7").await.unwrap();
+        node.execute("SELECT COUNT(*) FROM mysql.user").await.unwrap();
+    }
 }
 
 /// An empty database on the server.
@@ -61,6 +67,7 @@ impl Scratch {
         }
         let mut scratch = Self { name, url: String::new() };
         scratch.url = scratch.on(&urls()[0]);
+        hear_of_everything().await;
         scratch
     }
 
@@ -78,89 +85,4 @@ impl Scratch {
         url.set_path(&self.name);
         url.into()
     }
-}
-
-/// Register, verify, log in, refresh, reset and log in anew, through `Auth`.
-pub(crate) async fn whole_life(store: MySqlStore) {
-    let (auth, mailbox, clock) = service(store);
-    let email = fresh_email();
-    auth.register(&email, Password::new(PASSWORD), Some("Ada"), &client()).await.unwrap();
-    auth.verify_email(&link(&auth, &mailbox, &email).await, None, &client()).await.unwrap();
-    let grant = auth.log_in(&email, Password::new(PASSWORD), &client()).await.unwrap();
-    clock.advance(Duration::from_mins(1));
-    let grant = auth.refresh(&grant.refresh_token.expose(), &client()).await.unwrap();
-    auth.forgot_password(&email, &client()).await.unwrap();
-    let reset = link(&auth, &mailbox, &email).await;
-    auth.reset_password(&reset, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
-    assert!(auth.refresh(&grant.refresh_token.expose(), &client()).await.is_err());
-    let grant = auth.log_in(&email, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
-    auth.log_out(&grant.refresh_token.expose(), &client()).await.unwrap();
-    auth.clean_up().await.unwrap();
-}
-
-pub(crate) fn client() -> Client {
-    Client::new("192.0.2.7".parse().ok(), Some("Firefox"))
-}
-
-pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
-pub(crate) const PASSWORD: &str = "correct horse battery";
-
-/// An address that no other test has.
-pub(crate) fn fresh_email() -> String {
-    static NUMBERS: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-    let now = SystemClock.now().timestamp_micros();
-    format!("ada{now}-{number}@example.com")
-}
-
-/// A service over this store: cheap hashes, few limits, the leeway of browsers, a clock that tests move.
-pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
-    let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
-    let mut policy = Policy::default();
-    policy.hashing = cheap_hashing();
-    policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
-    policy.refresh = RefreshPolicy::browser();
-    let limits = &mut policy.limits;
-    for limit in [
-        &mut limits.register_client,
-        &mut limits.forgot_client,
-        &mut limits.forgot_mailbox,
-        &mut limits.verify_client,
-        &mut limits.reset_client,
-        &mut limits.refresh_client,
-        &mut limits.refresh_session,
-    ] {
-        *limit = None;
-    }
-    let auth = Auth::builder(store.clone(), store.clone(), mailbox.clone())
-        .outbox(store)
-        .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
-        .policy(policy)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
-    (auth, mailbox, clock)
-}
-
-/// Mails what is due, and gives the link that this address got last.
-pub(crate) async fn link(auth: &Auth, mailbox: &Mailbox, email: &str) -> Zeroizing<String> {
-    auth.deliver_due_mails().await.unwrap();
-    let mails = mailbox.mails();
-    let mut mine = mails.iter().rev().filter(|mail| mail.to.address() == email);
-    mine.find_map(|mail| mail.message.token()).expect("a link was mailed").expose()
-}
-
-/// A user and a session of it, made for the caller alone.
-pub(crate) async fn user_and_session(store: &MySqlStore) -> (UserId, SessionId) {
-    let now = SystemClock.now();
-    let user = User {
-        id: UserId::generate(now, &SystemRandom).unwrap(),
-        email: Email::parse(&fresh_email()).unwrap(),
-        ..crate::samples::user(0)
-    };
-    let id = SessionId::generate(now, &SystemRandom).unwrap();
-    let session = Session { id, user_id: user.id, ..crate::samples::session(0) };
-    assert_eq!(auth_core::UserStore::insert(store, &user).await.unwrap(), UserInsert::Inserted);
-    store.insert_session(&session).await.unwrap();
-    (user.id, id)
 }

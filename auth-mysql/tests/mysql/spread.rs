@@ -23,10 +23,10 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    pub(crate) async fn open() -> Self {
+    pub(crate) async fn open(urls: &[String]) -> Self {
         let mut nodes = Vec::new();
-        for url in server::urls() {
-            nodes.push(server::open(&url).await);
+        for url in urls {
+            nodes.push(server::open(url).await);
         }
         Self { nodes, calls: AtomicUsize::new(0) }
     }

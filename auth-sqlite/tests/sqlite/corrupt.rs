@@ -9,8 +9,8 @@ use auth_core::{Email, Epoch, Outbox, StoreError, StoreErrorKind, TokenStore, Us
 use auth_sqlite::SqliteStore;
 use sqlx::AssertSqlSafe;
 
-use crate::samples;
 use crate::scratch::{Scratch, stranger};
+use auth_testkit::samples;
 
 /// A store with one record in every table, all numbered 1, and a second file handle to it.
 async fn filled() -> (Scratch, PathBuf, SqliteStore) {

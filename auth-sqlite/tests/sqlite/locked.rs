@@ -7,8 +7,8 @@ use auth_core::{StoreErrorKind, TokenStore};
 use auth_sqlite::{OpenError, SqliteStore};
 use sqlx::Connection as _;
 
-use crate::samples;
 use crate::scratch::{Scratch, stranger};
+use auth_testkit::samples;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_waits_for_a_lock_and_reads_do_not() {

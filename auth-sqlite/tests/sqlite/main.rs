@@ -11,6 +11,4 @@ mod opening;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]
-mod samples;
-#[cfg(test)]
 mod scratch;

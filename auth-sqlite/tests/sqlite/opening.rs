@@ -9,8 +9,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{Connection as _, Row as _};
 use tokio::task::JoinSet;
 
-use crate::samples;
 use crate::scratch::{Scratch, stranger};
+use auth_testkit::samples;
 
 /// Every table and index, without comments and with single spaces.
 async fn schema(connection: &mut sqlx::SqliteConnection) -> Vec<String> {

@@ -15,8 +15,8 @@ use auth_core::{Outbox, TokenStore};
 use auth_sqlite::SqliteStore;
 use sqlx::Row as _;
 
-use crate::samples::{self, at};
 use crate::scratch::{Scratch, stranger};
+use auth_testkit::samples::{self, at};
 
 const PART: &str = "AUTH_SQLITE_TEST_PART";
 const FILE: &str = "AUTH_SQLITE_TEST_FILE";

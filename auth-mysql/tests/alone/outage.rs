@@ -1,0 +1,188 @@
+//! The whole server refuses or answers nothing. A service hears that it is unavailable, never that a
+//! token or password is wrong, and gets on by itself once the server does.
+
+use std::time::{Duration, Instant};
+
+use auth_core::{
+    Auth, Failure, FailureKind, LogInError, Password, RefreshError, ResetPasswordError, TokenStore as _,
+    UserStore as _,
+};
+use auth_mysql::{MySqlStore, OpenError};
+use auth_testkit::{FakeClock, samples};
+use sqlx::Executor as _;
+use sqlx::mysql::MySqlDatabaseError;
+use zeroize::Zeroizing;
+
+use crate::contention::lock_everything;
+use crate::server::{self, Alone};
+use crate::service::{OTHER_PASSWORD, PASSWORD, client, fresh_email, link, service};
+use crate::writes::{all_done, all_done_or_repeated, all_repeated, all_unavailable, prepare, together};
+
+/// Somebody with a session and a reset link, who asks during an outage.
+struct Visitor {
+    auth: Auth,
+    clock: FakeClock,
+    email: String,
+    token: Zeroizing<String>,
+    reset: Zeroizing<String>,
+}
+
+fn is_unavailable(failure: &Failure) -> bool {
+    failure.kind() == FailureKind::Unavailable
+}
+
+impl Visitor {
+    async fn new(store: &MySqlStore) -> Self {
+        let (auth, mailbox, clock) = service(store.clone());
+        let email = fresh_email();
+        auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
+        auth.verify_email(&link(&auth, &mailbox, &email).await, None, &client()).await.unwrap();
+        let grant = auth.log_in(&email, Password::new(PASSWORD), &client()).await.unwrap();
+        auth.forgot_password(&email, &client()).await.unwrap();
+        let reset = link(&auth, &mailbox, &email).await;
+        clock.advance(Duration::from_mins(1));
+        Self { auth, clock, email, token: grant.refresh_token.expose(), reset }
+    }
+
+    /// Neither the session, nor the password, nor the link is called wrong.
+    async fn is_told_unavailable(&self) {
+        let client = client();
+        let (refreshed, logged_in, reset) = tokio::join!(
+            self.auth.refresh(&self.token, &client),
+            self.auth.log_in(&self.email, Password::new(PASSWORD), &client),
+            self.auth.reset_password(&self.reset, Password::new(OTHER_PASSWORD), &client),
+        );
+        assert!(
+            matches!(&refreshed, Err(RefreshError::Failed(cause)) if is_unavailable(cause)),
+            "{refreshed:?}"
+        );
+        assert!(
+            matches!(&logged_in, Err(LogInError::Failed(cause)) if is_unavailable(cause)),
+            "{logged_in:?}"
+        );
+        assert!(
+            matches!(&reset, Err(ResetPasswordError::Failed(cause)) if is_unavailable(cause)),
+            "{reset:?}"
+        );
+    }
+
+    /// The session is as good as before, and then the link.
+    async fn gets_on(&self) {
+        self.auth.refresh(&self.token, &client()).await.expect("the token is good");
+        self.clock.advance(Duration::from_mins(1));
+        self.auth
+            .reset_password(&self.reset, Password::new(OTHER_PASSWORD), &client())
+            .await
+            .expect("the link is");
+        self.auth.log_in(&self.email, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
+        self.auth.refresh(&self.token, &client()).await.unwrap_err();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_read_only_server_is_read_and_refuses_writes_as_unavailable() {
+    let mut alone = Alone::new("read_only").await;
+    let store = alone.store(8).await;
+    let visitor = Visitor::new(&store).await;
+    prepare(&store).await;
+    let records = alone.records().await;
+    let mysql = server::kind() == "mysql";
+    alone.run(if mysql { "SET GLOBAL super_read_only = 1" } else { "SET GLOBAL read_only = 1" }).await;
+    let refused = all_unavailable(&together(&store).await);
+    visitor.is_told_unavailable().await;
+    assert!(store.find_session(samples::session_id(1)).await.unwrap().is_some());
+    assert!(store.find_by_id(samples::user_id(2)).await.unwrap().is_some());
+    MySqlStore::connect(&alone.url()).await.expect("a store is opened: its tables are there");
+    assert_eq!(alone.records().await, records, "nothing was written");
+    alone.run("SET GLOBAL read_only = 0").await;
+    all_done(&together(&store).await);
+    all_repeated(&together(&store).await);
+    visitor.gets_on().await;
+    println!("PROOF read_only: {refused} writes unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_without_room_for_a_connection_is_unavailable() {
+    let mut alone = Alone::new("full").await;
+    let store = MySqlStore::connect(&alone.url()).await.unwrap();
+    let visitor = Visitor::new(&store).await;
+    prepare(&store).await;
+    let (records, before) = (alone.records().await, alone.turned_away().await);
+    alone.run("SET GLOBAL max_connections = 12").await;
+    assert!(alone.kill_connections().await > 0);
+    let mut guests = Vec::new();
+    let full = loop {
+        match server::connect(&alone.url()).await {
+            Ok(guest) => guests.push(guest),
+            Err(full) => break full,
+        }
+    };
+    let number = full.as_database_error().unwrap().downcast_ref::<MySqlDatabaseError>().number();
+    assert_eq!(number, 1040, "{full}");
+    let refused = all_unavailable(&together(&store).await);
+    visitor.is_told_unavailable().await;
+    let opened = MySqlStore::connect(&alone.url()).await.unwrap_err();
+    assert!(matches!(opened, OpenError::Unreachable(_)), "{opened:?}");
+    let turned_away = alone.turned_away().await - before;
+    assert!(turned_away >= i64::try_from(refused).unwrap(), "{turned_away}");
+    assert_eq!(alone.records().await, records, "nothing was written");
+    alone.run("SET GLOBAL max_connections = 300").await;
+    all_done(&together(&store).await);
+    all_repeated(&together(&store).await);
+    visitor.gets_on().await;
+    println!(
+        "PROOF max_connections (1040): {refused} writes unavailable, {turned_away} connections turned away"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_killed_while_idle_are_replaced_unseen() {
+    let mut alone = Alone::new("idle").await;
+    let store = alone.store(23).await;
+    prepare(&store).await;
+    let killed = alone.kill_connections().await;
+    assert_eq!(killed, 23);
+    all_done(&together(&store).await);
+    all_repeated(&together(&store).await);
+    println!("PROOF connections killed while idle: {killed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_killed_in_mid_statement_are_replaced_unseen() {
+    let mut alone = Alone::new("amid").await;
+    let store = alone.store(23).await;
+    prepare(&store).await;
+    let mut stranger = alone.stranger().await;
+    let held = lock_everything(&mut stranger).await;
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move { together(&store).await }
+    });
+    alone.until_waiting(23).await;
+    let killed = alone.kill_connections().await;
+    assert_eq!(killed, 23);
+    held.execute("ROLLBACK").await.unwrap();
+    all_done(&writing.await.unwrap());
+    all_repeated(&together(&store).await);
+    println!("PROOF connections killed in mid-statement: {killed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_hangs_is_unavailable_in_time() {
+    let alone = Alone::new("hung").await;
+    let store = alone.store(26).await;
+    let visitor = Visitor::new(&store).await;
+    prepare(&store).await;
+    let frozen = alone.freeze();
+    let began = Instant::now();
+    let (written, ()) = tokio::join!(together(&store), visitor.is_told_unavailable());
+    let refused = all_unavailable(&written);
+    // Five seconds for a statement, and no second try.
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    drop(frozen);
+    // Each was sent, and may have been carried out when the server came to.
+    all_done_or_repeated(&together(&store).await);
+    all_repeated(&together(&store).await);
+    visitor.gets_on().await;
+    println!("PROOF hung server: {refused} writes unavailable within {:?}", Duration::from_secs(9));
+}

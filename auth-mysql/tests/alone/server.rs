@@ -1,0 +1,269 @@
+//! The server of these proofs alone.
+
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use auth_mysql::MySqlStore;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, Row as _};
+use tokio::sync::{Mutex, MutexGuard};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The server, while it is one proof's turn to disturb it, with a database for that proof.
+pub(crate) struct Alone {
+    folder: &'static str,
+    admin: MySqlConnection,
+    database: String,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Its script in `scripts/servers`.
+pub(crate) fn kind() -> String {
+    env::var("AUTH_TEST_ALONE").unwrap_or_else(|_| "mariadb".to_owned())
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers")
+}
+
+/// Beside the ports of the shared servers.
+pub(crate) fn port() -> u16 {
+    env::var("AUTH_TEST_PORT").map_or(33306, |port| port.parse::<u16>().unwrap()) + 10
+}
+
+fn succeeds(command: &mut Command) {
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Where it lives. Made at first use; gone, with the server, soon after this process.
+pub(crate) fn folder() -> &'static str {
+    static FOLDER: OnceLock<String> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = env::temp_dir().join(format!("auth-alone-{}", process::id()));
+        let folder = folder.to_str().unwrap().to_owned();
+        succeeds(Command::new(scripts().join("certificates")).arg(format!("{folder}/certificates")));
+        show_certificate(&folder, "server");
+        let script = scripts().join(kind());
+        let after = r#". "$1"; stop_after "$2" "$3" "$4" stop "$3""#;
+        let mut watcher = Command::new("bash");
+        watcher.args(["-c", after, "watcher"]).arg(scripts().join("lib.sh")).arg(process::id().to_string());
+        succeeds(watcher.arg(&folder).arg(script).stdin(Stdio::null()));
+        folder
+    })
+}
+
+fn show_certificate(folder: &str, name: &str) {
+    for end in ["pem", "key"] {
+        fs::copy(format!("{folder}/certificates/{name}.{end}"), format!("{folder}/shown.{end}")).unwrap();
+    }
+}
+
+fn run(folder: &str, verb: &str) {
+    let tls = format!(
+        "--ssl-ca={folder}/certificates/ca.pem --ssl-cert={folder}/shown.pem --ssl-key={folder}/shown.key"
+    );
+    let mut script = Command::new(scripts().join(kind()));
+    script.args([verb, folder]).env("PORT", port().to_string()).env("DURABLE", "1").env("EXTRA", tls);
+    succeeds(&mut script);
+}
+
+fn signal(folder: &str, name: &str) {
+    let pid = fs::read_to_string(format!("{folder}/run/mysqld.pid")).unwrap();
+    succeeds(Command::new("kill").arg(name).arg(pid.trim()));
+}
+
+pub(crate) async fn connect(url: &str) -> Result<MySqlConnection, sqlx::Error> {
+    url.parse::<MySqlConnectOptions>()?.connect().await
+}
+
+impl Alone {
+    /// Waits for its turn, and starts the server if need be.
+    pub(crate) async fn new(purpose: &str) -> Self {
+        let turn = TURN.lock().await;
+        let folder = folder();
+        run(folder, "start");
+        let admin = connect(&url("authtest:authtest-pw", "authtest")).await.unwrap();
+        let mut alone = Self { folder, admin, database: format!("auth_test_{purpose}"), _turn: turn };
+        let database = alone.database.clone();
+        for sql in [
+            // MySQL's list of connections fails where one runs a statement with bytes in it, unless that
+            // may be cut.
+            "SET SESSION sql_mode = ''".to_owned(),
+            "SET GLOBAL read_only = 0".to_owned(),
+            "SET GLOBAL max_connections = 300".to_owned(),
+            format!("DROP DATABASE IF EXISTS {database}"),
+            format!("CREATE DATABASE {database}"),
+            "CREATE USER IF NOT EXISTS 'app'@'%' IDENTIFIED BY 'app-pw'".to_owned(),
+            format!("GRANT ALL ON {database}.* TO 'app'@'%'"),
+        ] {
+            alone.run(&sql).await;
+        }
+        alone
+    }
+
+    /// Where a service finds it: an account that is no administrator.
+    pub(crate) fn url(&self) -> String {
+        url("app:app-pw", &self.database)
+    }
+
+    /// A store over this many connections, all of them open.
+    pub(crate) async fn store(&self, connections: u32) -> MySqlStore {
+        let pool = MySqlPoolOptions::new()
+            .max_connections(connections)
+            .min_connections(connections)
+            .test_before_acquire(false)
+            .acquire_timeout(Duration::from_secs(5))
+            .after_connect(|connection, _| Box::pin(MySqlStore::prepare(connection)))
+            .connect(&self.url())
+            .await
+            .unwrap();
+        let store = MySqlStore::from_pool(pool.clone());
+        store.migrate().await.unwrap();
+        let started = Instant::now();
+        while pool.size() < connections {
+            assert!(started.elapsed() < PATIENCE, "{} of {connections} connections", pool.size());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        store
+    }
+
+    /// Somebody else in the database of this proof, who reads what is true.
+    pub(crate) async fn stranger(&self) -> MySqlConnection {
+        let mut stranger = connect(&url("authtest:authtest-pw", &self.database)).await.unwrap();
+        stranger.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.unwrap();
+        stranger
+    }
+
+    /// Runs a statement as the administrator.
+    pub(crate) async fn run(&mut self, sql: &str) {
+        self.admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    }
+
+    /// A number of the server.
+    pub(crate) async fn number(&mut self, sql: &str) -> i64 {
+        self.admin.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap().get_unchecked(0)
+    }
+
+    async fn status(&mut self, name: &str) -> i64 {
+        let sql = format!("SHOW GLOBAL STATUS LIKE '{name}'");
+        let row = self.admin.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        row.get_unchecked::<String, _>(1).parse().unwrap()
+    }
+
+    async fn counted(&mut self, what: &str) -> i64 {
+        let sql = "SELECT CAST(`count` AS SIGNED) FROM information_schema.innodb_metrics WHERE name = ";
+        self.number(&format!("{sql}'{what}'")).await
+    }
+
+    /// How many deadlocks the server has resolved (1213) since it started.
+    pub(crate) async fn deadlocks(&mut self) -> i64 {
+        self.counted("lock_deadlocks").await
+    }
+
+    /// How many waits for a lock it has given up (1205).
+    pub(crate) async fn lock_timeouts(&mut self) -> i64 {
+        self.counted("lock_timeouts").await
+    }
+
+    /// How many connections it has turned away because there was no room (1040).
+    pub(crate) async fn turned_away(&mut self) -> i64 {
+        self.status("Connection_errors_max_connections").await
+    }
+
+    /// Comes back when so many statements wait for locks.
+    pub(crate) async fn until_waiting(&mut self, statements: i64) {
+        let started = Instant::now();
+        while self.status("Innodb_row_lock_current_waits").await < statements {
+            assert!(started.elapsed() < PATIENCE, "fewer than {statements} statements wait");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Comes back when a count has reached a number.
+    pub(crate) async fn until_lock_timeouts(&mut self, number: i64) {
+        let started = Instant::now();
+        while self.lock_timeouts().await < number {
+            assert!(started.elapsed() < PATIENCE, "fewer than {number} locks were waited for in vain");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Comes back when a connection waits for a lock of `GET_LOCK`.
+    pub(crate) async fn until_user_lock(&mut self) {
+        let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'";
+        let started = Instant::now();
+        while self.number(waiting).await == 0 {
+            assert!(started.elapsed() < PATIENCE, "no connection waits");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Kills every connection of the service; says how many.
+    pub(crate) async fn kill_connections(&mut self) -> usize {
+        let list = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE user = 'app'";
+        let rows = self.admin.fetch_all(sqlx::raw_sql(list)).await.unwrap();
+        for row in &rows {
+            self.run(&format!("KILL {}", row.get_unchecked::<i64, _>(0))).await;
+        }
+        rows.len()
+    }
+
+    /// All that the tables hold.
+    pub(crate) async fn records(&mut self) -> Vec<String> {
+        let mut records = Vec::new();
+        for table in ["auth_users", "auth_sessions", "auth_one_time_tokens", "auth_outbox"] {
+            let columns = format!("SHOW COLUMNS FROM {}.{table}", self.database);
+            let columns = self.admin.fetch_all(sqlx::raw_sql(AssertSqlSafe(columns))).await.unwrap();
+            let columns = columns.iter().map(|column| column.get_unchecked::<String, _>(0));
+            let columns: Vec<_> = columns.map(|column| format!("IFNULL(HEX({column}), 'NULL')")).collect();
+            let columns = columns.join(", ");
+            let sql = format!("SELECT CONCAT_WS(' ', {columns}) FROM {}.{table} ORDER BY id", self.database);
+            let rows = self.admin.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+            records.extend(rows.iter().map(|row| format!("{table} {}", row.get_unchecked::<String, _>(0))));
+        }
+        records
+    }
+
+    /// Shows another certificate to whoever connects from now on.
+    pub(crate) async fn show(&mut self, certificate: &str) {
+        show_certificate(self.folder, certificate);
+        let mysql = kind() == "mysql";
+        self.run(if mysql { "ALTER INSTANCE RELOAD TLS" } else { "FLUSH SSL" }).await;
+    }
+
+    /// Stops it in the midst of everything.
+    pub(crate) fn freeze(&self) -> Frozen {
+        signal(self.folder, "-STOP");
+        Frozen(self.folder)
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&self) {
+        run(self.folder, "kill9");
+    }
+
+    /// Starts it anew.
+    pub(crate) fn start(&self) {
+        run(self.folder, "start");
+    }
+}
+
+static TURN: Mutex<()> = Mutex::const_new(());
+
+fn url(account: &str, database: &str) -> String {
+    format!("mysql://{account}@127.0.0.1:{}/{database}", port())
+}
+
+/// A server that answers nothing until this is dropped.
+pub(crate) struct Frozen(&'static str);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal(self.0, "-CONT");
+    }
+}

@@ -1,0 +1,208 @@
+//! One guard, one winner: races for the same record, each racer on a node of its own. On one server all
+//! are on that one.
+
+use std::collections::HashMap;
+use std::env;
+use std::future::Future;
+use std::sync::Arc;
+
+use auth_core::store::{Guarded, NewPassword, SessionRotation, Spend, UserInsert};
+use auth_core::{
+    Auth, Email, Password, PasswordHash, ResetPasswordError, TokenStore as _, User, UserStore as _,
+};
+use auth_mysql::MySqlStore;
+use auth_testkit::samples::{self, at};
+use sqlx::{Executor as _, Row as _};
+use tokio::sync::Barrier;
+
+use crate::server;
+use crate::service::{PASSWORD, client, fresh_email, link, service};
+
+/// Races of each kind; `scripts/prove-mysql` asks for more.
+fn races() -> u32 {
+    env::var("AUTH_TEST_MYSQL_RACES").map_or(20, |races| races.parse().unwrap())
+}
+
+const RACERS: usize = 3;
+
+/// One store for each racer, over an empty database, each on a node of its own where there are so many.
+async fn nodes(purpose: &str) -> Vec<MySqlStore> {
+    let scratch = server::Scratch::new(purpose).await;
+    let mut nodes = Vec::new();
+    for node in server::urls().iter().cycle().take(RACERS) {
+        nodes.push(server::open(&scratch.on(node)).await);
+    }
+    nodes
+}
+
+/// Lets all run at once; gives their outcomes in order.
+async fn race<N, R, T>(nodes: &[N], run: impl Fn(N, u32) -> R + Send) -> Vec<T>
+where
+    N: Clone + Sync,
+    R: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let barrier = Arc::new(Barrier::new(nodes.len()));
+    let running: Vec<_> = (0..)
+        .zip(nodes)
+        .map(|(number, node)| {
+            let (racer, barrier) = (run(node.clone(), number), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                racer.await
+            })
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for racer in running {
+        outcomes.push(racer.await.unwrap());
+    }
+    outcomes
+}
+
+/// The number of the one who won; the others lost.
+fn winner<T: PartialEq + std::fmt::Debug>(outcomes: &[T], won: &T, lost: &T) -> u32 {
+    let winners: Vec<u32> =
+        (0..).zip(outcomes).filter(|(_, outcome)| *outcome == won).map(|(number, _)| number).collect();
+    assert_eq!(winners.len(), 1, "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome == won || outcome == lost), "{outcomes:?}");
+    winners[0]
+}
+
+/// How often the nodes of a cluster found two writes at odds.
+async fn conflicts() -> Option<u64> {
+    let (urls, mut conflicts) = (server::urls(), None);
+    for url in urls.iter().filter(|_| urls.len() > 1) {
+        let names = "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_cert_failures', 'wsrep_local_bf_aborts')";
+        for row in server::connect(url).await.fetch_all(names).await.unwrap() {
+            let count: u64 = row.get_unchecked::<String, _>(1).parse().unwrap();
+            conflicts = Some(conflicts.unwrap_or(0) + count);
+        }
+    }
+    conflicts
+}
+
+/// Prints what was done. On a cluster racers must have met, or nothing was shown; the count is of all
+/// that goes on there.
+async fn report(what: &str, wins: &HashMap<u32, u32>, before: Option<u64>) {
+    let met = conflicts().await.zip(before).map(|(after, before)| after - before);
+    println!("PROOF races for {what}: {} with one winner each, by node {wins:?}, conflicts {met:?}", races());
+    assert!(met != Some(0) || races() < 20, "no two racers met");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_all_rivals_rotates() {
+    let nodes = nodes("race_rotate").await;
+    let (mut wins, before) = (HashMap::new(), conflicts().await);
+    for session in 0..races() {
+        nodes[0].insert_session(&samples::session(session)).await.unwrap();
+        let outcomes = race(&nodes, |node, number| async move {
+            let rotated_at = at(60 + i64::from(number));
+            node.rotate(&SessionRotation { rotated_at, ..samples::rotation(session, 0) }).await.unwrap()
+        });
+        let winner = winner(&outcomes.await, &Guarded::Applied, &Guarded::Lost);
+        for node in &nodes {
+            let kept = node.find_session(samples::session_id(session)).await.unwrap().unwrap();
+            assert_eq!((kept.generation, kept.rotated_at), (1, at(60 + i64::from(winner))));
+        }
+        *wins.entry(winner).or_default() += 1;
+    }
+    report("a rotation", &wins, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_all_rivals_moves_the_epoch() {
+    let nodes = nodes("race_epoch").await;
+    let (mut wins, before) = (HashMap::new(), conflicts().await);
+    for number in 0..races() {
+        let user = samples::user(number);
+        assert_eq!(nodes[0].insert(&user).await.unwrap(), UserInsert::Inserted);
+        let hash = |number| PasswordHash::from_stored(format!("$argon2id${number}"));
+        let outcomes = race(&nodes, |node, number| async move {
+            let password =
+                NewPassword { password_hash: hash(number), at: at(5), email_verified_at: Some(at(5)) };
+            node.set_password(user.id, user.epoch, &password).await.unwrap()
+        });
+        let winner = winner(&outcomes.await, &Guarded::Applied, &Guarded::Lost);
+        for node in &nodes {
+            let kept = node.find_by_id(user.id).await.unwrap().unwrap();
+            assert_eq!(kept.epoch.as_u64(), user.epoch.as_u64() + 1);
+            assert_eq!(kept.password_hash.unwrap().expose(), hash(winner).expose());
+        }
+        *wins.entry(winner).or_default() += 1;
+    }
+    report("an epoch", &wins, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_all_rivals_spends() {
+    let nodes = nodes("race_spend").await;
+    let (mut wins, before) = (HashMap::new(), conflicts().await);
+    for token in 0..races() {
+        let _ = nodes[0].insert_one_time(&samples::one_time(token)).await.unwrap();
+        let outcomes = race(&nodes, |node, number| async move {
+            node.spend(samples::intent_id(token), at(i64::from(number))).await.unwrap()
+        });
+        let winner = winner(&outcomes.await, &Spend::Spent, &Spend::NotSpendable);
+        for node in &nodes {
+            let kept = node.find_one_time(samples::intent_id(token)).await.unwrap().unwrap();
+            assert_eq!(kept.spent_at, Some(at(i64::from(winner))));
+        }
+        *wins.entry(winner).or_default() += 1;
+    }
+    report("a one-time token", &wins, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_all_rivals_gets_the_address() {
+    let nodes = nodes("race_register").await;
+    let (mut wins, before) = (HashMap::new(), conflicts().await);
+    for round in 0..races() {
+        let email = Email::parse(&format!("rival{round}@example.com")).unwrap();
+        let rival = |number| User { email: email.clone(), ..samples::user(round * 10 + number) };
+        let outcomes = race(&nodes, |node, number| {
+            let rival = rival(number);
+            async move { node.insert(&rival).await.unwrap() }
+        });
+        let winner = winner(&outcomes.await, &UserInsert::Inserted, &UserInsert::EmailTaken);
+        for node in &nodes {
+            assert_eq!(node.find_by_email(&email).await.unwrap().unwrap().id, rival(winner).id);
+        }
+        *wins.entry(winner).or_default() += 1;
+    }
+    report("an address", &wins, before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_all_rivals_resets_with_one_link() {
+    let nodes = nodes("race_reset").await;
+    let (auth, mailbox, _) = service(nodes[0].clone());
+    let mut services: Vec<Auth> = vec![auth.clone()];
+    services.extend(nodes[1..].iter().map(|node| service(node.clone()).0));
+    let email = fresh_email();
+    auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
+    auth.verify_email(&link(&auth, &mailbox, &email).await, None, &client()).await.unwrap();
+    let (mut wins, before) = (HashMap::new(), conflicts().await);
+    for round in 0..races() {
+        auth.forgot_password(&email, &client()).await.unwrap();
+        let reset = link(&auth, &mailbox, &email).await;
+        let password = |number| format!("seventeen blue herons {round} {number}");
+        let outcomes = race(&services, |auth, number| {
+            let (reset, password) = (reset.clone(), password(number));
+            async move {
+                match auth.reset_password(&reset, Password::new(password), &client()).await {
+                    Ok(()) => true,
+                    Err(ResetPasswordError::InvalidToken) => false,
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        });
+        let winner = winner(&outcomes.await, &true, &false);
+        for (number, auth) in (0..).zip(&services) {
+            let tried = auth.log_in(&email, Password::new(password(number)), &client()).await;
+            assert_eq!(tried.is_ok(), number == winner, "round {round}: {tried:?}");
+        }
+        *wins.entry(winner).or_default() += 1;
+    }
+    report("a reset link", &wins, before).await;
+}
