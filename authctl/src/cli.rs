@@ -182,11 +182,11 @@ pub(crate) enum DeadLetterCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Algorithm {
-    /// EdDSA, for JWT_PRIVATE_KEY_FILE
+    #[value(help = "EdDSA, for JWT_PRIVATE_KEY_FILE")]
     Ed25519,
-    /// ECDSA on P-256, for JWT_PRIVATE_KEY_FILE
+    #[value(help = "ECDSA on P-256, for JWT_PRIVATE_KEY_FILE")]
     Es256,
-    /// 48 random bytes as text, for JWT_SECRET or TOKEN_SECRET
+    #[value(help = "48 random bytes as text, for JWT_SECRET or TOKEN_SECRET")]
     Secret,
 }
 
@@ -203,7 +203,7 @@ pub(crate) enum KeyCommand {
     },
     /// Print the public keys of PEM files, private or public, as a JSON Web Key Set
     Jwks {
-        /// PEM files; without any, JWT_PRIVATE_KEY_FILE
+        #[arg(help = "PEM files; without any, JWT_PRIVATE_KEY_FILE")]
         files: Vec<PathBuf>,
     },
 }

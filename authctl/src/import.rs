@@ -37,7 +37,7 @@ pub(crate) async fn run(
     let mut import = Import { service, bar, json, counts, emails, ids, reader };
     let mut batch = Vec::with_capacity(BATCH.get());
     for line in lines {
-        let record = line.problem.map_or_else(|| import.reader.read(line.fields), Err);
+        let record = line.problem.map_or_else(|| import.reader.read(&line.fields), Err);
         import.counts.lines += 1;
         match record.and_then(|record| import.first_of_its_kind(line.number, record)) {
             Ok(record) => batch.push((line.number, record)),

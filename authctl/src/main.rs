@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -54,21 +55,9 @@ fn say(text: &str) {
 }
 
 async fn run(json: bool) -> Result<Report, Problem> {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match parse() {
         Ok(arguments) => arguments,
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            say(error.to_string().trim_end());
-            return Ok(Report::new("", serde_json::Value::Null));
-        }
-        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let help = error.to_string();
-            return Err(Problem::new(Status::Usage, format!("a command is missing\n\n{}", help.trim_end())));
-        }
-        Err(error) => {
-            let message = error.to_string();
-            let message = message.trim_end();
-            return Err(Problem::new(Status::Usage, message.strip_prefix("error: ").unwrap_or(message)));
-        }
+        Err(instead) => return instead,
     };
     log(json);
     let open = || Service::open(arguments.create_database);
@@ -82,6 +71,24 @@ async fn run(json: bool) -> Result<Report, Problem> {
         Command::Key(command) => key::run(command),
         Command::Config(command) => config::run(&command).await,
     }
+}
+
+/// The command line, or what is to be said instead of doing anything.
+fn parse() -> Result<Arguments, Result<Report, Problem>> {
+    Arguments::try_parse().map_err(|error| {
+        let text = error.to_string();
+        let text = text.trim_end();
+        let told = text.strip_prefix("error: ").unwrap_or(text);
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                Ok(Report::new(text, json!({ "text": text })))
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+                Err(Problem::new(Status::Usage, format!("a command is missing\n\n{told}")))
+            }
+            _ => Err(Problem::new(Status::Usage, told)),
+        }
+    })
 }
 
 fn log(json: bool) {

@@ -113,7 +113,7 @@ impl Settings {
     ///
     /// - All problems at once; nothing was made or started.
     pub fn read(variables: &Variables, port: u16) -> Result<Self, Vec<ConfigProblem>> {
-        Self::gather(variables, port, |given, database| given.complete(database))
+        Self::gather(variables, port, secrets::Given::complete)
     }
 
     /// Reads everything as [`read`](Self::read) does, and makes no file: secrets that development makes up

@@ -20,8 +20,11 @@ fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The table: kind and labels of each metric. A label that says `any` takes any word.
-fn table() -> BTreeMap<String, (String, BTreeMap<String, Option<BTreeSet<String>>>)> {
+/// The words of each label; `None` where the document says `any`.
+type Labels = BTreeMap<String, Option<BTreeSet<String>>>;
+
+/// The table: kind and labels of each metric.
+fn table() -> BTreeMap<String, (String, Labels)> {
     let document = document("metrics.md");
     let rows = document.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
@@ -88,6 +91,7 @@ fn texts<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
 fn the_dashboard_shows_every_metric_and_no_other() {
     let dashboard: Value = serde_json::from_str(&document("grafana-dashboard.json")).unwrap();
     let (table, name) = (table(), Regex::new(r"\bauth_[a-z_]+").unwrap());
+    let grouped = Regex::new(r"by \(([a-z_, ]+)\)").unwrap();
     let mut expressions = Vec::new();
     texts(&dashboard["panels"], "expr", &mut expressions);
     assert!(expressions.len() > 20, "{expressions:?}");
@@ -103,7 +107,6 @@ fn the_dashboard_shows_every_metric_and_no_other() {
             .collect();
         assert_eq!(asked.len(), 1, "{expression}");
         let (_, labels) = table.get(&asked[0]).unwrap_or_else(|| panic!("no metric of {expression}"));
-        let grouped = Regex::new(r"by \(([a-z_, ]+)\)").unwrap();
         for label in grouped.captures(expression).iter().flat_map(|by| by[1].split(", ")) {
             assert!(label == "le" || labels.contains_key(label), "{expression} has no label {label}");
         }

@@ -1,6 +1,6 @@
 //! What is recorded, and that the documents say so.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod documented;
 mod life;

@@ -38,7 +38,7 @@ pub(crate) fn record(work: impl Future<Output = ()>) -> Metrics {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_all().start_paused(true).build().unwrap().block_on(work);
     });
-    let mut recorded = Metrics::new();
+    let mut found = Metrics::new();
     for (key, _, description, value) in recorder.snapshotter().snapshot().into_vec() {
         let (kind, value) = match value {
             DebugValue::Counter(count) => ("counter", f64::from(u32::try_from(count).unwrap())),
@@ -46,7 +46,7 @@ pub(crate) fn record(work: impl Future<Output = ()>) -> Metrics {
             DebugValue::Histogram(values) => ("histogram", f64::from(u32::try_from(values.len()).unwrap())),
         };
         let (_, key) = key.into_parts();
-        let metric = recorded.entry(key.name().to_owned()).or_insert_with(|| Metric {
+        let metric = found.entry(key.name().to_owned()).or_insert_with(|| Metric {
             kind: kind.to_owned(),
             described: description.is_some(),
             labels: BTreeMap::new(),
@@ -59,7 +59,7 @@ pub(crate) fn record(work: impl Future<Output = ()>) -> Metrics {
         }
         metric.values.insert(words.join(" "), value);
     }
-    recorded
+    found
 }
 
 /// Fails at every call, in one way.

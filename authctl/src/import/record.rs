@@ -33,10 +33,10 @@ impl Reader {
     }
 
     /// Says what is wrong by the name of the field, and never repeats its value.
-    pub(super) fn read(&self, fields: Vec<(String, String)>) -> Result<Record, String> {
+    pub(super) fn read(&self, fields: &[(String, String)]) -> Result<Record, String> {
         let (mut id, mut email, mut name, mut hash) = (None, None, None, None);
         let (mut verified, mut verified_at, mut created_at, mut disabled) = (None, None, None, false);
-        for (field, text) in &fields {
+        for (field, text) in fields {
             let wrong = |problem: &dyn std::fmt::Display| format!("{field}: {problem}");
             match field.as_str() {
                 "id" => id = Some(text),

@@ -1,0 +1,68 @@
+//! Keys, and the check of a configuration.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use auth_core::{KeyRing, RootSecret, SigningKey};
+use serde_json::Value;
+
+use crate::place::Place;
+
+#[test]
+fn a_generated_key_is_what_the_server_reads_and_is_never_printed() {
+    for (algorithm, name) in [("ed25519", "EdDSA"), ("es256", "ES256")] {
+        let place = Place::sqlite();
+        let made =
+            place.run(&["key", "generate", "--algorithm", algorithm, "--out", "key.pem", "--json"]).expect(0);
+        let path = place.directory.path().join("key.pem");
+        let pem = fs::read_to_string(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let key = SigningKey::from_pem(&pem).unwrap();
+        assert_eq!((&made.json()["kid"], &made.json()["jwk"]["alg"]), (&key.kid().into(), &name.into()));
+        let secret = pem.lines().nth(1).unwrap();
+        assert!(!made.out.contains(secret) && made.json()["jwk"].get("d").is_none());
+
+        let refused = place.run(&["key", "generate", "--out", "key.pem"]).expect(73);
+        assert!(refused.err.starts_with("authctl: key.pem cannot be made"), "{refused:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), pem, "the key in use is still there");
+
+        let set = place.run(&["key", "jwks", "key.pem", "--json"]).expect(0).json();
+        assert_eq!(set["keys"][0], made.json()["jwk"]);
+        let text: Value =
+            serde_json::from_str(&place.run(&["key", "jwks", "key.pem"]).expect(0).out).unwrap();
+        assert_eq!(text, set);
+        let mut by_environment = place.command(&["key", "jwks", "--json"]);
+        let output = by_environment.env("JWT_PRIVATE_KEY_FILE", "key.pem").output().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), set);
+    }
+}
+
+#[test]
+fn a_generated_secret_is_good_enough_for_the_server() {
+    let place = Place::sqlite();
+    let made = place.run(&["key", "generate", "--algorithm", "secret", "--out", "secret"]).expect(0);
+    let secret = fs::read_to_string(place.directory.path().join("secret")).unwrap();
+    KeyRing::hs256(&secret).unwrap();
+    RootSecret::new(&secret).unwrap();
+    assert!(!made.out.contains(&secret));
+}
+
+#[test]
+fn a_configuration_is_checked_as_the_server_does_and_no_file_is_made() {
+    let place = Place::sqlite();
+    let checked = place.run(&["config", "check", "--json"]).expect(0).json();
+    assert_eq!((&checked["environment"], &checked["database"]), (&"development".into(), &"sqlite".into()));
+    assert_eq!(checked["database_reached"], Value::Null);
+    place.run(&["config", "check", "--connect"]).expect(66);
+    assert_eq!(fs::read_dir(place.directory.path()).unwrap().count(), 0, "neither database nor secret");
+
+    let mut bad = place.command(&["config", "check"]);
+    let variables = [("APP_ENV", "production"), ("JWT_SECRET", "hunter2"), ("ACCESS_TOKEN_EXP", "soon")];
+    let output = bad.envs(variables).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    for name in ["PUBLIC_URL", "JWT_SECRET", "ACCESS_TOKEN_EXP", "SMTP_URL"] {
+        assert!(said.lines().any(|line| line.starts_with(&format!("  {name} "))), "{said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+}

@@ -1,0 +1,120 @@
+//! Mistakes: each has its status and a sentence that says what to do.
+
+use serde_json::Value;
+
+use crate::place::{ADA, Place, Ran};
+
+/// A command, its status, and a piece of what must be said.
+const MISTAKES: &[(&str, i32, &str)] = &[
+    ("", 64, "a command is missing"),
+    ("user", 64, "a command is missing"),
+    ("usr show ada@example.com", 64, "a similar subcommand exists: 'user'"),
+    ("user show", 64, "<USER>"),
+    ("user show ada", 64, "a user is named by an e-mail address or by an id"),
+    ("user show bob@example.com", 67, "there is no such user"),
+    ("user show 01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a", 67, "there is no such user"),
+    ("user create bob@example.com", 64, "give --password-stdin or --invite"),
+    ("user create bob@example.com --invite --password-stdin", 64, "cannot be used with"),
+    ("user create bob@example.com --password hunter2", 64, "unexpected argument '--password'"),
+    ("user create ada@example.com --invite", 65, "the e-mail address is taken"),
+    ("user disable bob@example.com", 67, "there is no such user"),
+    ("user delete ada@example.com", 64, "give --yes"),
+    ("session end ada@example.com", 64, "<SESSION|--all>"),
+    ("session end ada@example.com 7", 64, "`authctl session list` shows them"),
+    ("session end ada@example.com 01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a", 67, "no such session"),
+    ("dead-letter requeue", 64, "<ID|--all>"),
+    ("dead-letter requeue x", 64, "`authctl dead-letter list` shows them"),
+    ("dead-letter requeue 01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a", 67, "there is no such dead letter"),
+    ("dead-letter list --limit many", 64, "invalid value 'many'"),
+    ("reset bob@example.com", 67, "there is no such user"),
+    ("import nowhere.csv", 66, "nowhere.csv cannot be read"),
+    ("import users", 64, "give --format csv or --format jsonl"),
+    ("import . --format csv", 66, "is a directory"),
+    ("key generate", 64, "--out"),
+    ("key generate --algorithm rsa --out k.pem", 64, "[possible values: ed25519, es256, secret]"),
+    ("key generate --out nowhere/k.pem", 73, "nowhere/k.pem cannot be made"),
+    ("key jwks", 64, "set JWT_PRIVATE_KEY_FILE"),
+    ("key jwks nowhere.pem", 66, "nowhere.pem: cannot be read"),
+    ("key jwks auth.db", 65, "holds no Ed25519 or P-256 key"),
+];
+
+fn words(command: &str) -> Vec<&str> {
+    command.split_whitespace().collect()
+}
+
+fn assert_told(ran: &Ran, status: i32, piece: &str) {
+    assert!(ran.err.contains(piece), "{piece} is not in {ran:?}");
+    assert!(ran.err.starts_with("authctl: "), "{ran:?}");
+    assert_eq!((ran.status, ran.out.as_str()), (status, ""), "{ran:?}");
+}
+
+#[test]
+fn every_mistake_has_its_status_and_says_what_to_do() {
+    let place = Place::sqlite();
+    place.create(ADA);
+    for (command, status, piece) in MISTAKES {
+        assert_told(&place.run(&words(command)), *status, piece);
+        let told = place.run(&[words(command), vec!["--json"]].concat()).expect(*status);
+        let error: Value = serde_json::from_str(&told.err).unwrap_or_else(|_| panic!("{told:?}"));
+        assert_eq!(error["error"]["exit"], *status, "{command}");
+        assert!(error["error"]["message"].as_str().unwrap().contains(piece), "{told:?}");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_had_is_told_without_its_password() {
+    let place = Place::sqlite();
+    for (url, status, piece) in [
+        ("mysql://root:hunter2@127.0.0.1:1/auth", 69, "DATABASE_URL: the database cannot be reached"),
+        ("mysql://root:hunter2@127.0.0.1:1", 78, "it names no database"),
+        ("postgres://root:hunter2@127.0.0.1/auth", 78, "DATABASE_URL must be `sqlite://FILE`"),
+        ("memory:", 78, "a database in memory"),
+        ("sqlite::memory:", 78, "a database in memory"),
+        ("sqlite://nowhere.db", 66, "nowhere.db: no such file"),
+        ("sqlite://", 78, "names no file"),
+        ("sqlite:///proc/nowhere/auth.db", 66, "/proc/nowhere/auth.db: no such file"),
+    ] {
+        let output = place.command(&["user", "show", ADA]).env("DATABASE_URL", url).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let ran =
+            Ran { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
+        assert_told(&ran, status, piece);
+        assert!(!ran.err.contains("hunter2"), "{ran:?}");
+    }
+    assert_eq!(std::fs::read_dir(place.directory.path()).unwrap().count(), 0, "nothing was made");
+}
+
+/// Every command has a page of help that begins with what it does.
+#[test]
+fn every_command_explains_itself() {
+    let place = Place::sqlite();
+    let commands = [
+        "",
+        "user",
+        "user create",
+        "user show",
+        "user disable",
+        "user enable",
+        "user delete",
+        "session",
+        "session list",
+        "session end",
+        "reset",
+        "import",
+        "clean-up",
+        "dead-letter",
+        "dead-letter list",
+        "dead-letter requeue",
+        "key",
+        "key generate",
+        "key jwks",
+        "config",
+        "config check",
+    ];
+    for command in commands {
+        let help = place.run(&[words(command), vec!["--help"]].concat()).expect(0);
+        let usage = format!("Usage: authctl {command}");
+        assert!(help.out.contains(usage.trim_end()) && help.err.is_empty(), "{help:?}");
+        assert!(help.out.lines().next().unwrap().len() > 10, "{help:?}");
+    }
+}
