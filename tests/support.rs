@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
 
+mod needles;
 mod store;
 
 use std::sync::{Arc, Mutex};
@@ -21,6 +22,7 @@ use auth_core::{
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
 
+pub use needles::{Secrets, spellings};
 pub use store::{Store, new_store};
 
 /// The secret of every world: random text from a generator, used nowhere else.

@@ -12,12 +12,14 @@ use auth_core::{
     Mailbox, Mailer, Message, Password, Pepper, RateLimits, RootSecret, TracingSink,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, Store, World, client, new_store, text};
+use auth_tests::{
+    OTHER_PASSWORD, PASSWORD, SECRET, Secrets, Store, World, client, new_store, spellings, text,
+};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use self::leak::{Secrets, Transcript, listen};
+use self::leak::{Transcript, listen};
 
 const ADA: &str = "Ada.Lovelace@example.com";
 const BOB: &str = "bob.the.builder@example.org";
@@ -262,7 +264,7 @@ fn the_search_finds_a_secret_in_every_spelling() {
     secrets.add(PASSWORD);
     let bytes = [7, 200, 33, 54, 65, 76, 87, 98, 109, 110, 211, 112, 13, 14, 15, 16];
     secrets.add_bytes(&bytes);
-    for spelling in leak::spellings(SECRET.as_bytes()).into_iter().chain(leak::spellings(&bytes)) {
+    for spelling in spellings(SECRET.as_bytes()).into_iter().chain(spellings(&bytes)) {
         assert_eq!(secrets.found_in(&format!("before{spelling}after")).len(), 1, "{spelling}");
     }
     assert_eq!(secrets.found_in("correct%20horse%20battery").len(), 1);
@@ -313,7 +315,7 @@ async fn nothing_that_a_store_keeps_opens_any_door() {
     assert!(bytes.len() >= 12 && texts.len() >= 5, "{} {}", bytes.len(), texts.len());
 
     let mut tried: Vec<String> = texts.clone();
-    tried.extend(bytes.iter().flat_map(|bytes| leak::spellings(bytes)));
+    tried.extend(bytes.iter().flat_map(|bytes| spellings(bytes)));
     // Each kept value as the secret of each token that exists.
     let heads: Vec<String> = grants
         .iter()

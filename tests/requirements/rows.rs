@@ -114,8 +114,8 @@ fn a_row_that_shows_nothing_is_noticed() {
     assert!(is_test(own, "a_row_that_shows_nothing_is_noticed"));
     assert!(!is_test(own, "is_test") && !is_test(own, "named"), "a function that is no test");
     assert!(!is_test(own, "never_written"));
-    assert!(is_test("tests/contract/log_in.rs", "each_log_in_is_a_session_of_its_own"));
-    assert!(!is_test("tests/contract/log_in.rs", "never_written"));
+    assert!(is_test("examples/tests/servers/contract/log_in.rs", "each_log_in_is_a_session_of_its_own"));
+    assert!(!is_test("examples/tests/servers/contract/log_in.rs", "never_written"));
     let table = "## A\n\n| id | what | shown by |\n|---|---|---|\n| 1 | x | `a/b.rs::c` |\n| 2 | y | |\n\ntext\n| 3 | other | table |\n";
     let rows = rows(table);
     assert_eq!(rows.len(), 2, "{rows:?}");

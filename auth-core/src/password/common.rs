@@ -76,6 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_list_holds_what_the_estimator_lacks() {
+        for common in MORE.lines() {
+            assert!(estimate(common) > MOST_GUESSES, "{common} need not be in it");
+            assert!(is_common(common) && is_common(&common.to_uppercase()), "{common}");
+        }
+    }
+
+    #[test]
     fn long_repeats_and_sequences_are_common_too() {
         for text in [
             "a".repeat(72),

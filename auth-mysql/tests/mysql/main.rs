@@ -20,3 +20,5 @@ mod server;
 mod service;
 #[cfg(test)]
 mod spread;
+#[cfg(test)]
+mod statements;

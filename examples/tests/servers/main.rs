@@ -14,6 +14,7 @@ mod contract;
 mod guide;
 mod http;
 mod laws;
+mod leaks;
 mod limit_headers;
 mod lives;
 mod metrics;
