@@ -47,6 +47,7 @@
 //! 12. **Fail closed.** Any failure of a store, the limiter, the mailer or the generator yields no new
 //!     authority, and never reads as "wrong token": `fail_closed.rs`,
 //!     `no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal`,
+//!     `a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_nothing`,
 //!     `a_flow_dropped_at_any_await_can_be_done_again`.
 //! 13. **Bounded.** Memory, CPU and rows stay within configured bounds: `bounded.rs`,
 //!     `more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted`,
