@@ -23,8 +23,9 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 fn every_promise_names_tests_that_exist() {
     let docs = fs::read_to_string(root().join("auth-core/src/lib.rs")).unwrap();
     let list = docs.split_once("where it is proved").unwrap().1;
-    let sources: String = fs::read_dir(root().join("tests/promises"))
-        .unwrap()
+    let sources: String = ["tests/promises", "tests/model"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
         .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
         .collect();
     for number in 1..=14 {

@@ -220,6 +220,20 @@ mod tests {
         assert_eq!(check_secret(b"please-Change_Me-before-going-live-1"), Err(WeakSecret::Placeholder));
         assert_eq!(check_secret(b"your-256-bit-secret-your-jwt-secret"), Err(WeakSecret::Placeholder));
         assert_eq!(check_secret(b"q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR"), Ok(()));
+        // Seven different bytes and eight, neither of them in a row that repeats.
+        assert_eq!(check_secret(b"qJvYfmZqqJJvvYYffmmZZqJqvJfYmvZq"), Err(WeakSecret::Repetitive));
+        assert_eq!(check_secret(b"qJvYfmZrqJJvvYYffmmZZqJqvJfYmvZq"), Ok(()));
+    }
+
+    #[test]
+    fn a_bucket_depends_on_its_label_its_parts_and_the_secret() {
+        let keys = DerivedKeys::new(&RootSecret::generate(&SystemRandom).unwrap());
+        let bucket = keys.bucket("log_in", &[b"ada"]);
+        assert_eq!(bucket, keys.bucket("log_in", &[b"ada"]));
+        assert_ne!(bucket, keys.bucket("log_in", &[b"bob"]));
+        assert_ne!(bucket, keys.bucket("forgot", &[b"ada"]));
+        let other = DerivedKeys::new(&RootSecret::generate(&SystemRandom).unwrap());
+        assert_ne!(bucket, other.bucket("log_in", &[b"ada"]));
     }
 
     #[test]

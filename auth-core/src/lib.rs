@@ -4,33 +4,42 @@
 //!
 //! Each promise has its tests, which go through [`Auth`] alone, in `tests/promises/` of the repository;
 //! every test was seen to fail when the code was broken on purpose. What a store must contribute is
-//! proved by the suite of `auth-testkit`.
+//! proved by the suite of `auth-testkit`. Promises 1 to 5, 7 and 14 are model checked besides, in every
+//! interleaving of bounded worlds with lost, repeated and late messages, crashes and clean-ups, by the
+//! tests of `tests/model/` named here; and `tests/stateful.rs` holds random lives of accounts against a
+//! small reference.
 //!
 //! 1. **One live child.** All answers to one parent carry the same child, under any concurrency, on any
 //!    store: `refresh.rs`, `sixty_four_refreshes_in_any_order_get_one_child_within_the_leeway`,
 //!    `sixty_four_refreshes_that_read_before_any_wrote_get_one_child`,
-//!    `two_processes_answer_one_parent_with_one_child`.
+//!    `two_processes_answer_one_parent_with_one_child`. Model checked:
+//!    `a_thief_among_tabs_with_leeway`, `a_log_out_among_tabs_and_a_thief`.
 //! 2. **Reuse kills.** After a proven replay no older session of that user ever refreshes again:
 //!    `a_replayed_token_ends_every_session_of_its_user_and_of_nobody_else`,
-//!    `every_ancestor_is_recognised_at_refresh_and_at_restore`.
+//!    `every_ancestor_is_recognised_at_refresh_and_at_restore`. Model checked:
+//!    `a_thief_under_the_strict_policy`, `a_thief_among_tabs_with_leeway`.
 //! 3. **No false kill.** An honest client never triggers reuse within the leeway; forged tokens never
 //!    revoke: `many_tabs_with_one_cookie_jar_never_log_themselves_out`,
-//!    `a_lost_response_is_recovered_without_a_write`, `forged_and_malformed_tokens_never_revoke`.
+//!    `a_lost_response_is_recovered_without_a_write`, `forged_and_malformed_tokens_never_revoke`. Model
+//!    checked: `honest_tabs_are_never_taken_for_a_thief`, `honest_tabs_log_out_among_forgeries`.
 //! 4. **Once.** A one-time token works at most once, over all processes and crashes: `once.rs`,
 //!    `of_many_concurrent_resets_one_succeeds_and_its_password_is_the_one_that_works`,
-//!    `of_many_concurrent_verifications_one_succeeds`, and `crash.rs`.
+//!    `of_many_concurrent_verifications_one_succeeds`, and `crash.rs`. Model checked:
+//!    `two_resets_with_one_link`.
 //! 5. **Reset is a barrier.** No session from before it lives, no log-in with the old password commits
 //!    after it, no rehash overwrites the new hash: `reset.rs`,
 //!    `no_session_from_before_a_reset_lives_at_any_door`,
 //!    `a_log_in_in_flight_during_a_reset_is_dead_on_arrival_and_harms_no_newer_session`,
 //!    `no_rehash_overwrites_the_password_of_a_reset`. An access token that a log-in in flight took away
-//!    is dead at live doors; one that a service checks by its signature alone lives until its expiry.
+//!    is dead at live doors; one that a service checks by its signature alone lives until its expiry. Model
+//!    checked: `a_reset_among_log_ins_and_a_thief`.
 //! 6. **Purpose.** A token made for one purpose, user, address or epoch is refused for any other:
 //!    `purpose.rs`, `every_kind_of_token_opens_its_own_door_and_no_other`,
 //!    `every_token_dies_with_the_epoch_it_was_made_under`.
 //! 7. **Lifetime.** Nothing lives past its absolute expiry: `lifetime.rs`,
 //!    `refreshing_every_hour_for_forty_days_ends_at_the_absolute_limit`,
-//!    `an_access_token_ends_after_its_lifetime_and_never_after_its_session`.
+//!    `an_access_token_ends_after_its_lifetime_and_never_after_its_session`. Model checked, as in
+//!    every world: `a_thief_under_the_strict_policy`.
 //! 8. **Mail.** Every mail promised by an `Ok` is sent at least once or ends visibly dead-lettered:
 //!    `mail.rs`, `every_accepted_request_leads_to_exactly_its_mail_at_the_stored_address`,
 //!    `delivery.rs`, `a_worker_that_dies_at_any_call_loses_no_mail_and_changes_no_link`.
@@ -47,12 +56,14 @@
 //! 12. **Fail closed.** Any failure of a store, the limiter, the mailer or the generator yields no new
 //!     authority, and never reads as "wrong token": `fail_closed.rs`,
 //!     `no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal`,
+//!     `a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_nothing`,
 //!     `a_flow_dropped_at_any_await_can_be_done_again`.
 //! 13. **Bounded.** Memory, CPU and rows stay within configured bounds: `bounded.rs`,
 //!     `more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted`,
 //!     `a_flood_of_unknown_addresses_keeps_the_limiter_bounded_and_forgets_no_attacked_account`.
 //! 14. **Clean-up is neutral.** Deleting expired rows changes no decision: `clean_up.rs`,
-//!     `a_world_that_cleans_up_after_every_step_gives_the_same_answers`.
+//!     `a_world_that_cleans_up_after_every_step_gives_the_same_answers`. Model checked, as
+//!     in every world: `a_thief_among_tabs_with_leeway`.
 
 mod access_token;
 mod auth;

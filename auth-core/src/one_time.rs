@@ -196,6 +196,14 @@ mod tests {
     }
 
     #[test]
+    fn a_purpose_is_kept_by_its_name() {
+        for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword] {
+            assert_eq!(Purpose::from_stored(purpose.as_str()), Some(purpose));
+        }
+        assert_eq!(Purpose::from_stored("VERIFY_EMAIL"), None);
+    }
+
+    #[test]
     fn a_text_has_one_purpose() {
         let keys = keys();
         let verify = derive(&keys, Purpose::VerifyEmail);

@@ -62,8 +62,10 @@ pub struct RefreshPolicy {
     /// answer may have been lost. Default 0: strict, a consumed token that is replayed ends all
     /// sessions at once. At most 60 s.
     ///
-    /// Where it is used it must cover the slowest round trip of an honest client, and one limit
-    /// must be known: a thief who replays within it every single time is not told apart.
+    /// It counts from the time that the rotating request read before its write, so where it is used it
+    /// must cover a write that stalls as long as any does and then the slowest way of an honest client:
+    /// its answer back, or lost, and the next request there. One limit must be known: a thief who
+    /// replays within it every single time is not told apart.
     pub reuse_leeway: Duration,
     /// A token younger than this is not rotated but given back as it is. Default 0. At least twice
     /// `reuse_leeway`: then no honest tab can outrun the leeway of another.

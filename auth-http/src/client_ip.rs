@@ -74,20 +74,36 @@ fn node(text: &str) -> Option<IpAddr> {
     ip.map(|ip| ip.to_canonical())
 }
 
-/// The `for` of one element of `Forwarded`; unreadable unless there is exactly one.
+/// The `for` of one element of `Forwarded`; unreadable unless there is exactly one and each pair is as
+/// RFC 7239 section 4 writes it.
+///
+/// # Security
+///
+/// A client may send a quote that it never closes, `for=192.0.2.1;by="`. What the proxy adds is then inside
+/// of it, and must not be passed over for what stands in front.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut found = None;
-    for pair in split_outside_quotes(element, ';') {
-        let Some((name, value)) = pair.split_once('=') else { continue };
-        if name.trim().eq_ignore_ascii_case("for") && found.replace(value.trim()).is_some() {
+    for pair in split_outside_quotes(element, ';').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').filter(|(name, _)| is_token(name))?;
+        let value = token_or_quoted(value)?;
+        if name.eq_ignore_ascii_case("for") && found.replace(value).is_some() {
             return None;
         }
     }
-    let value = found?;
-    match value.strip_prefix('"') {
-        Some(quoted) => node(quoted.strip_suffix('"')?),
-        None => node(value),
-    }
+    node(found?)
+}
+
+/// The characters of a name (RFC 9110 section 5.6.2).
+fn is_token(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// The value of a pair: a token, or what stands between two quotes.
+fn token_or_quoted(value: &str) -> Option<&str> {
+    let Some(quoted) = value.strip_prefix('"') else { return (!value.contains('"')).then_some(value) };
+    let inner = quoted.strip_suffix('"')?;
+    // Neither addresses nor what stands beside them need to be escaped.
+    (!inner.contains(['"', '\\'])).then_some(inner)
 }
 
 fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
@@ -159,6 +175,25 @@ mod tests {
         assert_eq!(client(ProxyHeader::XForwardedFor, "10.0.0.1", &both), "1.1.1.1");
     }
 
+    /// Found by fuzzing: the proxy's own hop was inside of the client's quote and was passed over.
+    #[test]
+    fn a_client_that_leaves_a_quote_open_names_no_other_client() {
+        for sent in [
+            "for=1.1.1.1;by=\"",
+            "for=1.1.1.1;by=\"\\",
+            "for=1.1.1.1;by=\"a\";by=\"",
+            "for=1.1.1.1;by=a\"",
+            "for=1.1.1.1;\"",
+            "for=1.1.1.1;a\"",
+        ] {
+            for added in ["for=198.51.100.1", "for=\"[2001:db8:9::1]\"", "proto=https;for=198.51.100.1"] {
+                let line = format!("{sent}, {added}");
+                let seen = client(ProxyHeader::Forwarded, "10.0.0.1", &[("forwarded", &line)]);
+                assert_eq!(seen, "10.0.0.1", "{line}: nobody vouches for it");
+            }
+        }
+    }
+
     #[test]
     fn forwarded_is_read_as_rfc_7239_writes_it() {
         let cases = [
@@ -173,6 +208,9 @@ mod tests {
             ("for=1.1.1.1;for=2.2.2.2", "10.0.0.1"),
             ("for=\"1.1.1.1, for=198.51.100.1", "10.0.0.1"),
             ("for=1.1.1.1, by=\"a,for=9.9.9.9\";for=198.51.100.1", "198.51.100.1"),
+            ("for=198.51.100.1; ;proto=https;", "198.51.100.1"),
+            ("for=1.1.1.1, for", "10.0.0.1"),
+            ("for=1.1.1.1;by=\"a\\\"b\"", "10.0.0.1"),
         ];
         for (value, expected) in cases {
             assert_eq!(

@@ -51,7 +51,7 @@ fn explore(name: &str, bounds: Bounds) {
     let checker = World::new(bounds, None).checker().threads(threads).spawn_bfs().join();
     let states = checker.unique_state_count();
     println!(
-        "{name}: {states} states, {} transitions, depth {}, {:.1} s; {} states so far",
+        "proof model: {name}: {states} states, {} transitions, depth {}, {:.1} s; {} states so far",
         checker.state_count(),
         checker.max_depth(),
         began.elapsed().as_secs_f64(),

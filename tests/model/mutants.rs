@@ -16,7 +16,8 @@ fn breaks(mutant: Mutant, promise: Promise, bounds: Bounds) {
     let Some(path) = checker.discovery(promise.name()) else {
         panic!("{mutant:?} breaks nothing in {} states", checker.unique_state_count());
     };
-    println!("{mutant:?} breaks `{}` by {:?}", promise.name(), path.into_actions());
+    println!("{mutant:?} breaks it by {:?}", path.into_actions());
+    println!("proof model: control {mutant:?}: breaks `{}`", promise.name());
 }
 
 const HONEST: Bounds = Bounds { honest: true, ..BROWSER };

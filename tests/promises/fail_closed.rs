@@ -1,17 +1,21 @@
 //! Promise 12: any failure of a store, the limiter, the mailer or the generator yields no new
 //! authority, and never reads as "wrong token".
 //!
-//! For every flow and every call that it makes: fail before the call, fail after its work was done,
-//! panic, and drop the flow's future there. Each time it must be true that
+//! For every flow and every call that it makes of every part: fail before the call, fail after its work
+//! was done, answer late, panic, and drop the flow's future there. Each time it must be true that
 //!
 //! - the flow answers `Failed`, or what it answers without a fault and then truly did;
 //! - a failed flow handed out nothing, and no session lives that did not live before, except one
 //!   whose token nobody holds;
 //! - the same flow is then done with the same input, or is refused because it *was* done (a
 //!   verification, a reset, a change of password, a deletion happen once); and has its effect.
+//!
+//! The calls are those of a run without faults, so that one which a flow makes anew is in the matrix.
 
 #[path = "fail_closed/effect.rs"]
 mod effect;
+#[path = "fail_closed/part.rs"]
+mod part;
 #[path = "fail_closed/scene.rs"]
 mod scene;
 #[path = "fail_closed/slow.rs"]
@@ -22,30 +26,40 @@ use std::future::poll_fn;
 use std::mem::discriminant;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
 use std::task::Poll;
+use std::time::Duration;
 
 use auth_testkit::Fault;
 use auth_tests::client;
 
+use self::part::Part;
 use self::scene::{ADA, Answer, Flow, Scene};
+
+const ERRORS: [Fault; 2] = [Fault::ErrorBefore, Fault::ErrorAfterCommit];
+const LATE: Fault = Fault::Delay(Duration::from_millis(1));
 
 /// What a flow does when nothing fails.
 struct DryRun {
+    flow: Flow,
     answer: Answer,
-    store: Vec<&'static str>,
-    limiter: usize,
-    random: usize,
+    calls: [(Part, Vec<&'static str>); 4],
 }
 
-async fn dry_run(flow: Flow) -> DryRun {
-    let scene = Scene::of(flow, false, false).await;
-    let answer = scene.act().await;
-    let (store, limiter) = (scene.world.store.calls(), scene.limiter.calls().len());
-    let random = scene.random.calls.load(SeqCst);
-    assert!(!matches!(answer, Answer::Failed), "{flow:?}");
-    assert!(scene.has_its_effect(&answer).await, "{flow:?} without a fault");
-    DryRun { answer, store, limiter, random }
+impl DryRun {
+    async fn of(flow: Flow) -> Self {
+        let scene = Scene::of(flow, false, false).await;
+        let answer = scene.act().await;
+        let calls =
+            [Part::Store, Part::Limiter, Part::Mailer, Part::Generator].map(|part| (part, scene.calls(part)));
+        assert!(!matches!(answer, Answer::Failed), "{flow:?}");
+        assert!(scene.has_its_effect(&answer).await, "{flow:?} without a fault");
+        Self { flow, answer, calls }
+    }
+
+    /// The methods of a part that it calls.
+    fn calls(&self, part: Part) -> &[&'static str] {
+        self.calls.iter().find(|(of, _)| *of == part).map_or(&[], |(_, calls)| calls)
+    }
 }
 
 /// Does the flow once more after it failed or vanished, and checks that it then has its effect.
@@ -59,11 +73,11 @@ async fn recovers(scene: &Scene, dry: &DryRun, what: &str) {
     assert!(scene.has_its_effect(&again).await, "{what}: no effect after {again:?}");
 }
 
-/// Checks what a flow answered in which something failed.
-async fn judge(scene: &Scene, dry: &DryRun, sessions: usize, answer: Answer, what: &str) {
+/// Checks what a flow answered in which something went wrong: `None` where it panicked.
+async fn judge(scene: &Scene, dry: &DryRun, sessions: usize, answer: Option<Answer>, what: &str) {
     let begun = scene.world.events.count("authn_login_success");
     scene.heal();
-    if !matches!(answer, Answer::Failed) {
+    if let Some(answer) = answer.filter(|answer| !matches!(answer, Answer::Failed)) {
         assert_eq!(discriminant(&answer), discriminant(&dry.answer), "{what}: answered {answer:?}");
         assert!(scene.has_its_effect(&answer).await, "{what}: {answer:?} without its effect");
         return;
@@ -74,31 +88,84 @@ async fn judge(scene: &Scene, dry: &DryRun, sessions: usize, answer: Answer, wha
     recovers(scene, dry, what).await;
 }
 
-/// Every store call x {error before, error after its work}.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
+/// Whether a flow can only fail where this goes wrong: nothing is done without having taken a place at
+/// the limiter, and neither a secret nor a salt nor an id is made of less than was asked for.
+fn must_fail(part: Part, method: &str, fault: Fault) -> bool {
+    let harmless = matches!(fault, Fault::Delay(_) | Fault::Panic);
+    !harmless && (part == Part::Generator || (part == Part::Limiter && method == "reserve"))
+}
+
+/// One cell of the matrix: a flow in which one call goes wrong. Gives whether it answered `Failed`.
+async fn cell(dry: &DryRun, part: Part, index: usize, method: &str, fault: Fault) -> bool {
+    let what = format!("{:?}: {fault:?} in call {index} of the {part:?} ({method})", dry.flow);
+    let scene = Arc::new(Scene::of(dry.flow, false, false).await);
+    let sessions = scene.live_sessions().await;
+    scene.heal();
+    scene.fail(part, index, fault);
+    let acting = Arc::clone(&scene);
+    let answer = tokio::spawn(async move { acting.act().await }).await.ok();
+    assert_eq!(scene.calls(part).get(index), Some(&method), "{what}: not met");
+    assert_eq!(answer.is_none(), fault == Fault::Panic, "{what}: {answer:?}");
+    let failed = matches!(answer, Some(Answer::Failed));
+    assert!(failed || !must_fail(part, method, fault), "{what}: {answer:?}");
+    assert!(!failed || !matches!(fault, Fault::Delay(_)), "{what}: late is not failed");
+    judge(&scene, dry, sessions, answer, &what).await;
+    failed
+}
+
+/// Every call of a part that any flow makes, with each of the faults. Gives the methods that were met.
+async fn fail_every_call(part: Part, faults: &[Fault]) -> BTreeSet<&'static str> {
     let (mut cells, mut failed, mut methods) = (0, 0, BTreeSet::new());
     for &flow in Flow::ALL {
-        let dry = dry_run(flow).await;
-        assert!(!dry.store.is_empty(), "{flow:?} calls no store");
-        methods.extend(dry.store.iter().copied());
-        for (index, method) in dry.store.iter().enumerate() {
-            for fault in [Fault::ErrorBefore, Fault::ErrorAfterCommit] {
-                let what = format!("{flow:?}: {fault:?} in call {index} ({method})");
-                let scene = Scene::of(flow, false, false).await;
-                let sessions = scene.live_sessions().await;
-                scene.heal();
-                scene.world.store.fail_call(index, fault);
-                let answer = scene.act().await;
-                assert_eq!(scene.world.store.calls().get(index), Some(method), "{what}: not met");
-                failed += usize::from(matches!(answer, Answer::Failed));
-                judge(&scene, &dry, sessions, answer, &what).await;
+        let dry = DryRun::of(flow).await;
+        assert!(!dry.calls(Part::Store).is_empty(), "{flow:?} calls no store");
+        for (index, method) in dry.calls(part).iter().enumerate() {
+            methods.insert(*method);
+            for &fault in faults {
+                failed += usize::from(cell(&dry, part, index, method, fault).await);
                 cells += 1;
             }
         }
     }
-    println!("store: {} flows, {cells} cells, {failed} answered `Failed`", Flow::ALL.len());
+    assert!(cells > 0, "nothing calls the {part:?}");
+    println!(
+        "proof faults: {part:?} {faults:?}: {cells} cells, {failed} answered `Failed`, 0 broke a promise"
+    );
+    methods
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
+    let methods = fail_every_call(Part::Store, &ERRORS).await;
     assert_eq!(methods, store_methods(), "a method of the store that no flow called");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_limiter_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
+    let methods = fail_every_call(Part::Limiter, &[ERRORS[0], ERRORS[1], LATE, Fault::Panic]).await;
+    // `look` is for `look_at_limits` alone, which answers nothing.
+    assert_eq!(methods, BTreeSet::from(["clear", "give_back", "reserve"]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_failure_of_the_generator_yields_authority_or_reads_as_a_refusal() {
+    fail_every_call(Part::Generator, &[ERRORS[0], ERRORS[1], Fault::Panic]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_failure_of_the_mailer_loses_a_mail() {
+    fail_every_call(Part::Mailer, &[ERRORS[0], ERRORS[1], LATE, Fault::Panic]).await;
+}
+
+/// The request dies, the service lives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_in_any_store_call_ends_one_request_and_nothing_else() {
+    fail_every_call(Part::Store, &[Fault::Panic]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_answer_of_the_store_changes_no_answer() {
+    fail_every_call(Part::Store, &[LATE]).await;
 }
 
 /// Every method of the three traits, each with a promise of its own.
@@ -125,76 +192,69 @@ fn the_matrix_has_every_operation() {
     assert_eq!(Flow::ALL.iter().map(|flow| flow.operation()).collect::<BTreeSet<_>>(), operations);
 }
 
-/// Every limiter call x {error before, error after its work}.
+/// Every password that a flow hashes or judges: the hashing threads have no place for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_limiter_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
-    let mut cells = 0;
+async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() {
+    let (mut cells, mut operations) = (0, BTreeSet::new());
     for &flow in Flow::ALL {
-        let dry = dry_run(flow).await;
-        for index in 0..dry.limiter {
-            for fault in [Fault::ErrorBefore, Fault::ErrorAfterCommit] {
-                let what = format!("{flow:?}: {fault:?} in limiter call {index}");
-                let scene = Scene::of(flow, false, false).await;
-                let sessions = scene.live_sessions().await;
-                scene.heal();
-                scene.limiter.fail_call(index, fault);
-                let answer = scene.act().await;
-                // Giving a place back may wait; without having taken one, nothing is done.
-                let reserving = scene.limiter.calls().get(index) == Some(&"reserve");
-                assert!(!reserving || matches!(answer, Answer::Failed), "{what}: {answer:?}");
-                judge(&scene, &dry, sessions, answer, &what).await;
-                cells += 1;
-            }
-        }
-    }
-    println!("limiter: {cells} cells");
-    assert!(cells > 60, "{cells}");
-}
-
-/// Every call of the generator.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_failure_of_the_generator_yields_authority_or_reads_as_a_refusal() {
-    let mut cells = 0;
-    for &flow in Flow::ALL {
-        let dry = dry_run(flow).await;
-        for index in 0..dry.random {
-            let what = format!("{flow:?}: no randomness in call {index}");
+        let dry = DryRun::of(flow).await;
+        for index in 0..dry.calls(Part::Generator).len() {
+            let what = format!("{flow:?}: hashing is full from call {index} of the generator");
             let scene = Scene::of(flow, false, false).await;
             let sessions = scene.live_sessions().await;
             scene.heal();
-            scene.random.fail_call(Some(index));
+            scene.occupy_hashing(index);
             let answer = scene.act().await;
-            // Nothing goes on with less: neither a secret nor a salt nor an id is made of what was there.
-            assert!(matches!(answer, Answer::Failed), "{what}: {answer:?}");
-            judge(&scene, &dry, sessions, answer, &what).await;
-            cells += 1;
+            scene.heal();
+            while scene.world.auth.hashing().stats().queued > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            if matches!(answer, Answer::Failed) {
+                operations.insert(flow.operation());
+                cells += 1;
+            }
+            judge(&scene, &dry, sessions, Some(answer), &what).await;
         }
     }
-    println!("generator: {cells} cells");
-    assert!(cells > 25, "{cells}");
+    println!("proof faults: Hasher [Busy]: {cells} cells, {cells} answered `Failed`, 0 broke a promise");
+    let with_passwords = ["change_password", "log_in", "register", "reset_password", "verify_email"];
+    assert_eq!(operations, BTreeSet::from(with_passwords));
 }
 
-/// Every store call panics: the request dies, the service lives.
+/// Every store call of every flow is held up while the user is disabled, and made then: whatever the
+/// flow had read before, nothing of that user lives after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_in_any_store_call_ends_one_request_and_nothing_else() {
+async fn a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_nothing() {
     let mut cells = 0;
-    for &flow in Flow::ALL {
-        let dry = dry_run(flow).await;
-        for (index, method) in dry.store.iter().enumerate() {
-            let what = format!("{flow:?}: a panic in call {index} ({method})");
+    // The one whose purpose it is to undo that.
+    for &flow in Flow::ALL.iter().filter(|flow| flow.operation() != "enable_user") {
+        let dry = DryRun::of(flow).await;
+        for (index, method) in dry.calls(Part::Store).iter().enumerate() {
+            let what = format!("{flow:?}: overtaken at call {index} ({method})");
             let scene = Arc::new(Scene::of(flow, false, false).await);
-            scene.world.store.fail_call(index, Fault::Panic);
-            let request = tokio::spawn({
-                let scene = Arc::clone(&scene);
-                async move { scene.act().await }
-            });
-            assert!(request.await.unwrap_err().is_panic(), "{what}");
+            scene.fail(Part::Store, index, Fault::Meet(usize::MAX));
+            let acting = Arc::clone(&scene);
+            let held = tokio::spawn(async move { acting.act().await });
+            while scene.calls(Part::Store).len() <= index {
+                assert!(!held.is_finished(), "{what}: not met");
+                tokio::task::yield_now().await;
+            }
+            // A user who was deleted meanwhile has nothing to be disabled.
+            let disabled = scene.world.auth.disable_user(scene.grant.user.id).await;
+            assert!(disabled.is_ok() || flow == Flow::DeleteUser, "{what}");
+            scene.world.store.release();
+            let answer = held.await.unwrap();
             scene.heal();
-            recovers(&scene, &dry, &what).await;
+            if let Answer::Done(Some(grant)) = answer {
+                assert!(scene.is_dead(&grant).await, "{what}: what it handed out lives");
+            }
+            assert!(scene.is_dead(&scene.grant).await, "{what}: an older session lives");
+            assert_eq!(scene.live_sessions().await, 0, "{what}");
+            assert!(!scene.logs_in().await, "{what}: the user logs in");
             cells += 1;
         }
     }
-    println!("panics: {cells} cells");
+    println!("proof faults: Store [Overtaken]: {cells} cells, 0 broke a promise");
 }
 
 /// Polls a future so many times, then drops it.
@@ -216,7 +276,7 @@ async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
 async fn a_flow_dropped_at_any_await_can_be_done_again() {
     let (mut cells, mut shortest) = (0, usize::MAX);
     for &flow in Flow::ALL {
-        let dry = dry_run(flow).await;
+        let dry = DryRun::of(flow).await;
         for polls in 0.. {
             let what = format!("{flow:?}: dropped after {polls} polls");
             let scene = Scene::of(flow, true, true).await;
@@ -226,14 +286,14 @@ async fn a_flow_dropped_at_any_await_can_be_done_again() {
             if let Some(answer) = answer {
                 assert!(scene.has_its_effect(&answer).await, "{what}: {answer:?}");
                 // Each call of the store yields twice.
-                assert!(polls > 2 * dry.store.len(), "{what}: ended too early");
+                assert!(polls > 2 * dry.calls(Part::Store).len(), "{what}: ended too early");
                 shortest = shortest.min(polls);
                 break;
             }
             recovers(&scene, &dry, &what).await;
         }
     }
-    println!("cancellation: {cells} cells, at least {shortest} polls for each flow");
+    println!("proof faults: Await [Dropped]: {cells} cells, 0 broke a promise; at least {shortest} awaits");
 }
 
 /// The stated limit of the strict default: an answer lost after the swap cannot be told from a

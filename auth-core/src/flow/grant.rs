@@ -27,7 +27,8 @@ pub struct Grant {
     pub access_token: AccessToken,
     /// How long the access token works.
     pub expires_in: Duration,
-    /// For the next refresh. After a refresh within the minimum rotation age, the same as before.
+    /// For the next refresh. After a refresh within the minimum rotation age, the same as before: a
+    /// native client is given that unrotated token again, in JSON, and keeps whatever it is given.
     pub refresh_token: RefreshToken,
     /// How long the refresh token works: the smaller of the idle and the absolute time left.
     pub refresh_expires_in: Duration,

@@ -100,7 +100,7 @@ async fn resets_by_mail(world: &World) -> bool {
 }
 
 impl Scene {
-    async fn is_dead(&self, grant: &Grant) -> bool {
+    pub(crate) async fn is_dead(&self, grant: &Grant) -> bool {
         let auth = &self.world.auth;
         let refreshed = auth.refresh(&text(grant), &client()).await;
         let live = auth.authenticate_live(grant.access_token.expose(), LiveCheck::UserAndSession).await;
@@ -110,6 +110,11 @@ impl Scene {
     async fn refreshes(&self, grant: &Grant) -> bool {
         let refreshed = self.world.auth.refresh(&text(grant), &client()).await;
         refreshed.is_ok() && self.world.events.count("authn_token_reuse") == 0
+    }
+
+    /// Whether Ada gets in with either password.
+    pub(crate) async fn logs_in(&self) -> bool {
+        logs_in(&self.world, ADA, PASSWORD).await || logs_in(&self.world, ADA, OTHER_PASSWORD).await
     }
 
     /// Whether the flow did what it is for. `last` is what its last try answered.

@@ -1,18 +1,18 @@
 //! Every flow, on a scene of its own: how to do it, and what must be true once it was done.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use auth_core::store::StoreError;
 use auth_core::{
     Auth, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, InProcessLimiter, IntentId,
-    LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password, PasswordHash, Policy, RandomError,
-    RandomSource, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError,
-    ReuseScope, SessionError, SystemRandom, UserError, VerificationProof, VerifyEmailError,
+    LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password, PasswordHash, Policy, RefreshError,
+    RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError, ReuseScope, SessionError,
+    SystemRandom, UserError, VerificationProof, VerifyEmailError,
 };
-use auth_testkit::{FakeClock, Faulty, cheap_hashing};
+use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text};
 
+use super::part::{Part, Unreliable};
 use super::slow::Slow;
 
 pub(crate) const ADA: &str = "ada@example.com";
@@ -54,37 +54,14 @@ pub(crate) enum Answer {
     Failed,
 }
 
-/// A generator that fails at one call.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Unreliable {
-    pub(crate) calls: Arc<AtomicUsize>,
-    fails_at: Arc<Mutex<Option<usize>>>,
-}
-
-impl Unreliable {
-    pub(crate) fn fail_call(&self, index: Option<usize>) {
-        self.calls.store(0, SeqCst);
-        *self.fails_at.lock().unwrap() = index;
-    }
-}
-
-impl RandomSource for Unreliable {
-    fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomError> {
-        let call = self.calls.fetch_add(1, SeqCst);
-        if *self.fails_at.lock().unwrap() == Some(call) {
-            return Err(RandomError::new("told to fail"));
-        }
-        SystemRandom.fill(buffer)
-    }
-}
-
 /// A service in which everything can fail, prepared for one flow.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) flow: Flow,
     pub(crate) world: World,
-    pub(crate) limiter: Faulty<InProcessLimiter>,
-    pub(crate) random: Unreliable,
+    limiter: Faulty<InProcessLimiter>,
+    mailer: Faulty<Mailbox>,
+    random: Unreliable,
     /// Ada's session.
     pub(crate) grant: Grant,
     /// Ada's refresh token before the last refresh, where there was one.
@@ -129,17 +106,17 @@ impl Scene {
         let store = Faulty::sharing(store);
         let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
         let limiter = Faulty::new(InProcessLimiter::new(Arc::new(clock.clone())));
-        let random = Unreliable::default();
+        let (mailer, random) = (Faulty::new(mailbox.clone()), Unreliable::default());
         let mut policy = policy(flow);
         if leeway && !matches!(flow, Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay) {
             policy.refresh = RefreshPolicy::browser();
         }
         let builder = if slow {
-            Auth::builder(Slow(store.clone()), Slow(store.clone()), Slow(mailbox.clone()))
+            Auth::builder(Slow(store.clone()), Slow(store.clone()), Slow(mailer.clone()))
                 .outbox(Slow(store.clone()))
                 .rate_limiter(Slow(limiter.clone()))
         } else {
-            Auth::builder(store.clone(), store.clone(), mailbox.clone())
+            Auth::builder(store.clone(), store.clone(), mailer.clone())
                 .outbox(store.clone())
                 .rate_limiter(limiter.clone())
         };
@@ -154,8 +131,17 @@ impl Scene {
         let token = world.verification_token(ADA).await;
         world.auth.verify_email(&token, Some(password()), &client()).await.unwrap();
         let grant = world.log_in(ADA).await;
-        let mut scene =
-            Self { flow, world, limiter, random, grant, older: None, token: String::new(), letter: None };
+        let mut scene = Self {
+            flow,
+            world,
+            limiter,
+            mailer,
+            random,
+            grant,
+            older: None,
+            token: String::new(),
+            letter: None,
+        };
         scene.prepare().await;
         scene.heal();
         scene
@@ -224,8 +210,34 @@ impl Scene {
     pub(crate) fn heal(&self) {
         self.world.store.reset();
         self.limiter.reset();
-        self.random.fail_call(None);
+        self.mailer.reset();
+        self.random.reset();
         self.world.mailbox.recover();
+    }
+
+    /// The calls that were made of a part since it was healed, by their methods.
+    pub(crate) fn calls(&self, part: Part) -> Vec<&'static str> {
+        match part {
+            Part::Store => self.world.store.calls(),
+            Part::Limiter => self.limiter.calls(),
+            Part::Mailer => self.mailer.calls(),
+            Part::Generator => self.random.calls(),
+        }
+    }
+
+    /// Makes the call of a part go wrong that will stand at this index of [`calls`](Self::calls).
+    pub(crate) fn fail(&self, part: Part, index: usize, fault: Fault) {
+        match part {
+            Part::Store => self.world.store.fail_call(index, fault),
+            Part::Limiter => self.limiter.fail_call(index, fault),
+            Part::Mailer => self.mailer.fail_call(index, fault),
+            Part::Generator => self.random.fail_call(index, fault),
+        }
+    }
+
+    /// Fills the queue of the hashing threads when the generator is called for this time.
+    pub(crate) fn occupy_hashing(&self, index: usize) {
+        self.random.occupy_at(index, self.world.auth.hashing().clone());
     }
 
     /// Live sessions, as the store has them.

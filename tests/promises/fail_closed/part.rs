@@ -1,0 +1,112 @@
+//! What a flow calls: each part can fail at each of its calls.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use auth_core::{HashingPool, Password, PasswordHash, RandomError, RandomSource, SystemRandom, Verified};
+use auth_testkit::Fault;
+
+/// What a flow calls. The hashing threads are none of them: they come with the library, each of their
+/// jobs draws a salt first, and what can go wrong in them is a full queue; see [`Unreliable::occupy_at`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Store,
+    Limiter,
+    Mailer,
+    Generator,
+}
+
+type Job = Pin<Box<dyn Future<Output = Result<Verified, auth_core::HashingError>> + Send>>;
+
+#[derive(Default)]
+struct Plan {
+    calls: Vec<&'static str>,
+    fault: Option<(usize, Fault)>,
+    occupied: Option<(usize, HashingPool)>,
+    /// What occupies the hashing threads, until it is dropped.
+    jobs: Vec<Job>,
+}
+
+/// A generator that goes wrong at one call, or fills the hashing threads there.
+#[derive(Clone, Default)]
+pub(crate) struct Unreliable(Arc<Mutex<Plan>>);
+
+impl Unreliable {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn reset(&self) {
+        *self.plan() = Plan::default();
+    }
+
+    pub(crate) fn calls(&self) -> Vec<&'static str> {
+        self.plan().calls.clone()
+    }
+
+    pub(crate) fn fail_call(&self, index: usize, fault: Fault) {
+        self.plan().fault = Some((index, fault));
+    }
+
+    /// At this call, fills threads and queue of the pool with work that goes on until the reset. A salt
+    /// is drawn in the same poll in which its hash is queued, so that this hash is then turned away.
+    pub(crate) fn occupy_at(&self, index: usize, pool: HashingPool) {
+        self.plan().occupied = Some((index, pool));
+    }
+}
+
+impl std::fmt::Debug for Unreliable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unreliable").finish_non_exhaustive()
+    }
+}
+
+impl RandomSource for Unreliable {
+    fn fill(&self, buffer: &mut [u8]) -> Result<(), RandomError> {
+        let (fault, occupied) = {
+            let mut plan = self.plan();
+            let call = plan.calls.len();
+            plan.calls.push("fill");
+            let fault = plan.fault.filter(|(index, _)| *index == call).map(|(_, fault)| fault);
+            (fault, plan.occupied.take_if(|(index, _)| *index == call))
+        };
+        if let Some((_, pool)) = occupied {
+            let jobs = occupy(&pool);
+            self.plan().jobs = jobs;
+        }
+        match fault {
+            None => SystemRandom.fill(buffer),
+            Some(Fault::ErrorBefore) => Err(RandomError::new("told to fail")),
+            Some(Fault::ErrorAfterCommit) => {
+                SystemRandom.fill(buffer)?;
+                Err(RandomError::new("told to fail with a full buffer"))
+            }
+            Some(Fault::Panic) => panic!("told to panic"),
+            Some(fault) => panic!("no fault of a generator: {fault:?}"),
+        }
+    }
+}
+
+/// Keeps every thread of the pool busy and every place of its queue taken.
+fn occupy(pool: &HashingPool) -> Vec<Job> {
+    let slow =
+        "$argon2id$v=19$m=4096,t=16,p=1$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+    let (mut jobs, mut refused): (Vec<Job>, u32) = (Vec::new(), 0);
+    // Twice: a thread that was about to be idle takes a job out of the queue.
+    while refused < 2 {
+        let pool = pool.clone();
+        let mut job: Job = Box::pin(async move {
+            pool.verify(&Password::new("slow"), Some(&PasswordHash::from_stored(slow))).await
+        });
+        if job.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            jobs.push(job);
+            refused = 0;
+        } else {
+            refused += 1;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    jobs
+}
