@@ -69,6 +69,19 @@ stop_after() {
   setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.2; done; "${@:3}"; rm -rf "$2"' _ "$@" </dev/null >/dev/null 2>&1 &
 }
 
+# template NAME COMMAND...: prints where a data folder is that COMMAND FOLDER has filled, once for all runs on this machine.
+template() {
+  local made=${XDG_CACHE_HOME:-$HOME/.cache}/auth-servers/$1 new
+  if [ ! -d "$made" ]; then
+    mkdir -p "${made%/*}"
+    new=$(mktemp -d "$made.XXXXXX")
+    "${@:2}" "$new" >&2
+    # Another run may have been first.
+    mv -T "$new" "$made" 2>/dev/null || rm -rf "$new"
+  fi
+  printf '%s\n' "$made"
+}
+
 # free_port: one on 127.0.0.1.
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
