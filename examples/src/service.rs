@@ -207,9 +207,12 @@ fn no_limiter(error: &ConnectError) -> NotStarted {
     (status, format!("RATE_LIMIT_STORE: {}", chain(error)))
 }
 
+/// What happened, and why. Some errors say what their cause says, too.
 fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.map(ToString::to_string).fold(error.to_string(), |told, cause| {
+        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
+    })
 }
 
 /// Where mails go.
