@@ -4,20 +4,28 @@ use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use std::time::Duration;
+
 use auth_core::{MemoryStore, Outbox, TokenStore, UserStore};
+use auth_mysql::MySqlStore;
 use auth_sqlite::SqliteStore;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use tokio::runtime;
+
+use crate::mysql::Database;
 
 /// Everything that is kept, in one place.
 pub trait Store: UserStore + TokenStore + Outbox {}
 
 impl<S: UserStore + TokenStore + Outbox> Store for S {}
 
-/// A new, empty store of the kind that `AUTH_TEST_STORE` names: `memory` (the default) or `sqlite`.
+/// A new, empty store of the kind that `AUTH_TEST_STORE` names: `memory` (the default), `sqlite` or
+/// `mysql`, on the server that `AUTH_TEST_MYSQL_URL` names.
 pub fn new_store() -> Arc<dyn Store> {
     match env::var("AUTH_TEST_STORE").as_deref() {
         Err(_) | Ok("memory") => Arc::new(MemoryStore::new()),
         Ok("sqlite") => Arc::new(sqlite()),
+        Ok("mysql") => Arc::new(mysql()),
         Ok(other) => panic!("AUTH_TEST_STORE is `{other}`, which is no store that the proofs know"),
     }
 }
@@ -35,4 +43,23 @@ fn sqlite() -> SqliteStore {
     })
     .join()
     .unwrap()
+}
+
+/// A database of its own, for as long as the pool lives.
+fn mysql() -> MySqlStore {
+    let database = Database::empty();
+    let options: MySqlConnectOptions = database.url().parse().unwrap();
+    let pool = MySqlPoolOptions::new()
+        // A race of many tasks on a busy machine takes its time.
+        .acquire_timeout(Duration::from_mins(1))
+        .after_connect(move |connection, _| {
+            let held = Arc::clone(&database);
+            Box::pin(async move {
+                MySqlStore::prepare(connection).await?;
+                drop(held);
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options.timezone(Some("+00:00".to_owned())));
+    MySqlStore::from_pool(pool)
 }

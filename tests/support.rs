@@ -5,10 +5,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a proof that cannot be set up must fail"
 )]
 #![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
 
+mod mysql;
 mod needles;
 mod store;
 
@@ -22,6 +24,7 @@ use auth_core::{
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
 
+pub use mysql::Database;
 pub use needles::{Secrets, spellings};
 pub use store::{Store, new_store};
 

@@ -22,6 +22,10 @@ use crate::error::{OpenError, Trouble, is_met_migration, is_no_table, is_unknown
 /// How long one statement may take. Every one finds its rows by a key.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a call waits for a connection. sqlx goes on trying a server that refuses until this is over, so
+/// it is also how long callers of a dead one wait for their error.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(3);
+
 /// A connection that was idle for this long is asked whether it lives before it is used. A server or
 /// a firewall that hangs up does so after minutes; a question per call would double its cost.
 const LONG_IDLE: Duration = Duration::from_secs(30);
@@ -78,7 +82,7 @@ pub(crate) async fn connect(options: MySqlConnectOptions, connections: u32) -> R
     first.map_err(|late| OpenError::Unreachable(Box::new(late)))??.close().await?;
     let pool = MySqlPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(CONNECTION_PATIENCE)
         .test_before_acquire(false)
         .before_acquire(|connection, about| {
             Box::pin(async move {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use auth_core::{CreateUserError, Failure, FailureKind, SessionError, StoreError, StoreErrorKind, UserError};
+use auth_examples::store::chain;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
@@ -71,12 +72,6 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
-}
-
-/// The messages of an error and of its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<StoreError> for Problem {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,7 @@ pub struct DevMailbox {
 
 struct Kept {
     mails: VecDeque<KeptMail>,
+    /// Locked, as long as the process lives.
     file: Option<File>,
 }
 
@@ -66,13 +67,18 @@ impl DevMailbox {
     ///
     /// # Errors
     ///
-    /// - When the file cannot be read or written.
+    /// - When the file cannot be read or written, or is another running server's.
     pub fn in_working_directory(templates: Templates) -> io::Result<Self> {
         Self::in_file(templates, Path::new(FILE))
     }
 
     fn in_file(templates: Templates, path: &Path) -> io::Result<Self> {
-        let mails = read(path)?;
+        // Held until the file that replaces it is locked: another server finds either.
+        let old = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            file => Some(locked(file?)?),
+        };
+        let mails = old.as_ref().map_or_else(|| Ok(VecDeque::new()), read)?;
         let file = rewrite(path, &mails)?;
         Ok(Self::over(templates, mails, Some(file)))
     }
@@ -119,11 +125,7 @@ fn line(mail: &KeptMail) -> io::Result<Vec<u8>> {
 
 /// The newest mails of the file. A line that was cut short was never counted as sent; a mail is there
 /// twice when it was written and then could not be said to be on disk.
-fn read(path: &Path) -> io::Result<VecDeque<KeptMail>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(VecDeque::new()),
-        file => file?,
-    };
+fn read(file: &File) -> io::Result<VecDeque<KeptMail>> {
     let mut mails: VecDeque<KeptMail> = VecDeque::new();
     for line in BufReader::new(file).split(b'\n') {
         if let Ok(mail) = serde_json::from_slice::<KeptMail>(&line?)
@@ -145,12 +147,24 @@ fn rewrite(path: &Path, mails: &VecDeque<KeptMail>) -> io::Result<File> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&new)?;
+    let mut file = locked(options.open(&new)?)?;
     for mail in mails {
         file.write_all(&line(mail)?)?;
     }
     file.sync_all()?;
     fs::rename(&new, path)?;
+    Ok(file)
+}
+
+/// Two servers would replace each other's file, and with it mails that counted as sent.
+fn locked(file: File) -> io::Result<File> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "another server keeps its mails in this directory; start this one in another, or set SMTP_URL",
+        ),
+        TryLockError::Error(error) => error,
+    })?;
     Ok(file)
 }
 
@@ -215,6 +229,7 @@ mod tests {
         // What a write leaves that failed half way; the server lives on.
         mailbox.kept().file.as_mut().unwrap().write_all(br#"{"id":"half"#).unwrap();
         mailbox.send(&mail(2)).await.unwrap();
+        drop(mailbox);
         assert_eq!(addresses(&open(&path)), ["user-1@example.com", "user-2@example.com"]);
     }
 
@@ -229,6 +244,7 @@ mod tests {
         // Written, but whether it is on disk was not known: sent again, and in the file twice.
         mailbox.kept().mails.clear();
         mailbox.send(&mail(1)).await.unwrap();
+        drop(mailbox);
         assert_eq!(addresses(&open(&path)), ["user-1@example.com"]);
     }
 

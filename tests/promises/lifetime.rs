@@ -7,15 +7,19 @@ use auth_core::{
     ResetPasswordError, RootSecret, SigningKey, VerifyEmailError, VerifyingKey,
 };
 use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, text};
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, SubsecRound, TimeDelta, Utc};
 
 const ADA: &str = "ada@example.com";
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 const MICRO: TimeDelta = TimeDelta::microseconds(1);
 
+fn unlimited(policy: &mut auth_core::Policy) {
+    policy.limits = auth_core::RateLimits::none();
+}
+
 fn world() -> World {
-    World::with(|policy| policy.limits = auth_core::RateLimits::none())
+    World::with(unlimited)
 }
 
 async fn refresh(world: &World, token: &str) -> Result<Grant, RefreshError> {
@@ -312,7 +316,9 @@ async fn no_time_of_the_clock_panics_any_flow() {
         start + years(8000),
         DateTime::<Utc>::MAX_UTC,
     ] {
-        let world = world();
+        // MySQL keeps years of four digits, and refuses others.
+        let everywhere = (0..10_000).contains(&at.year());
+        let world = if everywhere { world() } else { World::in_memory(unlimited) };
         world.user(ADA).await;
         let grant = world.log_in(ADA).await;
         let link = world.reset_token(ADA).await;

@@ -49,7 +49,8 @@ impl Subscriber for Statements {
 async fn every_class_of_account_is_answered_with_the_same_sql() {
     let scratch = Scratch::new("statements").await;
     let (auth, mailbox, _) = service(open(scratch.url()).await);
-    let everybody = ["unknown", "verified", "disabled", "unverified"].map(|name| format!("{name}@example.com"));
+    let everybody =
+        ["unknown", "verified", "disabled", "unverified"].map(|name| format!("{name}@example.com"));
     let [_, verified, disabled, unverified] = &everybody;
     for address in [verified, disabled, unverified] {
         auth.register(address, Password::new(PASSWORD), None, &client()).await.unwrap();

@@ -1,5 +1,7 @@
 //! Where everything is kept.
 
+use std::fs::File;
+
 use auth_mysql::MySqlOptions;
 
 use super::reader::Reader;
@@ -16,8 +18,15 @@ pub enum Database {
 }
 
 /// What names a MySQL server in pieces instead of by a URL.
-const GROUP: [&str; 6] =
-    ["DATABASE_HOST", "DATABASE_PORT", "DATABASE_USER", "DATABASE_PASSWORD", "DATABASE_NAME", "DATABASE_SSL"];
+const GROUP: [&str; 7] = [
+    "DATABASE_HOST",
+    "DATABASE_PORT",
+    "DATABASE_USER",
+    "DATABASE_PASSWORD",
+    "DATABASE_NAME",
+    "DATABASE_SSL",
+    "DATABASE_SSL_CA",
+];
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Database {
     let group: Vec<&str> = GROUP.into_iter().filter(|name| reader.text(name).is_some()).collect();
@@ -51,6 +60,11 @@ fn parse(url: &str) -> Result<Database, String> {
 fn from_group(reader: &mut Reader<'_>) -> Option<MySqlOptions> {
     let port = reader.read("DATABASE_PORT", 3306, |text| text.parse().map_err(|_| "must be a port"));
     let tls = reader.choice("DATABASE_SSL", None, &[("true", Some(true)), ("false", Some(false))]);
+    let authorities = reader.read("DATABASE_SSL_CA", None, |path| match File::open(path) {
+        Err(error) => Err(format!("cannot be read: {}", error.kind())),
+        Ok(_) if tls == Some(false) => Err("must not be set where DATABASE_SSL is `false`".to_owned()),
+        Ok(_) => Ok(Some(path.to_owned())),
+    });
     let mut required = |name| {
         let text = reader.text(name);
         if text.is_none() {
@@ -64,9 +78,10 @@ fn from_group(reader: &mut Reader<'_>) -> Option<MySqlOptions> {
     if let Some(password) = reader.text("DATABASE_PASSWORD") {
         options = options.password(password);
     }
-    Some(match tls {
-        Some(true) => options.verified_tls(),
-        Some(false) => options.plaintext(),
-        None => options,
+    Some(match (tls, authorities) {
+        (_, Some(file)) => options.tls_ca_file(file),
+        (Some(true), None) => options.verified_tls(),
+        (Some(false), None) => options.plaintext(),
+        (None, None) => options,
     })
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::future::{Ready, ready};
 use std::sync::{Arc, LazyLock};
 
 use example_store_redb::RedbStore;
@@ -14,8 +15,8 @@ static STORE: LazyLock<(TempDir, Arc<RedbStore>)> = LazyLock::new(|| {
 });
 
 /// One file for all cases: the suite makes its own users, sessions and mails.
-async fn store() -> Arc<RedbStore> {
-    Arc::clone(&STORE.1)
+fn store() -> Ready<Arc<RedbStore>> {
+    ready(Arc::clone(&STORE.1))
 }
 
 auth_testkit::user_store_tests!(store());

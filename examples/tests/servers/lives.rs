@@ -1,9 +1,8 @@
-//! What a server keeps over restarts and `kill -9`, how it stops, and what it writes into its log.
+//! What a server keeps over a restart, how it stops, and what it writes into its log.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
@@ -38,6 +37,19 @@ fn a_restart_keeps_users_sessions_secrets_and_mails() {
         assert_eq!(server.mails_to(ADA).len(), 1);
         server.post("/auth/refresh").cookie(&session.refresh).send().problem(401, "invalid_refresh_token");
     }
+}
+
+/// Each would replace the other's mailbox.
+#[test]
+fn a_second_server_in_the_same_directory_is_refused() {
+    let first = kept(Program::Axum, tempdir().unwrap());
+    let mut second = Program::Actix.command(first.directory(), &[("DATABASE_URL", "sqlite://other.db")]);
+    let output = second.output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("another server keeps its mails in this directory"), "{said}");
+    first.user(ADA);
+    assert_eq!(kept(Program::Axum, first.leave()).mails_to(ADA).len(), 1);
 }
 
 #[test]
@@ -98,59 +110,6 @@ fn what_is_kept_is_for_its_owner_alone() {
         let mode = std::fs::metadata(server.directory().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-}
-
-/// Registers one address after the other until the server is gone; those that were promised a mail.
-fn register(server: &Server, name: &str, accepted: &AtomicU32, killed: &AtomicBool) -> Vec<String> {
-    let mut promised = Vec::new();
-    for number in 0.. {
-        let email = format!("{name}-{number}@example.com");
-        let request = server.post("/auth/register").json(&json!({"email": email, "password": PASSWORD}));
-        // The last one breaks off: nothing was promised. Then the port may be another server's.
-        let Some(answer) = request.exchange() else { break };
-        answer.expect(202);
-        promised.push(email);
-        accepted.fetch_add(1, Ordering::Relaxed);
-        if killed.load(Ordering::Relaxed) {
-            break;
-        }
-    }
-    promised
-}
-
-/// Each 202 promised a mail; whenever the process dies, the next one sends what is left.
-#[test]
-fn kill_9_during_a_burst_of_registrations_loses_no_promised_mail() {
-    let mut directory = tempdir().unwrap();
-    let mut promised = Vec::new();
-    for round in 0..4 {
-        let server = kept(Program::Axum, directory);
-        let (accepted, killed) = (AtomicU32::new(0), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            let names = (0..4).map(|client| format!("user-{round}-{client}"));
-            let (server, accepted, killed) = (&server, &accepted, &killed);
-            let clients: Vec<_> =
-                names.map(|name| scope.spawn(move || register(server, &name, accepted, killed))).collect();
-            while accepted.load(Ordering::Relaxed) < 5 + 2 * round {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            server.signal("KILL");
-            killed.store(true, Ordering::Relaxed);
-            promised.extend(clients.into_iter().flat_map(|client| client.join().unwrap()));
-        });
-        directory = server.leave();
-    }
-    let server = kept(Program::Axum, directory);
-    for email in &promised {
-        // A lease of a killed worker ends after 30 s.
-        let begun = Instant::now();
-        while server.mails_to(email).is_empty() {
-            assert!(begun.elapsed() < Duration::from_mins(1), "no mail to {email}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-    let token = server.verification(promised.last().unwrap());
-    server.post("/auth/verify-email").json(&json!({"token": token})).send().expect(200);
 }
 
 #[test]

@@ -5,8 +5,10 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use auth_tests::Database;
 use tempfile::TempDir;
 
 use crate::http::Request;
@@ -54,6 +56,8 @@ pub(crate) struct Server {
     pub(crate) frontend_url: String,
     /// Whether the limits are on. Then limited routes tell how they stand, in every answer.
     pub(crate) limited: bool,
+    /// Nobody else's while it runs.
+    pub(crate) database: Option<Arc<Database>>,
 }
 
 impl Program {
@@ -67,9 +71,16 @@ impl Program {
         self.start_with(&[("RATE_LIMIT_STORE", "memory")])
     }
 
-    /// Starts it as usual with some variables changed; an empty one is unset.
+    /// Starts it as usual with some variables changed; an empty one is unset. `AUTH_TEST_STORE=mysql` puts
+    /// each server that is not told where over a database of its own.
     pub(crate) fn start_with(self, changed: &[(&str, &str)]) -> Server {
-        self.start_in(tempfile::tempdir().unwrap(), &[&USUAL, changed].concat())
+        let database = (std::env::var("AUTH_TEST_STORE").as_deref() == Ok("mysql")).then(Database::empty);
+        let place = database.as_ref().map(|database| ("DATABASE_URL", database.url()));
+        let variables = USUAL.iter().copied().chain(place).chain(changed.iter().copied());
+        let variables: Vec<_> = variables.collect();
+        let mut server = self.start_in(tempfile::tempdir().unwrap(), &variables);
+        server.database = database;
+        server
     }
 
     /// Starts it with these variables alone, in a directory that may hold what an earlier server left.
@@ -99,7 +110,7 @@ impl Program {
             set("PUBLIC_URL").map_or_else(|| format!("http://localhost:{}", addr.port()), str::to_owned);
         let frontend_url = set("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
         let limited = set("RATE_LIMIT_STORE") != Some("none");
-        Server { child, dir, addr, public_url, frontend_url, limited }
+        Server { child, dir, addr, public_url, frontend_url, limited, database: None }
     }
 
     /// Runs it as usual with some variables changed, where it must not start. Its exit status and all

@@ -296,4 +296,12 @@ fn a_mysql_server_is_named_by_a_url_or_in_pieces() {
     let bad =
         read(&[&pieces[..], &[("DATABASE_PORT", "x"), ("DATABASE_SSL", "maybe")]].concat()).unwrap_err();
     assert_eq!(bad, ["DATABASE_PORT must be a port", "DATABASE_SSL must be `true` or `false`"]);
+    for (tls, file, problem) in [
+        ("true", "/nowhere/ca.pem", "cannot be read: entity not found"),
+        ("false", "Cargo.toml", "must not be set where DATABASE_SSL is `false`"),
+    ] {
+        let tls = [("DATABASE_SSL", tls), ("DATABASE_SSL_CA", file)];
+        let problems = read(&[&pieces[..], &tls].concat()).unwrap_err();
+        assert_eq!(problems, [format!("DATABASE_SSL_CA {problem}")]);
+    }
 }

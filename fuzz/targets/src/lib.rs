@@ -10,11 +10,9 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::unwrap_used,
     reason = "a broken promise is a panic"
 )]
-#![expect(clippy::missing_panics_doc, reason = "panicking is what a target is for")]
 
 mod access_token;
 mod body;

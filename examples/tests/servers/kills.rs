@@ -1,0 +1,290 @@
+//! `kill -9` of a server again and again while it registers, logs in, rotates and mails: what it
+//! acknowledged is there, nothing happened twice, and every promised mail arrives.
+//!
+//! `AUTH_TEST_KILLS` says how often; `scripts/prove-mysql` asks for many.
+
+use std::collections::HashSet;
+use std::env;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use auth_core::Outbox;
+use auth_mysql::MySqlStore;
+use auth_sqlite::SqliteStore;
+use auth_tests::Database;
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+use crate::scene::{PASSWORD, Session};
+use crate::server::{Program, Server};
+
+fn kills() -> u32 {
+    env::var("AUTH_TEST_KILLS").map_or(5, |kills| kills.parse().unwrap())
+}
+
+/// What the clients of one life of a server share.
+#[derive(Default)]
+struct Life {
+    answers: AtomicU32,
+    over: AtomicBool,
+}
+
+impl Life {
+    /// After the end of a life its port may be another server's.
+    fn goes_on(&self) -> bool {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+        !self.over.load(Ordering::Relaxed)
+    }
+}
+
+/// What became of it all.
+#[derive(Debug, Default)]
+struct Figures {
+    rotations: u32,
+    log_ins: u32,
+    lost_answers: u32,
+    of_those_applied: u32,
+}
+
+/// Someone who rotates a session all the time, and often logs in anew.
+struct Person {
+    email: String,
+    session: Session,
+    /// How many live sessions there are, by all that was answered, and by all that was asked.
+    live: (usize, usize),
+    /// Whether the answer to a rotation never came.
+    in_flight: bool,
+    figures: Figures,
+}
+
+impl Person {
+    fn new(server: &Server, number: u32) -> Self {
+        let email = format!("person-{number}@example.com");
+        let session = server.session(&email);
+        Self { email, session, live: (1, 1), in_flight: false, figures: Figures::default() }
+    }
+
+    fn live(&mut self, server: &Server, life: &Life) {
+        for turn in 1_u32.. {
+            let answer = server.post("/auth/refresh").cookie(&self.session.refresh).exchange();
+            let Some(answer) = answer else {
+                self.in_flight = true;
+                return;
+            };
+            let answer = answer.expect(200);
+            self.session.refresh = answer.new_cookie();
+            self.figures.rotations += 1;
+            if !life.goes_on() {
+                return;
+            }
+            if turn % 4 == 0 && !(self.log_in(server) && life.goes_on()) {
+                return;
+            }
+        }
+    }
+
+    /// Whether an answer came.
+    fn log_in(&mut self, server: &Server) -> bool {
+        let body = json!({"email": self.email, "password": PASSWORD});
+        self.live.1 += 1;
+        let Some(answer) = server.post("/auth/login").json(&body).exchange() else { return false };
+        let answer = answer.expect(200);
+        self.live.0 += 1;
+        self.figures.log_ins += 1;
+        self.session.access = answer.json()["access_token"].as_str().unwrap().to_owned();
+        self.session.refresh = answer.new_cookie();
+        true
+    }
+
+    /// All that was acknowledged holds: the sessions are there, and the newest token is good, unless a
+    /// rotation came through whose answer did not. Then the old token is a proven replay.
+    fn check(&mut self, server: &Server) {
+        let list = server.get("/users/me/sessions").bearer(&self.session.access).send().expect(200).json();
+        let sessions = list["sessions"].as_array().unwrap();
+        let (least, most) = self.live;
+        assert!((least..=most).contains(&sessions.len()), "{least} to {most} sessions: {sessions:?}");
+        for other in sessions.iter().filter(|session| session["current"] == false) {
+            let path = format!("/users/me/sessions/{}", other["id"].as_str().unwrap());
+            server.delete(&path).bearer(&self.session.access).send().expect(204);
+        }
+        self.live = (1, 1);
+        self.figures.lost_answers += u32::from(self.in_flight);
+        let answer = server.post("/auth/refresh").cookie(&self.session.refresh).send();
+        if answer.status == 200 {
+            self.session.refresh = answer.new_cookie();
+        } else {
+            answer.problem(401, "invalid_refresh_token");
+            assert!(self.in_flight, "an acknowledged rotation is gone");
+            // A token that the store had not come to yet would have ended nothing.
+            server.get("/users/me").bearer(&self.session.access).send().expect(401);
+            self.figures.of_those_applied += 1;
+            self.live = (0, 0);
+            assert!(self.log_in(server));
+        }
+        self.in_flight = false;
+    }
+}
+
+/// The addresses that were registered, and the mails that came.
+#[derive(Default)]
+struct Registrations {
+    promised: HashSet<String>,
+    repeated: HashSet<String>,
+    mails: HashSet<(String, String)>,
+}
+
+/// Registers one address after the other: those that were promised a mail, and the last, which was not.
+fn register(server: &Server, life: &Life, name: &str) -> (Vec<String>, Option<String>) {
+    let mut promised = Vec::new();
+    for number in 0.. {
+        let email = format!("{name}-{number}@example.com");
+        let body = json!({"email": email, "password": PASSWORD});
+        let Some(answer) = server.post("/auth/register").json(&body).exchange() else {
+            return (promised, Some(email));
+        };
+        answer.expect(202);
+        promised.push(email);
+        if !life.goes_on() {
+            break;
+        }
+    }
+    (promised, None)
+}
+
+impl Registrations {
+    /// What broke off can be repeated.
+    fn repeat(&mut self, server: &Server, broken: Vec<String>) {
+        for email in broken {
+            server.unverified(&email);
+            self.promised.insert(email.clone());
+            self.repeated.insert(email);
+        }
+    }
+
+    /// The development mailbox keeps the newest thousand: they are looked at in every life.
+    fn look(&mut self, server: &Server) {
+        let mails = server.root("GET", "/dev/mailbox.json").send().expect(200).json();
+        let text = |mail: &Value, name| mail[name].as_str().unwrap().to_owned();
+        self.mails
+            .extend(mails.as_array().unwrap().iter().map(|mail| (text(mail, "to"), text(mail, "text"))));
+    }
+
+    /// A lease of a killed worker ends after 30 s.
+    fn all_are_mailed(&mut self, server: &Server) {
+        let begun = Instant::now();
+        loop {
+            self.look(server);
+            let missing: Vec<_> = self.promised.iter().filter(|email| self.mails_to(email) == 0).collect();
+            if missing.is_empty() {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_mins(1), "no mail to {missing:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        for email in self.promised.difference(&self.repeated) {
+            assert_eq!(self.mails_to(email), 1, "mails to {email}");
+        }
+    }
+
+    fn mails_to(&self, email: &str) -> usize {
+        self.mails.iter().filter(|(to, _)| to == email).count()
+    }
+}
+
+fn start(directory: TempDir, database: &str) -> Server {
+    let variables =
+        [("DATABASE_URL", database), ("RATE_LIMIT_STORE", "none"), ("PUBLIC_URL", "http://localhost:3000")];
+    Program::Axum.start_in(directory, &variables)
+}
+
+/// One life of a server, until it is killed. Gives the registrations that broke off.
+fn life(
+    server: &Server,
+    round: u32,
+    people: &mut [Person],
+    registrations: &mut Registrations,
+) -> Vec<String> {
+    let life = Life::default();
+    let mut broken = Vec::new();
+    std::thread::scope(|scope| {
+        for person in people {
+            let life = &life;
+            scope.spawn(move || person.live(server, life));
+        }
+        let clients: Vec<_> = (0..2)
+            .map(|client| {
+                let life = &life;
+                scope.spawn(move || register(server, life, &format!("user-{round}-{client}")))
+            })
+            .collect();
+        while life.answers.load(Ordering::Relaxed) < 8 + round * 7 % 23 {
+            assert!(!clients.iter().any(std::thread::ScopedJoinHandle::is_finished));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        server.signal("KILL");
+        life.over.store(true, Ordering::Relaxed);
+        for client in clients {
+            let (promised, last) = client.join().unwrap();
+            registrations.promised.extend(promised);
+            broken.extend(last);
+        }
+    });
+    broken
+}
+
+/// Gives the last life, with nothing left to do.
+fn many_lives(database: &str) -> Server {
+    let mut server = start(tempdir().unwrap(), database);
+    let mut people: Vec<Person> = (0..2).map(|number| Person::new(&server, number)).collect();
+    let mut registrations = Registrations::default();
+    for round in 1..=kills() {
+        let broken = life(&server, round, &mut people, &mut registrations);
+        server = start(server.leave(), database);
+        for person in &mut people {
+            person.check(&server);
+        }
+        registrations.repeat(&server, broken);
+        registrations.look(&server);
+    }
+    registrations.all_are_mailed(&server);
+    let (kills, promised) = (kills(), registrations.promised.len());
+    println!("{kills} kills, {promised} registrations, {} repeated", registrations.repeated.len());
+    for person in &people {
+        println!("{:?}", person.figures);
+    }
+    let newest = registrations.repeated.iter().chain(&registrations.promised).next().unwrap();
+    let newest = registrations.mails.iter().find(|(to, _)| to == newest).unwrap();
+    let (_, token) = newest.1.split_once("/#/verify-email?token=").unwrap();
+    let token = token.split_whitespace().next().unwrap();
+    server.post("/auth/verify-email").json(&json!({"token": token})).send().expect(200);
+    server.log_in(&newest.0);
+    server
+}
+
+#[track_caller]
+fn nothing_is_queued(outbox: impl Future<Output = impl Outbox>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let outbox = outbox.await;
+        let begun = Instant::now();
+        while outbox.stats().await.unwrap().queued > 0 {
+            assert!(begun.elapsed() < Duration::from_mins(1), "the outbox does not drain");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(outbox.stats().await.unwrap().dead, 0, "dead letters");
+    });
+}
+
+#[test]
+fn a_killed_server_keeps_what_it_acknowledged_in_sqlite() {
+    let server = many_lives("sqlite://auth.db");
+    let file = server.directory().join("auth.db");
+    nothing_is_queued(async { SqliteStore::open(&file).await.unwrap() });
+}
+
+#[test]
+fn a_killed_server_keeps_what_it_acknowledged_in_mysql() {
+    let database = Database::empty();
+    let _server = many_lives(database.url());
+    nothing_is_queued(async { MySqlStore::connect(database.url()).await.unwrap() });
+}
