@@ -30,14 +30,32 @@ pub(crate) struct Metric {
 
 pub(crate) type Metrics = BTreeMap<String, Metric>;
 
-/// Runs with a recorder of its own and gives what was recorded.
+/// Runs with a recorder of its own and gives what was recorded. What it says of itself is asked for afterwards, or
+/// the words that it starts with would hide those that it never counts.
 pub(crate) fn record(work: impl Future<Output = ()>) -> Metrics {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || {
-        describe();
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_all().start_paused(true).build().unwrap().block_on(work);
     });
+    let mut found = snapshot(&recorder);
+    metrics::with_local_recorder(&recorder, describe);
+    for (name, described) in snapshot(&recorder) {
+        if let Some(metric) = found.get_mut(&name) {
+            metric.described = described.described;
+        }
+    }
+    found
+}
+
+/// What is there before anything has happened.
+pub(crate) fn nothing_yet() -> Metrics {
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, describe);
+    snapshot(&recorder)
+}
+
+fn snapshot(recorder: &DebuggingRecorder) -> Metrics {
     let mut found = Metrics::new();
     for (key, _, description, value) in recorder.snapshotter().snapshot().into_vec() {
         let (kind, value) = match value {
