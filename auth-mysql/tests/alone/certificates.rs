@@ -31,10 +31,14 @@ async fn only_a_certificate_that_is_current_known_and_for_this_host_is_accepted(
     for (certificate, because) in
         [("wrong-host", "not valid for name"), ("expired", "expired"), ("self-signed", "CaUsedAsEndEntity")]
     {
-        alone.show(certificate).await;
-        refused.push((certificate, refusal(verified()).await, because));
+        // MySQL itself shows none that has expired.
+        let shown = alone.show(certificate).await;
+        assert_eq!(shown, server::kind() != "mysql" || certificate != "expired", "{certificate}");
+        if shown {
+            refused.push((certificate, refusal(verified()).await, because));
+        }
     }
-    alone.show("server").await;
+    assert!(alone.show("server").await);
     for (certificate, cause, because) in refused {
         assert!(cause.contains(because), "{certificate}: {cause}");
     }

@@ -234,11 +234,11 @@ impl Alone {
         records
     }
 
-    /// Shows another certificate to whoever connects from now on.
-    pub(crate) async fn show(&mut self, certificate: &str) {
+    /// Shows another certificate to whoever connects from now on; says whether the server consents.
+    pub(crate) async fn show(&mut self, certificate: &str) -> bool {
         show_certificate(self.folder, certificate);
-        let mysql = kind() == "mysql";
-        self.run(if mysql { "ALTER INSTANCE RELOAD TLS" } else { "FLUSH SSL" }).await;
+        let reload = if kind() == "mysql" { "ALTER INSTANCE RELOAD TLS" } else { "FLUSH SSL" };
+        self.admin.execute(reload).await.is_ok()
     }
 
     /// Stops it in the midst of everything.
