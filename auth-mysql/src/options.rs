@@ -139,8 +139,9 @@ impl MySqlOptions {
     ///
     /// # Security
     ///
-    /// Whoever is on the way reads and changes everything. MySQL's `caching_sha2_password` then only
-    /// logs in over a socket.
+    /// Whoever is on the way reads and changes everything. MySQL's `caching_sha2_password` then lets in
+    /// only an account that has logged in over TLS since the server started; so leave it out for a socket
+    /// too.
     #[must_use]
     pub fn plaintext(mut self) -> Self {
         self.tls = Tls::Plaintext;

@@ -79,7 +79,9 @@ pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx
 /// Tries one connection, for its error, and leaves the rest to the moment they are needed.
 pub(crate) async fn connect(options: MySqlConnectOptions, connections: u32) -> Result<MySqlPool, OpenError> {
     let first = timeout(PATIENCE, MySqlConnection::connect_with(&options)).await;
-    first.map_err(|late| OpenError::Unreachable(Box::new(late)))??.close().await?;
+    let first = first.map_err(|late| OpenError::Unreachable(Box::new(late)))??;
+    // It has served. Over a socket the server is gone before TLS has said its goodbye.
+    drop(first.close().await);
     let pool = MySqlPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECTION_PATIENCE)

@@ -31,10 +31,14 @@ async fn only_a_certificate_that_is_current_known_and_for_this_host_is_accepted(
     for (certificate, because) in
         [("wrong-host", "not valid for name"), ("expired", "expired"), ("self-signed", "CaUsedAsEndEntity")]
     {
-        alone.show(certificate).await;
-        refused.push((certificate, refusal(verified()).await, because));
+        // MySQL itself shows none that has expired.
+        let shown = alone.show(certificate).await;
+        assert_eq!(shown, server::kind() != "mysql" || certificate != "expired", "{certificate}");
+        if shown {
+            refused.push((certificate, refusal(verified()).await, because));
+        }
     }
-    alone.show("server").await;
+    assert!(alone.show("server").await);
     for (certificate, cause, because) in refused {
         assert!(cause.contains(because), "{certificate}: {cause}");
     }
@@ -79,11 +83,14 @@ async fn a_greeting_without_tls_gets_not_a_byte_out_of_a_client_that_requires_it
     asked.await.unwrap().unwrap_err();
 }
 
+/// MySQL has not met this account since it started, so the password itself has to go over the socket.
 #[tokio::test]
-async fn a_socket_needs_no_tls() {
-    let _alone = Alone::new("socket").await;
+async fn a_socket_lets_in_whom_the_server_has_not_met() {
+    let mut alone = Alone::new("socket").await;
+    alone.run("DROP USER IF EXISTS 'stranger'@'%'").await;
+    alone.run("CREATE USER 'stranger'@'%' IDENTIFIED BY 'stranger-pw'").await;
+    alone.run("GRANT ALL ON auth_test_socket.* TO 'stranger'@'%'").await;
     let socket = format!("{}/run/mysqld.sock", server::folder());
-    let store =
-        options("db.internal", 1, "auth_test_socket").socket(socket).plaintext().open().await.unwrap();
-    store.ping().await.unwrap();
+    let url = format!("mysql://stranger:stranger-pw@localhost/auth_test_socket?socket={socket}");
+    MySqlStore::connect(&url).await.unwrap().ping().await.unwrap();
 }

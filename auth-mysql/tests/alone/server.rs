@@ -58,15 +58,20 @@ pub(crate) fn folder() -> &'static str {
 }
 
 fn show_certificate(folder: &str, name: &str) {
-    for end in ["pem", "key"] {
-        fs::copy(format!("{folder}/certificates/{name}.{end}"), format!("{folder}/shown.{end}")).unwrap();
+    // MySQL shows none that its own authority did not sign.
+    let authority = if name == "self-signed" { name } else { "ca" };
+    for (from, to) in [
+        (format!("{name}.pem"), "shown.pem"),
+        (format!("{name}.key"), "shown.key"),
+        (format!("{authority}.pem"), "authority.pem"),
+    ] {
+        fs::copy(format!("{folder}/certificates/{from}"), format!("{folder}/{to}")).unwrap();
     }
 }
 
 fn run(folder: &str, verb: &str) {
-    let tls = format!(
-        "--ssl-ca={folder}/certificates/ca.pem --ssl-cert={folder}/shown.pem --ssl-key={folder}/shown.key"
-    );
+    let tls =
+        format!("--ssl-ca={folder}/authority.pem --ssl-cert={folder}/shown.pem --ssl-key={folder}/shown.key");
     let mut script = Command::new(scripts().join(kind()));
     script.args([verb, folder]).env("PORT", port().to_string()).env("DURABLE", "1").env("EXTRA", tls);
     succeeds(&mut script);
@@ -229,11 +234,11 @@ impl Alone {
         records
     }
 
-    /// Shows another certificate to whoever connects from now on.
-    pub(crate) async fn show(&mut self, certificate: &str) {
+    /// Shows another certificate to whoever connects from now on; says whether the server consents.
+    pub(crate) async fn show(&mut self, certificate: &str) -> bool {
         show_certificate(self.folder, certificate);
-        let mysql = kind() == "mysql";
-        self.run(if mysql { "ALTER INSTANCE RELOAD TLS" } else { "FLUSH SSL" }).await;
+        let reload = if kind() == "mysql" { "ALTER INSTANCE RELOAD TLS" } else { "FLUSH SSL" };
+        self.admin.execute(reload).await.is_ok()
     }
 
     /// Stops it in the midst of everything.
