@@ -69,7 +69,7 @@ async fn the_victim_of_a_deadlock_runs_again_and_its_guard_decides() {
     }
     let deadlocks = alone.deadlocks().await - before;
     assert_eq!(deadlocks, i64::from(ROUNDS), "deadlocks that the server resolved");
-    println!("PROOF deadlocks (1213), the write was the victim: {deadlocks}");
+    println!("proof mysql: deadlocks (1213), the write was the victim: {deadlocks}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +103,7 @@ async fn rivals_for_an_address_who_deadlock_leave_one_user() {
     }
     let deadlocks = alone.deadlocks().await - before;
     assert!(deadlocks >= i64::from(ROUNDS), "{deadlocks} deadlocks");
-    println!("PROOF deadlocks (1213), two registrations of one address: {deadlocks}");
+    println!("proof mysql: deadlocks (1213), two registrations of one address: {deadlocks}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -123,7 +123,9 @@ async fn a_lock_that_is_not_let_go_is_unavailable_and_nothing_is_written() {
     assert_eq!(alone.records().await, records, "nothing was written");
     all_done(&together(&store).await);
     all_repeated(&together(&store).await);
-    println!("PROOF lock-wait timeouts (1205): {waited} of {refused} writes, each unavailable after four");
+    println!(
+        "proof mysql: lock-wait timeouts (1205): {waited} of {refused} writes, each unavailable after four"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -142,7 +144,7 @@ async fn a_lock_that_is_let_go_late_is_outwaited() {
     held.execute("ROLLBACK").await.unwrap();
     all_done(&writing.await.unwrap());
     all_repeated(&together(&store).await);
-    println!("PROOF lock-wait timeouts (1205), outwaited: {}", alone.lock_timeouts().await - before);
+    println!("proof mysql: lock-wait timeouts (1205), outwaited: {}", alone.lock_timeouts().await - before);
 }
 
 /// Locks every record and every gap, so that no write gets anywhere until a rollback.
@@ -211,5 +213,5 @@ async fn a_snapshot_that_is_out_of_date_runs_the_write_again() {
     }
     let tries = alone.number("SELECT COUNT(*) FROM auth_test_snapshot.tries").await;
     assert_eq!(tries, i64::from(2 * ROUNDS), "each rotation was refused once");
-    println!("PROOF snapshot conflicts (1020): {}", tries - i64::from(ROUNDS));
+    println!("proof mysql: snapshot conflicts (1020): {}", tries - i64::from(ROUNDS));
 }

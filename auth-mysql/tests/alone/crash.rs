@@ -86,7 +86,7 @@ async fn what_a_killed_server_acknowledged_is_kept() {
         assert_eq!(drain(&store, mails).await, 0, "round {round}: promised mails are gone");
     }
     println!(
-        "PROOF kill -9 of the server: {} kills, {generation} rotations and {promised} mails acknowledged, none lost, \
+        "proof mysql: kill -9 of the server: {} kills, {generation} rotations and {promised} mails acknowledged, none lost, \
          {in_flight} in flight had come through, {} s",
         kills(),
         began.elapsed().as_secs()

@@ -98,7 +98,7 @@ async fn a_read_only_server_is_read_and_refuses_writes_as_unavailable() {
     all_done(&together(&store).await);
     all_repeated(&together(&store).await);
     visitor.gets_on().await;
-    println!("PROOF read_only: {refused} writes unavailable");
+    println!("proof mysql: read_only: {refused} writes unavailable");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -131,7 +131,7 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
     all_repeated(&together(&store).await);
     visitor.gets_on().await;
     println!(
-        "PROOF max_connections (1040): {refused} writes unavailable, {turned_away} connections turned away"
+        "proof mysql: max_connections (1040): {refused} writes unavailable, {turned_away} connections turned away"
     );
 }
 
@@ -144,7 +144,7 @@ async fn connections_killed_while_idle_are_replaced_unseen() {
     assert_eq!(killed, 23);
     all_done(&together(&store).await);
     all_repeated(&together(&store).await);
-    println!("PROOF connections killed while idle: {killed}");
+    println!("proof mysql: connections killed while idle: {killed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -164,7 +164,7 @@ async fn connections_killed_in_mid_statement_are_replaced_unseen() {
     held.execute("ROLLBACK").await.unwrap();
     all_done(&writing.await.unwrap());
     all_repeated(&together(&store).await);
-    println!("PROOF connections killed in mid-statement: {killed}");
+    println!("proof mysql: connections killed in mid-statement: {killed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -184,5 +184,5 @@ async fn a_server_that_hangs_is_unavailable_in_time() {
     all_done_or_repeated(&together(&store).await);
     all_repeated(&together(&store).await);
     visitor.gets_on().await;
-    println!("PROOF hung server: {refused} writes unavailable within {:?}", Duration::from_secs(9));
+    println!("proof mysql: hung server: {refused} writes unavailable within {:?}", Duration::from_secs(9));
 }

@@ -136,7 +136,7 @@ async fn a_node_that_wakes_accepts_nothing_that_ended_while_it_slept() {
         }
         let answers = answers.lock().unwrap().clone();
         println!(
-            "PROOF node {} woke: {} refused, {} unavailable, {} accepted, whole again after {whole:?}",
+            "proof mysql: node {} woke: {} refused, {} unavailable, {} accepted, whole again after {whole:?}",
             sleeper + 1,
             answers.refused,
             answers.unavailable,

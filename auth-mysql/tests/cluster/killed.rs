@@ -141,7 +141,7 @@ async fn a_killed_node_loses_nothing_and_brings_no_second_winner() {
         check(&stores, &told).await;
         assert_eq!(drain(&stores[victim], &told.promised).await, 0, "promised mails are gone");
         println!(
-            "PROOF node {} killed under load: {} rotations and {} mails acknowledged, none lost, no second winner, \
+            "proof mysql: node {} killed under load: {} rotations and {} mails acknowledged, none lost, no second winner, \
              {} outcomes unknown, {} calls unavailable, {} s",
             victim + 1,
             told.rotated.len(),

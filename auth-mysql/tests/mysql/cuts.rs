@@ -40,7 +40,7 @@ fn places(passed: [i64; 2]) -> impl Iterator<Item = (Direction, i64)> {
 fn report(flow: &str, proxy: &Proxy, passed: [i64; 2], failed: u32) {
     let (done, asked) = (proxy.cuts(), u64::try_from(2 * cuts()).unwrap());
     println!(
-        "PROOF {flow} cut: {done} times within {} bytes to the server and {} back, {failed} failed and were repeated",
+        "proof mysql: {flow} cut: {done} times within {} bytes to the server and {} back, {failed} failed and were repeated",
         passed[0], passed[1]
     );
     assert!(done * 10 >= asked * 9, "{done} cuts of {asked}");

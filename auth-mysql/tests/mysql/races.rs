@@ -86,7 +86,10 @@ async fn conflicts() -> Option<u64> {
 /// that goes on there.
 async fn report(what: &str, wins: &HashMap<u32, u32>, before: Option<u64>) {
     let met = conflicts().await.zip(before).map(|(after, before)| after - before);
-    println!("PROOF races for {what}: {} with one winner each, by node {wins:?}, conflicts {met:?}", races());
+    println!(
+        "proof mysql: races for {what}: {} with one winner each, by node {wins:?}, conflicts {met:?}",
+        races()
+    );
     assert!(met != Some(0) || races() < 20, "no two racers met");
 }
 

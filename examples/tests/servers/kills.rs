@@ -248,7 +248,11 @@ fn many_lives(database: &str) -> Server {
     }
     registrations.all_are_mailed(&server);
     let (kills, promised) = (kills(), registrations.promised.len());
-    println!("{kills} kills, {promised} registrations, {} repeated", registrations.repeated.len());
+    println!(
+        "proof mysql: kill -9 of the example server over {}: {kills} kills, {promised} registrations, {} repeated",
+        database.split(':').next().unwrap(),
+        registrations.repeated.len()
+    );
     for person in &people {
         println!("{:?}", person.figures);
     }
