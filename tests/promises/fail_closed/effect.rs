@@ -35,6 +35,9 @@ impl Flow {
             Self::ResetPassword => "reset_password",
             Self::ChangePassword => "change_password",
             Self::ReadUser => "user",
+            Self::FindUser => "find_user",
+            Self::CreateUser | Self::CreateUserTakingOver => "create_user",
+            Self::SendResetLink => "send_reset_link",
             Self::DisableUser => "disable_user",
             Self::EnableUser => "enable_user",
             Self::DeleteUser => "delete_user",
@@ -60,6 +63,8 @@ impl Flow {
                 | Self::ResetPassword
                 | Self::ChangePassword
                 | Self::RevokeSession
+                | Self::CreateUser
+                | Self::CreateUserTakingOver
                 | Self::DeleteUser
                 | Self::RequeueDeadLetter
         )
@@ -130,9 +135,11 @@ impl Scene {
                     && logs_in(world, ADA, PASSWORD).await
                     && !logs_in(world, ADA, OTHER_PASSWORD).await
             }
-            Flow::VerifyEmail | Flow::VerifyActivating | Flow::VerifyWithPassword => {
-                logs_in(world, NEW, PASSWORD).await
-            }
+            Flow::VerifyEmail
+            | Flow::VerifyActivating
+            | Flow::VerifyWithPassword
+            | Flow::CreateUser
+            | Flow::CreateUserTakingOver => logs_in(world, NEW, PASSWORD).await,
             Flow::LogIn
             | Flow::LogInRehashing
             | Flow::LogInBeyondTheLimit
@@ -151,6 +158,7 @@ impl Scene {
             | Flow::Restore
             | Flow::Sessions
             | Flow::ReadUser
+            | Flow::FindUser
             | Flow::DeadLetters
             | Flow::OutboxStats
             | Flow::CheckStores => matches!(last, Answer::Done(_)) && self.refreshes(grant).await,
@@ -162,9 +170,11 @@ impl Scene {
             Flow::LogOut | Flow::LogOutEverywhere | Flow::RevokeSession => {
                 self.is_dead(grant).await && logs_in(world, ADA, PASSWORD).await
             }
-            Flow::ForgotPassword | Flow::DeliverMails | Flow::DeliverRetried | Flow::RequeueDeadLetter => {
-                resets_by_mail(world).await
-            }
+            Flow::ForgotPassword
+            | Flow::SendResetLink
+            | Flow::DeliverMails
+            | Flow::DeliverRetried
+            | Flow::RequeueDeadLetter => resets_by_mail(world).await,
             Flow::ResetPassword | Flow::ChangePassword => {
                 self.is_dead(grant).await
                     && !logs_in(world, ADA, PASSWORD).await

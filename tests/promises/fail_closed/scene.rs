@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use auth_core::store::StoreError;
 use auth_core::{
-    Auth, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, InProcessLimiter, IntentId,
-    LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password, PasswordHash, Policy, RefreshError,
-    RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError, ReuseScope, SessionError,
-    SystemRandom, UserError, VerificationProof, VerifyEmailError,
+    Auth, AuthenticateError, ChangePasswordError, CreateUserError, ForgotPasswordError, Grant,
+    InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password,
+    PasswordHash, Policy, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
+    ResetPasswordError, ReuseScope, SessionError, SystemRandom, UserError, VerificationProof,
+    VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text};
@@ -38,7 +39,7 @@ flows! {
     Refresh, RefreshYoung, RefreshRecovered, Restore, ReplayEndsUser, ReplayEndsSession, RestoreReplay,
     LogOut, LogOutEverywhere, Sessions, RevokeSession,
     ForgotPassword, ResetPassword, ChangePassword,
-    ReadUser, DisableUser, EnableUser, DeleteUser,
+    ReadUser, FindUser, CreateUser, CreateUserTakingOver, SendResetLink, DisableUser, EnableUser, DeleteUser,
     DeliverMails, DeliverNotice, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
     CheckStores,
 }
@@ -160,7 +161,7 @@ impl Scene {
                 world.register(NEW, PASSWORD).await;
                 self.token = world.verification_token(NEW).await;
             }
-            Flow::RegisterContested => {
+            Flow::RegisterContested | Flow::CreateUserTakingOver => {
                 world.register(NEW, OTHER_PASSWORD).await;
                 world.mails(NEW).await;
             }
@@ -317,6 +318,11 @@ impl Scene {
                 granted
             ),
             Flow::ReadUser => answer!(UserError, auth.user(user_id)),
+            Flow::FindUser => answer!(UserError, auth.find_user(ADA)),
+            Flow::CreateUser | Flow::CreateUserTakingOver => {
+                answer!(CreateUserError, auth.create_user(NEW, password(), Some("Ada")))
+            }
+            Flow::SendResetLink => answer!(UserError, auth.send_reset_link(user_id)),
             Flow::DisableUser => answer!(UserError, auth.disable_user(user_id)),
             Flow::EnableUser => answer!(UserError, auth.enable_user(user_id)),
             Flow::DeleteUser => answer!(UserError, auth.delete_user(user_id)),

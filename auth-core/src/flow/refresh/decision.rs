@@ -329,4 +329,16 @@ mod tests {
         assert_eq!(settle(&impostor), Settled::Ended);
         assert_eq!(super::settle(None, Some(&chain.user), chain.newest(), chain.now), Settled::Ended);
     }
+
+    #[test]
+    fn a_lost_swap_of_a_session_that_died_meanwhile_is_settled_as_ended() {
+        let mut chain = Chain::of(3);
+        chain.user.epoch = chain.user.epoch.next();
+        for child in
+            [chain.tokens[2].clone(), chain.tokens[3].clone(), chain.newest().child(&chain.key).unwrap()]
+        {
+            let settled = settle(Some(&chain.session), Some(&chain.user), &child, chain.now);
+            assert_eq!(settled, Settled::Ended, "generation {}", child.generation());
+        }
+    }
 }
