@@ -10,3 +10,13 @@ pub mod store;
 
 pub use mailbox::DevMailbox;
 pub use service::{Service, run};
+
+/// The guides whose code runs here.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../docs/mailing.md")]
+    struct Mailing;
+
+    #[doc = include_str!("../../docs/migrating.md")]
+    struct Migrating;
+}

@@ -91,7 +91,7 @@ impl Person {
         let answer = answer.expect(200);
         self.live.0 += 1;
         self.figures.log_ins += 1;
-        self.session.access = answer.json()["access_token"].as_str().unwrap().to_owned();
+        answer.json()["access_token"].as_str().unwrap().clone_into(&mut self.session.access);
         self.session.refresh = answer.new_cookie();
         true
     }

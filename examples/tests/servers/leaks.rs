@@ -117,6 +117,6 @@ fn a_planted_leak_is_found() {
     assert!(everything().iter().any(|bytes| !life.secrets.found_in(bytes).is_empty()));
     let opened = doors::opened(&server, &database.values(), &left.heads());
     assert!(!opened.is_empty(), "a door that opens to a planted token");
-    let hex: String = left.refresh_token().bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = left.refresh_token().bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     assert!(!life.secrets.found_in(format!("{} {hex}", server.log())).is_empty());
 }

@@ -91,7 +91,9 @@ impl Edit {
 fn inputs(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let edits = prop::collection::vec(Edit::any(corpus.clone()), 0..6);
     let edited = (select(corpus), edits).prop_map(|(mut input, edits)| {
-        edits.iter().for_each(|edit| edit.apply(&mut input));
+        for edit in edits {
+            edit.apply(&mut input);
+        }
         input
     });
     prop_oneof![9 => edited, 1 => prop::collection::vec(any::<u8>(), 0..200)]
@@ -113,7 +115,7 @@ fn judged(judge: fn(&[u8]), input: &[u8]) -> Result<(), String> {
         let loud = take_hook();
         set_hook(Box::new(move |info| {
             if !SEARCHING.get() {
-                loud(info)
+                loud(info);
             }
         }));
     });

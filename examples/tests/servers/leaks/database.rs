@@ -7,8 +7,6 @@ use sqlx::{AssertSqlSafe, Connection as _, MySqlConnection, Row as _, SqliteConn
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::server::Server;
-
 const TABLES: [&str; 4] = ["auth_users", "auth_sessions", "auth_one_time_tokens", "auth_outbox"];
 const NAME: &str = "auth_test_leaks";
 /// The service's own account on the MySQL server.

@@ -1,6 +1,8 @@
 //! Lives through every route, well and badly; every secret in them is written down, and so is every
 //! answer that must hold none.
 
+use std::fmt::Write as _;
+
 use auth_tests::Secrets;
 use serde_json::{Value, json};
 
@@ -35,7 +37,7 @@ impl<'a> Life<'a> {
     /// Asks for what gives no session.
     fn ask(&mut self, request: Request<'_>) -> Answer {
         let answer = request.send();
-        self.said += &format!("{:?}\n{}\n", answer.headers, answer.text());
+        writeln!(self.said, "{:?}\n{}", answer.headers, answer.text()).unwrap();
         answer
     }
 
@@ -66,7 +68,9 @@ impl<'a> Life<'a> {
     /// All links that were mailed to this address so far.
     fn links(&mut self, address: &str, page: &str, count: usize) -> Vec<String> {
         let links = self.server.mailed(address, page, count);
-        links.iter().for_each(|link| self.secrets.add(link));
+        for link in &links {
+            self.secrets.add(link);
+        }
         links
     }
 
