@@ -129,7 +129,9 @@ impl Drop for AtHand {
     /// Gives nothing back: sqlx would do so in a task, and there may be no runtime any more.
     fn drop(&mut self) {
         let free = std::mem::take(self.free.get_mut().unwrap_or_else(PoisonError::into_inner));
-        free.into_iter().for_each(|free| drop(free.connection.detach()));
+        for Free { connection, .. } in free {
+            drop(connection.detach());
+        }
     }
 }
 

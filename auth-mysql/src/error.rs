@@ -118,7 +118,7 @@ pub(crate) fn is_unknown_variable(error: &sqlx::Error) -> bool {
 /// Whether it was this unique key that another record has. Only the message tells, in its last word: `false`
 /// where the server speaks a language that puts it elsewhere.
 pub(crate) fn is_of_key(error: &sqlx::Error, key: &str) -> bool {
-    let message = error.as_database_error().map(|error| error.message()).unwrap_or_default();
+    let message = error.as_database_error().map_or("", |error| error.message());
     message.strip_suffix('\'').is_some_and(|message| message.ends_with(key))
 }
 
