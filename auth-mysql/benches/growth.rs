@@ -118,6 +118,9 @@ fn micros(began: Instant) -> f64 {
 }
 
 async fn compare(subjects: &mut [Subject]) {
+    for subject in &mut *subjects {
+        subject.table.warmed().await;
+    }
     for round in 0..=ROUNDS {
         for subject in &mut *subjects {
             for _ in 0..REFRESHES {

@@ -3,6 +3,7 @@
 use std::env;
 use std::time::{Duration, Instant};
 
+use auth_core::CleanedUp;
 use sqlx::{MySqlConnection, Row as _};
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -30,11 +31,12 @@ pub(crate) async fn note_slow_statements(connection: &mut MySqlConnection) {
     run(connection, sql.to_owned()).await;
 }
 
-/// Alternates until everything that is over is deleted.
+/// Alternates until everything that is over is deleted, or `WINDOWS` of each kind have passed.
 pub(crate) async fn compare(subject: &mut Subject) {
-    let rate = env::var("RATE").map_or(200, |rate| rate.parse().expect("RATE is a number"));
+    let number = |name, default| env::var(name).map_or(default, |number| number.parse().expect(name));
+    let (rate, windows) = (number("RATE", 200), number("WINDOWS", u32::MAX));
     let (mut quiet, mut cleaning) = (Windows::default(), Windows::default());
-    loop {
+    for _ in 0..windows {
         quiet.pass(subject, rate, false).await;
         if cleaning.pass(subject, rate, true).await {
             break;
@@ -65,7 +67,7 @@ impl Windows {
         let auth = subject.auth.clone();
         let cleaned = tokio::spawn(async move {
             let began = Instant::now();
-            let cleaned = if cleaning { auth.clean_up().await.unwrap() } else { Default::default() };
+            let cleaned = if cleaning { auth.clean_up().await.unwrap() } else { CleanedUp::default() };
             (cleaned, began.elapsed())
         });
         let mut refreshes = JoinSet::new();

@@ -109,6 +109,28 @@ impl Table {
         RefreshToken::first(id, &Ones).unwrap().expose().to_string()
     }
 
+    /// Reads everything once, as far as the server's memory holds it.
+    pub(crate) async fn warmed(&mut self) {
+        for index in ["PRIMARY", "auth_users_email"] {
+            run(
+                &mut self.connection,
+                format!(
+                    "SELECT COUNT(DISTINCT LENGTH(email_canonical)) FROM auth_users FORCE INDEX ({index})"
+                ),
+            )
+            .await;
+        }
+        for (index, column) in
+            [("PRIMARY", "digest"), ("auth_sessions_of_user", "user_id"), ("auth_sessions_by_end", "ends_at")]
+        {
+            run(
+                &mut self.connection,
+                format!("SELECT COUNT(DISTINCT LENGTH({column})) FROM auth_sessions FORCE INDEX ({index})"),
+            )
+            .await;
+        }
+    }
+
     /// Bytes on disk of a table with its indexes.
     pub(crate) async fn bytes(&mut self, table: &str) -> u64 {
         let database = &self.database;
