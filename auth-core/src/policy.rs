@@ -237,7 +237,7 @@ pub struct CleanUpPolicy {
     pub schedule: String,
     /// How many records one statement may delete. Default 500: short locks.
     pub batch: NonZeroU32,
-    /// How long one run may take; what is left waits for the next. Default 30 s.
+    /// How long one run may take, half of which it rests; what is left waits for the next. Default 30 s.
     pub budget: Duration,
     /// A user who never verified the address is deleted so long after the last attempt to register
     /// it. Default 7 days. Mark imported users as verified, or they are deleted too.

@@ -1,7 +1,8 @@
-//! What a refresh costs: through `Auth` and `MySqlStore`, against the floor of the same statements by bare
-//! sqlx on a held connection; then the same with many sessions in the table.
+//! What a refresh costs: through `Auth` and `MySqlStore`, over connections of its own and over a pool of the
+//! service's, against the floor of the same statements by bare sqlx on a held connection.
 //!
-//! `AUTH_TEST_MYSQL_URL=... SESSIONS=1000000 cargo bench -p auth-mysql`, on a database that may be filled.
+//! `scripts/bench-mysql`, or `AUTH_TEST_MYSQL_URL=... cargo bench -p auth-mysql --bench refresh` on a database
+//! that may be filled. `CONNECTIONS=8 CONTENDER=own SECONDS=20` runs one of them alone, for a profile.
 
 #![expect(clippy::cast_precision_loss, reason = "figures, not accounts")]
 #![expect(
@@ -11,51 +12,74 @@
     reason = "a measurement that cannot be set up must fail"
 )]
 
+mod service;
+
 use std::env;
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use auth_core::{
-    Auth, Client, Clock as _, Email, Epoch, Mailbox, Password, Policy, SystemClock, SystemRandom,
-    TokenStore as _, User, UserId, UserStatus, UserStore,
+    Auth, Clock as _, Email, Epoch, Password, SystemClock, SystemRandom, TokenStore as _, User, UserId,
+    UserStatus, UserStore,
 };
 use auth_mysql::{MySqlOptions, MySqlStore};
-use auth_testkit::cheap_hashing;
-use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection};
+use chrono::TimeDelta;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::{MySqlConnection, Row as _};
 
-const ROUND: Duration = Duration::from_secs(1);
-const ROUNDS: usize = 3;
-const PASSWORD: &str = "correct horse battery";
+use crate::service::{PASSWORD, client, connect, percentile};
 
-fn client() -> Client {
-    Client::new("192.0.2.7".parse().ok(), Some("Firefox"))
+/// Short, so that whatever else the machine does meets all contenders alike.
+const ROUND: Duration = Duration::from_millis(250);
+const ROUNDS: usize = 20;
+
+/// One client and what it refreshes.
+enum Caller {
+    /// Through `Auth`, with the token it holds.
+    Service(Auth, String),
+    /// The same statements on a connection of its own.
+    Bare(Box<MySqlConnection>, [u8; 16], [u8; 16]),
 }
 
-/// Processor time of this process so far, in hundredths of a second.
-fn cpu() -> u64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+impl Caller {
+    async fn refresh(&mut self) {
+        match self {
+            Self::Service(auth, token) => {
+                *token = auth.refresh(token, &client()).await.unwrap().refresh_token.expose().to_string();
+            }
+            Self::Bare(connection, user, session) => bare(connection, user, session).await,
+        }
+    }
 }
 
-fn service(store: &MySqlStore) -> Auth {
-    let mut policy = Policy::default();
-    policy.hashing = cheap_hashing();
-    let limits = &mut policy.limits;
-    (limits.refresh_client, limits.refresh_session, limits.log_in_client) = (None, None, None);
-    Auth::builder(store.clone(), store.clone(), Mailbox::new())
-        .outbox(store.clone())
-        .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
-        .policy(policy)
-        .build()
-        .unwrap()
+async fn bare(connection: &mut MySqlConnection, user: &[u8; 16], session: &[u8; 16]) {
+    let columns = "SELECT id, user_id, epoch, generation, digest, created_at, rotated_at, idle_expires_at, \
+        expires_at, ip, user_agent FROM auth_sessions WHERE id = ?";
+    let row = sqlx::query(columns).bind(&session[..]).fetch_one(&mut *connection).await.unwrap();
+    let columns = "SELECT id, email_canonical, email, name, password_hash, password_changed_at, epoch, \
+        status, email_verified_at, contested_at, created_at FROM auth_users WHERE id = ?";
+    sqlx::query(columns).bind(&user[..]).fetch_one(&mut *connection).await.unwrap();
+    let (generation, digest): (u32, Vec<u8>) = (row.get("generation"), row.get("digest"));
+    let now = SystemClock.now().naive_utc();
+    let rotate = "UPDATE auth_sessions SET generation = ?, digest = ?, rotated_at = ?, idle_expires_at = ? \
+        WHERE id = ? AND generation = ? AND digest = ?";
+    let done = sqlx::query(rotate)
+        .bind(generation + 1)
+        .bind(&digest)
+        .bind(now)
+        .bind(now + TimeDelta::days(7))
+        .bind(&session[..])
+        .bind(generation)
+        .bind(&digest)
+        .execute(connection)
+        .await
+        .unwrap();
+    assert_eq!(done.rows_affected(), 1);
 }
 
-/// A refresh token of a new user.
-async fn token(auth: &Auth, store: &MySqlStore) -> (UserId, String) {
+/// A new user with its address and the refresh token of a log-in.
+async fn log_in(auth: &Auth, store: &MySqlStore) -> (UserId, String) {
     static NUMBERS: AtomicU32 = AtomicU32::new(0);
     let now = SystemClock.now();
     let id = UserId::generate(now, &SystemRandom).unwrap();
@@ -78,215 +102,142 @@ async fn token(auth: &Auth, store: &MySqlStore) -> (UserId, String) {
     (id, grant.refresh_token.expose().to_string())
 }
 
-/// Refreshes per second, hundredths of processor seconds, and all latencies in microseconds.
-#[derive(Default)]
-struct Figures {
-    done: usize,
-    cpu: u64,
-    latencies: Vec<u64>,
+/// Nanoseconds of processor time of this process so far.
+fn cpu() -> u64 {
+    fs::read_dir("/proc/self/task").unwrap().fold(0, |sum, thread| {
+        // A thread may end meanwhile.
+        let spent = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        sum + spent.split(' ').next().and_then(|spent| spent.parse::<u64>().ok()).unwrap_or_default()
+    })
 }
 
-impl Figures {
-    fn rate(&self, rounds: usize) -> f64 {
-        self.done as f64 / (ROUND.as_secs_f64() * rounds as f64)
+/// Callers of one kind, and what they did in every round.
+struct Contender {
+    name: &'static str,
+    callers: Vec<Caller>,
+    /// Refreshes per second, and microseconds of processor time for each, of every round.
+    rounds: Vec<(f64, f64)>,
+    latencies: Vec<f64>,
+}
+
+impl Contender {
+    fn new(name: &'static str, callers: Vec<Caller>) -> Self {
+        Self { name, callers, rounds: Vec::new(), latencies: Vec::new() }
     }
 
-    fn cpu_micros(&self) -> f64 {
-        self.cpu as f64 * 10_000.0 / self.done as f64
+    async fn through_auth(name: &'static str, auth: &Auth, store: &MySqlStore, callers: usize) -> Self {
+        let mut all = Vec::new();
+        for _ in 0..callers {
+            all.push(Caller::Service(auth.clone(), log_in(auth, store).await.1));
+        }
+        Self::new(name, all)
     }
 
-    fn percentile(&mut self, hundredths: usize) -> u64 {
-        self.latencies.sort_unstable();
-        self.latencies[self.latencies.len() * hundredths / 100]
+    async fn bare(url: &str, auth: &Auth, store: &MySqlStore, callers: usize) -> Self {
+        let mut all = Vec::new();
+        for _ in 0..callers {
+            let (user, _) = log_in(auth, store).await;
+            let session = *store.find_sessions_by_user(user).await.unwrap()[0].id.as_bytes();
+            all.push(Caller::Bare(Box::new(connect(url).await), *user.as_bytes(), session));
+        }
+        Self::new("bare", all)
     }
 
-    async fn add(&mut self, tasks: Vec<tokio::task::JoinHandle<Vec<u64>>>, before: u64) {
+    async fn round(&mut self, length: Duration) {
+        let (began, spent) = (Instant::now(), cpu());
+        let tasks: Vec<_> = self
+            .callers
+            .drain(..)
+            .map(|mut caller| {
+                tokio::spawn(async move {
+                    let mut latencies = Vec::new();
+                    while began.elapsed() < length {
+                        let start = Instant::now();
+                        caller.refresh().await;
+                        latencies.push(start.elapsed().as_secs_f64() * 1e6);
+                    }
+                    (caller, latencies)
+                })
+            })
+            .collect();
+        let mut done = 0.0;
         for task in tasks {
-            let latencies = task.await.unwrap();
-            self.done += latencies.len();
+            let (caller, latencies) = task.await.unwrap();
+            done += latencies.len() as f64;
+            self.callers.push(caller);
             self.latencies.extend(latencies);
         }
-        self.cpu += cpu() - before;
+        let rate = done / began.elapsed().as_secs_f64();
+        self.rounds.push((rate, (cpu() - spent) as f64 / 1e3 / done));
     }
-}
 
-async fn through_auth(auth: &Auth, tokens: &[Arc<tokio::sync::Mutex<String>>], figures: &mut Figures) {
-    let before = cpu();
-    let tasks = tokens.iter().map(|token| {
-        let (auth, token) = (auth.clone(), Arc::clone(token));
-        tokio::spawn(async move {
-            let (mut token, mut latencies, began) = (token.lock().await, Vec::new(), Instant::now());
-            while began.elapsed() < ROUND {
-                let start = Instant::now();
-                *token = auth.refresh(&token, &client()).await.unwrap().refresh_token.expose().to_string();
-                latencies.push(u64::try_from(start.elapsed().as_micros()).unwrap());
-            }
-            latencies
-        })
-    });
-    let tasks = tasks.collect();
-    figures.add(tasks, before).await;
-}
-
-/// A connection of its own, and whose session it refreshes.
-type Held = (MySqlConnection, UserId, [u8; 16]);
-
-async fn bare((mut connection, user, session): Held) -> (Held, Vec<u64>) {
-    let (mut latencies, began) = (Vec::new(), Instant::now());
-    while began.elapsed() < ROUND {
-        let start = Instant::now();
-        let columns = "SELECT id, user_id, epoch, generation, digest, created_at, rotated_at, idle_expires_at, \
-            expires_at, ip, user_agent FROM auth_sessions WHERE id = ?";
-        let row = sqlx::query(columns).bind(&session[..]).fetch_one(&mut connection).await.unwrap();
-        let columns = "SELECT id, email_canonical, email, name, password_hash, password_changed_at, epoch, \
-            status, email_verified_at, contested_at, created_at FROM auth_users WHERE id = ?";
-        sqlx::query(columns).bind(&user.as_bytes()[..]).fetch_one(&mut connection).await.unwrap();
-        let (generation, digest): (u32, Vec<u8>) = {
-            use sqlx::Row as _;
-            (row.get("generation"), row.get("digest"))
-        };
-        let now = SystemClock.now().naive_utc();
-        let rotate = "UPDATE auth_sessions SET generation = ?, digest = ?, rotated_at = ?, idle_expires_at = ? \
-            WHERE id = ? AND generation = ? AND digest = ?";
-        let done = sqlx::query(rotate)
-            .bind(generation + 1)
-            .bind(digest.clone())
-            .bind(now)
-            .bind(now + chrono::TimeDelta::days(7))
-            .bind(&session[..])
-            .bind(generation)
-            .bind(digest)
-            .execute(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(done.rows_affected(), 1);
-        latencies.push(u64::try_from(start.elapsed().as_micros()).unwrap());
-    }
-    ((connection, user, session), latencies)
-}
-
-async fn compare(url: &str, store: &MySqlStore, auth: &Auth, connections: usize) {
-    let (mut tokens, mut floors) = (Vec::new(), Vec::new());
-    for _ in 0..connections {
-        tokens.push(Arc::new(tokio::sync::Mutex::new(token(auth, store).await.1)));
-        let (user, _) = token(auth, store).await;
-        let session = *store.find_sessions_by_user(user).await.unwrap()[0].id.as_bytes();
-        let mut connection = url.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
-        MySqlStore::prepare(&mut connection).await.unwrap();
-        floors.push((connection, user, session));
-    }
-    let (mut ours, mut floor) = (Figures::default(), Figures::default());
-    through_auth(auth, &tokens, &mut Figures::default()).await;
-    for _ in 0..ROUNDS {
-        through_auth(auth, &tokens, &mut ours).await;
-        let before = cpu();
-        let tasks: Vec<_> = floors.drain(..).map(|held| tokio::spawn(bare(held))).collect();
-        for task in tasks {
-            let (held, latencies) = task.await.unwrap();
-            floor.done += latencies.len();
-            floor.latencies.extend(latencies);
-            floors.push(held);
-        }
-        floor.cpu += cpu() - before;
-    }
-    println!(
-        "{connections:>2} connections: {:.0}/s of {:.0}/s = {:.2}; {:.0} us of CPU against {:.0} = {:.2}; \
-         p50 {} us against {}, p99 {} us against {}",
-        ours.rate(ROUNDS),
-        floor.rate(ROUNDS),
-        ours.rate(ROUNDS) / floor.rate(ROUNDS),
-        ours.cpu_micros(),
-        floor.cpu_micros(),
-        ours.cpu_micros() / floor.cpu_micros(),
-        ours.percentile(50),
-        floor.percentile(50),
-        ours.percentile(99),
-        floor.percentile(99),
-    );
-}
-
-/// Sessions of nobody, half of them over.
-async fn fill(url: &str, sessions: u64) {
-    let mut connection = url.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
-    let one = "SELECT 0 d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \
-        UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9";
-    let batch = 10_000;
-    for first in (0..sessions).step_by(batch) {
-        let sql = format!(
-            "INSERT INTO auth_sessions (id, user_id, epoch, generation, digest, created_at, rotated_at, \
-             idle_expires_at, expires_at, ip, user_agent) \
-             SELECT UNHEX(CONCAT('00', LPAD(HEX({first} + a.d + 10 * b.d + 100 * c.d + 1000 * d.d), 14, '0'), \
-             LEFT(MD5(RAND()), 16))), UNHEX(MD5(RAND())), 1, 1, UNHEX(SHA2(RAND(), 256)), UTC_TIMESTAMP(6), \
-             UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL IF(RAND() < 0.5, -1, 1) * 5 DAY, \
-             UTC_TIMESTAMP(6) + INTERVAL 30 DAY, '192.0.2.7', 'Firefox' \
-             FROM ({one}) a, ({one}) b, ({one}) c, ({one}) d"
+    /// Medians; the ratios are those of rounds side by side.
+    fn print(&mut self, floor: &[(f64, f64)]) {
+        let median = |values: &mut dyn Iterator<Item = f64>| percentile(&mut values.collect::<Vec<_>>(), 50);
+        let pairs = || self.rounds.iter().zip(floor);
+        println!(
+            "| {} | {} | {:.0} | {:.2} | {:.0} | {:.2} | {:.0} | {:.0} |",
+            self.callers.len(),
+            self.name,
+            median(&mut self.rounds.iter().map(|round| round.0)),
+            median(&mut pairs().map(|(ours, floor)| ours.0 / floor.0)),
+            median(&mut self.rounds.iter().map(|round| round.1)),
+            median(&mut pairs().map(|(ours, floor)| ours.1 / floor.1)),
+            percentile(&mut self.latencies, 50),
+            percentile(&mut self.latencies, 99),
         );
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
     }
-}
-
-/// Latencies of refreshes and log-ins by 4 clients; of refreshes while expired sessions are deleted.
-async fn latencies(auth: &Auth, store: &MySqlStore, label: &str) {
-    let mut tokens = Vec::new();
-    let mut log_ins = Vec::new();
-    for _ in 0..200 {
-        let began = Instant::now();
-        let (_, token) = token(auth, store).await;
-        log_ins.push(u64::try_from(began.elapsed().as_micros()).unwrap());
-        tokens.push(Arc::new(tokio::sync::Mutex::new(token)));
-    }
-    log_ins.sort_unstable();
-    tokens.truncate(4);
-    let mut figures = Figures::default();
-    for _ in 0..ROUNDS {
-        through_auth(auth, &tokens, &mut figures).await;
-    }
-    let quiet = (figures.percentile(50), figures.percentile(99));
-    let purging = tokio::spawn({
-        let store = store.clone();
-        async move {
-            let (began, mut deleted, mut slowest) = (Instant::now(), 0, Duration::ZERO);
-            while began.elapsed() < ROUND * 3 {
-                let start = Instant::now();
-                let done = store.purge_sessions(SystemClock.now(), 100).await.unwrap();
-                slowest = slowest.max(start.elapsed());
-                deleted += done;
-                if done == 0 {
-                    break;
-                }
-            }
-            (deleted, slowest, began.elapsed())
-        }
-    });
-    let mut busy = Figures::default();
-    for _ in 0..ROUNDS {
-        through_auth(auth, &tokens, &mut busy).await;
-    }
-    let (deleted, slowest, took) = purging.await.unwrap();
-    println!(
-        "{label}: refresh p50 {} us, p99 {} us; user and log-in p50 {} us; while purging p50 {} us, p99 {} us; \
-         {deleted} deleted in {took:.1?}, slowest hundred {slowest:.1?}",
-        quiet.0,
-        quiet.1,
-        log_ins[100],
-        busy.percentile(50),
-        busy.percentile(99),
-    );
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let url = env::var("AUTH_TEST_MYSQL_URL").expect("AUTH_TEST_MYSQL_URL names the server");
-    let store = MySqlOptions::from_url(&url).unwrap().connections(32).open().await.unwrap();
-    let auth = service(&store);
-    for connections in [1, 8, 32] {
-        compare(&url, &store, &auth, connections).await;
+    let own = MySqlOptions::from_url(&url).unwrap().connections(32).open().await.unwrap();
+    let shared = MySqlPoolOptions::new()
+        .max_connections(32)
+        .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(MySqlStore::prepare(connection)))
+        .connect_with(url.parse::<MySqlConnectOptions>().unwrap());
+    let shared = MySqlStore::from_pool(shared.await.unwrap());
+    let (own_auth, shared_auth) = (service::service(&own), service::service(&shared));
+
+    if let Ok(name) = env::var("CONTENDER") {
+        let number = |name| env::var(name).expect(name).parse::<usize>().expect(name);
+        let connections = number("CONNECTIONS");
+        let mut alone = match &*name {
+            "own" => Contender::through_auth("own", &own_auth, &own, connections).await,
+            "shared" => Contender::through_auth("shared", &shared_auth, &shared, connections).await,
+            _ => Contender::bare(&url, &own_auth, &own, connections).await,
+        };
+        alone.round(Duration::from_secs(number("SECONDS") as u64)).await;
+        let itself = alone.rounds.clone();
+        alone.print(&itself);
+        return;
     }
-    let Ok(sessions) = env::var("SESSIONS").map(|sessions| sessions.parse::<u64>().unwrap()) else { return };
-    for sessions in [10_000, sessions] {
-        let began = Instant::now();
-        fill(&url, sessions).await;
-        println!("{sessions} more sessions in {:.0?}", began.elapsed());
-        latencies(&auth, &store, &format!("{sessions} sessions")).await;
+
+    println!(
+        "| connections | refresh through | per second | of the floor | client CPU, us | of the floor | p50, us | p99, us |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for connections in [1, 8, 32] {
+        let mut contenders = [
+            Contender::bare(&url, &own_auth, &own, connections).await,
+            Contender::through_auth("own pool", &own_auth, &own, connections).await,
+            Contender::through_auth("shared pool", &shared_auth, &shared, connections).await,
+        ];
+        for contender in &mut contenders {
+            contender.round(ROUND).await;
+            contender.rounds.clear();
+            contender.latencies.clear();
+        }
+        for _ in 0..ROUNDS {
+            for contender in &mut contenders {
+                contender.round(ROUND).await;
+            }
+        }
+        let floor = contenders[0].rounds.clone();
+        for contender in &mut contenders {
+            contender.print(&floor);
+        }
     }
 }

@@ -115,6 +115,13 @@ pub(crate) fn is_unknown_variable(error: &sqlx::Error) -> bool {
     number(error) == Some(UNKNOWN_VARIABLE)
 }
 
+/// Whether it was this unique key that another record has. Only the message tells, in its last word: `false`
+/// where the server speaks a language that puts it elsewhere.
+pub(crate) fn is_of_key(error: &sqlx::Error, key: &str) -> bool {
+    let message = error.as_database_error().map_or("", |error| error.message());
+    message.strip_suffix('\'').is_some_and(|message| message.ends_with(key))
+}
+
 /// Whether the table is not there, or not for this user.
 pub(crate) fn is_no_table(error: &sqlx::Error) -> bool {
     matches!(number(error), Some(NO_SUCH_TABLE | TABLE_ACCESS_DENIED))

@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod connections;
+#[cfg(test)]
+mod cost;
 mod error;
 mod options;
 mod outbox;
@@ -12,9 +15,10 @@ mod user;
 
 use std::fmt;
 
-use auth_core::StoreError;
+use auth_core::{StoreError, UserId, UserStore as _};
 use sqlx::{MySqlConnection, MySqlPool};
 
+use connections::Connections;
 pub use error::OpenError;
 pub use options::MySqlOptions;
 
@@ -25,7 +29,7 @@ pub use options::MySqlOptions;
 /// tokio runtime with input, output and time enabled.
 #[derive(Clone)]
 pub struct MySqlStore {
-    pool: MySqlPool,
+    connections: Connections,
 }
 
 impl MySqlStore {
@@ -43,7 +47,7 @@ impl MySqlStore {
     /// Uses a pool that the service has, whose connections went through
     /// [`prepare`](Self::prepare). Call [`migrate`](Self::migrate) before anything else.
     pub fn from_pool(pool: MySqlPool) -> Self {
-        Self { pool }
+        Self { connections: Connections::of_shared(pool) }
     }
 
     /// Makes a new connection fit for this store: strict, UTC, READ COMMITTED, and on a node of a
@@ -89,14 +93,14 @@ impl MySqlStore {
     ///
     /// - [`StoreError`] when it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.find(|_| Ok(()), || sqlx::query("SELECT EXISTS (SELECT 1 FROM auth_users)")).await.map(|_| ())
+        self.find_by_id(UserId::from_bytes([0; 16])).await.map(|_| ())
     }
 
     /// Waits for running statements and closes all connections, those of a pool given to
     /// [`from_pool`](Self::from_pool) included. Every later call fails as
     /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). Nothing is lost without it.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 }
 

@@ -169,7 +169,7 @@ impl MySqlOptions {
             Tls::ByHost | Tls::Verified => MySqlSslMode::VerifyIdentity,
         };
         let options = self.connect.ssl_mode(mode).timezone(Some("+00:00".to_owned()));
-        let store = MySqlStore { pool: crate::pool::connect(options, self.connections).await? };
+        let store = MySqlStore { connections: crate::pool::connect(options, self.connections).await? };
         store.migrate().await?;
         Ok(store)
     }

@@ -11,6 +11,14 @@ use crate::{outbox, token, user};
 const DATABASE: &str = "auth_test_plans";
 const ID: &str = "x'00000000000000000000000000000001'";
 
+/// Where statements are made, but for those about the migrations, of which there are few rows.
+const SOURCES: [(&str, &str); 4] = [
+    ("user.rs", include_str!("user.rs")),
+    ("token.rs", include_str!("token.rs")),
+    ("outbox.rs", include_str!("outbox.rs")),
+    ("lib.rs", include_str!("lib.rs")),
+];
+
 /// A database of its own with a thousand records in every table, so that an optimizer has a choice.
 async fn filled() -> MySqlConnection {
     let urls =
@@ -107,7 +115,9 @@ async fn wasteful(connection: &mut MySqlConnection, name: &str, sql: &str) -> Ve
 async fn no_statement_scans_or_sorts() {
     let mut connection = filled().await;
     let statements = [user::STATEMENTS, token::STATEMENTS, outbox::STATEMENTS].concat();
-    assert!(statements.len() > 30, "the lists are not complete");
+    for (file, source) in SOURCES {
+        assert!(!source.contains("query(\""), "{file} has a statement that is not listed");
+    }
     let mut all = Vec::new();
     for (name, sql) in statements.iter().filter(|(_, sql)| !sql.starts_with("INSERT")) {
         all.extend(wasteful(&mut connection, name, sql).await);

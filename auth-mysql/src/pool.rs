@@ -8,15 +8,14 @@ use auth_core::StoreError;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
-use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, MySql, MySqlConnection, MySqlPool, Row as _,
-    SqlSafeStr as _,
+    AssertSqlSafe, Connection as _, Executor as _, MySql, MySqlConnection, Row as _, SqlSafeStr as _,
 };
 use tokio::time::timeout;
 
 use crate::MySqlStore;
+use crate::connections::{Connections, LONG_IDLE, lives};
 use crate::error::{OpenError, Trouble, is_met_migration, is_no_table, is_unknown_variable, store_error};
 
 /// How long one statement may take. Every one finds its rows by a key.
@@ -24,11 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a call waits for a connection. sqlx goes on trying a server that refuses until this is over, so
 /// it is also how long callers of a dead one wait for their error.
-const CONNECTION_PATIENCE: Duration = Duration::from_secs(3);
-
-/// A connection that was idle for this long is asked whether it lives before it is used. A server or
-/// a firewall that hangs up does so after minutes; a question per call would double its cost.
-const LONG_IDLE: Duration = Duration::from_secs(30);
+pub(crate) const CONNECTION_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many records one statement of a purge deletes, so that none holds locks for long.
 pub(crate) const BATCH: usize = 100;
@@ -77,7 +72,10 @@ pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx
 }
 
 /// Tries one connection, for its error, and leaves the rest to the moment they are needed.
-pub(crate) async fn connect(options: MySqlConnectOptions, connections: u32) -> Result<MySqlPool, OpenError> {
+pub(crate) async fn connect(
+    options: MySqlConnectOptions,
+    connections: u32,
+) -> Result<Connections, OpenError> {
     let first = timeout(PATIENCE, MySqlConnection::connect_with(&options)).await;
     let first = first.map_err(|late| OpenError::Unreachable(Box::new(late)))??;
     // It has served. Over a socket the server is gone before TLS has said its goodbye.
@@ -87,16 +85,11 @@ pub(crate) async fn connect(options: MySqlConnectOptions, connections: u32) -> R
         .acquire_timeout(CONNECTION_PATIENCE)
         .test_before_acquire(false)
         .before_acquire(|connection, about| {
-            Box::pin(async move {
-                if about.idle_for < LONG_IDLE {
-                    return Ok(true);
-                }
-                Ok(timeout(PATIENCE, connection.ping()).await.is_ok_and(|pong| pong.is_ok()))
-            })
+            Box::pin(async move { Ok(about.idle_for < LONG_IDLE || lives(connection).await) })
         })
         .after_connect(|connection, _| Box::pin(prepare(connection)))
         .connect_lazy_with(options);
-    Ok(pool)
+    Ok(Connections::of_own(pool))
 }
 
 /// The pauses before the second, third and fourth try.
@@ -109,28 +102,24 @@ fn pauses() -> impl Iterator<Item = Duration> + Send {
 }
 
 /// How a write ended.
-enum Written {
+pub(crate) enum Written {
     /// So many records matched its guard.
     Records(u64),
     /// Another record has one of its unique keys.
-    Duplicate,
+    Duplicate(sqlx::Error),
     /// A try broke off, and a later one found its guard not holding. Whether the first was carried out
     /// is for a read to tell.
     Unknown(sqlx::Error),
 }
 
 impl MySqlStore {
-    async fn connection(&self) -> Result<PoolConnection<MySql>, StoreError> {
-        // Nothing was sent yet: whatever fails here is no unknown outcome.
-        self.pool.acquire().await.map_err(StoreError::unavailable)
-    }
-
     /// Runs a write until it is decided.
-    async fn run(&self, statement: impl Fn() -> Statement + Send) -> Result<Written, StoreError> {
+    pub(crate) async fn run(&self, statement: impl Fn() -> Statement + Send) -> Result<Written, StoreError> {
         let (mut pauses, mut broken) = (pauses(), None);
         loop {
-            let mut connection = self.connection().await?;
+            let mut connection = self.connections.lend().await?;
             let outcome = within(statement().execute(&mut *connection)).await;
+            connection.done(&outcome);
             let error = match (outcome, broken.take()) {
                 (Ok(done), Some(broken)) if done.rows_affected() == 0 => return Ok(Written::Unknown(broken)),
                 (Ok(done), _) => return Ok(Written::Records(done.rows_affected())),
@@ -140,10 +129,9 @@ impl MySqlStore {
                 }
             };
             match Trouble::of(&error) {
-                Trouble::Contention => {}
-                Trouble::Broken => drop(connection.detach()),
+                Trouble::Contention | Trouble::Broken => {}
                 Trouble::Duplicate => {
-                    return Ok(broken.map_or(Written::Duplicate, Written::Unknown));
+                    return Ok(broken.map_or(Written::Duplicate(error), Written::Unknown));
                 }
                 Trouble::Record | Trouble::Refused => return Err(store_error(error)),
             }
@@ -162,7 +150,8 @@ impl MySqlStore {
     pub(crate) async fn write(&self, statement: impl Fn() -> Statement + Send) -> Result<u64, StoreError> {
         match self.run(statement).await? {
             Written::Records(affected) => Ok(affected),
-            Written::Duplicate => Err(StoreError::conflict("a record with this key exists")),
+            // Not the server's words: they say the value, which may be an address.
+            Written::Duplicate(_) => Err(StoreError::conflict("a record with this key exists")),
             Written::Unknown(broken) => Err(StoreError::unavailable(broken)),
         }
     }
@@ -176,7 +165,7 @@ impl MySqlStore {
     ) -> Result<bool, StoreError> {
         match self.run(statement).await? {
             Written::Records(affected) => Ok(affected > 0),
-            Written::Duplicate => Ok(false),
+            Written::Duplicate(_) => Ok(false),
             Written::Unknown(_) => is_ours.await,
         }
     }
@@ -211,15 +200,15 @@ impl MySqlStore {
     async fn rows(&self, statement: impl Fn() -> Statement + Send) -> Result<Vec<MySqlRow>, StoreError> {
         let mut pauses = pauses();
         loop {
-            let mut connection = self.connection().await?;
-            let error = match within(statement().fetch_all(&mut *connection)).await {
+            let mut connection = self.connections.lend().await?;
+            let outcome = within(statement().fetch_all(&mut *connection)).await;
+            connection.done(&outcome);
+            let error = match outcome {
                 Ok(rows) => return Ok(rows),
                 Err(error) => error,
             };
-            match Trouble::of(&error) {
-                Trouble::Contention => {}
-                Trouble::Broken => drop(connection.detach()),
-                _ => return Err(store_error(error)),
+            if !matches!(Trouble::of(&error), Trouble::Contention | Trouble::Broken) {
+                return Err(store_error(error));
             }
             let Some(pause) = pauses.next().filter(|_| !is_late(&error)) else {
                 return Err(store_error(error));
@@ -249,11 +238,13 @@ impl MySqlStore {
     pub(crate) async fn run_migrations(&self) -> Result<(), OpenError> {
         let (mut pauses, mut forgotten) = (migration_pauses(), false);
         loop {
-            match (migrate(&self.pool).await, pauses.next()) {
+            let mut connection =
+                self.connections.lend().await.map_err(|error| OpenError::Unreachable(Box::new(error)))?;
+            match (migrate(&mut connection).await, pauses.next()) {
                 (Err(error), Some(pause)) if is_met_migration(&error) => tokio::time::sleep(pause).await,
                 // Who began it died or was broken off by others.
                 (Err(MigrateError::Dirty(version)), None) if !forgotten => {
-                    forget_unfinished(&self.pool, version).await?;
+                    forget_unfinished(&mut connection, version).await?;
                     (pauses, forgotten) = (migration_pauses(), true);
                 }
                 (outcome, _) => return Ok(outcome?),
@@ -283,16 +274,15 @@ fn is_late(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
-async fn migrate(pool: &MySqlPool) -> Result<(), MigrateError> {
-    let mut connection = pool.acquire().await?;
-    if is_migrated(&mut connection).await? {
+async fn migrate(connection: &mut MySqlConnection) -> Result<(), MigrateError> {
+    if is_migrated(connection).await? {
         return Ok(());
     }
     migrator().run_direct(None, &mut *connection, false).await?;
     // It looks for a migration that is under way, and then at what was applied. Where no lock keeps others
     // out (a cluster's other nodes, and MariaDB, which knows no endless GET_LOCK), one that began in
     // between counts as applied.
-    if is_migrated(&mut connection).await? {
+    if is_migrated(connection).await? {
         return Ok(());
     }
     Err(MigrateError::Dirty(MIGRATIONS.last().map_or(0, |&(version, ..)| version)))
@@ -325,8 +315,8 @@ async fn is_migrated(connection: &mut MySqlConnection) -> Result<bool, MigrateEr
 }
 
 /// Lets a migration that was begun run again.
-async fn forget_unfinished(pool: &MySqlPool, version: i64) -> Result<(), MigrateError> {
+async fn forget_unfinished(connection: &mut MySqlConnection, version: i64) -> Result<(), MigrateError> {
     let forget = "DELETE FROM auth_migrations WHERE version = ? AND success = FALSE";
-    sqlx::query(forget).bind(version).execute(pool).await?;
+    sqlx::query(forget).bind(version).execute(connection).await?;
     Ok(())
 }

@@ -6,10 +6,12 @@ use sqlx::mysql::MySqlRow;
 use sqlx::query;
 
 use crate::MySqlStore;
-use crate::pool::Statement;
+use crate::error::is_of_key;
+use crate::pool::{Statement, Written};
 use crate::row::{Record, kept, statements};
 
 const TABLE: &str = "auth_users";
+const EMAIL_KEY: &str = "auth_users_email";
 
 statements! {
     INSERT = "INSERT INTO auth_users (id, email_canonical, email, name, password_hash, password_changed_at, \
@@ -128,19 +130,21 @@ impl UserStore for MySqlStore {
         };
         let is_ours = async {
             let found = self.find_by_id(user.id).await?;
-            Ok(found.is_some_and(|found| {
+            Ok::<_, StoreError>(found.is_some_and(|found| {
                 found.email.canonical() == user.email.canonical()
                     && kept(found.created_at) == kept(user.created_at)
             }))
         };
-        let inserted = self.write_ours(statement, is_ours).await?;
-        // Read either way: one statement more for a taken address would tell that it is taken.
-        let found = self.find_by_id(user.id).await;
-        if inserted {
-            return Ok(UserInsert::Inserted);
+        match self.run(statement).await? {
+            Written::Records(_) => return Ok(UserInsert::Inserted),
+            // Servers look at the primary key first. Without a read, which would tell by its time that the
+            // address is taken.
+            Written::Duplicate(error) if is_of_key(&error, EMAIL_KEY) => return Ok(UserInsert::EmailTaken),
+            Written::Unknown(_) if is_ours.await? => return Ok(UserInsert::Inserted),
+            Written::Duplicate(_) | Written::Unknown(_) => {}
         }
         // Both may be taken. An id that exists is a conflict, whatever its address.
-        match found? {
+        match self.find_by_id(user.id).await? {
             Some(_) => Err(StoreError::conflict("a user of this id exists")),
             None => Ok(UserInsert::EmailTaken),
         }

@@ -1,7 +1,7 @@
 //! Promise 14: clean-up is neutral. Deleting expired rows changes no decision.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth_core::{
     CleanedUp, Clock, EventKind, Grant, LiveCheck, MailErrorKind, Message, Password, Policy, RateLimits,
@@ -267,6 +267,21 @@ async fn rows_are_deleted_in_batches_until_none_is_left_and_counted() {
         assert_eq!((sessions, one_time_tokens), (0, 0));
         assert!(matches!(world.events.kinds().last(), Some(EventKind::CleanedUp { finished: true, .. })));
     }
+}
+
+#[tokio::test]
+async fn a_clean_up_rests_after_each_full_batch_for_as_long_as_it_took() {
+    let world = World::with(many_sessions);
+    world.user("bob@example.com").await;
+    world.store.fail_method("purge_sessions", Fault::ErrorBefore);
+    with_ended_sessions(&world, 35).await;
+    world.store.reset();
+    let batch = Duration::from_millis(100);
+    world.store.fail_method("purge_sessions", Fault::Delay(batch));
+    let began = Instant::now();
+    assert_eq!(world.auth.clean_up().await.unwrap().sessions, 35);
+    // Three full batches with a rest each, and a last that has nobody waiting behind it.
+    assert!(began.elapsed() >= batch * 7, "{:?}", began.elapsed());
 }
 
 /// A second passes whenever somebody looks.

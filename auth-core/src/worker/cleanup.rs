@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use croner::Cron;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use crate::auth::Inner;
 use crate::clock::{before, elapsed};
@@ -50,7 +51,8 @@ enum Kind {
     DeadLetters,
 }
 
-/// Deletes until nothing is left or the budget ends.
+/// Deletes until nothing is left or the budget ends. Rests after each batch for as long as it took, so that
+/// most of a database is left to those who wait for an answer.
 pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
     let policy = &auth.policy.clean_up;
     let ends_at = auth.clock.monotonic().saturating_add(policy.budget);
@@ -64,9 +66,13 @@ pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
                 cleaned.finished = false;
                 continue;
             }
+            let began = Instant::now();
             match delete_batch(auth, kind, &mut cleaned).await {
                 Ok(deleted) if deleted < u64::from(policy.batch.get()) => {}
-                Ok(_) => left.push(kind),
+                Ok(_) => {
+                    left.push(kind);
+                    sleep(began.elapsed()).await;
+                }
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
@@ -113,7 +119,7 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
         let wait = elapsed(auth.now(), at).min(LONGEST_SLEEP);
         tokio::select! {
             () = super::stop_requested(&mut stopped) => return,
-            () = tokio::time::sleep(wait) => {}
+            () = sleep(wait) => {}
         }
         if auth.now() >= at {
             // Each deletion is one statement of its own, so that stopping between any two is safe.

@@ -8,7 +8,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::server::{OTHER_PASSWORD, PASSWORD, Scratch, client, link, open, service};
+use crate::server::{Scratch, open};
+use crate::service::{OTHER_PASSWORD, PASSWORD, client, link, service};
 
 /// The statements that sqlx reports to have run on this thread, in order.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,206 @@
+//! What refresh, log-in and clean-up cost in a database of ten thousand users and in larger ones, and what a
+//! clean-up does to the refreshes beside it.
+//!
+//! `scripts/prove-scale`, or `AUTH_TEST_MYSQL_URL=... USERS=10000,1000000 cargo bench -p auth-mysql --bench growth`
+//! with an administrator's account: databases named `auth_scale_*` come and go, and the slow log is used.
+
+#![expect(clippy::cast_precision_loss, reason = "figures, not accounts")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement that cannot be set up must fail"
+)]
+
+#[path = "growth/beside.rs"]
+mod beside;
+mod service;
+#[path = "growth/table.rs"]
+mod table;
+
+use std::collections::HashMap;
+use std::env;
+use std::time::{Duration, Instant};
+
+use auth_core::{
+    Auth, Clock as _, Digest, Epoch, Password, Session, SessionId, SystemClock, SystemRandom,
+    TokenStore as _, UserStore as _,
+};
+
+use sqlx::MySqlConnection;
+
+use crate::service::{PASSWORD, client, percentile};
+use crate::table::Table;
+
+const ROUNDS: usize = 40;
+const REFRESHES: u64 = 100;
+const LOG_INS: u64 = 50;
+/// Sessions of one timed clean-up: what one statement deletes.
+const PURGED: u32 = 100;
+
+/// A database and what was measured in it, in microseconds.
+struct Subject {
+    table: Table,
+    auth: Auth,
+    /// The tokens that sessions have after their first refresh here.
+    tokens: HashMap<u64, String>,
+    turns: u64,
+    refreshes: Vec<f64>,
+    log_ins: Vec<f64>,
+    purges: Vec<f64>,
+}
+
+impl Subject {
+    async fn filled(url: &str, users: u64, password_hash: &str) -> Self {
+        let began = Instant::now();
+        let table = Table::filled(url, users, password_hash).await;
+        eprintln!("{users} users and sessions in {:.0?}", began.elapsed());
+        let auth = service::service(&table.store);
+        let tokens = HashMap::new();
+        Self { table, auth, tokens, turns: 0, refreshes: vec![], log_ins: vec![], purges: vec![] }
+    }
+
+    /// A session of the table, another at each call.
+    fn next_session(&mut self) -> (u64, String) {
+        self.turns += 1;
+        let number = self.table.live(self.turns);
+        (number, self.tokens.remove(&number).unwrap_or_else(|| Table::first_token(number)))
+    }
+
+    async fn refresh(&mut self) {
+        let (number, token) = self.next_session();
+        let began = Instant::now();
+        let grant = self.auth.refresh(&token, &client()).await.unwrap();
+        self.refreshes.push(micros(began));
+        self.tokens.insert(number, grant.refresh_token.expose().to_string());
+    }
+
+    /// What a log-in asks of the store; the hash between costs the same everywhere.
+    async fn log_in(&mut self) {
+        self.turns += 1;
+        let (store, now) = (&self.table.store, SystemClock.now());
+        let email = self.table.email(self.turns);
+        let began = Instant::now();
+        let user = store.find_by_email(&email).await.unwrap().expect("the user is there");
+        let session = Session {
+            id: SessionId::generate(now, &SystemRandom).unwrap(),
+            user_id: user.id,
+            epoch: Epoch::from_u64(1),
+            generation: 0,
+            digest: Digest::from_bytes([7; 32]),
+            created_at: now,
+            rotated_at: now,
+            idle_expires_at: now + Duration::from_hours(7 * 24),
+            expires_at: now + Duration::from_hours(30 * 24),
+            ip: client().ip(),
+            user_agent: client().user_agent().map(str::to_owned),
+        };
+        store.insert_session(&session).await.unwrap();
+        assert!(!store.find_sessions_by_user(user.id).await.unwrap().is_empty());
+        self.log_ins.push(micros(began));
+    }
+
+    async fn purge(&mut self) {
+        let began = Instant::now();
+        let purged = self.table.store.purge_sessions(SystemClock.now(), PURGED).await.unwrap();
+        self.purges.push(micros(began));
+        assert_eq!(purged, u64::from(PURGED));
+    }
+
+    fn medians(&mut self) -> [f64; 3] {
+        [&mut self.refreshes, &mut self.log_ins, &mut self.purges].map(|values| percentile(values, 50))
+    }
+}
+
+fn micros(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1e6
+}
+
+async fn compare(subjects: &mut [Subject]) {
+    for subject in &mut *subjects {
+        subject.table.warmed().await;
+    }
+    for round in 0..=ROUNDS {
+        for subject in &mut *subjects {
+            for _ in 0..REFRESHES {
+                subject.refresh().await;
+            }
+            for _ in 0..LOG_INS {
+                subject.log_in().await;
+            }
+            subject.purge().await;
+            if round == 0 {
+                // Statements were prepared.
+                for measured in [&mut subject.refreshes, &mut subject.log_ins, &mut subject.purges] {
+                    measured.clear();
+                }
+            }
+        }
+    }
+    println!(
+        "| users and sessions | refresh p50, us | ratio | log-in without its hash p50, us | ratio | {PURGED} sessions cleaned up p50, us | ratio |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    let floor = subjects[0].medians();
+    for subject in subjects {
+        let cells = subject.medians().into_iter().zip(floor);
+        let cells: Vec<_> = cells.map(|(ours, floor)| format!("{ours:.0} | {:.2}", ours / floor)).collect();
+        println!("| {} | {} |", subject.table.users, cells.join(" | "));
+    }
+}
+
+async fn sizes(subjects: &mut [Subject]) {
+    println!("\n| users and sessions | bytes per user | bytes per session | all, MiB |\n|---|---|---|---|");
+    for Subject { table, .. } in subjects {
+        let (users, sessions) = (table.bytes("auth_users").await, table.bytes("auth_sessions").await);
+        let per = |bytes: u64| bytes / table.users;
+        println!("| {} | {} | {} | {} |", table.users, per(users), per(sessions), (users + sessions) >> 20);
+    }
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    let url = env::var("AUTH_TEST_MYSQL_URL").expect("AUTH_TEST_MYSQL_URL names the server");
+    let mut server = service::connect(&url).await;
+    beside::note_slow_statements(&mut server).await;
+    // Waiting for the disk costs the same in all of them, and would hide what differs.
+    wait_for_disk(&mut server, false).await;
+    let users = env::var("USERS").unwrap_or_else(|_| "10000,100000".to_owned());
+    let mut subjects = Vec::new();
+    let mut password_hash = None;
+    for users in users.split(',').map(|users| users.parse().expect("USERS are numbers")) {
+        let hash = match &password_hash {
+            Some(hash) => hash,
+            None => password_hash.insert(hash_as_kept().await),
+        };
+        subjects.push(Subject::filled(&url, users, hash).await);
+    }
+    sizes(&mut subjects).await;
+    println!();
+    compare(&mut subjects).await;
+    println!();
+    wait_for_disk(&mut server, true).await;
+    beside::compare(subjects.last_mut().unwrap()).await;
+    for subject in subjects {
+        subject.table.dropped().await;
+    }
+}
+
+/// Whether a commit waits until it is on the disk.
+async fn wait_for_disk(server: &mut MySqlConnection, wait: bool) {
+    table::run(server, format!("SET GLOBAL innodb_flush_log_at_trx_commit = {}", u8::from(wait))).await;
+}
+
+/// As long as a hash with the parameters of a real service.
+async fn hash_as_kept() -> String {
+    let auth = Auth::builder(
+        auth_core::MemoryStore::new(),
+        auth_core::MemoryStore::new(),
+        auth_core::Mailbox::new(),
+    )
+    .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
+    .build()
+    .unwrap();
+    auth.hashing().hash(&Password::new(PASSWORD)).await.unwrap().expose().to_owned()
+}

@@ -1,0 +1,97 @@
+//! Refreshes at a fixed rate, with and without a clean-up beside them.
+
+use std::env;
+use std::time::{Duration, Instant};
+
+use auth_core::CleanedUp;
+use sqlx::{MySqlConnection, Row as _};
+use tokio::task::JoinSet;
+use tokio::time::interval;
+
+use crate::Subject;
+use crate::service::{WINDOW, client, percentile};
+use crate::table::run;
+
+/// Windows of one kind.
+#[derive(Default)]
+struct Windows {
+    /// Microseconds from when a refresh was due.
+    latencies: Vec<f64>,
+    deleted: u64,
+    took: Duration,
+    /// Statements over 50 ms.
+    slow: i64,
+    /// The slowest of them in milliseconds.
+    slowest: f64,
+}
+
+/// Has the server note every statement over 50 ms. Connections learn it when they are made.
+pub(crate) async fn note_slow_statements(connection: &mut MySqlConnection) {
+    let sql = "SET GLOBAL log_output = 'TABLE', GLOBAL slow_query_log = 1, GLOBAL long_query_time = 0.05";
+    run(connection, sql.to_owned()).await;
+}
+
+/// Alternates until everything that is over is deleted, or `WINDOWS` of each kind have passed.
+pub(crate) async fn compare(subject: &mut Subject) {
+    let number = |name, default| env::var(name).map_or(default, |number| number.parse().expect(name));
+    let (rate, windows) = (number("RATE", 200), number("WINDOWS", u32::MAX));
+    let (mut quiet, mut cleaning) = (Windows::default(), Windows::default());
+    for _ in 0..windows {
+        quiet.pass(subject, rate, false).await;
+        if cleaning.pass(subject, rate, true).await {
+            break;
+        }
+    }
+    println!("Of {} sessions, {rate} refreshed a second:\n", subject.table.users);
+    println!(
+        "| | refreshes | p50, us | p99, us | statements over 50 ms | slowest, ms |\n|---|---|---|---|---|---|"
+    );
+    let p99 = [("alone", &mut quiet), ("beside clean-up", &mut cleaning)].map(|(name, windows)| {
+        let all = &mut windows.latencies;
+        let (count, p50, p99) = (all.len(), percentile(all, 50), percentile(all, 99));
+        println!("| {name} | {count} | {p50:.0} | {p99:.0} | {} | {:.0} |", windows.slow, windows.slowest);
+        p99
+    });
+    println!("| ratio | | | {:.2} | | |", p99[1] / p99[0]);
+    let Windows { deleted, took, .. } = cleaning;
+    println!(
+        "\n{deleted} sessions cleaned up in {took:.0?}, {:.0} a second",
+        deleted as f64 / took.as_secs_f64()
+    );
+}
+
+impl Windows {
+    /// One window; says whether clean-up found nothing left.
+    async fn pass(&mut self, subject: &mut Subject, rate: u32, cleaning: bool) -> bool {
+        run(&mut subject.table.connection, "TRUNCATE mysql.slow_log".to_owned()).await;
+        let auth = subject.auth.clone();
+        let cleaned = tokio::spawn(async move {
+            let began = Instant::now();
+            let cleaned = if cleaning { auth.clean_up().await.unwrap() } else { CleanedUp::default() };
+            (cleaned, began.elapsed())
+        });
+        let mut refreshes = JoinSet::new();
+        let (began, mut due) = (tokio::time::Instant::now(), interval(Duration::from_secs(1) / rate));
+        while began.elapsed() < WINDOW {
+            let due = due.tick().await;
+            let ((number, token), auth) = (subject.next_session(), subject.auth.clone());
+            refreshes.spawn(async move {
+                let grant = auth.refresh(&token, &client()).await.unwrap();
+                (number, grant.refresh_token.expose().to_string(), due.elapsed().as_secs_f64() * 1e6)
+            });
+        }
+        for (number, token, latency) in refreshes.join_all().await {
+            subject.tokens.insert(number, token);
+            self.latencies.push(latency);
+        }
+        let (cleaned, took) = cleaned.await.unwrap();
+        self.deleted += cleaned.sessions;
+        self.took += took;
+        let slow = "SELECT COUNT(*), CAST(IFNULL(MAX(query_time), 0) * 1000000 AS SIGNED) FROM mysql.slow_log WHERE db = ?";
+        let row = sqlx::query(slow).bind(subject.table.database.clone());
+        let row = row.fetch_one(&mut subject.table.connection).await.unwrap();
+        self.slow += row.get::<i64, _>(0);
+        self.slowest = self.slowest.max(row.get::<i64, _>(1) as f64 / 1e3);
+        cleaning && cleaned.finished
+    }
+}

@@ -1,0 +1,45 @@
+//! What the measurements share: a service with cheap hashes and no limits.
+
+use std::time::Duration;
+
+use auth_core::{Auth, Client, Mailbox, Policy};
+use auth_mysql::MySqlStore;
+use auth_testkit::cheap_hashing;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{ConnectOptions as _, MySqlConnection};
+
+/// How long one clean-up may take.
+pub(crate) const WINDOW: Duration = Duration::from_secs(5);
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+pub(crate) fn client() -> Client {
+    Client::new("192.0.2.7".parse().ok(), Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0"))
+}
+
+pub(crate) fn service(store: &MySqlStore) -> Auth {
+    let mut policy = Policy::default();
+    policy.hashing = cheap_hashing();
+    policy.clean_up.budget = WINDOW;
+    let limits = &mut policy.limits;
+    (limits.refresh_client, limits.refresh_session, limits.log_in_client) = (None, None, None);
+    Auth::builder(store.clone(), store.clone(), Mailbox::new())
+        .outbox(store.clone())
+        .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
+        .policy(policy)
+        .build()
+        .unwrap()
+}
+
+/// A connection that no store knows of.
+pub(crate) async fn connect(url: &str) -> MySqlConnection {
+    let mut connection = url.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
+    MySqlStore::prepare(&mut connection).await.unwrap();
+    connection
+}
+
+/// The value below which so many hundredths lie.
+pub(crate) fn percentile(values: &mut [f64], hundredths: usize) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[(values.len() * hundredths / 100).min(values.len() - 1)]
+}

@@ -1,0 +1,141 @@
+//! How many statements each operation costs, counted by the server.
+
+use std::env;
+use std::time::Duration;
+
+use auth_core::{Auth, Client, Clock as _, LiveCheck, Mailbox, Password, Policy, SystemClock};
+use auth_testkit::{FakeClock, cheap_hashing};
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+
+use crate::{MySqlOptions, MySqlStore};
+
+const DATABASE: &str = "auth_test_cost";
+const EMAIL: &str = "ada@example.com";
+const PASSWORD: &str = "correct horse battery";
+const OTHER_PASSWORD: &str = "seventeen blue herons";
+
+/// A service over one connection, on which the server counts.
+struct Counted {
+    store: MySqlStore,
+    auth: Auth,
+    mailbox: Mailbox,
+    clock: FakeClock,
+    rows: Vec<String>,
+}
+
+impl Counted {
+    async fn new() -> Self {
+        let urls = env::var("AUTH_TEST_MYSQL_URL")
+            .expect("AUTH_TEST_MYSQL_URL names the server; run `scripts/test`");
+        let mut url: url::Url = urls.split(',').next().unwrap().parse().unwrap();
+        let outside = MySqlStore::connect(url.as_str()).await.unwrap();
+        let anew = format!("DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE}");
+        outside.connections.lend().await.unwrap().execute(sqlx::raw_sql(AssertSqlSafe(anew))).await.unwrap();
+        url.set_path(DATABASE);
+        let store = MySqlOptions::from_url(url.as_str()).unwrap().connections(1).open().await.unwrap();
+        let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
+        let mut policy = Policy::default();
+        policy.hashing = cheap_hashing();
+        let auth = Auth::builder(store.clone(), store.clone(), mailbox.clone())
+            .outbox(store.clone())
+            .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
+            .policy(policy)
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        Self { store, auth, mailbox, clock, rows: Vec::new() }
+    }
+
+    /// What was asked of the server so far: statements that read, that write, and anything else, pings
+    /// above all.
+    async fn counts(&self) -> [i64; 3] {
+        let mut connection = self.store.connections.lend().await.unwrap();
+        let sql = "SHOW SESSION STATUS WHERE variable_name IN ('Com_select', 'Com_insert', 'Com_update', \
+            'Com_delete', 'Com_begin', 'Com_commit', 'Com_rollback', 'Com_set_option', 'Com_admin_commands')";
+        let outcome = connection.fetch_all(sql).await;
+        connection.done(&outcome);
+        let mut counts = [0; 3];
+        for row in outcome.unwrap() {
+            let (name, count): (String, String) = (row.get(0), row.get(1));
+            let kind = match &*name {
+                "Com_select" => 0,
+                "Com_insert" | "Com_update" | "Com_delete" => 1,
+                _ => 2,
+            };
+            counts[kind] += count.parse::<i64>().unwrap();
+        }
+        counts
+    }
+
+    /// Runs an operation once, and notes what it asked of the server.
+    async fn count<T>(&mut self, name: &str, operation: impl AsyncFnOnce(&Auth) -> T) -> T {
+        let before = self.counts().await;
+        let result = operation(&self.auth).await;
+        let after = self.counts().await;
+        let [reads, writes, others] = [0, 1, 2].map(|kind| after[kind] - before[kind]);
+        assert_eq!(others, 0, "{name} asks the server for more than its statements");
+        self.rows.push(format!("| {name} | {reads} | {writes} |"));
+        result
+    }
+
+    async fn link(&self) -> String {
+        let mails = self.mailbox.mails();
+        mails.last().unwrap().message.token().expect("a link was mailed").expose().to_string()
+    }
+}
+
+fn client() -> Client {
+    Client::new("192.0.2.7".parse().ok(), Some("Firefox"))
+}
+
+fn password() -> Password {
+    Password::new(PASSWORD)
+}
+
+#[tokio::test]
+async fn every_operation_costs_the_statements_that_the_documentation_says() {
+    let mut counted = Counted::new().await;
+    let register = async |auth: &Auth| auth.register(EMAIL, password(), None, &client()).await.unwrap();
+    let deliver = async |auth: &Auth| auth.deliver_due_mails().await.unwrap();
+    counted.count("register", register).await;
+    counted.count("mail a verification link", deliver).await;
+    let link = counted.link().await;
+    counted.count("verify", async |auth| auth.verify_email(&link, None, &client()).await.unwrap()).await;
+    counted.count("register a taken address", register).await;
+    counted.count("mail that the address is taken", deliver).await;
+    let log_in = async |auth: &Auth| auth.log_in(EMAIL, password(), &client()).await.unwrap();
+    let grant = counted.count("log in", log_in).await;
+    counted.clock.advance(Duration::from_mins(1));
+    let token = grant.refresh_token.expose();
+    let grant = counted.count("refresh", async |auth| auth.refresh(&token, &client()).await.unwrap()).await;
+    let token = grant.refresh_token.expose();
+    counted.count("restore", async |auth| auth.restore(&token, &client()).await.unwrap()).await;
+    let access = grant.access_token.expose().to_owned();
+    let live = async |auth: &Auth, check| auth.authenticate_live(&access, check).await.unwrap();
+    counted.count("authenticate live, the user", async |auth| live(auth, LiveCheck::User).await).await;
+    let live = counted.count("authenticate live, user and session", async |auth| {
+        live(auth, LiveCheck::UserAndSession).await
+    });
+    let claims = live.await.claims;
+    let change = async |auth: &Auth| {
+        let new = Password::new(OTHER_PASSWORD);
+        auth.change_password(&claims, password(), new, &client()).await.unwrap()
+    };
+    let grant = counted.count("change the password", change).await;
+    let id = grant.user.id;
+    counted.auth.deliver_due_mails().await.unwrap();
+    counted.count("list the sessions", async |auth| auth.sessions(id).await.unwrap()).await;
+    let token = grant.refresh_token.expose();
+    counted.count("log out", async |auth| auth.log_out(&token, &client()).await.unwrap()).await;
+    counted.count("forgot", async |auth| auth.forgot_password(EMAIL, &client()).await.unwrap()).await;
+    counted.count("mail a reset link", deliver).await;
+    let link = counted.link().await;
+    let reset = async |auth: &Auth| auth.reset_password(&link, password(), &client()).await.unwrap();
+    counted.count("reset", reset).await;
+    counted.auth.deliver_due_mails().await.unwrap();
+    counted.count("look for mails, none due", deliver).await;
+    counted.count("clean up, nothing over", async |auth| auth.clean_up().await.unwrap()).await;
+    let documented = include_str!("../../docs/mysql.md");
+    let other: Vec<_> = counted.rows.iter().filter(|row| !documented.contains(&***row)).collect();
+    assert!(other.is_empty(), "docs/mysql.md does not say\n{other:#?}");
+}
