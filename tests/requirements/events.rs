@@ -39,9 +39,9 @@ async fn every_step_is_reported_once_by_its_name() {
     let second = auth.refresh(&text(&first), &client()).await.unwrap();
     expect("refresh", &[("session_renewed", Info)]);
     assert!(auth.refresh(&text(&first), &client()).await.is_err());
-    expect("a replay", &[("authn_token_reuse", Error)]);
+    expect("a replay", &[("authn_token_reuse", Error), ("session_renewal_refused", Info)]);
     assert!(auth.refresh(&text(&second), &client()).await.is_err());
-    expect("a dead token", &[]);
+    expect("a dead token", &[("session_renewal_refused", Info)]);
     let grant = world.log_in(ADA).await;
     let claims = world.claims(&grant);
     expect("log in again", &[("authn_login_success", Info)]);

@@ -1,7 +1,8 @@
 //! What a password may be, at every door that sets one.
 
 use auth_core::{
-    ChangePasswordError, Password, PasswordError, RateLimits, RegisterError, ResetPasswordError,
+    ChangePasswordError, CreateUserError, Password, PasswordError, RateLimits, RegisterError,
+    ResetPasswordError,
 };
 use auth_tests::{PASSWORD, World, client};
 
