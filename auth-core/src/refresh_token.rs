@@ -180,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn a_shorter_or_longer_first_part_is_refused() {
+        let text = token().expose();
+        for cut in 0..JTI_CHARS {
+            let shorter = format!("{}{}", &text[..cut], &text[JTI_CHARS..]);
+            assert!(RefreshToken::parse(&shorter).is_err(), "{shorter}");
+        }
+        assert!(RefreshToken::parse(&format!("{}AAAA{}", &text[..JTI_CHARS], &text[JTI_CHARS..])).is_err());
+    }
+
+    #[test]
     fn stray_bits_and_other_versions_are_refused() {
         let text = token().expose();
         // The last character of 32 encoded bytes carries two unused bits.
