@@ -1,7 +1,7 @@
 //! Promise 10 on MySQL: for every class of account the same SQL, statement by statement.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
 
 use auth_core::{Client, Password};
 use tracing::field::{Field, Visit};
@@ -11,16 +11,27 @@ use tracing::{Event, Metadata, Subscriber};
 use crate::server::{Scratch, open};
 use crate::service::{OTHER_PASSWORD, PASSWORD, client, link, service};
 
-/// The statements that sqlx reports to have run on this thread, in order.
-#[derive(Debug, Clone, Default)]
-struct Statements(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// The statements that sqlx reports to have run on this thread, in order, once somebody listens.
+    static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Listens on all threads: what a listener of one thread is told depends on what other threads do.
+#[derive(Debug)]
+struct Statements;
 
 impl Visit for Statements {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if field.name() == "summary" {
-            self.0.lock().unwrap().push(format!("{value:?}"));
+            HEARD
+                .with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| heard.push(format!("{value:?}"))));
         }
     }
+}
+
+/// Those since the last call.
+fn heard() -> Vec<String> {
+    HEARD.replace(Some(Vec::new())).unwrap_or_default()
 }
 
 impl Subscriber for Statements {
@@ -29,7 +40,7 @@ impl Subscriber for Statements {
     }
 
     fn event(&self, event: &Event<'_>) {
-        event.record(&mut self.clone());
+        event.record(&mut Statements);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -63,8 +74,8 @@ async fn every_class_of_account_is_answered_with_the_same_sql() {
     let grant = auth.log_in(disabled, Password::new(PASSWORD), &client()).await.unwrap();
     auth.disable_user(grant.user.id).await.unwrap();
 
-    let statements = Statements::default();
-    let _listening = tracing::subscriber::set_default(statements.clone());
+    tracing::subscriber::set_global_default(Statements).unwrap();
+    assert_eq!(heard(), Vec::<String>::new());
     for (operation, least) in [("log in", 1), ("forgot", 1), ("resend", 1), ("register", 3)] {
         let mut first: Option<(String, Vec<String>)> = None;
         for address in &everybody {
@@ -77,7 +88,7 @@ async fn every_class_of_account_is_answered_with_the_same_sql() {
                 "resend" => format!("{:?}", auth.resend_verification(address, &here).await),
                 _ => format!("{:?}", auth.register(address, typed, None, &here).await),
             };
-            let this = (answer, std::mem::take(&mut *statements.0.lock().unwrap()));
+            let this = (answer, heard());
             assert!(this.1.len() >= least, "{operation}, {address}: {this:?}");
             assert_eq!(first.get_or_insert_with(|| this.clone()), &this, "{operation}, {address}");
         }
