@@ -122,7 +122,7 @@ impl Alone {
             .max_connections(connections)
             .min_connections(connections)
             .test_before_acquire(false)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(PATIENCE)
             .after_connect(|connection, _| Box::pin(MySqlStore::prepare(connection)))
             .connect(&self.url())
             .await

@@ -211,7 +211,9 @@ async fn one_of_all_rivals_resets_with_one_link() {
             assert_eq!(tried.is_ok(), number == winner, "round {round}: {tried:?}");
         }
         // The failures of the losers are forgotten.
-        clocks.iter().for_each(|clock| clock.advance(Duration::from_hours(1)));
+        for clock in &clocks {
+            clock.advance(Duration::from_hours(1));
+        }
         *wins.entry(winner).or_default() += 1;
     }
     report("a reset link", &wins, before).await;
