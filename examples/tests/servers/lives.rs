@@ -2,13 +2,14 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
 
 use crate::scene::{ADA, OTHER_PASSWORD, PASSWORD};
-use crate::server::{PROGRAMS, Program, STDERR, STDOUT, Server};
+use crate::server::{PROGRAMS, Program, STDERR, STDOUT, Server, ended_within};
 
 /// Started so that all is kept in the directory. Its name is in access tokens and links, and the port is
 /// another after each start.
@@ -44,9 +45,14 @@ fn a_restart_keeps_users_sessions_secrets_and_mails() {
 fn a_second_server_in_the_same_directory_is_refused() {
     let first = kept(Program::Axum, tempdir().unwrap());
     let mut second = Program::Actix.command(first.directory(), &[("DATABASE_URL", "sqlite://other.db")]);
-    let output = second.output().unwrap();
-    assert_eq!(output.status.code(), Some(69));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let mut second = second.stderr(Stdio::piped()).spawn().unwrap();
+    let Some(status) = ended_within(&mut second, Duration::from_secs(15)) else {
+        second.kill().unwrap();
+        panic!("it was let in");
+    };
+    assert_eq!(status.code(), Some(69));
+    let mut said = String::new();
+    second.stderr.unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("another server keeps its mails in this directory"), "{said}");
     first.user(ADA);
     assert_eq!(kept(Program::Axum, first.leave()).mails_to(ADA).len(), 1);

@@ -223,7 +223,7 @@ impl Drop for Server {
     }
 }
 
-fn ended_within(child: &mut Child, time: Duration) -> Option<ExitStatus> {
+pub(crate) fn ended_within(child: &mut Child, time: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + time;
     loop {
         if let Some(status) = child.try_wait().unwrap() {
