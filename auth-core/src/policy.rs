@@ -237,7 +237,8 @@ pub struct CleanUpPolicy {
     pub schedule: String,
     /// How many records one statement may delete. Default 500: short locks.
     pub batch: NonZeroU32,
-    /// How long one run may take, half of which it rests; what is left waits for the next. Default 30 s.
+    /// How long one run may take, three quarters of which it rests; what is left waits for the next. Default
+    /// 10 minutes.
     pub budget: Duration,
     /// A user who never verified the address is deleted so long after the last attempt to register
     /// it. Default 7 days. Mark imported users as verified, or they are deleted too.
@@ -251,7 +252,7 @@ impl Default for CleanUpPolicy {
         Self {
             schedule: "0 6 * * *".to_owned(),
             batch: NonZeroU32::new(500).unwrap_or(NonZeroU32::MIN),
-            budget: Duration::from_secs(30),
+            budget: Duration::from_mins(10),
             unverified_user_lifetime: 7 * DAY,
             dead_letter_lifetime: 30 * DAY,
         }

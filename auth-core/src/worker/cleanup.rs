@@ -17,6 +17,10 @@ use crate::store::StoreError;
 /// Longest sleep between two looks at the clock, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
+/// Clean-up rests so many times as long as it works, so that most of a database is left to those who wait
+/// for an answer.
+const REST: u32 = 3;
+
 /// What a clean-up deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CleanedUp {
@@ -51,8 +55,7 @@ enum Kind {
     DeadLetters,
 }
 
-/// Deletes until nothing is left or the budget ends. Rests after each batch for as long as it took, so that
-/// most of a database is left to those who wait for an answer.
+/// Deletes until nothing is left or the budget ends.
 pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
     let policy = &auth.policy.clean_up;
     let ends_at = auth.clock.monotonic().saturating_add(policy.budget);
@@ -71,7 +74,7 @@ pub(crate) async fn clean_up(auth: &Inner) -> Result<CleanedUp, StoreError> {
                 Ok(deleted) if deleted < u64::from(policy.batch.get()) => {}
                 Ok(_) => {
                     left.push(kind);
-                    sleep(began.elapsed()).await;
+                    sleep(began.elapsed() * REST).await;
                 }
                 Err(error) => failed = failed.or(Some(error)),
             }

@@ -87,7 +87,9 @@ impl Windows {
         let (cleaned, took) = cleaned.await.unwrap();
         self.deleted += cleaned.sessions;
         self.took += took;
-        let slow = "SELECT COUNT(*), CAST(IFNULL(MAX(query_time), 0) * 1000000 AS SIGNED) FROM mysql.slow_log WHERE db = ?";
+        // Servers differ in whether a time has a fraction of its own seconds.
+        let slow = "SELECT COUNT(*), CAST(IFNULL(1000000 * FLOOR(TIME_TO_SEC(MAX(query_time))) + \
+            MICROSECOND(MAX(query_time)), 0) AS SIGNED) FROM mysql.slow_log WHERE db = ?";
         let row = sqlx::query(slow).bind(subject.table.database.clone());
         let row = row.fetch_one(&mut subject.table.connection).await.unwrap();
         self.slow += row.get::<i64, _>(0);
