@@ -50,18 +50,15 @@ pub(crate) fn measure() -> bool {
         format!("{} MiB", allowed >> 10),
         peak <= allowed,
     );
-    for (what, times, most) in [
-        ("turned away, median", (&mut outcome.busy, 0.5), 50),
-        ("turned away, p99", (&mut outcome.busy, 0.99), 50),
-    ]
-    .map(|(what, (times, part), most)| (what, quantile(times, part), most))
-    .into_iter()
-    .chain([
-        ("health meanwhile, p99", quantile(&mut health.clone(), 0.99), 100),
-        ("token check meanwhile, p99", quantile(&mut check.clone(), 0.99), 100),
-    ]) {
+    let (mut health, mut check) = (health, check);
+    for (what, took, most) in [
+        ("turned away, median", quantile(&mut outcome.busy, 0.5), 50),
+        ("turned away, p99", quantile(&mut outcome.busy, 0.99), 50),
+        ("health meanwhile, p99", quantile(&mut health, 0.99), 100),
+        ("token check meanwhile, p99", quantile(&mut check, 0.99), 100),
+    ] {
         let most = Duration::from_millis(most);
-        line(what, format!("{times:.1?}"), format!("{most:?}"), times < most);
+        line(what, format!("{took:.1?}"), format!("{most:?}"), took < most);
     }
     println!("watched meanwhile: {} times health, {} times a token", health.len(), check.len());
     assert!(outcome.busy.len() > CLIENTS * BURSTS / 2, "the queue was never full");

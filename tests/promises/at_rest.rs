@@ -265,7 +265,7 @@ fn the_search_finds_a_secret_in_every_spelling() {
     let bytes = [7, 200, 33, 54, 65, 76, 87, 98, 109, 110, 211, 112, 13, 14, 15, 16];
     secrets.add_bytes(&bytes);
     for spelling in spellings(SECRET.as_bytes()).into_iter().chain(spellings(&bytes)) {
-        assert_eq!(secrets.found_in(&format!("before{spelling}after")).len(), 1, "{spelling}");
+        assert_eq!(secrets.found_in(format!("before{spelling}after")).len(), 1, "{spelling}");
     }
     assert_eq!(secrets.found_in("correct%20horse%20battery").len(), 1);
     assert!(secrets.found_in("nothing").is_empty());

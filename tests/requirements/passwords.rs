@@ -31,6 +31,8 @@ async fn three_thousand_common_passwords_are_refused_at_every_door_that_sets_one
             matches!(changed, Err(ChangePasswordError::Password(PasswordError::TooCommon))),
             "{common:?}"
         );
+        let created = world.auth.create_user("other@example.com", new(), None).await;
+        assert!(matches!(created, Err(CreateUserError::Invalid(_))), "{common:?}");
     }
     // No link was spent and no session ended by all this.
     assert!(world.lives(&grant).await);

@@ -1,6 +1,7 @@
 //! Each row of the requirements names tests that exist, or says plainly why there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::file;
 
@@ -12,7 +13,7 @@ fn rows(document: &str) -> Vec<(String, String, String)> {
     let (mut section, mut proofs, mut rows) = (String::new(), false, Vec::new());
     for line in document.lines() {
         if let Some(heading) = line.strip_prefix('#') {
-            section = heading.trim_start_matches('#').trim().to_owned();
+            heading.trim_start_matches('#').trim().clone_into(&mut section);
         }
         let Some(line) = line.strip_prefix("| ") else {
             // The rule under a table's head belongs to the table.
@@ -41,7 +42,7 @@ fn named(cell: &str) -> Vec<&str> {
 /// a promise of the stores' suite, or a test of the browser's.
 fn is_test(path: &str, name: &str) -> bool {
     let text = file(path);
-    if path.ends_with(".js") {
+    if Path::new(path).extension().is_some_and(|end| end == "js") {
         return text.contains(&format!("test('{name}'"));
     }
     let listed = |list: &str| list.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
@@ -74,7 +75,7 @@ fn every_row_names_tests_that_exist_or_says_why_not() {
         let named = named(last);
         let plain =
             WITHOUT_A_TEST.iter().any(|start| last.starts_with(start) && last.len() > start.len() + 10);
-        if named.is_empty() == !plain {
+        if named.is_empty() != plain {
             wrong.push(format!("{section}, {first}: either tests or a reason, not `{last}`"));
         }
         for name in named {

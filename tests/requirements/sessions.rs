@@ -54,13 +54,13 @@ const SETTINGS: [fn(&mut Policy); 8] = [
 /// ends all of them.
 #[tokio::test]
 async fn no_setting_switches_off_what_another_protects() {
-    for first in 0..SETTINGS.len() {
-        for second in first..SETTINGS.len() {
+    for (at, first) in SETTINGS.iter().enumerate() {
+        for (distance, second) in SETTINGS[at..].iter().enumerate() {
             let world = World::with(|policy| {
-                SETTINGS[first](policy);
-                SETTINGS[second](policy);
+                first(policy);
+                second(policy);
             });
-            protects(&world, &format!("settings {first} and {second}")).await;
+            protects(&world, &format!("settings {at} and {}", at + distance)).await;
         }
     }
 }
