@@ -6,6 +6,8 @@
 mod access_tokens;
 #[path = "flows/accounts.rs"]
 mod accounts;
+#[path = "flows/change_email.rs"]
+mod change_email;
 #[path = "flows/configuration.rs"]
 mod configuration;
 #[path = "flows/log_in.rs"]

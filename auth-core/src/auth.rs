@@ -1,6 +1,7 @@
 //! [`Auth`]: the one object a service holds, with one thin method per operation.
 
 mod builder;
+mod email;
 mod inner;
 
 use std::future::Future;

@@ -2,7 +2,9 @@
 
 pub(crate) mod account;
 pub(crate) mod authenticate;
+pub(crate) mod change_email;
 pub(crate) mod change_password;
+mod current_password;
 pub(crate) mod grant;
 pub(crate) mod log_in;
 pub(crate) mod log_out;
@@ -17,6 +19,7 @@ pub(crate) mod verify_email;
 
 pub use account::UserError;
 pub use authenticate::{AuthenticateError, Authenticated, LiveCheck};
+pub use change_email::{ChangeEmailError, ConfirmEmailError};
 pub use change_password::ChangePasswordError;
 pub use grant::{Grant, Restored};
 pub use log_in::LogInError;

@@ -99,9 +99,10 @@ pub use event::{
 };
 pub use failure::{Failure, FailureKind};
 pub use flow::{
-    AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant, InvalidRegistration,
-    LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError,
-    ResetPasswordError, Restored, SessionError, UserError, VerifyEmailError, decision,
+    AuthenticateError, Authenticated, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
+    ForgotPasswordError, Grant, InvalidRegistration, LiveCheck, LogInError, LogOutError, LoggedOut,
+    RefreshError, RegisterError, ResendVerificationError, ResetPasswordError, Restored, SessionError,
+    UserError, VerifyEmailError, decision,
 };
 pub use hashing::{
     BcryptImport, CostFloor, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper, PepperError,

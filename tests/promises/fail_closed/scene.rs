@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use auth_core::store::StoreError;
 use auth_core::{
-    Auth, AuthenticateError, ChangePasswordError, ForgotPasswordError, Grant, InProcessLimiter, IntentId,
-    LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password, PasswordHash, Policy, RandomError,
-    RandomSource, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError,
-    ReuseScope, SessionError, SystemRandom, UserError, VerificationProof, VerifyEmailError,
+    Auth, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, ForgotPasswordError,
+    Grant, InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password,
+    PasswordHash, Policy, RandomError, RandomSource, RefreshError, RefreshPolicy, RegisterError,
+    ResendVerificationError, ResetPasswordError, ReuseScope, SessionError, SystemRandom, UserError,
+    VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text};
@@ -38,8 +39,9 @@ flows! {
     Refresh, RefreshYoung, RefreshRecovered, Restore, ReplayEndsUser, ReplayEndsSession, RestoreReplay,
     LogOut, LogOutEverywhere, Sessions, RevokeSession,
     ForgotPassword, ResetPassword, ChangePassword,
+    ChangeEmail, ChangeEmailTaken, ConfirmEmail, ConfirmEmailTaken, ConfirmEmailLapsed,
     ReadUser, DisableUser, EnableUser, DeleteUser,
-    DeliverMails, DeliverNotice, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
+    DeliverMails, DeliverNotice, DeliverEmailNotices, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
     CheckStores,
 }
 
@@ -196,6 +198,22 @@ impl Scene {
                 self.grant = auth.refresh(&text(&self.grant), &client()).await.unwrap();
             }
             Flow::ResetPassword => self.token = world.reset_token(ADA).await,
+            Flow::ChangeEmailTaken => drop(world.user(NEW).await),
+            Flow::ConfirmEmail => self.token = world.confirmation_token(&self.grant, NEW).await,
+            Flow::ConfirmEmailTaken => {
+                self.token = world.confirmation_token(&self.grant, NEW).await;
+                world.register(NEW, PASSWORD).await;
+            }
+            Flow::ConfirmEmailLapsed => {
+                world.register(NEW, PASSWORD).await;
+                world.wait(60 * 60 * 24 * 7 + 1);
+                self.grant = world.log_in(ADA).await;
+                self.token = world.confirmation_token(&self.grant, NEW).await;
+            }
+            Flow::DeliverEmailNotices => {
+                let token = world.confirmation_token(&self.grant, NEW).await;
+                auth.confirm_email(&token, &client()).await.unwrap();
+            }
             Flow::EnableUser => auth.disable_user(self.grant.user.id).await.unwrap(),
             Flow::DeliverMails | Flow::DeliverRetried | Flow::DeliverBuried => {
                 auth.forgot_password(ADA, &client()).await.unwrap();
@@ -304,11 +322,20 @@ impl Scene {
                 auth.change_password(&self.world.claims(&self.grant), password(), other_password(), here),
                 granted
             ),
+            Flow::ChangeEmail | Flow::ChangeEmailTaken => answer!(
+                ChangeEmailError,
+                auth.change_email(&self.world.claims(&self.grant), NEW, password(), here)
+            ),
+            Flow::ConfirmEmail | Flow::ConfirmEmailTaken | Flow::ConfirmEmailLapsed => {
+                answer!(ConfirmEmailError, auth.confirm_email(&self.token, here))
+            }
             Flow::ReadUser => answer!(UserError, auth.user(user_id)),
             Flow::DisableUser => answer!(UserError, auth.disable_user(user_id)),
             Flow::EnableUser => answer!(UserError, auth.enable_user(user_id)),
             Flow::DeleteUser => answer!(UserError, auth.delete_user(user_id)),
-            Flow::DeliverMails | Flow::DeliverNotice => stored(auth.deliver_due_mails().await),
+            Flow::DeliverMails | Flow::DeliverNotice | Flow::DeliverEmailNotices => {
+                stored(auth.deliver_due_mails().await)
+            }
             Flow::DeliverRetried => {
                 self.world.mailbox.fail_next(1, MailErrorKind::Transient);
                 stored(auth.deliver_due_mails().await)
