@@ -104,6 +104,9 @@ fn policy(flow: Flow) -> Policy {
         Flow::ReplayEndsSession => policy.refresh.reuse_scope = ReuseScope::Session,
         Flow::VerifyWithPassword => policy.links.verification_proof = VerificationProof::LinkAndPassword,
         Flow::AuthenticateCached => policy.live_cache = std::time::Duration::from_secs(5),
+        Flow::ConfirmEmailLapsed => {
+            policy.clean_up.unverified_user_lifetime = std::time::Duration::from_hours(1);
+        }
         Flow::LogInRehashing => policy.hashing.iterations = 2,
         Flow::LogInBeyondTheLimit => {
             policy.refresh.max_sessions_per_user = std::num::NonZeroU32::MIN;
@@ -198,7 +201,11 @@ impl Scene {
                 self.grant = auth.refresh(&text(&self.grant), &client()).await.unwrap();
             }
             Flow::ResetPassword => self.token = world.reset_token(ADA).await,
-            Flow::ChangeEmailTaken => drop(world.user(NEW).await),
+            Flow::ChangeEmailTaken => {
+                world.register(NEW, PASSWORD).await;
+                let token = world.verification_token(NEW).await;
+                auth.verify_email(&token, None, &client()).await.unwrap();
+            }
             Flow::ConfirmEmail => self.token = world.confirmation_token(&self.grant, NEW).await,
             Flow::ConfirmEmailTaken => {
                 self.token = world.confirmation_token(&self.grant, NEW).await;
@@ -206,8 +213,7 @@ impl Scene {
             }
             Flow::ConfirmEmailLapsed => {
                 world.register(NEW, PASSWORD).await;
-                world.wait(60 * 60 * 24 * 7 + 1);
-                self.grant = world.log_in(ADA).await;
+                world.wait(60 * 60 + 1);
                 self.token = world.confirmation_token(&self.grant, NEW).await;
             }
             Flow::DeliverEmailNotices => {

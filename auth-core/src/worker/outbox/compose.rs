@@ -78,7 +78,11 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
         Promise::EmailChanged { user_id, new_email, at } => match auth.users.find_by_id(*user_id).await? {
             // A mailbox that lost against another new address is not told which one won.
             Some(user) if intent.email == *new_email && user.email != *new_email => Ok(Composed::NotYet),
-            Some(user) if user.email_verified_at >= Some(*at) => {
+            // The change itself, or a later one.
+            Some(user)
+                if user.email_verified_at > Some(*at)
+                    || user.email_verified_at == Some(*at) && user.email == *new_email =>
+            {
                 let message = Message::EmailChanged { new_email: user.email, at: *at };
                 Ok(mail_to(intent, intent.email.clone(), user.name, message))
             }
