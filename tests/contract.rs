@@ -48,6 +48,8 @@ mod shapes;
 mod bodies;
 #[path = "contract/body_transport.rs"]
 mod body_transport;
+#[path = "contract/change_email.rs"]
+mod change_email;
 #[path = "contract/client_address.rs"]
 mod client_address;
 #[path = "contract/cross_site.rs"]
