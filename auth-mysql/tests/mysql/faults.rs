@@ -116,6 +116,50 @@ async fn a_reset_cut_anywhere_happens_once_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_address_cut_anywhere_happens_once_or_not_at_all() {
+    let (store, proxy) = behind_proxy("cut_new_address").await;
+    let (auth, mailbox, clock) = service(store.clone());
+    let mut own = server::fresh_email();
+    auth.register(&own, Password::new(PASSWORD), None, &client()).await.unwrap();
+    auth.verify_email(&link(&auth, &mailbox, &own).await, None, &client()).await.unwrap();
+    let mut failed = 0;
+    for (way, bytes) in places() {
+        let (new, before) =
+            (server::fresh_email(), auth.log_in(&own, Password::new(PASSWORD), &client()).await.unwrap());
+        let claims = auth.authenticate(before.access_token.expose()).unwrap();
+        auth.change_email(&claims, &new, Password::new(PASSWORD), &client()).await.unwrap();
+        let confirm = link(&auth, &mailbox, &new).await;
+        proxy.cut_after(way, bytes);
+        let outcome = auth.confirm_email(&confirm, &client()).await;
+        proxy.disarm();
+        if let Err(error) = outcome {
+            let auth_core::ConfirmEmailError::Failed(failure) = error else { panic!("{error:?}") };
+            assert!(is_unavailable(&failure), "{failure:?}");
+            failed += 1;
+            // Repeated: it takes effect now, or says that it had.
+            drop(auth.confirm_email(&confirm, &client()).await);
+        }
+        let user = auth.user(before.user.id).await.unwrap();
+        assert_eq!((user.email.address(), user.epoch), (&*new, before.user.epoch.next()), "once");
+        assert!(auth.confirm_email(&confirm, &client()).await.is_err(), "a link worked twice");
+        auth.log_in(&own, Password::new(PASSWORD), &client()).await.expect_err("the old address is free");
+        clock.advance(Duration::from_hours(2));
+        auth.deliver_due_mails().await.unwrap();
+        for address in [&own, &new] {
+            let told =
+                |mail: &auth_core::Mail| matches!(mail.message, auth_core::Message::EmailChanged { .. });
+            assert!(
+                mailbox.mails().iter().any(|mail| mail.to.address() == address && told(mail)),
+                "{address}"
+            );
+        }
+        own = new;
+    }
+    println!("new address: {} cuts, {failed} failed and were repeated", proxy.cuts());
+    assert!(proxy.cuts() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registration_cut_anywhere_leaves_one_user_and_its_mail() {
     let (store, proxy) = behind_proxy("cut_registration").await;
     let (auth, mailbox, clock) = service(store.clone());
