@@ -8,6 +8,8 @@ mod access_tokens;
 mod accounts;
 #[path = "flows/administration.rs"]
 mod administration;
+#[path = "flows/change_email.rs"]
+mod change_email;
 #[path = "flows/configuration.rs"]
 mod configuration;
 #[path = "flows/log_in.rs"]

@@ -22,6 +22,8 @@ mod lifetime;
 mod limits;
 #[path = "promises/mail.rs"]
 mod mail;
+#[path = "promises/new_address.rs"]
+mod new_address;
 #[path = "promises/once.rs"]
 mod once;
 #[path = "promises/purpose.rs"]

@@ -226,6 +226,18 @@ impl World {
         tokens.unwrap_or_else(|| panic!("no reset mail among {mails:?}"))
     }
 
+    /// Asks for a change to a new address and takes the token out of the mail to it.
+    pub async fn confirmation_token(&self, grant: &Grant, new_email: &str) -> String {
+        let password = Password::new(PASSWORD);
+        self.auth.change_email(&self.claims(grant), new_email, password, &client()).await.unwrap();
+        let mails = self.mails(new_email).await;
+        let tokens = mails.iter().rev().find_map(|mail| match &mail.message {
+            Message::ConfirmEmail { token, .. } => Some(token.expose().to_string()),
+            _ => None,
+        });
+        tokens.unwrap_or_else(|| panic!("no link to a new address among {mails:?}"))
+    }
+
     /// Lets time pass.
     pub fn wait(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));

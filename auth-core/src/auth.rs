@@ -2,6 +2,7 @@
 
 mod administration;
 mod builder;
+mod email;
 mod inner;
 
 use std::future::Future;

@@ -125,6 +125,13 @@ impl Email {
         &self.canonical
     }
 
+    /// The address as `a***@example.com`: enough for its owner to recognise, too little to harvest.
+    pub fn masked(&self) -> String {
+        let (local, domain) = self.address.rsplit_once('@').unwrap_or((&self.address, ""));
+        let first = local.chars().next().unwrap_or('?');
+        format!("{first}***@{domain}")
+    }
+
     /// The part before the `@`, as written.
     pub(crate) fn local_part(&self) -> &str {
         self.address.rsplit_once('@').map_or(self.address.as_str(), |(local, _)| local)
@@ -159,12 +166,10 @@ impl Hash for Email {
     }
 }
 
-/// Prints `a***@example.com`: enough to recognise, too little to harvest.
+/// Prints the address [masked](Email::masked).
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (local, domain) = self.address.rsplit_once('@').unwrap_or((&self.address, ""));
-        let first = local.chars().next().unwrap_or('?');
-        write!(f, "Email({first}***@{domain})")
+        write!(f, "Email({})", self.masked())
     }
 }
 

@@ -115,6 +115,14 @@ pub enum EventKind {
     PasswordChanged { user_id: UserId, session_id: SessionId },
     /// A change of password failed because the current one was wrong.
     PasswordChangeFailed { user_id: UserId, session_id: SessionId },
+    /// A change of address was asked for with the right password.
+    EmailChangeRequested { user_id: UserId, session_id: SessionId },
+    /// A change of address failed because the current password was wrong.
+    EmailChangeFailed { user_id: UserId, session_id: SessionId },
+    /// A new address was proven and took the place of the old one.
+    EmailChanged { user_id: UserId },
+    /// A new address was proven, but by then another user had it.
+    EmailTaken { user_id: UserId },
     /// A mailed token was refused.
     MailedTokenRefused { purpose: &'static str },
     /// A request was refused by a rate limit, or a mail was silently not promised.
@@ -190,6 +198,10 @@ impl EventKind {
             Self::PasswordReset { .. } => "authn_password_reset",
             Self::PasswordChanged { .. } => "authn_password_change",
             Self::PasswordChangeFailed { .. } => "authn_password_change_fail",
+            Self::EmailChangeRequested { .. } => "user_email_change_requested",
+            Self::EmailChangeFailed { .. } => "user_email_change_fail",
+            Self::EmailChanged { .. } => "user_email_changed",
+            Self::EmailTaken { .. } => "user_email_taken",
             Self::MailedTokenRefused { .. } => "authn_mailed_token_refused",
             Self::RateLimited { .. } => "excess_rate_limit_exceeded",
             Self::UserDisabled { .. } => "user_disabled",
@@ -222,6 +234,10 @@ impl EventKind {
             | Self::PasswordReset { user_id }
             | Self::PasswordChanged { user_id, .. }
             | Self::PasswordChangeFailed { user_id, .. }
+            | Self::EmailChangeRequested { user_id, .. }
+            | Self::EmailChangeFailed { user_id, .. }
+            | Self::EmailChanged { user_id }
+            | Self::EmailTaken { user_id }
             | Self::UserDisabled { user_id }
             | Self::UserEnabled { user_id }
             | Self::UserDeleted { user_id } => Some(*user_id),
@@ -238,7 +254,9 @@ impl EventKind {
             | Self::TokenReuse { session_id, .. }
             | Self::SessionRevoked { session_id, .. }
             | Self::PasswordChanged { session_id, .. }
-            | Self::PasswordChangeFailed { session_id, .. } => Some(*session_id),
+            | Self::PasswordChangeFailed { session_id, .. }
+            | Self::EmailChangeRequested { session_id, .. }
+            | Self::EmailChangeFailed { session_id, .. } => Some(*session_id),
             _ => None,
         }
     }
@@ -249,6 +267,8 @@ impl EventKind {
             Self::TokenReuse { .. } => Severity::Error,
             Self::LogInFailed { .. }
             | Self::PasswordChangeFailed { .. }
+            | Self::EmailChangeFailed { .. }
+            | Self::EmailTaken { .. }
             | Self::MailedTokenRefused { .. }
             | Self::RateLimited { .. }
             | Self::BreachCheckSkipped

@@ -2,8 +2,10 @@
 
 pub(crate) mod account;
 pub(crate) mod authenticate;
+pub(crate) mod change_email;
 pub(crate) mod change_password;
 pub(crate) mod create_user;
+mod current_password;
 pub(crate) mod grant;
 pub(crate) mod log_in;
 pub(crate) mod log_out;
@@ -18,6 +20,7 @@ pub(crate) mod verify_email;
 
 pub use account::UserError;
 pub use authenticate::{AuthenticateError, Authenticated, LiveCheck};
+pub use change_email::{ChangeEmailError, ConfirmEmailError};
 pub use change_password::ChangePasswordError;
 pub use create_user::CreateUserError;
 pub use grant::{Grant, Restored};

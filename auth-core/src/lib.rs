@@ -111,10 +111,10 @@ pub use event::{
 };
 pub use failure::{Failure, FailureKind};
 pub use flow::{
-    AuthenticateError, Authenticated, ChangePasswordError, CreateUserError, ForgotPasswordError, Grant,
-    InvalidRegistration, LiveCheck, LogInError, LogOutError, LoggedOut, RefreshError, RegisterError,
-    ResendVerificationError, ResetPasswordError, Restored, SessionError, UserError, VerifyEmailError,
-    decision,
+    AuthenticateError, Authenticated, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
+    CreateUserError, ForgotPasswordError, Grant, InvalidRegistration, LiveCheck, LogInError, LogOutError,
+    LoggedOut, RefreshError, RegisterError, ResendVerificationError, ResetPasswordError, Restored,
+    SessionError, UserError, VerifyEmailError, decision,
 };
 pub use hashing::{
     BcryptImport, CostFloor, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper, PepperError,

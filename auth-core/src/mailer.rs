@@ -17,7 +17,8 @@ use crate::user::Name;
 pub struct Mail {
     /// The same at every retry: derive the `Message-ID` from it, so that a duplicate can be told.
     pub id: IntentId,
-    /// The stored address of the user.
+    /// The stored address of the user; for [`Message::ConfirmEmail`] and [`Message::EmailChanged`], the
+    /// new or the old one.
     pub to: Email,
     /// How to address the user. Written by whoever registered: escape it.
     pub name: Option<Name>,
@@ -47,13 +48,29 @@ pub enum Message {
         /// When the link stops working.
         expires_at: DateTime<Utc>,
     },
-    /// "You already have an account": somebody tried to register this verified address.
+    /// "You already have an account": somebody tried to register this address, or to change to it.
     AlreadyRegistered {
         /// When.
         requested_at: DateTime<Utc>,
     },
     /// "Your password was changed", with what to do if it was not you.
     PasswordChanged {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// "Confirm your new address": a link with the token, to an address that is not the user's yet.
+    ConfirmEmail {
+        /// For the link.
+        token: MailedToken,
+        /// When the change was asked for.
+        requested_at: DateTime<Utc>,
+        /// When the link stops working.
+        expires_at: DateTime<Utc>,
+    },
+    /// "Your address was changed", to the old address and to the new, with what to do if it was not you.
+    EmailChanged {
+        /// The address now. Show it [masked](Email::masked): the old mailbox may be somebody else's.
+        new_email: Email,
         /// When.
         at: DateTime<Utc>,
     },
@@ -68,10 +85,13 @@ impl Message {
     /// The token for the link, in the mails that carry one.
     pub const fn token(&self) -> Option<&MailedToken> {
         match self {
-            Self::VerifyEmail { token, .. } | Self::ResetPassword { token, .. } => Some(token),
-            Self::AlreadyRegistered { .. } | Self::PasswordChanged { .. } | Self::SessionsEnded { .. } => {
-                None
-            }
+            Self::VerifyEmail { token, .. }
+            | Self::ResetPassword { token, .. }
+            | Self::ConfirmEmail { token, .. } => Some(token),
+            Self::AlreadyRegistered { .. }
+            | Self::PasswordChanged { .. }
+            | Self::EmailChanged { .. }
+            | Self::SessionsEnded { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One-time tokens: what a verification or reset link carries.
+//! One-time tokens: what a mailed link carries.
 
 use std::fmt;
 
@@ -22,6 +22,8 @@ pub enum Purpose {
     VerifyEmail,
     /// Sets a new password.
     ResetPassword,
+    /// Proves a new mailbox and makes it the user's address.
+    ChangeEmail,
 }
 
 impl Purpose {
@@ -30,12 +32,15 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::ChangeEmail => "change_email",
         }
     }
 
     /// Reads a name that [`as_str`](Self::as_str) gave.
     pub fn from_stored(name: &str) -> Option<Self> {
-        [Self::VerifyEmail, Self::ResetPassword].into_iter().find(|purpose| purpose.as_str() == name)
+        [Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail]
+            .into_iter()
+            .find(|purpose| purpose.as_str() == name)
     }
 
     /// The version byte of the text form; it differs by purpose so that no text has two meanings.
@@ -43,6 +48,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => 0x41,
             Self::ResetPassword => 0x42,
+            Self::ChangeEmail => 0x43,
         }
     }
 }
@@ -65,7 +71,7 @@ pub struct OneTimeToken {
     pub user_id: UserId,
     /// What it may be spent on.
     pub purpose: Purpose,
-    /// The exact address it was mailed to.
+    /// The exact address it was mailed to; for a change of address, the new one.
     pub email: Email,
     /// The user's epoch when it was made.
     pub epoch: Epoch,
@@ -206,11 +212,14 @@ mod tests {
     #[test]
     fn a_text_has_one_purpose() {
         let keys = keys();
-        let verify = derive(&keys, Purpose::VerifyEmail);
-        let reset = derive(&keys, Purpose::ResetPassword);
-        assert!(MailedToken::parse(&verify.expose(), Purpose::ResetPassword).is_err());
-        assert_ne!(verify.secret.expose(), reset.secret.expose());
-        assert!(crate::RefreshToken::parse(&verify.expose()).is_err());
+        let all = [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmail];
+        for (of, other) in all.into_iter().flat_map(|of| all.map(|other| (of, other))) {
+            let (text, secret) = (derive(&keys, of).expose(), derive(&keys, other).secret);
+            assert_eq!(MailedToken::parse(&text, other).is_ok(), of == other, "{of:?} as {other:?}");
+            assert_eq!(derive(&keys, of).secret.expose() == secret.expose(), of == other);
+            assert!(crate::RefreshToken::parse(&text).is_err());
+            assert_eq!(Purpose::from_stored(of.as_str()), Some(of));
+        }
     }
 
     #[test]
@@ -228,7 +237,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics_and_accepts_only_canonical_text(text in "[A-Za-z0-9_=+./-]{0,80}|.{0,80}") {
-            for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword] {
+            for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmail] {
                 if let Ok(token) = MailedToken::parse(&text, purpose) {
                     prop_assert_eq!(&*token.expose(), &text);
                 }

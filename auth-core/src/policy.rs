@@ -146,7 +146,8 @@ pub enum VerificationProof {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LinkPolicy {
-    /// How long a verification link works, from its first sending. Default 30 min, at most 7 days.
+    /// How long a link works that verifies an address or confirms a new one, from its first sending.
+    /// Default 30 min, at most 7 days.
     pub verification_lifetime: Duration,
     /// How long a reset link works, from its first sending. Default 15 min, at most 24 h (NIST SP
     /// 800-63B-4 section 4.2 on recovery codes sent by mail).

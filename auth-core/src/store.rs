@@ -38,7 +38,7 @@ use std::fmt;
 pub use import::{ImportProgress, import_users};
 pub use outbox::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement};
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
-pub use user::{Deletion, EmailVerification, NewPassword, UserInsert, UserStore};
+pub use user::{Deletion, EmailChange, EmailVerification, NewEmail, NewPassword, UserInsert, UserStore};
 
 /// What became of a write guarded by a condition on its own record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -164,7 +164,7 @@ pub struct User {
     pub epoch: Epoch,
     /// Whether the user may act.
     pub status: UserStatus,
-    /// When the mailbox was first proven; `None` until then.
+    /// When the mailbox of this address was first proven; `None` until then.
     pub email_verified_at: Option<DateTime<Utc>>,
     /// When somebody else last tried to register this address; `None` when nobody did since it was
     /// verified or its password set.

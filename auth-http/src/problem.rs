@@ -68,6 +68,8 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "there is nothing here";
     /// Something is here, but not for this method; `Allow` says for which.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "this method is not allowed here";
+    /// A new address was proven, but another user has it by now.
+    EmailTaken = "email_taken", CONFLICT, "another account has this e-mail address";
     /// The body is larger than the configured limit.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
     /// The body is not `application/json`.
@@ -100,7 +102,8 @@ pub struct FieldError {
         "site_word",
         "breached",
         "control_character",
-        "wrong_password"
+        "wrong_password",
+        "unchanged"
     ))]
     pub code: &'static str,
     /// What is wrong, for people.

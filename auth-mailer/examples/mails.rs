@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
-use auth_core::{Auth, Client, Mail, Mailbox, MemoryStore, Message, Name, Password};
+use auth_core::{Auth, Client, Email, Mail, Mailbox, MemoryStore, Message, Name, Password};
 use auth_mailer::{Links, MailKind, Templates};
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One mail of each kind; the links are those of a real registration and a real reset.
+/// One mail of each kind; the links are those of a real registration, a real reset and a real change of address.
 async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     let auth = Auth::builder(store.clone(), store, mailbox.clone())
@@ -40,12 +40,20 @@ async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
     let verify = mailbox.mails().pop().ok_or("no mail")?;
     let token = verify.message.token().ok_or("no token")?.expose();
     auth.verify_email(&token, None, &client).await?;
+    let grant = auth.log_in("ada@example.com", password(), &client).await?;
+    let claims = auth.authenticate(grant.access_token.expose())?;
+    auth.change_email(&claims, "countess@example.org", password(), &client).await?;
     auth.forgot_password("ada@example.com", &client).await?;
     auth.register("ada@example.com", password(), None, &client).await?;
     auth.deliver_due_mails().await?;
     let mut mails = mailbox.mails();
     let (last, at) = (mails.last().cloned().ok_or("no mail")?, "2026-11-24T14:05:00Z".parse()?);
-    for message in [Message::PasswordChanged { at }, Message::SessionsEnded { at }] {
+    let new_email = Email::parse("countess@example.org")?;
+    for message in [
+        Message::PasswordChanged { at },
+        Message::EmailChanged { new_email, at },
+        Message::SessionsEnded { at },
+    ] {
         mails.push(Mail { name: Name::parse("Ada Lovelace").ok(), message, ..last.clone() });
     }
     Ok(mails)

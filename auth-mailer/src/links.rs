@@ -86,6 +86,7 @@ impl Links {
         match message {
             Message::VerifyEmail { token, .. } => self.page("verify-email", token),
             Message::ResetPassword { token, .. } => self.page("reset-password", token),
+            Message::ConfirmEmail { token, .. } => self.page("confirm-email", token),
             _ => self.home(),
         }
     }

@@ -94,6 +94,8 @@ struct Facts<'a> {
     link: &'a str,
     at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
+    /// Masked.
+    new_email: Option<&'a str>,
 }
 
 /// Which part of a mail is being rendered.
@@ -142,12 +144,17 @@ impl Templates {
     pub fn render_in(&self, mail: &Mail, language: &str) -> Result<Rendered, RenderError> {
         let unknown = || RenderError { place: "this kind of mail is not known".to_owned(), source: None };
         let (at, expires_at) = times(&mail.message).ok_or_else(unknown)?;
+        let new_email = match &mail.message {
+            Message::EmailChanged { new_email, .. } => Some(new_email.masked()),
+            _ => None,
+        };
         let facts = Facts {
             kind: MailKind::of(mail).ok_or_else(unknown)?,
             name: mail.name.as_ref().map(auth_core::Name::as_str),
             link: &self.0.links.of(&mail.message),
             at,
             expires_at,
+            new_email: new_email.as_deref(),
         };
         self.0.render(self.0.language(language).ok_or_else(unknown)?, facts)
     }
@@ -168,9 +175,11 @@ impl fmt::Debug for Templates {
 const fn times(message: &Message) -> Option<(DateTime<Utc>, Option<DateTime<Utc>>)> {
     Some(match message {
         Message::VerifyEmail { requested_at, expires_at, .. }
-        | Message::ResetPassword { requested_at, expires_at, .. } => (*requested_at, Some(*expires_at)),
+        | Message::ResetPassword { requested_at, expires_at, .. }
+        | Message::ConfirmEmail { requested_at, expires_at, .. } => (*requested_at, Some(*expires_at)),
         Message::AlreadyRegistered { requested_at: at }
         | Message::PasswordChanged { at }
+        | Message::EmailChanged { at, .. }
         | Message::SessionsEnded { at } => (*at, None),
         _ => return None,
     })
@@ -211,13 +220,15 @@ impl<'a> Texts<'a> {
         let at = texts.date(facts.at)?;
         let expires_at = facts.expires_at.map(|at| texts.date(at)).transpose()?;
         let name = facts.name.map(shown).filter(|name| !name.is_empty());
-        let values = texts.values.clone();
-        texts.values = match (name, expires_at) {
-            (Some(name), Some(expires_at)) => context! { name, at, expires_at, ..values },
-            (Some(name), None) => context! { name, at, ..values },
-            (None, Some(expires_at)) => context! { name => (), at, expires_at, ..values },
-            (None, None) => context! { name => (), at, ..values },
-        };
+        let mut values = context! { name, at, ..texts.values };
+        // What a mail does not tell must stay undefined: a text that names it is refused.
+        if let Some(expires_at) = expires_at {
+            values = context! { expires_at, ..values };
+        }
+        if let Some(new_email) = facts.new_email {
+            values = context! { new_email, ..values };
+        }
+        texts.values = values;
         Ok(texts)
     }
 

@@ -3,14 +3,22 @@ use metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_h
 /// The labels of a counter, each with all its words.
 type Labels = &'static [(&'static str, &'static [&'static str])];
 
-const PROMISES: [&str; 6] =
-    ["registration", "verification", "password_reset", "password_changed", "sessions_ended", "unreadable"];
+const PROMISES: [&str; 8] = [
+    "registration",
+    "verification",
+    "password_reset",
+    "password_changed",
+    "email_change",
+    "email_changed",
+    "sessions_ended",
+    "unreadable",
+];
 
 /// The names of the limits are the policy's.
 const ANY_LIMIT: Labels = &[("limit", &[])];
 
 /// What is counted.
-const COUNTERS: [(&str, &str, Labels); 25] = [
+const COUNTERS: [(&str, &str, Labels); 26] = [
     (
         "auth_account_changes_total",
         "Users disabled, enabled and deleted by the service.",
@@ -27,6 +35,11 @@ const COUNTERS: [(&str, &str, Labels); 25] = [
         "Clean-ups by how they ended.",
         &[("outcome", &["finished", "out_of_time", "failed"])],
     ),
+    (
+        "auth_email_changes_total",
+        "Changes of address by how far they came.",
+        &[("outcome", &["requested", "wrong_password", "success", "taken"])],
+    ),
     ("auth_emails_verified_total", "Addresses verified.", &[]),
     ("auth_hashing_hashes_total", "Argon2 work, in hashes of the current parameters.", &[]),
     ("auth_hashing_jobs_total", "Password hashes that a thread came to.", &[]),
@@ -39,7 +52,7 @@ const COUNTERS: [(&str, &str, Labels); 25] = [
     (
         "auth_mailed_tokens_refused_total",
         "Mailed links that opened nothing.",
-        &[("purpose", &["verify_email", "reset_password"])],
+        &[("purpose", &["verify_email", "reset_password", "change_email"])],
     ),
     (
         "auth_mails_total",

@@ -65,6 +65,10 @@ const fn labelled(kind: &EventKind) -> Option<(&'static str, &'static str, &'sta
         EventKind::PasswordChangeFailed { .. } => {
             ("auth_password_changes_total", "outcome", "wrong_password")
         }
+        EventKind::EmailChangeRequested { .. } => ("auth_email_changes_total", "outcome", "requested"),
+        EventKind::EmailChangeFailed { .. } => ("auth_email_changes_total", "outcome", "wrong_password"),
+        EventKind::EmailChanged { .. } => ("auth_email_changes_total", "outcome", "success"),
+        EventKind::EmailTaken { .. } => ("auth_email_changes_total", "outcome", "taken"),
         EventKind::MailedTokenRefused { purpose } => ("auth_mailed_tokens_refused_total", "purpose", purpose),
         EventKind::RateLimited { limit } => ("auth_rate_limit_refusals_total", "limit", limit),
         EventKind::UserDisabled { .. } => ("auth_account_changes_total", "change", "disabled"),

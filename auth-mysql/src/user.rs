@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use auth_core::store::{Deletion, EmailVerification, Guarded, NewPassword, UserInsert};
+use auth_core::store::{
+    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserInsert,
+};
 use auth_core::{Email, Epoch, Name, PasswordHash, StoreError, User, UserId, UserStatus, UserStore};
 use chrono::{DateTime, Utc};
 use sqlx::mysql::MySqlRow;
@@ -29,6 +31,8 @@ statements! {
     SET_PASSWORD = "UPDATE auth_users SET password_hash = ?, password_changed_at = ?, \
         email_verified_at = IFNULL(email_verified_at, ?), contested_at = NULL, epoch = epoch + 1 \
         WHERE id = ? AND epoch = ?";
+    SET_EMAIL = "UPDATE auth_users SET email_canonical = ?, email = ?, email_verified_at = ?, \
+        contested_at = NULL, epoch = epoch + 1 WHERE id = ? AND epoch = ?";
     REHASH_PASSWORD = "UPDATE auth_users SET password_hash = ? WHERE id = ? AND epoch = ?";
     SET_STATUS = "UPDATE auth_users SET status = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?";
     ADVANCE_EPOCH = "UPDATE auth_users SET epoch = epoch + 1 WHERE id = ? AND epoch = ?";
@@ -203,6 +207,20 @@ impl UserStore for MySqlStore {
                 .bind(password.email_verified_at.map(kept))
         };
         self.write_user(SET_PASSWORD, (id, epoch), bind, |user| has_hash(user, &password.password_hash)).await
+    }
+
+    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+        let bind = |statement: Statement| {
+            statement.bind(new.email.canonical().as_bytes()).bind(new.email.address()).bind(kept(new.at))
+        };
+        let is_ours =
+            |user: &User| user.email == new.email && user.email_verified_at.map(kept) == Some(kept(new.at));
+        if self.write_user(SET_EMAIL, (id, epoch), bind, is_ours).await? == Guarded::Applied {
+            return Ok(EmailChange::Applied);
+        }
+        // Under an epoch that is still the same, the unique key refused the write.
+        let guard_holds = self.find_by_id(id).await?.is_some_and(|user| user.epoch == epoch);
+        Ok(if guard_holds { EmailChange::Taken } else { EmailChange::Lost })
     }
 
     async fn rehash_password(

@@ -3,16 +3,17 @@
 /// A limit is either *closed*, and the flow fails as unavailable, or *open*, and its flow goes on
 /// uncounted.
 ///
-/// By default what guards passwords and mailboxes is closed: log-in, change of password, register,
-/// resend and forgot. Open is what keeps out nothing but load, because 256 random bits guard it: verify,
-/// reset, refresh and restore. A limit that this crate does not know is closed.
+/// By default what guards passwords and mailboxes is closed: log-in, change of password and of
+/// address, register, resend and forgot. Open is what keeps out nothing but load, because 256 random bits
+/// guard it: verify, reset, the confirmation of a new address, refresh and restore. A limit that this crate does not know is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutagePolicy {
     open: Vec<&'static str>,
 }
 
 /// The limits of [`RateLimits`](auth_core::RateLimits) that are open by default.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
+    "confirm_email_client",
     "verify_client",
     "reset_client",
     "refresh_client",
@@ -59,7 +60,7 @@ mod tests {
         let policy = OutagePolicy::default();
         let limits = RateLimits::default();
         let named = limits.named().map(|(name, _)| name);
-        let closed = ["log_in_", "change_password", "register_", "resend_", "forgot_"];
+        let closed = ["log_in_", "change_", "register_", "resend_", "forgot_"];
         for name in named {
             assert_eq!(
                 policy.is_open(name),

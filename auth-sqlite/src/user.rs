@@ -1,5 +1,7 @@
 use async_trait::async_trait;
-use auth_core::store::{Deletion, EmailVerification, Guarded, NewPassword, UserInsert};
+use auth_core::store::{
+    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserInsert,
+};
 use auth_core::{Email, Epoch, Name, PasswordHash, StoreError, User, UserId, UserStatus, UserStore};
 use chrono::{DateTime, Utc};
 use sqlx::query;
@@ -28,6 +30,9 @@ statements! {
     SET_PASSWORD = "UPDATE auth_users SET password_hash = ?3, password_changed_at = ?4, \
         email_verified_at = ifnull(email_verified_at, ?5), contested_at = NULL, epoch = epoch + 1 \
         WHERE id = ?1 AND epoch = ?2";
+    /// An address that is taken fails the unique key: then the record is passed over.
+    SET_EMAIL = "UPDATE OR IGNORE auth_users SET email_canonical = ?3, email = ?4, email_verified_at = ?5, \
+        contested_at = NULL, epoch = epoch + 1 WHERE id = ?1 AND epoch = ?2";
     REHASH_PASSWORD = "UPDATE auth_users SET password_hash = ?3 WHERE id = ?1 AND epoch = ?2";
     SET_STATUS = "UPDATE auth_users SET status = ?3, epoch = epoch + 1 WHERE id = ?1 AND epoch = ?2";
     ADVANCE_EPOCH = "UPDATE auth_users SET epoch = epoch + 1 WHERE id = ?1 AND epoch = ?2";
@@ -170,6 +175,18 @@ impl UserStore for SqliteStore {
                 .bind(password.email_verified_at.map(micros))
         })
         .await
+    }
+
+    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+        let bind = |statement: Statement| {
+            statement.bind(new.email.canonical()).bind(new.email.address()).bind(micros(new.at))
+        };
+        if self.write_user(SET_EMAIL, id, epoch, bind).await? == Guarded::Applied {
+            return Ok(EmailChange::Applied);
+        }
+        // An epoch that is still the same was no reason to pass the record over.
+        let guard_holds = self.find_by_id(id).await?.is_some_and(|user| user.epoch == epoch);
+        Ok(if guard_holds { EmailChange::Taken } else { EmailChange::Lost })
     }
 
     async fn rehash_password(

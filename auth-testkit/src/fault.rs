@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    ClaimedIntent, DeadLetter, Deletion, EmailVerification, Guarded, Intent, NewPassword, OneTimeInsert,
-    Outbox, OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend, StoreError, TokenStore,
-    UserInsert, UserStore,
+    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, NewEmail,
+    NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend,
+    StoreError, TokenStore, UserInsert, UserStore,
 };
 use auth_core::{
     Bucket, Email, Epoch, IntentId, Mail, MailError, MailErrorKind, Mailer, OneTimeToken, PasswordHash,
@@ -231,6 +231,7 @@ pass_through! { UserStore:
     fn contest(email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
     fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<Guarded, StoreError>;
     fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<Guarded, StoreError>;
+    fn set_email(id: UserId, epoch: Epoch, email: &NewEmail) -> Result<EmailChange, StoreError>;
     fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Result<Guarded, StoreError>;
     fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError>;
     fn advance_epoch(id: UserId, epoch: Epoch) -> Result<Guarded, StoreError>;

@@ -1,4 +1,4 @@
-// What a logged-in user sees: who they are, their sessions, their password.
+// What a logged-in user sees: who they are, their sessions, their password, their address.
 
 import { byId, element, write } from './dom.js';
 import { onPress, onSubmit } from './forms.js';
@@ -26,6 +26,11 @@ export function startAccount() {
     await changePassword(values);
     notify('good', 'Your password was changed, and every other session has ended.');
     await loadSessions();
+  });
+  onSubmit(byId('change-email'), async (values, form) => {
+    await authorized('POST', '/users/me/email', { body: values });
+    form.reset();
+    notify('good', `A mail is on its way to ${values.new_email}. Nothing changes before you confirm the link in it.`);
   });
   setInterval(showExpiry, 1000);
 }

@@ -67,7 +67,7 @@ function show(view) {
       section.hidden = true;
     }
   }
-  for (const section of document.querySelectorAll('[data-view="verify-email"], [data-view="reset-password"]')) {
+  for (const section of document.querySelectorAll('[data-view]:has(> .with-token)')) {
     const has = linkTokens.has(section.dataset.view);
     section.querySelector('.with-token').hidden = !has;
     section.querySelector('.without-token').hidden = has;
@@ -108,6 +108,13 @@ function startForms() {
     go('log-in');
     notify('good', 'Your new password is set, and every session has ended. Log in with it.');
   });
+  onSubmit(byId('confirm-email'), async () => {
+    await call('POST', '/auth/email/confirm', { body: { token: linkTokens.get('confirm-email') } });
+    linkTokens.delete('confirm-email');
+    if (sessionUser()) await restore();
+    go('log-in');
+    notify('good', 'Your new address is confirmed, and every session has ended. Log in with it.');
+  });
 }
 
 function checkMail(text, again) {
@@ -130,6 +137,7 @@ function sessionChanged(user, reason) {
   // Whoever logs in next finds nothing of this user.
   byId('sessions').replaceChildren();
   byId('change-password').reset();
+  byId('change-email').reset();
   notify(...ENDINGS[reason]);
   go('log-in');
 }

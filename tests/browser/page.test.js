@@ -304,6 +304,40 @@ test('a whole account’s life', async (t) => {
     await shown(page, 'Your new password is set');
   });
 
+  await t.test('changes the address, at a press of the button in the mail’s page', async () => {
+    await logIn(page, ADA.password);
+    const change = async (email, password) => {
+      await page.locator('#new-email').fill(email);
+      await page.locator('#change-email-password').fill(password);
+      await page.getByRole('button', { name: 'Send a link to the new address' }).click();
+    };
+    await change(ADA.email, ADA.password);
+    await page.locator('#new-email-error:not(:empty)').waitFor();
+    await change('countess@example.org', 'not the password');
+    await page.locator('#change-email-password-error:not(:empty)').waitFor();
+    await picture(page, 'change-email-error');
+    await change('countess@example.org', ADA.password);
+    await shown(page, 'A mail is on its way to countess@example.org.');
+    await page.getByRole('button', { name: 'Who am I?' }).click();
+    await shown(page, `The server says: ${ADA.email}`);
+    await openMailedLink(page, 'Confirm your new address');
+    await view(page, 'confirm-email');
+    assert.equal(new URL(page.url()).hash, '#/confirm-email', 'the token is out of the address at once');
+    await picture(page, 'confirm-email');
+    await page.getByRole('button', { name: 'Confirm my new address' }).click();
+    await shown(page, 'Your new address is confirmed');
+    await view(page, 'log-in');
+    assert.equal(await refreshCookie(), undefined, 'every session ended, this one too');
+    ADA.email = 'countess@example.org';
+    await openMailedLink(page, 'Confirm your new address');
+    await page.getByRole('button', { name: 'Confirm my new address' }).click();
+    await shown(page, 'This link has expired, or it was used already.');
+    const mails = await (await fetch(`${url}/dev/mailbox.json`)).json();
+    const told = mails.filter(({ subject }) => subject.endsWith('was changed') && subject.startsWith('The address'));
+    assert.deepEqual(told.map(({ to }) => to).sort(), ['ada@example.com', 'countess@example.org']);
+    assert.ok(told.every(({ text }) => text.includes('c***@example.org') && !text.includes('token=')));
+  });
+
   await t.test('logs out, in every tab', async () => {
     await logIn(page, ADA.password);
     const other = await home.newPage();

@@ -120,6 +120,7 @@ fn every_limit_that_would_allow_nothing_or_never_end_is_named() {
         (l.log_in_account, l.log_in_client, l.log_in_streak, l.change_password) = (all, all, all, all);
         (l.register_client, l.register_mailbox, l.resend_client, l.resend_mailbox) = (all, all, all, all);
         (l.forgot_client, l.forgot_mailbox, l.verify_client, l.reset_client) = (all, all, all, all);
+        (l.change_email_client, l.change_email_mailbox, l.confirm_email_client) = (all, all, all);
         (l.refresh_client, l.refresh_session, l.restore_client, l.restore_session) = (all, all, all, all);
         let expected: BTreeSet<String> = limits.iter().map(|name| format!("limits.{name}")).collect();
         assert_eq!(settings(&refused(policy)), expected, "{rule:?}");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use auth_core::{
     Auth, Client, Email, Event, EventSink, Grant, LiveCheck, LoggedOut, Mail, MailError, MailErrorKind,
-    Mailbox, Mailer, Message, Password, Pepper, RateLimits, RootSecret, TracingSink,
+    Mailbox, Mailer, Password, Pepper, RateLimits, RootSecret, TracingSink,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
@@ -23,6 +23,7 @@ use self::leak::{Transcript, listen};
 
 const ADA: &str = "Ada.Lovelace@example.com";
 const BOB: &str = "bob.the.builder@example.org";
+const NEW: &str = "countess.of.lovelace@example.net";
 const ROOT: &str = "Vw3eT9kQ5mX1zB7nR2yJ8uC4pL6sD0fGhA";
 const PEPPER: &str = "k8Jq0Yf2mZr7LwXs4TbNcPd1HgKe9UaRvW";
 const TYPO: &str = "wrongly typed passphrase";
@@ -60,12 +61,7 @@ impl Mailer for Parrot {
 }
 
 fn token(mail: &Mail) -> Option<String> {
-    match &mail.message {
-        Message::VerifyEmail { token, .. } | Message::ResetPassword { token, .. } => {
-            Some(token.expose().to_string())
-        }
-        _ => None,
-    }
+    mail.message.token().map(|token| token.expose().to_string())
 }
 
 struct Life {
@@ -198,6 +194,31 @@ impl Life {
         self.mailed().await;
     }
 
+    /// There and back again, so that the rest of the life knows where to find her.
+    async fn changes_addresses(&mut self) {
+        let (auth, here) = (self.auth.clone(), client());
+        for (from, to) in [(ADA, NEW), (NEW, ADA)] {
+            let grant = auth.log_in(from, Password::new(THIRD), &here).await.unwrap();
+            self.granted(&grant);
+            let claims = self.note(auth.authenticate(grant.access_token.expose())).unwrap();
+            self.note(auth.change_email(&claims, to, Password::new(TYPO), &here).await);
+            self.note(auth.change_email(&claims, BOB, Password::new(THIRD), &here).await);
+            self.note(auth.change_email(&claims, to, Password::new(THIRD), &here).await);
+            let link = self.mailed().await;
+            self.note(auth.confirm_email(&link.to_uppercase(), &here).await);
+            self.note(auth.confirm_email(&link, &here).await);
+            self.note(auth.confirm_email(&link, &here).await);
+            for kind in [MailErrorKind::Transient, MailErrorKind::Permanent] {
+                self.parrot.mailbox.fail_next(1, kind);
+                self.mailed().await;
+            }
+        }
+        for letter in self.note(auth.dead_letters(10).await).unwrap() {
+            self.note(auth.requeue_dead_letter(letter.intent.id).await);
+        }
+        self.mailed().await;
+    }
+
     /// Everything fails that can, with errors that repeat what they can.
     async fn fails(&mut self) {
         let (auth, here) = (self.auth.clone(), client());
@@ -236,6 +257,7 @@ async fn nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secr
     life.joins().await;
     life.comes_and_goes().await;
     life.changes_passwords().await;
+    life.changes_addresses().await;
     life.fails().await;
     transcript.debug(&life.auth);
     transcript.debug(&life.store);
@@ -246,12 +268,14 @@ async fn nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secr
     transcript.debug(&Password::new(PASSWORD));
     let written = transcript.text();
     assert!(
-        written.contains("authn_token_reuse") && written.contains("mail_buried"),
+        ["authn_token_reuse", "mail_buried", "user_email_changed"]
+            .iter()
+            .all(|event| written.contains(event)),
         "a life worth the name"
     );
     assert!(life.secrets.len() > 30, "{}", life.secrets.len());
     assert_eq!(life.secrets.found_in(&written), Vec::<String>::new());
-    for address in [ADA, BOB] {
+    for address in [ADA, BOB, NEW] {
         assert!(!written.to_lowercase().contains(&address.to_lowercase()), "{address} was written down");
     }
 }
@@ -306,13 +330,17 @@ async fn nothing_that_a_store_keeps_opens_any_door() {
     world.register("new@example.com", OTHER_PASSWORD).await;
     world.auth.forgot_password("ada@example.com", &client()).await.unwrap();
     world.auth.deliver_due_mails().await.unwrap();
-    let mails = world.mailbox.mails();
     let first = world.log_in("ada@example.com").await;
     let grants = [world.auth.refresh(&text(&first), &client()).await.unwrap()];
+    world.confirmation_token(grants.first().unwrap(), "mailed@example.com").await;
+    let claims = world.claims(grants.first().unwrap());
+    let new = "promised@example.com";
+    world.auth.change_email(&claims, new, Password::new(PASSWORD), &client()).await.unwrap();
+    let mails = world.mailbox.mails();
     world.auth.forgot_password("ada@example.com", &client()).await.unwrap();
     world.register("new@example.com", THIRD).await;
     let (bytes, texts) = kept(&world, &grants, &mails).await;
-    assert!(bytes.len() >= 12 && texts.len() >= 5, "{} {}", bytes.len(), texts.len());
+    assert!(bytes.len() >= 12 && texts.len() >= 6, "{} {}", bytes.len(), texts.len());
 
     let mut tried: Vec<String> = texts.clone();
     tried.extend(bytes.iter().flat_map(|bytes| spellings(bytes)));
@@ -353,6 +381,7 @@ async fn opens_nothing(auth: &Auth, tried: &str) {
     assert_eq!(auth.log_out(tried, &here).await.unwrap(), LoggedOut::NothingToEnd, "{tried}");
     assert!(auth.verify_email(tried, Some(password()), &here).await.is_err(), "{tried}");
     assert!(auth.reset_password(tried, Password::new(THIRD), &here).await.is_err(), "{tried}");
+    assert!(auth.confirm_email(tried, &here).await.is_err(), "{tried}");
     assert!(auth.authenticate(tried).is_err(), "{tried}");
     assert!(auth.authenticate_live(tried, LiveCheck::User).await.is_err(), "{tried}");
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use auth_core::store::{UserInsert, UserStore};
 use auth_core::{
-    Auth, ChangePasswordError, Client, Failure, InProcessLimiter, LogInError, LoggedOut, Mailbox, Password,
-    PasswordError, PasswordHash, RateLimits, RefreshError, RegisterError, ResetPasswordError, User,
-    VerificationProof, VerifyEmailError,
+    Auth, ChangeEmailError, ChangePasswordError, Client, ConfirmEmailError, Failure, InProcessLimiter,
+    LogInError, LoggedOut, Mailbox, Password, PasswordError, PasswordHash, RateLimits, RefreshError,
+    RegisterError, ResetPasswordError, User, VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, race, text};
@@ -275,6 +275,8 @@ async fn a_mebibyte_in_any_field_costs_next_to_nothing() {
                 auth.verify_email(token, None, &here).await,
                 Err(VerifyEmailError::InvalidToken)
             ));
+            let confirmed = auth.confirm_email(token, &here).await;
+            assert!(matches!(confirmed, Err(ConfirmEmailError::InvalidToken)));
             let reset = auth.reset_password(token, Password::new(PASSWORD), &here).await;
             assert!(matches!(reset, Err(ResetPasswordError::InvalidToken)));
             assert!(auth.authenticate(token).is_err());
@@ -285,6 +287,10 @@ async fn a_mebibyte_in_any_field_costs_next_to_nothing() {
         assert_eq!(world.store.calls(), Vec::<&str>::new(), "{filling}");
         let changed = auth.change_password(&claims, Password::new(PASSWORD), long(), &here).await;
         assert!(matches!(changed, Err(ChangePasswordError::Password(PasswordError::TooLong { .. }))));
+        for email in [&big, &address] {
+            let changed = auth.change_email(&claims, email, long(), &here).await;
+            assert!(matches!(changed, Err(ChangeEmailError::Email(_))), "{filling}");
+        }
         assert_eq!(auth.hashing().stats(), before, "{filling}: nothing was hashed");
 
         world.store.reset();

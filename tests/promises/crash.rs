@@ -101,6 +101,37 @@ async fn a_change_of_password_took_place_with_its_barrier_and_notice_or_not_at_a
     }
 }
 
+#[tokio::test]
+async fn a_change_of_address_took_place_with_its_barrier_and_notices_or_not_at_all() {
+    const NEW: &str = "countess@example.org";
+    for fault in FAULTS {
+        for call in 0.. {
+            let world = world();
+            world.user(ADA).await;
+            world.wait(60);
+            let mine = world.log_in(ADA).await;
+            let link = world.confirmation_token(&mine, NEW).await;
+            let (auth, token) = (world.auth.clone(), link.clone());
+            let flow = async move { auth.confirm_email(&token, &client()).await };
+            let Ok(ended) = die_at(&world, call, fault, flow).await else { break };
+            let took_place = world.auth.user(mine.user.id).await.unwrap().email.address() == NEW;
+            assert!(took_place || !matches!(ended, Some(Ok(()))), "{fault:?} at {call}: told too early");
+            assert_eq!(world.lives(&mine).await, !took_place, "{fault:?} at {call}");
+            assert_eq!(works(&world, PASSWORD).await, !took_place, "{fault:?} at {call}");
+            let notices = |world: &World| {
+                let mails = world.mailbox.mails();
+                mails.into_iter().filter(|mail| matches!(mail.message, Message::EmailChanged { .. })).count()
+            };
+            world.auth.deliver_due_mails().await.unwrap();
+            assert_eq!(notices(&world), if took_place { 2 } else { 0 }, "{fault:?} at {call}");
+            let again = world.auth.confirm_email(&link, &client()).await;
+            assert_eq!(again.is_ok(), !took_place, "{fault:?} at {call}");
+            let moved = world.auth.log_in(NEW, Password::new(PASSWORD), &client()).await;
+            assert!(moved.is_ok(), "{fault:?} at {call}");
+        }
+    }
+}
+
 /// A replay whose kill failed was answered with a failure; the next replay kills, and one notice is
 /// mailed for both.
 #[tokio::test]

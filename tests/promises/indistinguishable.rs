@@ -218,6 +218,24 @@ async fn asking_for_a_mail_looks_the_same_whoever_the_address_is() {
     }
 }
 
+/// Whoever is logged in cannot find out either who else has an account.
+#[tokio::test]
+async fn a_change_of_address_looks_the_same_whoever_has_the_new_one() {
+    let world = world_of_all(BcryptImport::Refuse, 1).await;
+    world.user("asker@example.com").await;
+    let claims = world.claims(&world.log_in("asker@example.com").await);
+    let mut first = None;
+    for address in EVERYBODY {
+        let here = fresh();
+        let change = world.auth.change_email(&claims, address, Password::new(PASSWORD), &here);
+        let this = seen(&world, &here, change).await;
+        assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 1), "{address}");
+        assert_eq!(this.calls, ["find_by_id", "find_session", "insert"], "{address}: nobody is looked up");
+        assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
+        world.wait(60 * 60);
+    }
+}
+
 /// Beyond the mailbox limit too, which is silent.
 #[tokio::test]
 async fn silenced_requests_look_the_same_whoever_the_address_is() {

@@ -11,6 +11,8 @@ const ADA: &str = "ada@example.com";
 /// As stored, and as others may write it.
 const STORED: &str = "Ada.L@example.com";
 const WRITTEN: &str = "aDA.l@EXAMPLE.com";
+/// Of whoever wants the stored one instead.
+const OLD: &str = "old@example.com";
 
 fn world() -> World {
     World::with(|policy| policy.limits = auth_core::RateLimits::none())
@@ -23,17 +25,14 @@ fn kind(mail: &Mail) -> &'static str {
         Message::AlreadyRegistered { .. } => "already registered",
         Message::PasswordChanged { .. } => "password changed",
         Message::SessionsEnded { .. } => "sessions ended",
+        Message::ConfirmEmail { .. } => "confirm",
+        Message::EmailChanged { .. } => "email changed",
         _ => "unknown",
     }
 }
 
 fn link(mail: &Mail) -> Option<String> {
-    match &mail.message {
-        Message::VerifyEmail { token, .. } | Message::ResetPassword { token, .. } => {
-            Some(token.expose().to_string())
-        }
-        _ => None,
-    }
+    mail.message.token().map(|token| token.expose().to_string())
 }
 
 /// What makes the library promise a mail, by the mail it leads to.
@@ -47,9 +46,11 @@ enum Cause {
     Change,
     Reset,
     Reuse,
+    ChangeEmail,
+    ChangeEmailTaken,
 }
 
-const CAUSES: [(Cause, &str); 8] = [
+const CAUSES: [(Cause, &str); 10] = [
     (Cause::Register, "verify"),
     (Cause::RegisterTaken, "already registered"),
     (Cause::Resend, "verify"),
@@ -58,19 +59,24 @@ const CAUSES: [(Cause, &str); 8] = [
     (Cause::Change, "password changed"),
     (Cause::Reset, "password changed"),
     (Cause::Reuse, "sessions ended"),
+    (Cause::ChangeEmail, "confirm"),
+    (Cause::ChangeEmailTaken, "already registered"),
 ];
 
 /// Brings about what a cause needs, sends all that promises and empties the mailbox; then lets the
 /// cause happen.
 async fn promise(world: &World, cause: Cause) {
     match cause {
-        Cause::Register => {}
+        Cause::Register | Cause::ChangeEmail => {}
         Cause::Resend => world.register(STORED, PASSWORD).await,
         Cause::ResendContested => {
             world.register(STORED, PASSWORD).await;
             world.register(WRITTEN, OTHER_PASSWORD).await;
         }
         _ => drop(world.user(STORED).await),
+    }
+    if matches!(cause, Cause::ChangeEmail | Cause::ChangeEmailTaken) {
+        world.user(OLD).await;
     }
     world.wait(60);
     let token = if cause == Cause::Reset { Some(world.reset_token(WRITTEN).await) } else { None };
@@ -92,6 +98,12 @@ async fn promise(world: &World, cause: Cause) {
             let password = Password::new(OTHER_PASSWORD);
             world.auth.reset_password(&token.unwrap(), password, &client()).await.unwrap();
         }
+        Cause::ChangeEmail | Cause::ChangeEmailTaken => {
+            let claims = world.claims(&world.log_in(OLD).await);
+            // A free address is mailed to as it was asked for.
+            let wanted = if cause == Cause::ChangeEmail { STORED } else { WRITTEN };
+            world.auth.change_email(&claims, wanted, Password::new(PASSWORD), &client()).await.unwrap();
+        }
         Cause::Reuse => {
             let stolen = text(&world.log_in(WRITTEN).await);
             world.auth.refresh(&stolen, &client()).await.unwrap();
@@ -109,6 +121,9 @@ async fn works(world: &World, mail: &Mail) -> bool {
         Message::ResetPassword { token, .. } => {
             let password = Password::new(OTHER_PASSWORD);
             world.auth.reset_password(&token.expose(), password, &client()).await.is_ok()
+        }
+        Message::ConfirmEmail { token, .. } => {
+            world.auth.confirm_email(&token.expose(), &client()).await.is_ok()
         }
         _ => true,
     }
@@ -220,7 +235,7 @@ async fn a_mail_that_cannot_be_sent_in_time_is_a_dead_letter_and_no_mail_arrives
         let world = world();
         promise(&world, cause).await;
         let minutes = match (cause, expected) {
-            (Cause::Register | Cause::RegisterTaken, _) => 30,
+            (Cause::Register | Cause::RegisterTaken | Cause::ChangeEmail | Cause::ChangeEmailTaken, _) => 30,
             (_, "verify" | "reset") => 15,
             _ => 24 * 60,
         };
@@ -240,6 +255,38 @@ async fn a_mail_that_cannot_be_sent_in_time_is_a_dead_letter_and_no_mail_arrives
         assert_eq!(world.mailbox.mails().len(), 0, "{cause:?}");
         let [letter] = &world.auth.dead_letters(10).await.unwrap()[..] else { panic!("{cause:?}") };
         assert_eq!(letter.reason, "not sent within its lifetime", "{cause:?}");
+    }
+}
+
+/// The old address is no longer the user's when the notice is sent, and may be read by nobody.
+#[tokio::test]
+async fn both_addresses_are_told_of_a_change_however_the_mailer_fails() {
+    for failure in [MailErrorKind::Transient, MailErrorKind::Unknown, MailErrorKind::Permanent] {
+        let world = world();
+        world.user(OLD).await;
+        let token = world.confirmation_token(&world.log_in(OLD).await, STORED).await;
+        world.mailbox.take();
+        world.auth.confirm_email(&token, &client()).await.unwrap();
+        world.mailbox.fail_next(2, failure);
+        let delivered = world.auth.deliver_due_mails().await.unwrap();
+        world.mailbox.take();
+        if failure == MailErrorKind::Permanent {
+            assert_eq!(delivered, Delivered { buried: 2, ..Delivered::default() });
+            for letter in world.auth.dead_letters(10).await.unwrap() {
+                assert!(!letter.reason.contains('@'), "{}", letter.reason);
+                world.auth.requeue_dead_letter(letter.intent.id).await.unwrap();
+            }
+        } else {
+            assert_eq!(delivered, Delivered { retried: 2, ..Delivered::default() });
+            world.wait(60);
+        }
+        assert_eq!(world.auth.deliver_due_mails().await.unwrap().sent, 2, "{failure:?}");
+        let mails = world.mailbox.mails();
+        assert!(mails.iter().all(|mail| kind(mail) == "email changed"));
+        let mut to: Vec<&str> = mails.iter().map(|mail| mail.to.address()).collect();
+        to.sort_unstable();
+        assert_eq!(to, [STORED, OLD], "{failure:?}");
+        assert_settled(&world).await;
     }
 }
 

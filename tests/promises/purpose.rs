@@ -2,7 +2,8 @@
 
 use auth_core::store::{Deletion, OneTimeInsert, TokenStore, UserInsert, UserStore};
 use auth_core::{
-    Email, Grant, LiveCheck, LoggedOut, Password, RefreshError, ResetPasswordError, VerifyEmailError,
+    ConfirmEmailError, Email, Grant, LiveCheck, LoggedOut, Password, RefreshError, ResetPasswordError,
+    UserId, VerifyEmailError,
 };
 use auth_tests::{OTHER_PASSWORD, World, client, text};
 use base64::Engine as _;
@@ -10,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
+const CAROL: &str = "carol@example.com";
 
 fn world() -> World {
     World::with(|policy| {
@@ -24,6 +26,7 @@ enum Door {
     Refresh,
     Verify,
     Reset,
+    Confirm,
 }
 
 /// Tries a token at one door, and says whether it opened. Nothing else than "invalid" is a refusal.
@@ -56,6 +59,11 @@ async fn opens(world: &World, door: Door, token: &str) -> bool {
             Err(ResetPasswordError::InvalidToken) => false,
             Err(error) => panic!("{error}"),
         },
+        Door::Confirm => match world.auth.confirm_email(token, &client()).await {
+            Ok(()) => true,
+            Err(ConfirmEmailError::InvalidToken) => false,
+            Err(error) => panic!("{error}"),
+        },
     }
 }
 
@@ -63,13 +71,15 @@ async fn reset(world: &World, token: &str) -> Result<(), ResetPasswordError> {
     world.auth.reset_password(token, Password::new(OTHER_PASSWORD), &client()).await
 }
 
-/// One token of every kind: Ada is logged in, Bob has still to verify his address.
+/// One token of every kind: Ada is logged in, Bob has still to verify his address, Carol wants another.
 struct Tokens {
     ada: Grant,
     refresh: String,
     access: String,
     verify: String,
     reset: String,
+    carol: UserId,
+    confirm: String,
 }
 
 async fn tokens(world: &World) -> Tokens {
@@ -78,17 +88,30 @@ async fn tokens(world: &World) -> Tokens {
     let ada = world.log_in(ADA).await;
     let (refresh, access) = (text(&ada), ada.access_token.expose().to_owned());
     let (verify, reset) = (world.verification_token(BOB).await, world.reset_token(ADA).await);
-    Tokens { ada, refresh, access, verify, reset }
+    let carol = world.user(CAROL).await.id;
+    let confirm = world.confirmation_token(&world.log_in(CAROL).await, "countess@example.org").await;
+    Tokens { ada, refresh, access, verify, reset, carol, confirm }
 }
 
 impl Tokens {
     /// Every token with the one door it is for; the reset comes last because it ends the others.
-    fn of_doors(&self) -> [(Door, &str); 4] {
+    fn of_doors(&self) -> [(Door, &str); 5] {
         [
             (Door::Access, &self.access),
             (Door::Verify, &self.verify),
             (Door::Refresh, &self.refresh),
+            (Door::Confirm, &self.confirm),
             (Door::Reset, &self.reset),
+        ]
+    }
+
+    /// The mailed tokens and the refresh token, with their doors.
+    fn opaque(&self) -> [(Door, &str); 4] {
+        [
+            (Door::Refresh, &self.refresh),
+            (Door::Verify, &self.verify),
+            (Door::Reset, &self.reset),
+            (Door::Confirm, &self.confirm),
         ]
     }
 
@@ -133,7 +156,7 @@ async fn a_relabelled_token_opens_no_door() {
     let tokens = tokens(&world).await;
     for (_, token) in tokens.of_doors().into_iter().filter(|(of, _)| *of != Door::Access) {
         for label in (0..=u8::MAX).filter(|label| relabelled(token, 0, *label) != token) {
-            for door in [Door::Refresh, Door::Verify, Door::Reset] {
+            for door in [Door::Refresh, Door::Verify, Door::Reset, Door::Confirm] {
                 assert!(!opens(&world, door, &relabelled(token, 0, label)).await, "{label:#x} at {door:?}");
             }
         }
@@ -147,7 +170,7 @@ async fn a_relabelled_token_opens_no_door() {
     let (head, secret) = tokens.refresh.split_once('.').unwrap();
     let mut short = BASE64.decode(head).unwrap();
     short.truncate(17);
-    for (door, label) in [(Door::Verify, 0x41), (Door::Reset, 0x42)] {
+    for (door, label) in [(Door::Verify, 0x41), (Door::Reset, 0x42), (Door::Confirm, 0x43)] {
         *short.first_mut().unwrap() = label;
         assert!(!opens(&world, door, &format!("{}.{secret}", BASE64.encode(&short))).await);
     }
@@ -162,6 +185,7 @@ async fn the_secret_of_one_token_opens_no_door_under_the_name_of_another() {
     world.user("eve@example.com").await;
     let eves = world.log_in("eve@example.com").await;
     let eves_reset = world.reset_token("eve@example.com").await;
+    let eves_confirm = world.confirmation_token(&eves, "mallory@example.com").await;
     let second_session = text(&world.log_in(ADA).await);
     let second_reset = world.reset_token(ADA).await;
     for (door, victim, own) in [
@@ -170,6 +194,8 @@ async fn the_secret_of_one_token_opens_no_door_under_the_name_of_another() {
         (Door::Reset, &tokens.reset, &eves_reset),
         (Door::Reset, &tokens.reset, &second_reset),
         (Door::Verify, &tokens.verify, &eves_reset),
+        (Door::Confirm, &tokens.confirm, &eves_reset),
+        (Door::Confirm, &tokens.confirm, &eves_confirm),
     ] {
         let ((name, _), (_, secret)) = (victim.split_once('.').unwrap(), own.split_once('.').unwrap());
         assert!(!opens(&world, door, &format!("{name}.{secret}")).await, "{door:?}");
@@ -190,7 +216,7 @@ async fn what_the_store_keeps_opens_no_door() {
     let (head, _) = tokens.refresh.split_once('.').unwrap();
     let digest = BASE64.encode(session.digest.as_bytes());
     assert!(!opens(&world, Door::Refresh, &format!("{head}.{digest}")).await);
-    for (door, token) in [(Door::Verify, &tokens.verify), (Door::Reset, &tokens.reset)] {
+    for (door, token) in tokens.opaque().into_iter().filter(|(door, _)| *door != Door::Refresh) {
         let kept = store.find_one_time(intent_of(token)).await.unwrap().unwrap();
         let (head, _) = token.split_once('.').unwrap();
         let digest = BASE64.encode(kept.digest.as_bytes());
@@ -210,13 +236,11 @@ async fn tokens_of_a_deleted_user_are_dead_also_for_whoever_registers_the_addres
     let world = world();
     let tokens = tokens(&world).await;
     let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();
-    for user_id in [tokens.ada.user.id, bob.id] {
+    for user_id in [tokens.ada.user.id, bob.id, tokens.carol] {
         world.auth.delete_user(user_id).await.unwrap();
     }
     for round in ["deleted", "registered again"] {
-        for (door, token) in
-            [(Door::Refresh, &tokens.refresh), (Door::Verify, &tokens.verify), (Door::Reset, &tokens.reset)]
-        {
+        for (door, token) in tokens.opaque() {
             assert!(!opens(&world, door, token).await, "{round}: {door:?}");
         }
         let live = world.auth.authenticate_live(&tokens.access, LiveCheck::User).await;
@@ -224,6 +248,7 @@ async fn tokens_of_a_deleted_user_are_dead_also_for_whoever_registers_the_addres
         if round == "deleted" {
             world.register(BOB, OTHER_PASSWORD).await;
             world.user(ADA).await;
+            world.user(CAROL).await;
         }
     }
     let again = world.log_in(ADA).await;
@@ -237,7 +262,7 @@ async fn every_token_dies_with_the_epoch_it_was_made_under() {
         let world = world();
         let tokens = tokens(&world).await;
         let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();
-        for user_id in [tokens.ada.user.id, bob.id] {
+        for user_id in [tokens.ada.user.id, bob.id, tokens.carol] {
             match act {
                 0 => world.auth.log_out_everywhere(user_id, &client()).await.unwrap(),
                 1 => {
@@ -246,15 +271,13 @@ async fn every_token_dies_with_the_epoch_it_was_made_under() {
                 }
                 2 => world.auth.disable_user(user_id).await.unwrap(),
                 _ => {
-                    let address = if user_id == bob.id { BOB } else { ADA };
-                    let token = world.reset_token(address).await;
+                    let user = world.auth.user(user_id).await.unwrap();
+                    let token = world.reset_token(user.email.address()).await;
                     reset(&world, &token).await.unwrap();
                 }
             }
         }
-        for (door, token) in
-            [(Door::Refresh, &tokens.refresh), (Door::Verify, &tokens.verify), (Door::Reset, &tokens.reset)]
-        {
+        for (door, token) in tokens.opaque() {
             assert!(!opens(&world, door, token).await, "act {act}: {door:?}");
         }
         assert!(!world.lives(&tokens.ada).await, "act {act}");

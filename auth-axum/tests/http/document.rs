@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::World;
 
 /// The table of the contract.
-const TABLE: [(&str, &str, &[u16]); 19] = [
+const TABLE: [(&str, &str, &[u16]); 21] = [
     ("post", "/api/v1/auth/register", &[202, 422]),
     ("post", "/api/v1/auth/login", &[200, 401, 403]),
     ("post", "/api/v1/auth/refresh", &[200, 401]),
@@ -20,6 +20,8 @@ const TABLE: [(&str, &str, &[u16]); 19] = [
     ("post", "/api/v1/auth/reset-password", &[200, 400, 422]),
     ("get", "/api/v1/users/me", &[200, 401]),
     ("post", "/api/v1/users/me/password", &[200, 401, 422, 429]),
+    ("post", "/api/v1/users/me/email", &[202, 401, 422, 429]),
+    ("post", "/api/v1/auth/email/confirm", &[200, 400, 409, 429]),
     ("get", "/api/v1/users/me/sessions", &[200, 401]),
     ("delete", "/api/v1/users/me/sessions", &[204, 401]),
     ("delete", "/api/v1/users/me/sessions/{id}", &[204, 401, 404]),
@@ -93,6 +95,7 @@ async fn it_names_every_code_and_every_reference_leads_somewhere() {
         "email_not_verified",
         "cross_site_request",
         "not_found",
+        "email_taken",
         "method_not_allowed",
         "body_too_large",
         "unsupported_media_type",
@@ -114,7 +117,16 @@ async fn it_names_every_code_and_every_reference_leads_somewhere() {
         .map(|(method, path, _)| document["paths"][path][method]["operationId"].as_str().unwrap())
         .collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
-    for input in ["Register", "LogIn", "ChangePassword", "ResetPassword", "VerifyEmail", "Address"] {
+    for input in [
+        "Register",
+        "LogIn",
+        "ChangePassword",
+        "ResetPassword",
+        "VerifyEmail",
+        "Address",
+        "ChangeEmail",
+        "ConfirmEmail",
+    ] {
         assert_eq!(schemas[input]["additionalProperties"], false, "{input}");
     }
     assert_eq!(
@@ -128,6 +140,6 @@ async fn another_base_path_moves_the_routes_and_the_document() {
     let world = World::with(|_| {}, |config| config.base_path("/"));
     let paths: BTreeSet<_> = operations(&document(&world).await).into_iter().map(|(_, path)| path).collect();
     assert!(paths.contains("/auth/login") && paths.contains("/health"));
-    assert_eq!(paths.len(), 16);
+    assert_eq!(paths.len(), 18);
     world.bare("POST", "//auth/login", &[]).await.is_problem(400, "malformed_request");
 }

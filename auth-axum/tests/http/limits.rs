@@ -44,7 +44,19 @@ async fn every_limited_route_tells_its_policy_and_how_it_stands() {
         ),
         ("/auth/verify-email", rubbish.clone(), "\"verify_client\";q=10;w=900", "\"verify_client\";r=9;t=90"),
         ("/auth/reset-password", rubbish, "\"reset_client\";q=10;w=900", "\"reset_client\";r=9;t=90"),
-        ("/users/me/password", change, "\"change_password\";q=5;w=900", "\"change_password\";r=4;t=180"),
+        (
+            "/auth/email/confirm",
+            json!({"token": "x"}),
+            "\"confirm_email_client\";q=10;w=900",
+            "\"confirm_email_client\";r=9;t=90",
+        ),
+        (
+            "/users/me/email",
+            json!({"new_email": "new@example.com", "current_password": "wrong password"}),
+            "\"change_email_client\";q=10;w=3600, \"change_password\";q=5;w=900",
+            "\"change_email_client\";r=9;t=360, \"change_password\";r=4;t=180",
+        ),
+        ("/users/me/password", change, "\"change_password\";q=5;w=900", "\"change_password\";r=3;t=360"),
     ];
     for (path, body, policy, status) in cases {
         let request = post(path, &body.to_string(), &session.bearer());

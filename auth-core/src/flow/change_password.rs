@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use super::grant::Grant;
-use super::refresh::decision::live;
 use crate::access_token::AccessClaims;
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::gate::{Limit, from_shut};
-use crate::hashing::Verified;
+use crate::gate::from_shut;
 use crate::password::{Password, PasswordError};
 use crate::store::{Guarded, NewPassword};
 use crate::user::User;
@@ -48,41 +46,17 @@ pub(crate) async fn change_password(
     new_password: &Password,
     client: &Client,
 ) -> Result<Grant, ChangePasswordError> {
-    let user = live_user(auth, claims).await?;
+    let Some(user) = auth.live_user(claims).await? else { return Err(ChangePasswordError::SessionEnded) };
     auth.policy.password.check(new_password, Some(&user.email))?;
-    let parts: [&[u8]; 2] = [user.id.as_bytes(), claims.session_id.as_bytes()];
-    let places = auth
-        .reserve(client, [Limit::keyed(auth, "change_password", auth.policy.limits.change_password, &parts)])
-        .await?;
-    match auth.hashing.verify(current, user.password_hash.as_ref()).await {
-        Ok(Verified::Match | Verified::MatchOutdated(_)) => auth.give_back(places, client).await,
-        Ok(Verified::NoMatch) => {
-            let (user_id, session_id) = (user.id, claims.session_id);
-            auth.emit(client, EventKind::PasswordChangeFailed { user_id, session_id });
-            return Err(ChangePasswordError::WrongPassword);
-        }
-        Err(error) => {
-            // No password was judged, so nothing was guessed.
-            auth.give_back(places, client).await;
-            return Err(Failure::from(error).into());
-        }
+    if !auth.knows_password(claims, &user, current, client).await? {
+        let (user_id, session_id) = (user.id, claims.session_id);
+        auth.emit(client, EventKind::PasswordChangeFailed { user_id, session_id });
+        return Err(ChangePasswordError::WrongPassword);
     }
     if auth.check_breach(new_password, client).await? {
         return Err(PasswordError::Breached.into());
     }
     replace(auth, user, new_password, client).await
-}
-
-async fn live_user(auth: &Inner, claims: &AccessClaims) -> Result<User, ChangePasswordError> {
-    let now = auth.now();
-    let user = auth.users.find_by_id(claims.user_id).await?.ok_or(ChangePasswordError::SessionEnded)?;
-    let session = auth.tokens.find_session(claims.session_id).await?;
-    let session_lives = session.is_some_and(|session| live(&session, &user, now));
-    if session_lives && claims.epoch == user.epoch {
-        Ok(user)
-    } else {
-        Err(ChangePasswordError::SessionEnded)
-    }
 }
 
 /// One guarded write sets the password and ends every session; then this client gets a new one.

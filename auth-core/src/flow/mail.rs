@@ -44,9 +44,20 @@ impl Inner {
     ) -> Result<(), Shut> {
         let _counted = self.reserve(client, [Limit::client(self, per_client, of_client, client)]).await?;
         self.emit(client, event);
+        self.promise_silently(email, promise, (per_mailbox, of_mailbox), client).await.map_err(Shut::Failed)
+    }
+
+    /// Promises a link, unless the mailbox had its share of them. Nobody is told.
+    pub(super) async fn promise_silently(
+        &self,
+        email: &Email,
+        promise: Promise,
+        (per_mailbox, of_mailbox): (&'static str, Option<Rule>),
+        client: &Client,
+    ) -> Result<(), Failure> {
         let mailbox = Limit::keyed(self, per_mailbox, of_mailbox, &[email.canonical().as_bytes()]);
-        if self.reserve_silently(client, mailbox).await.map_err(Shut::Failed)? {
-            self.promise(email, promise, self.now()).await.map_err(Shut::Failed)?;
+        if self.reserve_silently(client, mailbox).await? {
+            self.promise(email, promise, self.now()).await?;
             self.mail_promised.notify_one();
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Redeeming the token of a mailed link, for verification and reset alike.
+//! Redeeming the token of a mailed link, whatever it is for.
 
 use chrono::{DateTime, Utc};
 
@@ -23,7 +23,9 @@ impl Inner {
             return Ok(None);
         }
         let Some(user) = self.users.find_by_id(kept.user_id).await? else { return Ok(None) };
-        let fits = user.status == UserStatus::Active && user.epoch == kept.epoch && user.email == kept.email;
+        // A new address is not the user's yet; the epoch alone says that nothing happened since.
+        let fits_address = purpose == Purpose::ChangeEmail || user.email == kept.email;
+        let fits = user.status == UserStatus::Active && user.epoch == kept.epoch && fits_address;
         Ok(fits.then_some((kept, user)))
     }
 

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use super::{MemoryStore, at_most, count, lock};
 use crate::email::Email;
 use crate::id::UserId;
-use crate::store::{Deletion, EmailVerification, Guarded, NewPassword, StoreError, UserInsert, UserStore};
+use crate::store::{
+    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, StoreError, UserInsert,
+    UserStore,
+};
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
 /// Users, and the unique index on the canonical address.
@@ -104,6 +107,24 @@ impl UserStore for MemoryStore {
             user.contested_at = None;
             user.epoch = user.epoch.next();
         }))
+    }
+
+    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+        let mut users = lock(&self.users);
+        let Users { by_id, by_email } = &mut *users;
+        let Some(user) = by_id.get_mut(&id).filter(|user| user.epoch == epoch) else {
+            return Ok(EmailChange::Lost);
+        };
+        if by_email.get(new.email.canonical()).is_some_and(|owner| *owner != id) {
+            return Ok(EmailChange::Taken);
+        }
+        by_email.remove(user.email.canonical());
+        by_email.insert(new.email.canonical().to_owned(), id);
+        user.email = new.email.clone();
+        user.email_verified_at = Some(new.at);
+        user.contested_at = None;
+        user.epoch = user.epoch.next();
+        Ok(EmailChange::Applied)
     }
 
     async fn rehash_password(

@@ -19,7 +19,8 @@ pub struct RateLimits {
     /// Failed log-ins in a row per account, from wherever. Default: after 100 (NIST SP 800-63B-4
     /// section 3.2.2) one try per 15 min until a success or a reset; never a lock for good.
     pub log_in_streak: Option<Rule>,
-    /// Wrong current passwords per account and session. Default 5 per 15 min.
+    /// Wrong current passwords per account and session, at a change of password and of address together.
+    /// Default 5 per 15 min.
     pub change_password: Option<Rule>,
     /// Registrations per client. Default 5 per hour.
     pub register_client: Option<Rule>,
@@ -33,6 +34,12 @@ pub struct RateLimits {
     pub forgot_client: Option<Rule>,
     /// Mails with a reset link per mailbox, silently. Default 3 per hour.
     pub forgot_mailbox: Option<Rule>,
+    /// Requests for a change of address per client. Default 10 per hour.
+    pub change_email_client: Option<Rule>,
+    /// Mails to a new address per mailbox, silently. Default 3 per hour.
+    pub change_email_mailbox: Option<Rule>,
+    /// Confirmations of a new address tried per client. Default 10 per 15 min.
+    pub confirm_email_client: Option<Rule>,
     /// Verifications tried per client. Default 10 per 15 min.
     pub verify_client: Option<Rule>,
     /// Resets tried per client. Default 10 per 15 min.
@@ -62,6 +69,9 @@ impl Default for RateLimits {
             resend_mailbox: quota(3, HOUR),
             forgot_client: quota(10, HOUR),
             forgot_mailbox: quota(3, HOUR),
+            change_email_client: quota(10, HOUR),
+            change_email_mailbox: quota(3, HOUR),
+            confirm_email_client: quota(10, quarter),
             verify_client: quota(10, quarter),
             reset_client: quota(10, quarter),
             refresh_client: quota(300, MINUTE),
@@ -90,6 +100,9 @@ impl RateLimits {
             resend_mailbox: None,
             forgot_client: None,
             forgot_mailbox: None,
+            change_email_client: None,
+            change_email_mailbox: None,
+            confirm_email_client: None,
             verify_client: None,
             reset_client: None,
             refresh_client: None,
@@ -100,7 +113,7 @@ impl RateLimits {
     }
 
     /// Every limit under the name that its buckets, events and [`LimitStatus`](crate::LimitStatus) bear.
-    pub const fn named(&self) -> [(&'static str, Option<Rule>); 16] {
+    pub const fn named(&self) -> [(&'static str, Option<Rule>); 19] {
         [
             ("log_in_account", self.log_in_account),
             ("log_in_client", self.log_in_client),
@@ -112,6 +125,9 @@ impl RateLimits {
             ("resend_mailbox", self.resend_mailbox),
             ("forgot_client", self.forgot_client),
             ("forgot_mailbox", self.forgot_mailbox),
+            ("change_email_client", self.change_email_client),
+            ("change_email_mailbox", self.change_email_mailbox),
+            ("confirm_email_client", self.confirm_email_client),
             ("verify_client", self.verify_client),
             ("reset_client", self.reset_client),
             ("refresh_client", self.refresh_client),

@@ -18,7 +18,8 @@ use crate::user::{Epoch, Name, PasswordHash};
 pub struct Intent {
     /// Names the intent and the one-time token that its mail carries.
     pub id: IntentId,
-    /// The address as the request gave it. Mail goes to the user's stored address.
+    /// The address as the request gave it. Mail goes to the user's stored address, except about a
+    /// change of address.
     pub email: Email,
     /// What was promised.
     pub promise: Promise,
@@ -47,6 +48,23 @@ pub enum Promise {
         /// The `password_changed_at` that the change writes.
         at: DateTime<Utc>,
     },
+    /// This user wants the intent's address.
+    EmailChange {
+        /// Who.
+        user_id: UserId,
+        /// The epoch of the request: whatever moves it cancels the change.
+        epoch: Epoch,
+    },
+    /// The address of this user was changed: a notice to the intent's address, which is the old one or
+    /// the new.
+    EmailChanged {
+        /// Whose address.
+        user_id: UserId,
+        /// The address that the change writes.
+        new_email: Email,
+        /// The `email_verified_at` that the change writes.
+        at: DateTime<Utc>,
+    },
     /// Reuse of a refresh token ended sessions of this user.
     SessionsEnded {
         /// Whose sessions.
@@ -72,6 +90,8 @@ impl Promise {
             Self::Verification => "verification",
             Self::PasswordReset => "password_reset",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::EmailChange { .. } => "email_change",
+            Self::EmailChanged { .. } => "email_changed",
             Self::SessionsEnded { .. } => "sessions_ended",
             Self::Unreadable { .. } => "unreadable",
         }
@@ -94,6 +114,8 @@ enum KeptPromise {
     Verification,
     PasswordReset,
     PasswordChanged { user_id: String, at_micros: i64 },
+    EmailChange { user_id: String, epoch: u64 },
+    EmailChanged { user_id: String, new_email: String, at_micros: i64 },
     SessionsEnded { user_id: String, session_id: String, epoch: u64 },
 }
 
@@ -111,6 +133,14 @@ impl Intent {
             Promise::PasswordReset => KeptPromise::PasswordReset,
             Promise::PasswordChanged { user_id, at } => KeptPromise::PasswordChanged {
                 user_id: user_id.to_string(),
+                at_micros: at.timestamp_micros(),
+            },
+            Promise::EmailChange { user_id, epoch } => {
+                KeptPromise::EmailChange { user_id: user_id.to_string(), epoch: epoch.as_u64() }
+            }
+            Promise::EmailChanged { user_id, new_email, at } => KeptPromise::EmailChanged {
+                user_id: user_id.to_string(),
+                new_email: new_email.address().to_owned(),
                 at_micros: at.timestamp_micros(),
             },
             Promise::SessionsEnded { user_id, session_id, epoch } => KeptPromise::SessionsEnded {
@@ -151,6 +181,14 @@ fn read(payload: &str) -> Option<(Email, Promise)> {
         KeptPromise::PasswordReset => Promise::PasswordReset,
         KeptPromise::PasswordChanged { user_id, at_micros } => Promise::PasswordChanged {
             user_id: user_id.parse().ok()?,
+            at: DateTime::from_timestamp_micros(at_micros)?,
+        },
+        KeptPromise::EmailChange { user_id, epoch } => {
+            Promise::EmailChange { user_id: user_id.parse().ok()?, epoch: Epoch::from_u64(epoch) }
+        }
+        KeptPromise::EmailChanged { user_id, new_email, at_micros } => Promise::EmailChanged {
+            user_id: user_id.parse().ok()?,
+            new_email: Email::from_stored(new_email),
             at: DateTime::from_timestamp_micros(at_micros)?,
         },
         KeptPromise::SessionsEnded { user_id, session_id, epoch } => Promise::SessionsEnded {

@@ -49,6 +49,27 @@ pub struct NewPassword {
     pub email_verified_at: Option<DateTime<Utc>>,
 }
 
+/// What [`UserStore::set_email`] writes.
+#[derive(Debug, Clone)]
+pub struct NewEmail {
+    /// Becomes the user's address.
+    pub email: Email,
+    /// Becomes `email_verified_at`: the new mailbox was proven.
+    pub at: DateTime<Utc>,
+}
+
+/// What became of a new address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "an address that was not applied changed nothing"]
+pub enum EmailChange {
+    /// The guard held and the user has the new address.
+    Applied,
+    /// The guard held, but another user has the same canonical address; nothing changed.
+    Taken,
+    /// The guard did not hold, or there is no such user; nothing changed, whoever has the address.
+    Lost,
+}
+
 /// Keeps users. See [Writing a store](crate::store#writing-a-store).
 #[async_trait]
 pub trait UserStore: Debug + Send + Sync {
@@ -116,6 +137,17 @@ pub trait UserStore: Debug + Send + Sync {
         epoch: Epoch,
         password: &NewPassword,
     ) -> Result<Guarded, StoreError>;
+
+    /// Replaces the address, marks it verified and uncontested, and moves the epoch one on. The old
+    /// address is free at once.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by `id` and `epoch` and by the unique key on the canonical address: of any
+    /// number of concurrent callers and [inserts](Self::insert) with one address, exactly one gets it.
+    /// Address and epoch change in the same instant, so whoever sees the new address sees every older
+    /// session and every token mailed to the old one dead.
+    async fn set_email(&self, id: UserId, epoch: Epoch, email: &NewEmail) -> Result<EmailChange, StoreError>;
 
     /// Replaces the hash of the *same* password by a stronger one. The epoch stays.
     ///

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use auth_core::{ChangePasswordError, SessionError, SessionId, UserError};
+use auth_core::{ChangeEmailError, ChangePasswordError, SessionError, SessionId, UserError};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answer::{self, SessionBody, UserBody, field};
+use super::answer::{self, SessionBody, UserBody, field, status};
 use crate::api::Api;
 use crate::body::SecretText;
 use crate::door::refused_token;
@@ -29,6 +29,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .refuses([Code::ValidationFailed, Code::Busy])
             .wants_bearer()
             .limited(&["change_password"]),
+        Endpoint::post("/users/me/email", change_email)
+            .says(
+                "changeEmail",
+                "Mails a link to a new address, which changes nothing before it is confirmed",
+            )
+            .takes::<ChangeEmailBody>()
+            .answers::<ConfirmationSent>(StatusCode::ACCEPTED)
+            .refuses([Code::ValidationFailed, Code::Busy])
+            .wants_bearer()
+            .limited(&["change_email_client", "change_password"]),
         Endpoint::get("/users/me/sessions", sessions)
             .says("sessions", "Lists the live sessions, the oldest first")
             .answers::<SessionList>(StatusCode::OK)
@@ -54,6 +64,22 @@ struct ChangePasswordBody {
     #[schema(value_type = String, format = Password)]
     new_password: SecretText,
 }
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ChangeEmail)]
+struct ChangeEmailBody {
+    new_email: String,
+    #[schema(value_type = String, format = Password)]
+    current_password: SecretText,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ConfirmationSentStatus {
+    ConfirmationSent,
+}
+status!(ConfirmationSent, ConfirmationSentStatus);
 
 #[derive(Debug, Serialize, ToSchema)]
 struct SessionList {
@@ -101,6 +127,31 @@ async fn change_password(api: Api, mut request: Request) -> Answer {
         Err(ChangePasswordError::SessionEnded) => Err(refused_token()),
         Err(ChangePasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ChangePasswordError::Failed(failure)) => Err(failure.into()),
+        Err(other) => Err(Problem::unforeseen(&other)),
+    }
+}
+
+async fn change_email(api: Api, mut request: Request) -> Answer {
+    let current = request.current_user(&api).await?;
+    let body: ChangeEmailBody = request.json()?;
+    let password = body.current_password.into_password();
+    match api.auth.change_email(&current.claims, &body.new_email, password, request.client()).await {
+        Ok(()) => {
+            let body = ConfirmationSent { status: ConfirmationSentStatus::ConfirmationSent };
+            Ok(answer::json(StatusCode::ACCEPTED, &body))
+        }
+        Err(ChangeEmailError::Email(error)) => {
+            Err(Problem::invalid([field("new_email", error.code(), &error)]))
+        }
+        Err(error @ ChangeEmailError::Unchanged) => {
+            Err(Problem::invalid([field("new_email", "unchanged", &error)]))
+        }
+        Err(error @ ChangeEmailError::WrongPassword) => {
+            Err(Problem::invalid([field("current_password", "wrong_password", &error)]))
+        }
+        Err(ChangeEmailError::SessionEnded) => Err(refused_token()),
+        Err(ChangeEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ChangeEmailError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
 }

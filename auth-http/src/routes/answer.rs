@@ -15,6 +15,17 @@ use crate::cookie;
 use crate::problem::{Code, FieldError, Problem};
 use crate::request::Transport;
 
+/// The body of an answer that says what was done.
+macro_rules! status {
+    ($name:ident, $status:ident) => {
+        #[derive(Debug, Serialize, ToSchema)]
+        struct $name {
+            status: $status,
+        }
+    };
+}
+pub(crate) use status;
+
 /// A user, as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]

@@ -1,13 +1,14 @@
 //! Registering, and everything that goes through a mailed link.
 
 use auth_core::{
-    ForgotPasswordError, RegisterError, ResendVerificationError, ResetPasswordError, VerifyEmailError,
+    ConfirmEmailError, ForgotPasswordError, RegisterError, ResendVerificationError, ResetPasswordError,
+    VerifyEmailError,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answer::{self, field};
+use super::answer::{self, field, status};
 use crate::Response;
 use crate::api::Api;
 use crate::body::{SecretText, not_null};
@@ -47,6 +48,15 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<PasswordReset>(StatusCode::OK)
             .refuses([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
             .limited(&["reset_client"]),
+        Endpoint::post("/auth/email/confirm", confirm_email)
+            .says(
+                "confirmEmail",
+                "Changes to a new address by the token of a mailed link; ends every session",
+            )
+            .takes::<ConfirmEmailBody>()
+            .answers::<EmailChanged>(StatusCode::OK)
+            .refuses([Code::InvalidToken, Code::EmailTaken])
+            .limited(&["confirm_email_client"]),
     ]
 }
 
@@ -91,13 +101,12 @@ struct ResetPasswordBody {
     password: SecretText,
 }
 
-macro_rules! status {
-    ($name:ident, $status:ident) => {
-        #[derive(Debug, Serialize, ToSchema)]
-        struct $name {
-            status: $status,
-        }
-    };
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ConfirmEmail)]
+struct ConfirmEmailBody {
+    #[schema(value_type = String)]
+    token: SecretText,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -127,6 +136,13 @@ enum PasswordResetStatus {
     PasswordReset,
 }
 status!(PasswordReset, PasswordResetStatus);
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum EmailChangedStatus {
+    EmailChanged,
+}
+status!(EmailChanged, EmailChangedStatus);
 
 async fn register(api: Api, mut request: Request) -> Answer {
     let body: RegisterBody = request.json()?;
@@ -207,6 +223,20 @@ async fn reset_password(api: Api, mut request: Request) -> Answer {
         }
         Err(ResetPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
         Err(ResetPasswordError::Failed(failure)) => Err(failure.into()),
+        Err(other) => Err(Problem::unforeseen(&other)),
+    }
+}
+
+async fn confirm_email(api: Api, mut request: Request) -> Answer {
+    let body: ConfirmEmailBody = request.json()?;
+    match api.auth.confirm_email(body.token.expose(), request.client()).await {
+        Ok(()) => {
+            Ok(answer::json(StatusCode::OK, &EmailChanged { status: EmailChangedStatus::EmailChanged }))
+        }
+        Err(ConfirmEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
+        Err(ConfirmEmailError::Taken) => Err(Code::EmailTaken.into()),
+        Err(ConfirmEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ConfirmEmailError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
 }

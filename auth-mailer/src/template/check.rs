@@ -9,6 +9,7 @@ use super::{Facts, MailKind, Rendered, Settings};
 use crate::problems::Problems;
 
 const NAME: &str = "<auth-name-of-a-check>";
+const NEW_EMAIL: &str = "n***@example.com";
 
 pub(super) fn every_mail(settings: &Settings, problems: &mut Problems) {
     let link = format!("{}#/check?token=AbC-123_x.yZ", settings.links.home());
@@ -18,7 +19,8 @@ pub(super) fn every_mail(settings: &Settings, problems: &mut Problems) {
             for name in [Some(NAME), None] {
                 let at = DateTime::UNIX_EPOCH;
                 let expires_at = kind.has_token().then_some(at);
-                let facts = Facts { kind, name, link: &link, at, expires_at };
+                let new_email = (kind == MailKind::EmailChanged).then_some(NEW_EMAIL);
+                let facts = Facts { kind, name, link: &link, at, expires_at, new_email };
                 match settings.render(language, facts) {
                     Ok(rendered) => found.extend(missing(kind, &language.tag, &link, &rendered)),
                     Err(error) => {

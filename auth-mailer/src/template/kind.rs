@@ -12,17 +12,23 @@ pub enum MailKind {
     AlreadyRegistered,
     /// "Your password was changed".
     PasswordChanged,
+    /// "Confirm your new address".
+    ConfirmEmail,
+    /// "Your address was changed".
+    EmailChanged,
     /// "We logged you out to be safe".
     SessionsEnded,
 }
 
 impl MailKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::AlreadyRegistered,
         Self::PasswordChanged,
+        Self::ConfirmEmail,
+        Self::EmailChanged,
         Self::SessionsEnded,
     ];
 
@@ -33,6 +39,8 @@ impl MailKind {
             Message::ResetPassword { .. } => Self::ResetPassword,
             Message::AlreadyRegistered { .. } => Self::AlreadyRegistered,
             Message::PasswordChanged { .. } => Self::PasswordChanged,
+            Message::ConfirmEmail { .. } => Self::ConfirmEmail,
+            Message::EmailChanged { .. } => Self::EmailChanged,
             Message::SessionsEnded { .. } => Self::SessionsEnded,
             _ => return None,
         })
@@ -45,12 +53,14 @@ impl MailKind {
             Self::ResetPassword => "reset_password",
             Self::AlreadyRegistered => "already_registered",
             Self::PasswordChanged => "password_changed",
+            Self::ConfirmEmail => "confirm_email",
+            Self::EmailChanged => "email_changed",
             Self::SessionsEnded => "sessions_ended",
         }
     }
 
     /// Whether it carries a token.
     pub(crate) const fn has_token(self) -> bool {
-        matches!(self, Self::VerifyEmail | Self::ResetPassword)
+        matches!(self, Self::VerifyEmail | Self::ResetPassword | Self::ConfirmEmail)
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Language {
     reset_password: Texts,
     already_registered: Texts,
     password_changed: Texts,
+    confirm_email: Texts,
+    email_changed: Texts,
     sessions_ended: Texts,
 }
 
@@ -69,6 +71,8 @@ impl Language {
             MailKind::ResetPassword => &self.reset_password,
             MailKind::AlreadyRegistered => &self.already_registered,
             MailKind::PasswordChanged => &self.password_changed,
+            MailKind::ConfirmEmail => &self.confirm_email,
+            MailKind::EmailChanged => &self.email_changed,
             MailKind::SessionsEnded => &self.sessions_ended,
         }
     }

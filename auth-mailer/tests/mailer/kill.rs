@@ -1,32 +1,32 @@
 //! kill -9 in the middle of a thousand promised mails.
 //!
-//! The process that is killed is this test binary again, told by the environment to send.
+//! The processes that are killed are this test binary again, told by the environment to send.
 
 use std::collections::HashMap;
 use std::env;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use auth_core::Mailbox;
 use auth_core::store::OutboxStats;
+use auth_core::{Auth, Mailbox, Outbox, TokenStore, UserStore};
 use auth_mailer::{Plaintext, SmtpMailer, SmtpSettings};
+use auth_mysql::MySqlStore;
 use auth_sqlite::SqliteStore;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use tokio::task::JoinSet;
 
 use crate::servers::{Received, Scratch, count, received, sink};
 use crate::service::{Recorder, SECRET, Service, TIMEOUT, auth, client, password, templates};
 
-const FILE: &str = "AUTH_MAILER_TEST_FILE";
+const DATABASE: &str = "AUTH_MAILER_TEST_DATABASE";
 const URL: &str = "AUTH_MAILER_TEST_URL";
-const MAILS: u32 = 1_000;
-const PART: &str = "@kill.example.com";
+const MAILS: usize = 1_000;
 
-/// Starts this binary again, to send what is promised in a file.
-fn start(file: &Path, url: &str) -> Child {
+/// Starts this binary again, to send what is promised in a database.
+fn start(database: &str, url: &str) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "kill::a_process_that_sends", "--test-threads=1"])
-        .env(FILE, file)
+        .env(DATABASE, database)
         .env(URL, url)
         .stdout(Stdio::null())
         .spawn()
@@ -36,62 +36,76 @@ fn start(file: &Path, url: &str) -> Child {
 /// Sends until killed, for a parent that says what; without one, refuses to send without settings.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_sends() {
-    let (Some(file), Ok(url)) = (env::var_os(FILE).map(PathBuf::from), env::var(URL)) else {
+    let (Ok(database), Ok(url)) = (env::var(DATABASE), env::var(URL)) else {
         assert!(SmtpSettings::from_url("", Plaintext::Refused).is_err());
         return;
     };
     let settings = SmtpSettings::from_url(&url, Plaintext::Refused).unwrap();
     let settings = settings.from_address("no-reply@kill.test").timeout(TIMEOUT);
     let mailer = SmtpMailer::new(&settings, templates()).unwrap();
-    let _service = Service::over(SqliteStore::open(file).await.unwrap(), mailer);
+    let _service = if database.starts_with("mysql://") {
+        Service::over(MySqlStore::connect(&database).await.unwrap(), mailer)
+    } else {
+        Service::over(SqliteStore::open(database).await.unwrap(), mailer)
+    };
     std::future::pending::<()>().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_promised_mails_all_arrive_however_often_their_process_is_killed() {
-    let scratch = Scratch::new("kill");
-    let file = scratch.file("auth.db");
-    let store = SqliteStore::open(&file).await.unwrap();
+async fn promise<S>(store: S, part: &'static str) -> Auth
+where
+    S: UserStore + TokenStore + Outbox + Clone + 'static,
+{
     let auth = auth(store, Mailbox::new(), SECRET, Recorder::default());
     let mut promises = JoinSet::new();
     for number in 0..MAILS {
         let auth = auth.clone();
         promises.spawn(async move {
-            auth.register(&format!("user-{number}{PART}"), password(), None, &client()).await.unwrap();
+            auth.register(&format!("user-{number}{part}"), password(), None, &client()).await.unwrap();
         });
     }
     promises.join_all().await;
+    auth
+}
 
+/// Lets so many processes send, kills one of them again and again, and says how often.
+async fn kill(auth: &Auth, database: &str, part: &str, processes: usize) -> u32 {
     let (ca, port) = (sink().get("SINK_CA"), sink().get("SINK_STARTTLS"));
     let url = format!("smtp://authtest:auth-test%40pw%2F1@localhost:{port}?ca={ca}");
+    let mut senders: Vec<Child> = (0..processes).map(|_| start(database, &url)).collect();
     let mut kills = 0_u32;
     loop {
-        let mut child = start(&file, &url);
-        let (before, step) = (count(PART).await, u64::from(kills * 37 % 101) + 20);
+        let (before, step) = (count(part).await, u64::from(kills * 37 % 101) + 20);
         let queued = loop {
             let OutboxStats { queued, .. } = auth.outbox_stats().await.unwrap();
-            if queued == 0 || count(PART).await >= before + step {
+            if queued == 0 || count(part).await >= before + step {
                 break queued;
             }
-            assert!(child.try_wait().unwrap().is_none(), "the sender ended by itself");
+            for sender in &mut senders {
+                assert!(sender.try_wait().unwrap().is_none(), "a sender ended by itself");
+            }
             tokio::time::sleep(Duration::from_micros(u64::from(kills * 397 % 2_000))).await;
         };
-        child.kill().unwrap();
-        assert!(!child.wait().unwrap().success());
-        if queued == 0 {
-            break;
+        let mut killed = senders.remove(0);
+        killed.kill().unwrap();
+        assert!(!killed.wait().unwrap().success());
+        if queued > 0 {
+            kills += 1;
+            senders.push(start(database, &url));
+        } else if senders.is_empty() {
+            return kills;
         }
-        kills += 1;
     }
-    assert_eq!(auth.outbox_stats().await.unwrap(), OutboxStats::default(), "nothing left, nothing dead");
+}
 
+async fn all_arrive_and_each_link_works_once(auth: &Auth, part: &str, kills: u32) {
+    assert_eq!(auth.outbox_stats().await.unwrap(), OutboxStats::default(), "nothing left, nothing dead");
     let mut mails: HashMap<String, Vec<Received>> = HashMap::new();
-    for message in received(PART).await {
+    for message in received(part).await {
         mails.entry(message.to.clone()).or_default().push(message);
     }
     let copies: usize = mails.values().map(Vec::len).sum();
     println!("{kills} kills, {copies} copies of {} mails", mails.len());
-    assert_eq!(mails.len(), usize::try_from(MAILS).unwrap());
+    assert_eq!(mails.len(), MAILS);
     assert!(kills >= 8, "{kills} kills are too few to tell");
     for (to, copies) in &mails {
         let first = &copies[0];
@@ -102,4 +116,36 @@ async fn a_thousand_promised_mails_all_arrive_however_often_their_process_is_kil
         auth.verify_email(&first.token(), None, &client()).await.unwrap();
         auth.verify_email(&first.token(), None, &client()).await.unwrap_err();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_promised_mails_all_arrive_however_often_their_process_is_killed() {
+    const PART: &str = "@kill.example.com";
+    let scratch = Scratch::new("kill");
+    let file = scratch.file("auth.db");
+    let auth = promise(SqliteStore::open(&file).await.unwrap(), PART).await;
+    let kills = kill(&auth, file.to_str().unwrap(), PART, 1).await;
+    all_arrive_and_each_link_works_once(&auth, PART, kills).await;
+}
+
+/// An empty database on the server that `scripts/test` starts.
+async fn empty_database() -> String {
+    let server = env::var("AUTH_TEST_MYSQL_URL").expect("no MySQL to test with: run `scripts/test`");
+    let mut url: url::Url = server.parse().unwrap();
+    let options: sqlx::mysql::MySqlConnectOptions = server.parse().unwrap();
+    let mut connection = options.connect().await.unwrap();
+    for sql in ["DROP DATABASE IF EXISTS auth_test_mails", "CREATE DATABASE auth_test_mails"] {
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    }
+    url.set_path("auth_test_mails");
+    url.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_mails_promised_in_mysql_all_arrive_however_often_one_of_three_processes_is_killed() {
+    const PART: &str = "@mysql.kill.example.com";
+    let database = empty_database().await;
+    let auth = promise(MySqlStore::connect(&database).await.unwrap(), PART).await;
+    let kills = kill(&auth, &database, PART, 3).await;
+    all_arrive_and_each_link_works_once(&auth, PART, kills).await;
 }

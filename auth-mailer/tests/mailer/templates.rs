@@ -1,6 +1,6 @@
 //! What mails say, and what a service may change about it.
 
-use auth_core::{Mail, Message};
+use auth_core::{Email, Mail, Message};
 use auth_mailer::{Links, MailKind, Templates, TemplatesBuilder};
 
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn builder() -> TemplatesBuilder {
     Templates::builder(Links::new("https://app.example.com/in").unwrap()).product_name("Lighthouse & Söhne")
 }
 
-/// A mail of each kind, those with links from a real registration and a real reset.
+/// A mail of each kind, those with links from real flows.
 async fn mails() -> Vec<Mail> {
     let (store, mailbox) = (auth_core::MemoryStore::new(), auth_core::Mailbox::new());
     let auth = auth(store, mailbox.clone(), SECRET, Recorder::default());
@@ -21,15 +21,22 @@ async fn mails() -> Vec<Mail> {
     auth.verify_email(&verify.message.token().unwrap().expose(), None, &client()).await.unwrap();
     auth.forgot_password("ada@example.com", &client()).await.unwrap();
     auth.deliver_due_mails().await.unwrap();
+    let grant = auth.log_in("ada@example.com", password(), &client()).await.unwrap();
+    let claims = auth.authenticate(grant.access_token.expose()).unwrap();
+    auth.change_email(&claims, "new.one@example.org", password(), &client()).await.unwrap();
+    auth.deliver_due_mails().await.unwrap();
     let at = "2026-03-01T09:05:00Z".parse().unwrap();
     let mut mails = mailbox.mails();
+    let confirm = mails.pop().unwrap();
     for message in [
         Message::AlreadyRegistered { requested_at: at },
         Message::PasswordChanged { at },
         Message::SessionsEnded { at },
+        Message::EmailChanged { new_email: Email::parse("new.one@example.org").unwrap(), at },
     ] {
         mails.push(Mail { message, ..notice("ada@example.com", Some("Ada <3")) });
     }
+    mails.push(confirm);
     assert_eq!(mails.len(), MailKind::ALL.len());
     mails
 }
@@ -54,10 +61,10 @@ async fn every_mail_is_complete_in_every_language() {
             assert!(!rendered.text.contains("\n\n\n"), "{}", rendered.text);
             let link = match mail.message.token() {
                 Some(token) => {
-                    let page = if MailKind::of(&mail) == Some(MailKind::VerifyEmail) {
-                        "verify-email"
-                    } else {
-                        "reset-password"
+                    let page = match MailKind::of(&mail) {
+                        Some(MailKind::VerifyEmail) => "verify-email",
+                        Some(MailKind::ConfirmEmail) => "confirm-email",
+                        _ => "reset-password",
                     };
                     format!("https://app.example.com/in/#/{page}?token={}", *token.expose())
                 }
@@ -69,7 +76,23 @@ async fn every_mail_is_complete_in_every_language() {
             assert!(!format!("{rendered:?}").contains("token="), "Debug shows no link");
         }
     }
-    assert_eq!(seen.len(), 15);
+    assert_eq!(seen.len(), 21);
+}
+
+#[tokio::test]
+async fn a_notice_of_a_new_address_shows_it_masked_and_links_to_nothing_that_acts() {
+    let templates = builder().build().unwrap();
+    let notice = &mails().await[5];
+    assert_eq!(MailKind::of(notice), Some(MailKind::EmailChanged));
+    for language in ["en", "de", "fr"] {
+        let rendered = templates.render_in(notice, language).unwrap();
+        for part in [&rendered.text, &rendered.html] {
+            assert!(part.contains("n***@example.org"), "{part}");
+            assert!(!part.contains("new.one") && !part.contains("token="), "{part}");
+        }
+    }
+    let own = builder().language("en", "[password_changed]\npreview = \"{{ new_email }}\"");
+    assert_eq!(problems(own), ["languages.en.password_changed.preview: line 1: undefined value"]);
 }
 
 #[tokio::test]

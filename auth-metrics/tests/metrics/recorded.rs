@@ -167,6 +167,11 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::PasswordChangeFailed { user_id, session_id },
         EventKind::MailedTokenRefused { purpose: "verify_email" },
         EventKind::MailedTokenRefused { purpose: "reset_password" },
+        EventKind::MailedTokenRefused { purpose: "change_email" },
+        EventKind::EmailChangeRequested { user_id, session_id },
+        EventKind::EmailChangeFailed { user_id, session_id },
+        EventKind::EmailChanged { user_id },
+        EventKind::EmailTaken { user_id },
         EventKind::RateLimited { limit: "log_in_account" },
         EventKind::UserDisabled { user_id },
         EventKind::UserEnabled { user_id },
@@ -213,8 +218,17 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
     events
 }
 
-const fn promises() -> [&'static str; 6] {
-    ["registration", "verification", "password_reset", "password_changed", "sessions_ended", "unreadable"]
+const fn promises() -> [&'static str; 8] {
+    [
+        "registration",
+        "verification",
+        "password_reset",
+        "password_changed",
+        "email_change",
+        "email_changed",
+        "sessions_ended",
+        "unreadable",
+    ]
 }
 
 /// A call of each kind of store, and each way that one can end.

@@ -4,7 +4,10 @@
 use std::env;
 use std::time::Duration;
 
-use auth_core::{Failure, FailureKind, Password, RefreshError, RegisterError, ResetPasswordError};
+use auth_core::{
+    ConfirmEmailError, Failure, FailureKind, Mail, Message, Password, RefreshError, RegisterError,
+    ResetPasswordError,
+};
 use auth_mysql::{MySqlOptions, MySqlStore};
 
 use crate::proxy::{Direction, Proxy};
@@ -131,6 +134,59 @@ async fn a_reset_cut_anywhere_happens_once_or_not_at_all() {
         clock.advance(Duration::from_hours(2));
     }
     report("reset", &proxy, passed, failed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_address_cut_anywhere_happens_once_or_not_at_all() {
+    let (store, proxy) = behind_proxy("cut_new_address").await;
+    let (auth, mailbox, clock) = service(store.clone());
+    let mut own = fresh_email();
+    auth.register(&own, Password::new(PASSWORD), None, &client()).await.unwrap();
+    auth.verify_email(&link(&auth, &mailbox, &own).await, None, &client()).await.unwrap();
+    let asked = async |own: &str, new: &str| {
+        let grant = auth.log_in(own, Password::new(PASSWORD), &client()).await.unwrap();
+        let claims = auth.authenticate(grant.access_token.expose()).unwrap();
+        auth.change_email(&claims, new, Password::new(PASSWORD), &client()).await.unwrap();
+        (grant.user, link(&auth, &mailbox, new).await)
+    };
+    let (mut passed, mut failed) = ([0; 2], 0);
+    for _ in 0..2 {
+        let new = fresh_email();
+        let (_, confirm) = asked(&own, &new).await;
+        proxy.passed();
+        auth.confirm_email(&confirm, &client()).await.unwrap();
+        passed = proxy.passed();
+        own = new;
+    }
+    for (way, bytes) in places(passed) {
+        let new = fresh_email();
+        let (before, confirm) = asked(&own, &new).await;
+        proxy.cut_after(way, bytes);
+        let outcome = auth.confirm_email(&confirm, &client()).await;
+        proxy.disarm();
+        if let Err(error) = outcome {
+            let ConfirmEmailError::Failed(failure) = error else { panic!("{error:?}") };
+            assert!(is_unavailable(&failure), "{failure:?}");
+            failed += 1;
+            // Repeated: it takes effect now, or says that it had.
+            drop(auth.confirm_email(&confirm, &client()).await);
+        }
+        let user = auth.user(before.id).await.unwrap();
+        assert_eq!((user.email.address(), user.epoch), (&*new, before.epoch.next()), "once");
+        assert!(auth.confirm_email(&confirm, &client()).await.is_err(), "a link worked twice");
+        auth.log_in(&own, Password::new(PASSWORD), &client()).await.expect_err("the old address is free");
+        clock.advance(Duration::from_hours(2));
+        auth.deliver_due_mails().await.unwrap();
+        for address in [&own, &new] {
+            let told = |mail: &Mail| matches!(mail.message, Message::EmailChanged { .. });
+            assert!(
+                mailbox.mails().iter().any(|mail| mail.to.address() == address && told(mail)),
+                "{address}"
+            );
+        }
+        own = new;
+    }
+    report("change of address", &proxy, passed, failed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

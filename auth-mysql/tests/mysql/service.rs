@@ -57,6 +57,8 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
         &mut limits.register_client,
         &mut limits.forgot_client,
         &mut limits.forgot_mailbox,
+        &mut limits.change_email_client,
+        &mut limits.confirm_email_client,
         &mut limits.verify_client,
         &mut limits.reset_client,
         &mut limits.refresh_client,

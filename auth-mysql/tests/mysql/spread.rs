@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use auth_core::store::{
-    ClaimedIntent, DeadLetter, Deletion, EmailVerification, Guarded, Intent, NewPassword, OneTimeInsert,
-    OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend, UserInsert,
+    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, NewEmail,
+    NewPassword, OneTimeInsert, OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend,
+    UserInsert,
 };
 use auth_core::{
     Email, Epoch, IntentId, OneTimeToken, Outbox, PasswordHash, Session, SessionId, StoreError, TokenStore,
@@ -54,6 +55,7 @@ spread! { UserStore:
     fn contest(email: &Email, rival: UserId, at: DateTime<Utc>) -> Guarded;
     fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Guarded;
     fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Guarded;
+    fn set_email(id: UserId, epoch: Epoch, email: &NewEmail) -> EmailChange;
     fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Guarded;
     fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Guarded;
     fn advance_epoch(id: UserId, epoch: Epoch) -> Guarded;

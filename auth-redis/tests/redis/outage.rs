@@ -49,7 +49,8 @@ async fn policy_holds(limiter: &RedisLimiter, open: &[&str]) {
     }
 }
 
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
+    "confirm_email_client",
     "verify_client",
     "reset_client",
     "refresh_client",

@@ -1,12 +1,13 @@
 mod defect;
+mod spelling;
 
 use std::collections::HashSet;
-use std::mem;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailVerification, Guarded, NewPassword, StoreError, UserInsert, UserStore,
+    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, StoreError, UserInsert,
+    UserStore,
 };
 use auth_core::{Email, Epoch, MemoryStore, Name, PasswordHash, User, UserId, UserStatus};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,6 +16,7 @@ use tokio::sync::RwLock;
 pub use defect::UserDefect;
 
 use self::UserDefect as D;
+use self::spelling::{like, mark, unmarked};
 use super::{ascii, dawdle, lock, whole_seconds};
 
 /// A [`UserStore`] with one defect.
@@ -142,38 +144,12 @@ impl BrokenUserStore {
     }
 }
 
-/// An upper-case letter becomes `=` and its lower case.
-fn mark(c: char) -> impl Iterator<Item = char> {
-    let marked = c.is_ascii_uppercase();
-    marked.then_some('=').into_iter().chain([c.to_ascii_lowercase()])
-}
-
-fn unmarked(marked: &str) -> String {
-    let mut upper = false;
-    let letter = |c: char| {
-        let was_marked = mem::replace(&mut upper, c == '=');
-        (c != '=').then(|| if was_marked { c.to_ascii_uppercase() } else { c })
-    };
-    marked.chars().filter_map(letter).collect()
-}
-
-/// SQL's `LIKE`.
-fn like(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, text) => text.is_none(),
-        (Some((b'%', rest)), None) => like(rest, text),
-        (Some((b'%', rest)), Some((_, shorter))) => like(rest, text) || like(pattern, shorter),
-        (Some((p, rest)), Some((t, shorter))) => (*p == b'_' || p == t) && like(rest, shorter),
-        (Some(_), None) => false,
-    }
-}
-
 #[async_trait]
 impl UserStore for BrokenUserStore {
     async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
         let user = User { email: self.kept(&user.email), ..user.clone() };
         let taken = match self.defect {
-            D::DeleteKeepsTheAddress | D::PurgeKeepsTheAddress => {
+            D::DeleteKeepsTheAddress | D::PurgeKeepsTheAddress | D::EmailKeepsTheOldOne => {
                 lock(&self.taken).contains(user.email.canonical())
             }
             D::LookAlikesAreEqual | D::AddressesAreCut => {
@@ -297,6 +273,47 @@ impl UserStore for BrokenUserStore {
             };
         }
         Ok(self.outcome(outcome))
+    }
+
+    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+        let new = &NewEmail { email: self.kept(&new.email), at: new.at };
+        let before = self.passing().find_by_id(id).await?;
+        if self.is(D::EmailReadsThenWrites) {
+            let owner = self.passing().find_by_email(&new.email).await?;
+            dawdle().await;
+            let outcome = self.passing().set_email(id, epoch, new).await?;
+            return Ok(if owner.is_none() { EmailChange::Applied } else { outcome });
+        }
+        let guard = self.epoch(D::EmailIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().set_email(id, guard, new).await?;
+        match (self.defect, outcome) {
+            (D::TakenIsAConflict, EmailChange::Taken) => Err(StoreError::conflict("the address is taken")),
+            (D::TakenIsLost, EmailChange::Taken) => Ok(EmailChange::Lost),
+            (D::TakenGoesFirst, EmailChange::Lost) => {
+                let owner = self.passing().find_by_email(&new.email).await?;
+                Ok(if owner.is_some() { EmailChange::Taken } else { outcome })
+            }
+            (D::MissingIsApplied, EmailChange::Lost) => Ok(EmailChange::Applied),
+            (_, EmailChange::Applied) => {
+                let Some(before) = before else { return Ok(outcome) };
+                let _written = match self.defect {
+                    D::EmailForgetsTheEpoch => self.force(id, |user| user.epoch = epoch).await?,
+                    D::EmailKeepsTheContest => {
+                        self.force(id, |user| user.contested_at = before.contested_at).await?
+                    }
+                    D::EmailVerifiesNothing => {
+                        self.force(id, |user| user.email_verified_at = before.email_verified_at).await?
+                    }
+                    D::EmailKeepsTheOldOne => {
+                        lock(&self.taken).insert(before.email.canonical().to_owned());
+                        Guarded::Applied
+                    }
+                    _ => Guarded::Applied,
+                };
+                Ok(outcome)
+            }
+            _ => Ok(outcome),
+        }
     }
 
     async fn rehash_password(

@@ -3,6 +3,7 @@
 mod address;
 mod contest;
 mod delete;
+mod email;
 mod epoch;
 mod insert;
 mod password;
@@ -80,6 +81,22 @@ macro_rules! __user_store_promises {
         password::a_new_password_is_guarded_by_the_epoch,
         /// Of concurrent new passwords exactly one is applied: one step of the epoch, the winner's hash.
         password::racing_new_passwords_have_one_winner,
+        /// A new address is written verified and uncontested, moves the epoch, and changes nothing else.
+        email::a_new_address_writes_what_it_says_and_nothing_else,
+        /// A new address is lost when the epoch moved, also where another user has the address.
+        email::a_new_address_is_guarded_by_the_epoch,
+        /// The address of another user is taken in each case variant, and trying changes nothing.
+        email::the_address_of_another_user_is_taken,
+        /// A user may change how the own address is spelled.
+        email::an_address_may_change_its_spelling,
+        /// The address that a user gave up is found no more and can be taken at once.
+        email::the_address_given_up_is_free,
+        /// Of concurrent new addresses of one user exactly one is applied; the others stay free.
+        email::racing_new_addresses_of_one_user_have_one_winner,
+        /// Of concurrent users who want one address exactly one gets it; the others keep their own.
+        email::racing_users_for_one_address_have_one_winner,
+        /// An address that one user wants and another registers at the same time has one owner.
+        email::a_new_address_that_meets_a_registration_has_one_owner,
         /// A rehash replaces the hash and nothing else, the epoch included.
         password::a_rehash_writes_the_hash_and_nothing_else,
         /// A rehash is lost when the epoch moved.

@@ -1,7 +1,9 @@
 //! Users: one record each, and an index that keeps addresses unique.
 
 use async_trait::async_trait;
-use auth_core::store::{Deletion, EmailVerification, Guarded, NewPassword, UserInsert, UserStore};
+use auth_core::store::{
+    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserInsert, UserStore,
+};
 use auth_core::{Email, Epoch, PasswordHash, StoreError, User, UserId, UserStatus};
 use chrono::{DateTime, Utc};
 use redb::{ReadableTable as _, WriteTransaction};
@@ -129,6 +131,29 @@ impl UserStore for RedbStore {
             user.contested_at = None;
             user.epoch += 1;
             Guarded::Applied
+        })
+        .await
+    }
+
+    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+        let (id, new) = (*id.as_bytes(), new.clone());
+        self.write(move |transaction| {
+            let mut users = transaction.open_table(USERS)?;
+            let mut by_email = transaction.open_table(USERS_BY_EMAIL)?;
+            let user = get::<UserRow>(&users, id)?.filter(|user| user.epoch == epoch.as_u64());
+            let Some(mut user) = user else { return Ok(EmailChange::Lost) };
+            let owner = by_email.get(new.email.canonical())?.map(|owner| owner.value());
+            if owner.is_some_and(|owner| owner != id) {
+                return Ok(EmailChange::Taken);
+            }
+            by_email.remove(Email::from_stored(user.email).canonical())?;
+            by_email.insert(new.email.canonical(), id)?;
+            user.email = new.email.address().to_owned();
+            user.email_verified_at = Some(new.at);
+            user.contested_at = None;
+            user.epoch += 1;
+            put(&mut users, id, &user)?;
+            Ok(EmailChange::Applied)
         })
         .await
     }

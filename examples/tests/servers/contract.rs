@@ -23,6 +23,7 @@ macro_rules! contract {
 
 mod bodies;
 mod body_transport;
+mod change_email;
 mod client_address;
 mod cross_site;
 mod health;

@@ -9,7 +9,7 @@ use crate::limit_headers;
 use crate::server::{BASE, Server};
 
 /// Every code that a problem may have.
-pub(crate) const CODES: [&str; 14] = [
+pub(crate) const CODES: [&str; 15] = [
     "malformed_request",
     "body_too_large",
     "unsupported_media_type",
@@ -21,6 +21,7 @@ pub(crate) const CODES: [&str; 14] = [
     "email_not_verified",
     "cross_site_request",
     "not_found",
+    "email_taken",
     "method_not_allowed",
     "rate_limited",
     "internal_error",
@@ -29,12 +30,14 @@ pub(crate) const CODES: [&str; 14] = [
 pub(crate) const UNAVAILABLE: [&str; 2] = ["busy", "unavailable"];
 
 /// The limited routes: in every answer, refusals included, they tell how their limits stand.
-pub(crate) const LIMITED: [(&str, &str); 10] = [
+pub(crate) const LIMITED: [(&str, &str); 12] = [
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
     ("POST", "/auth/refresh"),
     ("GET", "/auth/me"),
     ("POST", "/auth/me"),
+    ("POST", "/users/me/email"),
+    ("POST", "/auth/email/confirm"),
     ("POST", "/auth/verify-email"),
     ("POST", "/auth/resend-verification"),
     ("POST", "/auth/forgot-password"),

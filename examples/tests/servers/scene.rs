@@ -148,12 +148,14 @@ impl Server {
     #[track_caller]
     pub(crate) fn is_dead(&self, session: &Session) {
         let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
+        let change_email = json!({"current_password": PASSWORD, "new_email": "elsewhere@example.com"});
         for request in [
             self.get("/users/me"),
             self.get("/users/me/sessions"),
             self.delete("/users/me/sessions"),
             self.delete("/users/me/sessions/0193a1b2-0000-7000-8000-000000000000"),
             self.post("/users/me/password").json(&change),
+            self.post("/users/me/email").json(&change_email),
         ] {
             request.bearer(&session.access).send().problem(401, "invalid_access_token").touches_no_cookie();
         }

@@ -34,6 +34,8 @@ impl Flow {
             Self::ForgotPassword => "forgot_password",
             Self::ResetPassword => "reset_password",
             Self::ChangePassword => "change_password",
+            Self::ChangeEmail | Self::ChangeEmailTaken => "change_email",
+            Self::ConfirmEmail | Self::ConfirmEmailTaken | Self::ConfirmEmailLapsed => "confirm_email",
             Self::ReadUser => "user",
             Self::FindUser => "find_user",
             Self::CreateUser | Self::CreateUserTakingOver => "create_user",
@@ -41,9 +43,11 @@ impl Flow {
             Self::DisableUser => "disable_user",
             Self::EnableUser => "enable_user",
             Self::DeleteUser => "delete_user",
-            Self::DeliverMails | Self::DeliverNotice | Self::DeliverRetried | Self::DeliverBuried => {
-                "deliver_due_mails"
-            }
+            Self::DeliverMails
+            | Self::DeliverNotice
+            | Self::DeliverEmailNotices
+            | Self::DeliverRetried
+            | Self::DeliverBuried => "deliver_due_mails",
             Self::CleanUp => "clean_up",
             Self::RequeueDeadLetter => "requeue_dead_letter",
             Self::DeadLetters => "dead_letters",
@@ -62,6 +66,8 @@ impl Flow {
                 | Self::VerifyWithPassword
                 | Self::ResetPassword
                 | Self::ChangePassword
+                | Self::ConfirmEmail
+                | Self::ConfirmEmailLapsed
                 | Self::RevokeSession
                 | Self::CreateUser
                 | Self::CreateUserTakingOver
@@ -102,6 +108,26 @@ async fn resets_by_mail(world: &World) -> bool {
     let token = token.unwrap_or_else(|| panic!("no reset link among {mails:?}"));
     world.auth.reset_password(&token, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
     logs_in(world, ADA, OTHER_PASSWORD).await
+}
+
+async fn confirms_by_mail(world: &World) -> bool {
+    let mails = mails(world, NEW).await;
+    let token = mails.iter().find_map(|mail| match &mail.message {
+        Message::ConfirmEmail { token, .. } => Some(token.expose().to_string()),
+        _ => None,
+    });
+    let token = token.unwrap_or_else(|| panic!("no link to a new address among {mails:?}"));
+    world.auth.confirm_email(&token, &client()).await.is_ok()
+}
+
+/// Whether the old address and the new one were told, once what speaks of nothing is dropped.
+async fn notices_of_a_new_address(world: &World) -> [bool; 2] {
+    for _ in 0..4 {
+        world.auth.deliver_due_mails().await.unwrap();
+        world.wait(151);
+    }
+    let told = |mail: &Mail| matches!(mail.message, Message::EmailChanged { .. });
+    [mails(world, ADA).await.iter().any(told), mails(world, NEW).await.iter().any(told)]
 }
 
 impl Scene {
@@ -180,6 +206,26 @@ impl Scene {
                     && !logs_in(world, ADA, PASSWORD).await
                     && logs_in(world, ADA, OTHER_PASSWORD).await
             }
+            Flow::ChangeEmail => {
+                let confirmed = confirms_by_mail(world).await;
+                confirmed && self.is_dead(grant).await && logs_in(world, NEW, PASSWORD).await
+            }
+            Flow::ChangeEmailTaken => {
+                let told = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
+                mails(world, NEW).await.iter().any(told) && self.refreshes(grant).await
+            }
+            Flow::ConfirmEmail | Flow::ConfirmEmailLapsed => {
+                self.is_dead(grant).await
+                    && !logs_in(world, ADA, PASSWORD).await
+                    && logs_in(world, NEW, PASSWORD).await
+                    && notices_of_a_new_address(world).await == [true, true]
+            }
+            Flow::ConfirmEmailTaken => {
+                matches!(last, Answer::Refused)
+                    && self.refreshes(grant).await
+                    && notices_of_a_new_address(world).await == [false, false]
+            }
+            Flow::DeliverEmailNotices => notices_of_a_new_address(world).await == [true, true],
             Flow::DisableUser => self.is_dead(grant).await && !logs_in(world, ADA, PASSWORD).await,
             Flow::EnableUser => self.is_dead(grant).await && logs_in(world, ADA, PASSWORD).await,
             Flow::DeleteUser => {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use auth_core::store::StoreError;
 use auth_core::{
-    Auth, AuthenticateError, ChangePasswordError, CreateUserError, ForgotPasswordError, Grant,
-    InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind, Mailbox, Password,
-    PasswordHash, Policy, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
-    ResetPasswordError, ReuseScope, SessionError, SystemRandom, UserError, VerificationProof,
-    VerifyEmailError,
+    Auth, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, CreateUserError,
+    ForgotPasswordError, Grant, InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind,
+    Mailbox, Password, PasswordHash, Policy, RefreshError, RefreshPolicy, RegisterError,
+    ResendVerificationError, ResetPasswordError, ReuseScope, SessionError, SystemRandom, UserError,
+    VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text};
@@ -39,8 +39,9 @@ flows! {
     Refresh, RefreshYoung, RefreshRecovered, Restore, ReplayEndsUser, ReplayEndsSession, RestoreReplay,
     LogOut, LogOutEverywhere, Sessions, RevokeSession,
     ForgotPassword, ResetPassword, ChangePassword,
+    ChangeEmail, ChangeEmailTaken, ConfirmEmail, ConfirmEmailTaken, ConfirmEmailLapsed,
     ReadUser, FindUser, CreateUser, CreateUserTakingOver, SendResetLink, DisableUser, EnableUser, DeleteUser,
-    DeliverMails, DeliverNotice, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
+    DeliverMails, DeliverNotice, DeliverEmailNotices, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
     CheckStores,
 }
 
@@ -80,6 +81,9 @@ fn policy(flow: Flow) -> Policy {
         Flow::ReplayEndsSession => policy.refresh.reuse_scope = ReuseScope::Session,
         Flow::VerifyWithPassword => policy.links.verification_proof = VerificationProof::LinkAndPassword,
         Flow::AuthenticateCached => policy.live_cache = std::time::Duration::from_secs(5),
+        Flow::ConfirmEmailLapsed => {
+            policy.clean_up.unverified_user_lifetime = std::time::Duration::from_hours(1);
+        }
         Flow::LogInRehashing => policy.hashing.iterations = 2,
         Flow::LogInBeyondTheLimit => {
             policy.refresh.max_sessions_per_user = std::num::NonZeroU32::MIN;
@@ -183,6 +187,25 @@ impl Scene {
                 self.grant = auth.refresh(&text(&self.grant), &client()).await.unwrap();
             }
             Flow::ResetPassword => self.token = world.reset_token(ADA).await,
+            Flow::ChangeEmailTaken => {
+                world.register(NEW, PASSWORD).await;
+                let token = world.verification_token(NEW).await;
+                auth.verify_email(&token, None, &client()).await.unwrap();
+            }
+            Flow::ConfirmEmail => self.token = world.confirmation_token(&self.grant, NEW).await,
+            Flow::ConfirmEmailTaken => {
+                self.token = world.confirmation_token(&self.grant, NEW).await;
+                world.register(NEW, PASSWORD).await;
+            }
+            Flow::ConfirmEmailLapsed => {
+                world.register(NEW, PASSWORD).await;
+                world.wait(60 * 60 + 1);
+                self.token = world.confirmation_token(&self.grant, NEW).await;
+            }
+            Flow::DeliverEmailNotices => {
+                let token = world.confirmation_token(&self.grant, NEW).await;
+                auth.confirm_email(&token, &client()).await.unwrap();
+            }
             Flow::EnableUser => auth.disable_user(self.grant.user.id).await.unwrap(),
             Flow::DeliverMails | Flow::DeliverRetried | Flow::DeliverBuried => {
                 auth.forgot_password(ADA, &client()).await.unwrap();
@@ -317,6 +340,13 @@ impl Scene {
                 auth.change_password(&self.world.claims(&self.grant), password(), other_password(), here),
                 granted
             ),
+            Flow::ChangeEmail | Flow::ChangeEmailTaken => answer!(
+                ChangeEmailError,
+                auth.change_email(&self.world.claims(&self.grant), NEW, password(), here)
+            ),
+            Flow::ConfirmEmail | Flow::ConfirmEmailTaken | Flow::ConfirmEmailLapsed => {
+                answer!(ConfirmEmailError, auth.confirm_email(&self.token, here))
+            }
             Flow::ReadUser => answer!(UserError, auth.user(user_id)),
             Flow::FindUser => answer!(UserError, auth.find_user(ADA)),
             Flow::CreateUser | Flow::CreateUserTakingOver => {
@@ -326,7 +356,9 @@ impl Scene {
             Flow::DisableUser => answer!(UserError, auth.disable_user(user_id)),
             Flow::EnableUser => answer!(UserError, auth.enable_user(user_id)),
             Flow::DeleteUser => answer!(UserError, auth.delete_user(user_id)),
-            Flow::DeliverMails | Flow::DeliverNotice => stored(auth.deliver_due_mails().await),
+            Flow::DeliverMails | Flow::DeliverNotice | Flow::DeliverEmailNotices => {
+                stored(auth.deliver_due_mails().await)
+            }
             Flow::DeliverRetried => {
                 self.world.mailbox.fail_next(1, MailErrorKind::Transient);
                 stored(auth.deliver_due_mails().await)

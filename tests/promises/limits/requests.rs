@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use auth_core::{
-    Auth, ForgotPasswordError, Password, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
-    ResetPasswordError, VerifyEmailError,
+    Auth, ChangeEmailError, ChangePasswordError, ConfirmEmailError, ForgotPasswordError, Password,
+    RefreshError, RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError,
+    VerifyEmailError,
 };
 use auth_tests::{PASSWORD, World, client, race, text};
 
@@ -50,6 +51,8 @@ async fn every_limit_per_client_lets_exactly_its_count_through_at_once() {
         fine(),
         &here()
     ));
+    exact!(10, QUARTER, ConfirmEmailError, Err(ConfirmEmailError::InvalidToken), |a, _n| a
+        .confirm_email("wrong", &here()));
     exact!(300, minute, RefreshError, Err(RefreshError::InvalidToken), |a, _n| a.refresh("wrong", &here()));
     exact!(300, minute, RefreshError, Err(RefreshError::InvalidToken), |a, _n| a.restore("wrong", &here()));
 }
@@ -99,6 +102,61 @@ async fn a_stranger_with_a_forged_token_uses_up_nothing_of_the_session() {
         world.auth.refresh(&token, &client()).await.unwrap();
         world.auth.restore(&token, &client()).await.unwrap();
     }
+}
+
+/// 10/h per client for requests, 3/h per mailbox for mails; the latter silently.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn new_addresses_are_asked_for_ten_times_an_hour_and_mailed_to_three_times() {
+    let world = World::new();
+    world.user(ADA).await;
+    let claims = world.claims(&world.log_in(ADA).await);
+    let before = hashes(&world);
+    let asked = storm(&world, STORM, |auth, index| {
+        let (claims, address) = (claims.clone(), format!("new{index}@example.com"));
+        async move {
+            let right = Password::new(PASSWORD);
+            limited!(ChangeEmailError, auth.change_email(&claims, &address, right, &at("192.0.2.1")), Ok(()))
+        }
+    });
+    assert_eq!(asked.await, (10, vec![HOUR / 10; 190]));
+    assert_eq!(hashes(&world) - before, 10, "refused before hashing");
+    assert_eq!(world.auth.deliver_due_mails().await.unwrap().sent, 10);
+    let answers = race(20, |_| {
+        let (auth, claims) = (world.auth.clone(), claims.clone());
+        async move { auth.change_email(&claims, "new@example.com", Password::new(PASSWORD), &client()).await }
+    });
+    assert!(answers.await.into_iter().all(|answer| answer.is_ok()), "nobody is told");
+    assert_eq!(world.auth.deliver_due_mails().await.unwrap().sent, 3);
+}
+
+/// Five tries at the current password, not five for each thing that asks for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn wrong_current_passwords_are_counted_together_whatever_they_are_asked_for() {
+    let world = World::new();
+    world.user(ADA).await;
+    let claims = world.claims(&world.log_in(ADA).await);
+    let before = hashes(&world);
+    let (through, _) = storm(&world, STORM, |auth, index| {
+        let claims = claims.clone();
+        async move {
+            let (wrong, new) = (Password::new("wrong password"), Password::new("another fine one"));
+            if index % 2 == 0 {
+                limited!(
+                    ChangeEmailError,
+                    auth.change_email(&claims, "new@example.com", wrong, &client()),
+                    Err(ChangeEmailError::WrongPassword)
+                )
+            } else {
+                limited!(
+                    ChangePasswordError,
+                    auth.change_password(&claims, wrong, new, &client()),
+                    Err(ChangePasswordError::WrongPassword)
+                )
+            }
+        }
+    })
+    .await;
+    assert_eq!((through, hashes(&world) - before), (5, 5));
 }
 
 /// 3 mails/h per mailbox and purpose, silently, for known and unknown mailboxes alike.

@@ -9,7 +9,7 @@ use crate::id::UserId;
 use crate::mailer::{Mail, Message};
 use crate::one_time::{MailedToken, OneTimeToken, Purpose, Registration};
 use crate::store::{Guarded, Intent, OneTimeInsert, Promise, StoreError};
-use crate::user::{User, UserStatus};
+use crate::user::{Name, User, UserStatus};
 
 /// What an intent comes to.
 pub(super) enum Composed {
@@ -31,12 +31,14 @@ pub(super) enum Composed {
 pub(super) fn lifetime(auth: &Inner, promise: &Promise) -> Duration {
     let links = &auth.policy.links;
     match promise {
-        Promise::Registration { .. } => links.verification_lifetime,
+        Promise::Registration { .. } | Promise::EmailChange { .. } => links.verification_lifetime,
         // Either link may answer it. A retry after its link expired could bring the link back, once
         // the expired token is cleaned up.
         Promise::Verification => links.verification_lifetime.min(links.reset_lifetime),
         Promise::PasswordReset => links.reset_lifetime,
-        Promise::PasswordChanged { .. } | Promise::SessionsEnded { .. } => auth.policy.mail.notice_lifetime,
+        Promise::PasswordChanged { .. } | Promise::EmailChanged { .. } | Promise::SessionsEnded { .. } => {
+            auth.policy.mail.notice_lifetime
+        }
         Promise::Unreadable { .. } => Duration::MAX,
     }
 }
@@ -63,6 +65,26 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
         Promise::PasswordChanged { user_id, at } => match auth.users.find_by_id(*user_id).await? {
             Some(user) if user.password_changed_at >= *at => {
                 Ok(mail(intent, user, Message::PasswordChanged { at: *at }))
+            }
+            Some(_) => Ok(Composed::NotYet),
+            None => Ok(Composed::Nothing),
+        },
+        Promise::EmailChange { user_id, epoch } => match auth.users.find_by_id(*user_id).await? {
+            Some(user) if user.status == UserStatus::Active && user.epoch == *epoch => {
+                new_address_mail(auth, intent, user).await
+            }
+            _ => Ok(Composed::Nothing),
+        },
+        Promise::EmailChanged { user_id, new_email, at } => match auth.users.find_by_id(*user_id).await? {
+            // A mailbox that lost against another new address is not told which one won.
+            Some(user) if intent.email == *new_email && user.email != *new_email => Ok(Composed::NotYet),
+            // The change itself, or a later one.
+            Some(user)
+                if user.email_verified_at > Some(*at)
+                    || user.email_verified_at == Some(*at) && user.email == *new_email =>
+            {
+                let message = Message::EmailChanged { new_email: user.email, at: *at };
+                Ok(mail_to(intent, intent.email.clone(), user.name, message))
             }
             Some(_) => Ok(Composed::NotYet),
             None => Ok(Composed::Nothing),
@@ -113,11 +135,28 @@ async fn registration_mail(
     }
 }
 
+/// "Confirm your new address", or to whoever has it: "you already have an account".
+async fn new_address_mail(auth: &Inner, intent: &Intent, user: User) -> Result<Composed, StoreError> {
+    match auth.users.find_by_email(&intent.email).await? {
+        Some(holder) if !auth.lapsed(&holder, auth.now()) => Ok(match holder.status {
+            UserStatus::Disabled => Composed::Nothing,
+            UserStatus::Active => {
+                mail(intent, holder, Message::AlreadyRegistered { requested_at: intent.created_at })
+            }
+        }),
+        _ => link(auth, intent, user, Purpose::ChangeEmail, None).await,
+    }
+}
+
 /// A mail to the stored address. Only who proved a mailbox is called by name in it: else anybody
 /// could have a text of their choice mailed to anybody.
 fn mail(intent: &Intent, user: User, message: Message) -> Composed {
     let name = if user.email_verified() { user.name } else { None };
-    Composed::Mail(Box::new(Mail { id: intent.id, to: user.email, name, message }))
+    mail_to(intent, user.email, name, message)
+}
+
+fn mail_to(intent: &Intent, to: Email, name: Option<Name>, message: Message) -> Composed {
+    Composed::Mail(Box::new(Mail { id: intent.id, to, name, message }))
 }
 
 /// A mail with a link. The first attempt writes the token; a retry finds it and mails the same link,
@@ -131,17 +170,18 @@ async fn link(
 ) -> Result<Composed, StoreError> {
     let now = auth.now();
     let lifetime = match purpose {
-        Purpose::VerifyEmail => auth.policy.links.verification_lifetime,
+        Purpose::VerifyEmail | Purpose::ChangeEmail => auth.policy.links.verification_lifetime,
         Purpose::ResetPassword => auth.policy.links.reset_lifetime,
     };
+    let email = if purpose == Purpose::ChangeEmail { &intent.email } else { &user.email };
     let mailed = MailedToken::derive(&auth.derived, purpose, intent.id, user.id, user.epoch);
     let token = OneTimeToken {
         id: intent.id,
         user_id: user.id,
         purpose,
-        email: user.email.clone(),
+        email: email.clone(),
         epoch: user.epoch,
-        digest: mailed.digest(user.id, &user.email, user.epoch),
+        digest: mailed.digest(user.id, email, user.epoch),
         registration,
         created_at: now,
         // Not beyond its user, who is deleted if never verified.
@@ -159,7 +199,7 @@ async fn link(
             }
             Some(kept) if now < kept.expires_at => {
                 let mailed = MailedToken::derive(&auth.derived, kept.purpose, intent.id, user.id, user.epoch);
-                if !mailed.digest(user.id, &user.email, user.epoch).matches(&kept.digest) {
+                if !mailed.digest(user.id, email, user.epoch).matches(&kept.digest) {
                     return Ok(Composed::Dead);
                 }
                 (kept, mailed)
@@ -171,6 +211,11 @@ async fn link(
     let message = match token.purpose {
         Purpose::VerifyEmail => Message::VerifyEmail { token: mailed, requested_at, expires_at },
         Purpose::ResetPassword => Message::ResetPassword { token: mailed, requested_at, expires_at },
+        Purpose::ChangeEmail => {
+            let message = Message::ConfirmEmail { token: mailed, requested_at, expires_at };
+            // Without the name: this mailbox is not proven yet.
+            return Ok(mail_to(intent, token.email, None, message));
+        }
     };
     Ok(mail(intent, user, message))
 }

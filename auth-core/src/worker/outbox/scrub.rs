@@ -7,11 +7,14 @@ use crate::mailer::{Mail, Message};
 pub(super) fn scrubbed(text: &str, mail: &Mail) -> String {
     let text = without(text, mail.to.address(), "[address]");
     match &mail.message {
-        Message::VerifyEmail { token, .. } | Message::ResetPassword { token, .. } => {
+        Message::VerifyEmail { token, .. }
+        | Message::ResetPassword { token, .. }
+        | Message::ConfirmEmail { token, .. } => {
             let token = token.expose();
             // The part before the dot names the intent, as the event itself does.
             without(&text, token.rsplit('.').next().unwrap_or(&token), "[secret]")
         }
+        Message::EmailChanged { new_email, .. } => without(&text, new_email.address(), "[address]"),
         Message::AlreadyRegistered { .. }
         | Message::PasswordChanged { .. }
         | Message::SessionsEnded { .. } => text,

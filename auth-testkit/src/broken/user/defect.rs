@@ -75,6 +75,32 @@ defects! {
         PasswordIgnoresTheEpoch => [
             a_new_password_is_guarded_by_the_epoch, racing_new_passwords_have_one_winner,
         ],
+        /// A new address does not move the epoch.
+        EmailForgetsTheEpoch => [
+            a_new_address_writes_what_it_says_and_nothing_else, racing_new_addresses_of_one_user_have_one_winner,
+        ],
+        /// A new address does not look at the epoch.
+        EmailIgnoresTheEpoch => [
+            a_new_address_is_guarded_by_the_epoch, racing_new_addresses_of_one_user_have_one_winner,
+        ],
+        /// A new address does not end the contest.
+        EmailKeepsTheContest => [a_new_address_writes_what_it_says_and_nothing_else],
+        /// A new address keeps the verification of the old one.
+        EmailVerifiesNothing => [
+            a_new_address_writes_what_it_says_and_nothing_else, an_address_may_change_its_spelling,
+        ],
+        /// Nobody can take the address that a user gave up.
+        EmailKeepsTheOldOne => [the_address_given_up_is_free],
+        /// Whether the new address is free is read before it is written.
+        EmailReadsThenWrites => [
+            racing_users_for_one_address_have_one_winner, a_new_address_that_meets_a_registration_has_one_owner,
+        ],
+        /// A taken address is an error.
+        TakenIsAConflict => [the_address_of_another_user_is_taken],
+        /// A taken address reads like a lost guard.
+        TakenIsLost => [the_address_of_another_user_is_taken],
+        /// Whether the address is taken is told to callers whose guard does not hold.
+        TakenGoesFirst => [a_new_address_is_guarded_by_the_epoch],
         /// A rehash moves the epoch.
         RehashMovesTheEpoch => [a_rehash_writes_the_hash_and_nothing_else],
         /// A rehash does not look at the epoch.

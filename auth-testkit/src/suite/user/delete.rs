@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{Deletion, EmailVerification, Guarded, NewPassword, UserStore};
+use auth_core::store::{Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserStore};
 use auth_core::{User, UserStatus};
 
 use super::{holds, inserted};
@@ -60,5 +60,8 @@ pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>)
     for (method, outcome) in outcomes {
         ensure_eq!(outcome, Guarded::Lost, "`{method}` on a deleted user");
     }
+    let new = NewEmail { email: fresh::email()?, at: at(10) };
+    ensure_eq!(store.set_email(id, epoch, &new).await?, EmailChange::Lost, "`set_email` on a deleted user");
+    ensure!(store.find_by_email(&new.email).await?.is_none(), "a deleted user took an address");
     gone(&*store, &user).await
 }

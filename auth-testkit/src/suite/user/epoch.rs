@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{EmailVerification, Guarded, NewPassword, UserStore};
+use auth_core::store::{EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserStore};
 use auth_core::{Epoch, User, UserStatus};
 
 use super::{holds, inserted};
@@ -73,14 +73,19 @@ pub(super) async fn racing_writes_under_one_epoch_have_one_winner(store: Arc<dyn
     for _ in 0..4 {
         let user = User { contested_at: Some(at(5)), ..fresh::user()? };
         inserted(&*store, &user).await?;
+        let new = NewEmail { email: fresh::email()?, at: at(30) };
         let outcomes = race((0..RACERS).map(|number| {
             let (store, id, epoch) = (Arc::clone(&store), user.id, user.epoch);
-            let (password, verification) = (password.clone(), verification.clone());
+            let (password, verification, new) = (password.clone(), verification.clone(), new.clone());
             async move {
-                match number % 4 {
+                match number % 5 {
                     0 => store.set_password(id, epoch, &password).await,
                     1 => store.verify_email(id, epoch, &verification).await,
                     2 => store.set_status(id, epoch, UserStatus::Disabled).await,
+                    3 => store.set_email(id, epoch, &new).await.map(|outcome| match outcome {
+                        EmailChange::Applied => Guarded::Applied,
+                        EmailChange::Taken | EmailChange::Lost => Guarded::Lost,
+                    }),
                     _ => store.advance_epoch(id, epoch).await,
                 }
             }
@@ -88,7 +93,7 @@ pub(super) async fn racing_writes_under_one_epoch_have_one_winner(store: Arc<dyn
         .await?;
         let winner = only(&outcomes, &Guarded::Applied, "moved one epoch")?;
         let moved = User { epoch: user.epoch.next(), ..user };
-        let expected = match winner % 4 {
+        let expected = match winner % 5 {
             0 => User {
                 password_hash: Some(password.password_hash.clone()),
                 password_changed_at: password.at,
@@ -103,6 +108,7 @@ pub(super) async fn racing_writes_under_one_epoch_have_one_winner(store: Arc<dyn
                 ..moved
             },
             2 => User { status: UserStatus::Disabled, ..moved },
+            3 => User { email: new.email, email_verified_at: Some(new.at), contested_at: None, ..moved },
             _ => moved,
         };
         holds(&*store, &expected).await?;
@@ -186,7 +192,13 @@ pub(super) async fn a_guarded_write_touches_one_user_only(store: Arc<dyn UserSto
     holds(&*store, &follower).await?;
     follower = User { epoch: epoch.next(), ..fresh::user()? };
     inserted(&*store, &follower).await?;
-    ensure_eq!(store.advance_epoch(id, epoch.next()).await?, Guarded::Applied, "advancing the epoch");
+    epoch = epoch.next();
+    ensure_eq!(store.advance_epoch(id, epoch).await?, Guarded::Applied, "advancing the epoch");
+    holds(&*store, &follower).await?;
+    follower = User { epoch: epoch.next(), ..fresh::user()? };
+    inserted(&*store, &follower).await?;
+    let new = NewEmail { email: fresh::email()?, at: at(10) };
+    ensure_eq!(store.set_email(id, epoch.next(), &new).await?, EmailChange::Applied, "setting an address");
     holds(&*store, &follower).await?;
     holds(&*store, &other).await
 }

@@ -30,6 +30,12 @@ fn routes() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["token", "password"],
         ),
         ("/users/me/password", change, vec!["current_password", "new_password"]),
+        (
+            "/users/me/email",
+            json!({"new_email": "new@example.com", "current_password": OTHER_PASSWORD}),
+            vec!["new_email", "current_password"],
+        ),
+        ("/auth/email/confirm", json!({"token": "x"}), vec!["token"]),
     ]
 }
 

@@ -40,12 +40,14 @@ const FOREIGN: [&str; 16] = [
 /// Every state-changing route with a request that would succeed, and change something.
 fn changes<'a>(server: &'a Server, session: &Session, verification: &str, reset: &str) -> Vec<Request<'a>> {
     let credentials = json!({"email": "ada@example.com", "password": PASSWORD});
-    let bodies: [(&str, Value); 7] = [
+    let bodies: [(&str, Value); 9] = [
         ("/auth/register", json!({"email": "new@example.com", "password": PASSWORD})),
         ("/auth/login", credentials),
         ("/auth/verify-email", json!({"token": verification})),
         ("/auth/resend-verification", json!({"email": "waiting@example.com"})),
         ("/auth/forgot-password", json!({"email": "ada@example.com"})),
+        ("/users/me/email", json!({"new_email": "new.ada@example.com", "current_password": PASSWORD})),
+        ("/auth/email/confirm", json!({"token": "x"})),
         ("/auth/reset-password", json!({"token": reset, "password": OTHER_PASSWORD})),
         ("/users/me/password", json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD})),
     ];

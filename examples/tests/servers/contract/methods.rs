@@ -23,7 +23,7 @@ contract!(
 );
 
 /// Every path of the table and its methods.
-const TABLE: [(&str, &[&str]); 15] = [
+const TABLE: [(&str, &[&str]); 17] = [
     ("/api/v1/auth/register", &["POST"]),
     ("/api/v1/auth/login", &["POST"]),
     ("/api/v1/auth/refresh", &["POST"]),
@@ -35,6 +35,8 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("/api/v1/auth/reset-password", &["POST"]),
     ("/api/v1/users/me", &["GET"]),
     ("/api/v1/users/me/password", &["POST"]),
+    ("/api/v1/users/me/email", &["POST"]),
+    ("/api/v1/auth/email/confirm", &["POST"]),
     ("/api/v1/users/me/sessions", &["GET", "DELETE"]),
     ("/api/v1/users/me/sessions/0193a1b2-0000-7000-8000-000000000000", &["DELETE"]),
     ("/api/v1/health", &["GET"]),

@@ -40,6 +40,8 @@ fn the_document_lists_exactly_the_routes(program: Program) {
         "POST /api/v1/auth/reset-password",
         "GET /api/v1/users/me",
         "POST /api/v1/users/me/password",
+        "POST /api/v1/users/me/email",
+        "POST /api/v1/auth/email/confirm",
         "GET /api/v1/users/me/sessions",
         "DELETE /api/v1/users/me/sessions/{id}",
         "DELETE /api/v1/users/me/sessions",

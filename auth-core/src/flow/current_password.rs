@@ -1,0 +1,49 @@
+//! Asking a logged-in user for the current password.
+
+use super::refresh::decision::live;
+use crate::access_token::AccessClaims;
+use crate::auth::Inner;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::gate::{Limit, Shut};
+use crate::hashing::Verified;
+use crate::password::Password;
+use crate::store::StoreError;
+use crate::user::User;
+
+impl Inner {
+    /// The user of a session that lives; `None` when it has ended.
+    pub(super) async fn live_user(&self, claims: &AccessClaims) -> Result<Option<User>, StoreError> {
+        let now = self.now();
+        let Some(user) = self.users.find_by_id(claims.user_id).await? else { return Ok(None) };
+        let session = self.tokens.find_session(claims.session_id).await?;
+        let session_lives = session.is_some_and(|session| live(&session, &user, now));
+        Ok((session_lives && claims.epoch == user.epoch).then_some(user))
+    }
+
+    /// Whether this is the user's password. Whatever it is asked for, wrong ones are counted together,
+    /// per account and session.
+    pub(super) async fn knows_password(
+        &self,
+        claims: &AccessClaims,
+        user: &User,
+        current: &Password,
+        client: &Client,
+    ) -> Result<bool, Shut> {
+        let parts: [&[u8]; 2] = [user.id.as_bytes(), claims.session_id.as_bytes()];
+        let limit = Limit::keyed(self, "change_password", self.policy.limits.change_password, &parts);
+        let places = self.reserve(client, [limit]).await?;
+        match self.hashing.verify(current, user.password_hash.as_ref()).await {
+            Ok(Verified::NoMatch) => Ok(false),
+            Ok(Verified::Match | Verified::MatchOutdated(_)) => {
+                self.give_back(places, client).await;
+                Ok(true)
+            }
+            Err(error) => {
+                // No password was judged, so nothing was guessed.
+                self.give_back(places, client).await;
+                Err(Shut::Failed(Failure::from(error)))
+            }
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Changing the address: what it asks for, what it tells whom, and what it ends.
+
+use auth_core::store::{Deletion, UserStore};
+use auth_core::{
+    ChangeEmailError, ConfirmEmailError, Email, EmailError, Grant, LogInError, Mail, Message, Name, Password,
+    User, UserStatus,
+};
+use auth_testkit::Fault;
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
+
+const ADA: &str = "ada@example.com";
+const NEW: &str = "Countess@example.org";
+const DAY: u64 = 24 * 60 * 60;
+
+fn world() -> World {
+    World::with(|policy| policy.limits = auth_core::RateLimits::none())
+}
+
+async fn change(world: &World, grant: &Grant, new: &str, password: &str) -> Result<(), ChangeEmailError> {
+    world.auth.change_email(&world.claims(grant), new, Password::new(password), &client()).await
+}
+
+async fn confirm(world: &World, token: &str) -> Result<(), ConfirmEmailError> {
+    world.auth.confirm_email(token, &client()).await
+}
+
+async fn logs_in(world: &World, address: &str) -> bool {
+    match world.auth.log_in(address, Password::new(PASSWORD), &client()).await {
+        Ok(_) => true,
+        Err(LogInError::InvalidCredentials) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+async fn stored(world: &World, address: &str) -> Option<User> {
+    world.store.inner().find_by_email(&Email::parse(address).unwrap()).await.unwrap()
+}
+
+fn is_notice(mail: &Mail) -> bool {
+    matches!(mail.message, Message::EmailChanged { .. })
+}
+
+/// Delivers until whatever speaks of nothing is dropped, and says who got notices.
+async fn notified(world: &World) -> Vec<String> {
+    for _ in 0..4 {
+        world.auth.deliver_due_mails().await.unwrap();
+        world.wait(151);
+    }
+    let mut to: Vec<String> = world
+        .mailbox
+        .mails()
+        .iter()
+        .filter(|mail| is_notice(mail))
+        .map(|mail| mail.to.address().to_owned())
+        .collect();
+    to.sort();
+    to
+}
+
+#[tokio::test]
+async fn a_confirmed_address_takes_the_place_of_the_old_one_and_both_are_told() {
+    let world = world();
+    let user = world.user(ADA).await;
+    let (mine, other_device) = (world.log_in(ADA).await, world.log_in(ADA).await);
+    let (reset, elsewhere) =
+        (world.reset_token(ADA).await, world.confirmation_token(&mine, "b@example.com").await);
+    let token = world.confirmation_token(&mine, NEW).await;
+    assert!(world.lives(&mine).await && logs_in(&world, ADA).await, "asking changes nothing");
+    world.wait(60);
+    confirm(&world, &token).await.unwrap();
+    let changed = world.auth.user(user.id).await.unwrap();
+    assert_eq!((changed.email.address(), changed.epoch), (NEW, user.epoch.next()));
+    assert!(changed.email_verified_at > user.email_verified_at, "the new mailbox was proven now");
+    assert_eq!(changed.password_hash.unwrap().expose(), user.password_hash.unwrap().expose());
+    for grant in [&mine, &other_device] {
+        assert!(!world.lives(grant).await, "every session ends, the asking one too");
+    }
+    assert!(!logs_in(&world, ADA).await && logs_in(&world, NEW).await);
+    let late = world.auth.reset_password(&reset, Password::new(OTHER_PASSWORD), &client()).await;
+    assert!(late.is_err(), "a link mailed to the old address is dead");
+    assert!(matches!(confirm(&world, &elsewhere).await, Err(ConfirmEmailError::InvalidToken)));
+    assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::InvalidToken)), "works once");
+    assert_eq!(notified(&world).await, [NEW, ADA]);
+    for mail in world.mailbox.mails().iter().filter(|mail| is_notice(mail)) {
+        let Message::EmailChanged { new_email, at } = &mail.message else { panic!() };
+        assert_eq!((new_email.address(), Some(*at)), (NEW, changed.email_verified_at));
+        assert!(mail.message.token().is_none(), "no link that acts");
+    }
+    assert_eq!(
+        (world.events.count("user_email_change_requested"), world.events.count("user_email_changed")),
+        (2, 1)
+    );
+    world.user(ADA).await;
+    assert!(logs_in(&world, ADA).await, "the old address is free");
+}
+
+#[tokio::test]
+async fn what_is_asked_for_badly_promises_nothing() {
+    let world = world();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    world.store.reset();
+    for own in [ADA, "ADA@example.com", " ada@EXAMPLE.com "] {
+        assert!(
+            matches!(change(&world, &grant, own, PASSWORD).await, Err(ChangeEmailError::Unchanged)),
+            "{own}"
+        );
+    }
+    let no_address = change(&world, &grant, "nobody", PASSWORD).await;
+    assert!(matches!(no_address, Err(ChangeEmailError::Email(EmailError::Malformed))));
+    assert!(matches!(
+        change(&world, &grant, NEW, OTHER_PASSWORD).await,
+        Err(ChangeEmailError::WrongPassword)
+    ));
+    assert_eq!(world.events.count("user_email_change_fail"), 1);
+    assert!(world.store.calls().iter().all(|call| call.starts_with("find")), "{:?}", world.store.calls());
+    assert!(world.lives(&grant).await);
+    world.auth.log_out(&text(&grant), &client()).await.unwrap();
+    assert!(matches!(change(&world, &grant, NEW, PASSWORD).await, Err(ChangeEmailError::SessionEnded)));
+    assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
+}
+
+/// The owner of a taken address is told, whoever wants it is not; a disabled owner is told nothing.
+#[tokio::test]
+async fn a_taken_address_gets_a_mail_and_no_link() {
+    let world = world();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    let owner = world.user(NEW).await;
+    world.register("unverified@example.com", OTHER_PASSWORD).await;
+    world.auth.deliver_due_mails().await.unwrap();
+    for (address, mails) in [(NEW, 1), ("unverified@example.com", 1), ("disabled", 0)] {
+        let address = if address == "disabled" {
+            world.auth.disable_user(owner.id).await.unwrap();
+            NEW
+        } else {
+            address
+        };
+        world.mailbox.take();
+        change(&world, &grant, &address.to_uppercase(), PASSWORD).await.unwrap();
+        world.auth.deliver_due_mails().await.unwrap();
+        let arrived = world.mailbox.take();
+        assert_eq!(arrived.len(), mails, "{address}");
+        for mail in arrived {
+            assert!(matches!(mail.message, Message::AlreadyRegistered { .. }), "{mail:?}");
+            assert_eq!(mail.to.address(), address, "at the stored address");
+        }
+    }
+    assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
+    assert!(world.lives(&grant).await);
+}
+
+#[tokio::test]
+async fn an_address_taken_since_the_mail_is_refused_and_the_link_stays_good() {
+    let world = world();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    let token = world.confirmation_token(&grant, NEW).await;
+    world.mailbox.take();
+    let owner = world.user(NEW).await;
+    for _ in 0..2 {
+        assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::Taken)));
+    }
+    assert_eq!(world.events.count("user_email_taken"), 2);
+    assert!(world.lives(&grant).await && logs_in(&world, ADA).await && logs_in(&world, NEW).await);
+    world.auth.delete_user(owner.id).await.unwrap();
+    confirm(&world, &token).await.unwrap();
+    assert_eq!(world.auth.user(grant.user.id).await.unwrap().email.address(), NEW);
+    assert_eq!(
+        notified(&world).await,
+        [NEW, NEW, NEW, ADA, ADA, ADA],
+        "those promised before speak of it too"
+    );
+}
+
+/// Whoever may be deleted by the next clean-up is as good as absent, whether or not it ran.
+#[tokio::test]
+async fn an_address_held_by_nobody_but_a_lapsed_registration_is_free() {
+    for cleans_up in [false, true] {
+        let world = world();
+        world.user(ADA).await;
+        world.register(NEW, OTHER_PASSWORD).await;
+        world.register("other@example.com", OTHER_PASSWORD).await;
+        world.wait(7 * DAY + 1);
+        if cleans_up {
+            assert_eq!(world.auth.clean_up().await.unwrap().unverified_users, 2);
+        }
+        let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
+        confirm(&world, &token).await.unwrap();
+        assert!(logs_in(&world, NEW).await, "clean-up {cleans_up}");
+    }
+    // One microsecond earlier its owner could still come.
+    let world = world();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    let token = world.confirmation_token(&grant, NEW).await;
+    world.register(NEW, OTHER_PASSWORD).await;
+    assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::Taken)));
+    assert!(stored(&world, NEW).await.is_some_and(|holder| holder.id != grant.user.id));
+}
+
+/// A stranger could otherwise have a text of their choice mailed to anybody.
+#[tokio::test]
+async fn a_mailbox_that_is_not_proven_is_not_called_by_name() {
+    let world = world();
+    let spam = "Buy now at https://spam.example";
+    world.auth.register(ADA, Password::new(PASSWORD), Some(spam), &client()).await.unwrap();
+    let token = world.verification_token(ADA).await;
+    world.auth.verify_email(&token, None, &client()).await.unwrap();
+    let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
+    let link = world.mailbox.last_to(&Email::parse(NEW).unwrap()).unwrap();
+    assert!(link.name.is_none(), "{link:?}");
+    confirm(&world, &token).await.unwrap();
+    world.auth.deliver_due_mails().await.unwrap();
+    let notices = world.mailbox.mails();
+    let named =
+        notices.iter().filter(|mail| is_notice(mail)).map(|mail| mail.name.as_ref().map(Name::as_str));
+    assert_eq!(named.collect::<Vec<_>>(), [Some(spam), Some(spam)], "both are the user's own");
+}
+
+#[tokio::test]
+async fn a_disabled_or_deleted_user_confirms_nothing() {
+    for deleted in [false, true] {
+        let world = world();
+        let user = world.user(ADA).await;
+        let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
+        if deleted {
+            world.auth.delete_user(user.id).await.unwrap();
+        } else {
+            world.auth.disable_user(user.id).await.unwrap();
+        }
+        assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::InvalidToken)));
+        assert!(stored(&world, NEW).await.is_none());
+        let kept = stored(&world, ADA).await.map(|user| user.status);
+        assert_eq!(kept, (!deleted).then_some(UserStatus::Disabled));
+    }
+}
+
+/// The write went through and its answer was lost: what the user looks like tells.
+#[tokio::test]
+async fn a_change_whose_outcome_was_unknown_is_told_as_done() {
+    let world = world();
+    world.user(ADA).await;
+    let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
+    world.store.fail_method("set_email", Fault::ErrorAfterCommit);
+    confirm(&world, &token).await.unwrap();
+    world.store.reset();
+    assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::InvalidToken)));
+    assert_eq!(notified(&world).await, [NEW, ADA]);
+}
+
+/// The notice goes to the old address although its row bears another by then; a rival's new address
+/// that lost learns nothing of the one that won.
+#[tokio::test]
+async fn notices_reach_whom_they_concern_however_late_they_are_sent() {
+    let world = world();
+    world.user(ADA).await;
+    let grant = world.log_in(ADA).await;
+    let (first, rival) = (
+        world.confirmation_token(&grant, NEW).await,
+        world.confirmation_token(&grant, "rival@example.com").await,
+    );
+    let auth = world.auth.clone();
+    let late =
+        world.hold_before("set_email", async move { auth.confirm_email(&rival, &client()).await }).await;
+    confirm(&world, &first).await.unwrap();
+    world.store.release();
+    assert!(matches!(late.await.unwrap(), Err(ConfirmEmailError::InvalidToken)));
+    let third = world.confirmation_token(&world.log_in(NEW).await, "third@example.com").await;
+    confirm(&world, &third).await.unwrap();
+    world.store.reset();
+    let told = notified(&world).await;
+    assert!(told.iter().any(|to| to == ADA) && told.iter().any(|to| to == NEW), "{told:?}");
+    assert!(told.iter().any(|to| to == "third@example.com"), "{told:?}");
+    assert!(!told.iter().any(|to| to == "rival@example.com"), "{told:?}");
+    assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0, "what speaks of nothing is dropped");
+}
+
+#[tokio::test]
+async fn an_account_that_vanished_is_told_of_nobody() {
+    let world = world();
+    let user = world.user(ADA).await;
+    let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
+    world.store.fail_method("set_email", Fault::ErrorBefore);
+    assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::Failed(_))));
+    world.store.reset();
+    let deleted = UserStore::delete(world.store.inner(), user.id).await.unwrap();
+    assert_eq!(deleted, Deletion::Deleted);
+    assert!(notified(&world).await.is_empty());
+    assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
+}
