@@ -85,7 +85,7 @@ fn the_passes_are_the_most_that_fit_into_the_time() {
         let policy = HashingPolicy { engine, ..policy() };
         let found = policy.calibrate(Duration::ZERO).unwrap();
         assert_eq!(found.policy, HashingPolicy { iterations: 1, ..policy.clone() });
-        let found = policy.calibrate(Duration::from_secs(3600)).unwrap();
+        let found = policy.calibrate(Duration::from_hours(1)).unwrap();
         assert_eq!(found.policy.iterations, policy.max_iterations);
         let target = found.measured / 2;
         let found = policy.calibrate(target).unwrap();
