@@ -30,6 +30,7 @@ pub(super) trait Hasher: Send {
     fn shrink(&mut self, blocks: usize);
 
     /// How many blocks are kept.
+    #[cfg(test)]
     fn blocks(&self) -> usize;
 }
 
@@ -82,6 +83,7 @@ impl Hasher for Portable {
         }
     }
 
+    #[cfg(test)]
     fn blocks(&self) -> usize {
         self.blocks.capacity()
     }

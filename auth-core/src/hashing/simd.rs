@@ -52,13 +52,14 @@ impl Hasher for Simd {
     }
 
     fn shrink(&mut self, blocks: usize) {
-        if self.blocks() > blocks {
+        if self.0.reserved_blocks() > blocks {
             self.0.clear();
             // Without memory now there may be some at the next hash, which says so.
             _ = self.reserve(blocks);
         }
     }
 
+    #[cfg(test)]
     fn blocks(&self) -> usize {
         self.0.reserved_blocks()
     }
