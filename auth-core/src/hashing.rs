@@ -17,6 +17,7 @@ mod engine;
 mod hasher;
 mod pepper;
 mod policy;
+mod priority;
 #[cfg(feature = "simd-argon2")]
 mod simd;
 mod stored;

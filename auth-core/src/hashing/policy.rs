@@ -68,7 +68,9 @@ pub struct HashingPolicy {
     /// Lanes, 1 to 4. Default 1. They are computed one after another: more lanes make a hash no faster.
     pub parallelism: u32,
     /// Hashes computed at once, each on an operating system thread of its own. Default: one per
-    /// processor available to the process.
+    /// processor available to the process. On Linux these threads give way to all others of the
+    /// machine (a niceness of 5), so that requests which hash nothing are answered during a flood
+    /// of log-ins as well.
     pub threads: u32,
     /// Requests that may wait for a thread; one more is answered with
     /// [`HashingError::Busy`](crate::HashingError::Busy). Default 64: at 15 ms a hash on two threads,
