@@ -74,7 +74,7 @@ fn checking_an_access_token_allocates_twice_and_refusing_one_once() {
 /// Boxed futures of three calls of the store and two of the limiter, what the user and the session own, the
 /// two tokens and what they are made of.
 #[test]
-fn a_refresh_allocates_eighteen_times() {
+fn a_refresh_allocates_nineteen_times() {
     let service = Service::new();
     let client = client();
     let mut token = service.log_in().refresh_token.expose();
@@ -82,7 +82,7 @@ fn a_refresh_allocates_eighteen_times() {
         let grant = service.runtime.block_on(service.auth.refresh(&token, &client)).unwrap();
         token = grant.refresh_token.expose();
     });
-    assert!(refreshed <= 18, "{refreshed} allocations");
+    assert!(refreshed <= 19, "{refreshed} allocations");
 }
 
 /// A whole life: what each flow costs in password hashes. That a refused log-in costs one whoever asks is
