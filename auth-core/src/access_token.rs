@@ -28,6 +28,9 @@ use crate::user::{Epoch, User};
 /// Longest token that is looked at. A cookie or a header line has no room for more either.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
+/// Enough for a payload without claims of the application, so that writing it asks for memory once.
+const USUAL_PAYLOAD_BYTES: usize = 512;
+
 /// How deep the application's claims may be nested; the JSON reader itself stops at 128.
 const MAX_CLAIM_DEPTH: usize = 32;
 
@@ -191,8 +194,9 @@ impl AccessTokens {
             epoch: session.epoch.as_u64(),
             extra,
         };
-        let payload = serde_json::to_vec(&payload).map_err(|_| SignError::Key)?;
-        let text = self.ring.signer().sign(&payload).ok_or(SignError::Key)?;
+        let mut json = Vec::with_capacity(USUAL_PAYLOAD_BYTES);
+        serde_json::to_writer(&mut json, &payload).map_err(|_| SignError::Key)?;
+        let text = self.ring.signer().sign(&json).ok_or(SignError::Key)?;
         if text.len() > MAX_TOKEN_BYTES {
             return Err(ClaimsError::TooLarge.into());
         }

@@ -13,15 +13,21 @@ use crate::random::{RandomError, RandomSource};
 use crate::user::PasswordHash;
 
 mod bcrypt;
+mod calibration;
 mod engine;
+mod hasher;
 mod pepper;
 mod policy;
+mod priority;
+#[cfg(feature = "simd-argon2")]
+mod simd;
 mod stored;
 mod threads;
 
+pub use calibration::Calibration;
 use engine::{Engine, FreshSalt, SALT_BYTES, Settings, is_hashable};
 pub use pepper::{Pepper, PepperError};
-pub use policy::{BcryptImport, CostFloor, HashingPolicy};
+pub use policy::{Argon2Engine, BcryptImport, CostFloor, HashingPolicy};
 use stored::Stored;
 use threads::{Full, Job, Threads};
 
@@ -144,14 +150,7 @@ impl HashingPool {
         pepper: Option<Pepper>,
         random: Arc<dyn RandomSource>,
     ) -> Result<Self, HashingError> {
-        let problems = policy.problems();
-        if !problems.is_empty() {
-            let texts: Vec<_> = problems.iter().map(|(field, text)| format!("{field} {text}")).collect();
-            return Err(HashingError::Policy(texts.join("; ")));
-        }
-        let settings =
-            Settings::new(policy.clone(), pepper).map_err(|error| HashingError::Policy(error.to_string()))?;
-        let settings = Arc::new(settings);
+        let settings = Arc::new(Settings::checked(policy, pepper)?);
         let threads = Threads::start(&settings).map_err(HashingError::Threads)?;
         Ok(Self { shared: Arc::new(Shared { settings, random, threads }) })
     }

@@ -117,8 +117,8 @@ pub use flow::{
     SessionError, UserError, VerifyEmailError, decision,
 };
 pub use hashing::{
-    BcryptImport, CostFloor, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper, PepperError,
-    Verified,
+    Argon2Engine, BcryptImport, Calibration, CostFloor, HashingError, HashingPolicy, HashingPool,
+    HashingStats, Pepper, PepperError, Verified,
 };
 pub use id::{IntentId, MalformedId, SessionId, UserId};
 pub use key_ring::{KeyError, KeyRing, KeyRingError, SigningKey, VerifyingKey};

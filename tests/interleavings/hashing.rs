@@ -21,6 +21,11 @@ mod engine {
     }
 }
 
+/// The order of steps is the scheduler's, whatever the priority.
+mod priority {
+    pub(super) const fn lower() {}
+}
+
 use auth_core::HashingPolicy;
 use engine::Settings;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! The pool against the argon2 crate: its ordinary API, which allocates for each hash, and its bare
-//! computation in reused memory.
+//! The pool against the bare computation in reused memory, at several numbers of threads, and the engines
+//! against each other.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -7,93 +7,105 @@ use std::thread;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
-use auth_core::{HashingPolicy, HashingPool, Password, SystemRandom};
+use auth_core::{Argon2Engine, HashingPolicy, HashingPool, Password, SystemRandom};
+use futures_util::future::join_all;
 
-use crate::ratio::{Failure, medians, print};
+use crate::ratio::{Failure, Named, compare, medians};
 
 const PASSWORD: &str = "correct horse battery staple";
 const SALT: [u8; 16] = [7; 16];
 
-pub(crate) fn compare() -> Result<(), Failure> {
+pub(crate) fn compare_all() -> Result<(), Failure> {
+    for threads in [1, 2, 4] {
+        let policy = HashingPolicy::default();
+        with_threads(threads, &policy, 1.05)?;
+    }
     // Whether memory for each hash is dear is the allocator's affair. glibc keeps freed blocks up to
     // 32 MiB once it has seen one, unless told otherwise (`GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072`),
     // and gives larger ones back each time, as other allocators do with all of them.
     let mut larger = HashingPolicy::default();
     (larger.memory_kib, larger.iterations) = (47_104, 1);
-    compare_with(&HashingPolicy::default(), 1.05, 1.05)?;
     // After a single pass the pool wipes its memory: the early blocks would be a fast hash of the password.
-    compare_with(&larger, 0.75, 1.15)
+    with_threads(1, &larger, 1.15)
 }
 
-fn compare_with(policy: &HashingPolicy, of_default: f64, of_bare: f64) -> Result<(), Failure> {
+/// As many hashes at once as there are threads.
+fn with_threads(threads: u32, policy: &HashingPolicy, of_bare: f64) -> Result<(), Failure> {
+    let mut policy = policy.clone();
+    policy.threads = threads;
     let params = Params::new(policy.memory_kib, policy.iterations, policy.parallelism, Some(32))?;
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let portable = HashingPool::start(&policy, None, Arc::new(SystemRandom))?;
+    policy.engine = Argon2Engine::Simd;
+    let simd = HashingPool::start(&policy, None, Arc::new(SystemRandom))?;
+    let allocating = Team::start(threads, || allocating(argon2.clone()));
+    let bare = Team::start(threads, || bare(argon2.clone()));
 
-    let pool = HashingPool::start(policy, None, Arc::new(SystemRandom))?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let password = Password::new(PASSWORD);
-
-    let default = Worker::start({
-        let argon2 = argon2.clone();
-        move || {
-            let hash: Result<phc::PasswordHash, _> =
-                argon2.hash_password_with_salt(PASSWORD.as_bytes(), &SALT);
-            hash.is_ok_and(|hash| !hash.to_string().is_empty())
-        }
-    });
-    let bare = Worker::start({
-        let mut memory = vec![Block::new(); params.block_count()];
-        move || {
-            let mut output = [0; 32];
-            argon2
-                .hash_password_into_with_memory(
-                    PASSWORD.as_bytes(),
-                    &SALT,
-                    &mut output,
-                    memory.as_mut_slice(),
-                )
-                .is_ok()
-        }
-    });
-
-    let title = format!("one password hash, {} KiB, {} passes", policy.memory_kib, policy.iterations);
-    let [pool, default, bare] = medians(
-        &title,
+    let at_once = |pool: &HashingPool| {
+        let hashes = (0..threads).map(|_| pool.hash(&password));
+        assert!(runtime.block_on(join_all(hashes)).iter().all(Result::is_ok), "a hash failed");
+    };
+    let cost = format!("{} KiB, {} passes", policy.memory_kib, policy.iterations);
+    let [portable, simd, allocating, bare] = medians(
+        &format!("{threads} password hashes at once, {cost}"),
         21,
         8,
         [
-            ("HashingPool::hash, awaited", Box::new(|| drop(runtime.block_on(pool.hash(&password))))),
-            ("argon2, memory allocated for each hash", Box::new(|| default.once())),
+            ("HashingPool::hash, awaited", Box::new(|| at_once(&portable))),
+            ("the same with Argon2Engine::Simd", Box::new(|| at_once(&simd))),
+            ("argon2, memory allocated for each hash", Box::new(|| allocating.once())),
             ("argon2, bare, memory reused", Box::new(|| bare.once())),
         ],
     );
-    print("pool / argon2 with memory for each hash", pool, default, of_default);
-    print("pool / bare argon2", pool, bare, of_bare);
+    let threads = format!("{threads} thread{}", if threads == 1 { "" } else { "s" });
+    let floor = Named("argon2 bare, memory reused", bare);
+    compare(&format!("password hash, {cost}, {threads}"), portable, floor, Some(of_bare));
+    compare(&format!("password hash, {cost}, {threads}, SIMD engine"), simd, floor, None);
+    compare(&format!("argon2 with memory for each hash, {cost}, {threads}"), allocating, floor, None);
     Ok(())
 }
 
-/// A plain thread, as a runtime's blocking pool has them, that does one piece of work when asked.
-struct Worker {
-    ask: SyncSender<()>,
-    answer: Receiver<bool>,
+fn allocating(argon2: Argon2<'static>) -> impl FnMut() -> bool + Send {
+    move || {
+        let hash: Result<phc::PasswordHash, _> = argon2.hash_password_with_salt(PASSWORD.as_bytes(), &SALT);
+        hash.is_ok_and(|hash| !hash.to_string().is_empty())
+    }
 }
 
-impl Worker {
-    fn start(mut work: impl FnMut() -> bool + Send + 'static) -> Self {
-        let (ask, asked) = sync_channel::<()>(1);
-        let (reply, answer) = sync_channel(1);
-        thread::spawn(move || {
-            for () in asked {
-                if reply.send(work()).is_err() {
-                    return;
+fn bare(argon2: Argon2<'static>) -> impl FnMut() -> bool + Send {
+    let mut memory = vec![Block::new(); argon2.params().block_count()];
+    move || {
+        let (password, memory) = (PASSWORD.as_bytes(), memory.as_mut_slice());
+        argon2.hash_password_into_with_memory(password, &SALT, &mut [0; 32], memory).is_ok()
+    }
+}
+
+/// Plain threads, as a runtime's blocking pool has them, that do one piece of work each when asked.
+struct Team(Vec<(SyncSender<()>, Receiver<bool>)>);
+
+impl Team {
+    fn start<W: FnMut() -> bool + Send + 'static>(threads: u32, work: impl Fn() -> W) -> Self {
+        let start = |_| {
+            let mut work = work();
+            let (ask, asked) = sync_channel::<()>(1);
+            let (reply, answer) = sync_channel(1);
+            thread::spawn(move || {
+                for () in asked {
+                    if reply.send(work()).is_err() {
+                        return;
+                    }
                 }
-            }
-        });
-        Self { ask, answer }
+            });
+            (ask, answer)
+        };
+        Self((0..threads).map(start).collect())
     }
 
     fn once(&self) {
-        let done = self.ask.send(()).is_ok() && self.answer.recv().unwrap_or(false);
-        assert!(done, "the work failed");
+        let asked = self.0.iter().all(|(ask, _)| ask.send(()).is_ok());
+        let done = self.0.iter().all(|(_, answer)| answer.recv().unwrap_or(false));
+        assert!(asked && done, "the work failed");
     }
 }

@@ -5,6 +5,8 @@
 
 mod hashing;
 mod ratio;
+mod signatures;
+mod steps;
 mod tokens;
 
 fn main() {
@@ -12,7 +14,8 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    if let Err(error) = hashing::compare().and_then(|()| tokens::compare()) {
+    let suites = [hashing::compare_all, signatures::compare_all, steps::compare_all, tokens::compare_all];
+    if let Err(error) = suites.into_iter().try_for_each(|suite| suite()) {
         eprintln!("{error}");
         std::process::exit(1);
     }

@@ -1,6 +1,7 @@
 //! Medians of interleaved rounds, and their ratios.
 
 use std::fs;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// Why nothing could be measured.
@@ -50,12 +51,31 @@ pub(crate) fn medians<const N: usize>(
     costs
 }
 
-/// Prints `a / b`.
-pub(crate) fn print(title: &str, a: Cost, b: Cost, expected: f64) {
-    let wall = a.wall.as_secs_f64() / b.wall.as_secs_f64();
-    let cpu = a.cpu.zip(b.cpu).map(|(a, b)| a.as_secs_f64() / b.as_secs_f64());
-    let cpu = cpu.map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.3}"));
-    println!("  {title:<44} {wall:>10.3} wall {cpu:>10} cpu   (expected at most {expected})");
+/// A cost and what it is of.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'a>(pub(crate) &'a str, pub(crate) Cost);
+
+/// Prints how many times its floor something costs, and appends it to the file that `BENCH_RESULTS` names,
+/// from which `scripts/bench` makes its table.
+pub(crate) fn compare(name: &str, cost: Cost, Named(floor_name, floor): Named<'_>, expected: Option<f64>) {
+    let wall = cost.wall.as_secs_f64() / floor.wall.as_secs_f64();
+    let cpu = cost.cpu.zip(floor.cpu).map(|(cost, floor)| cost.as_secs_f64() / floor.as_secs_f64());
+    let shown = cpu.map_or_else(|| "unknown".to_owned(), |ratio| format!("{ratio:.3}"));
+    let limit = expected.map_or_else(String::new, |limit| format!("   (expected at most {limit})"));
+    println!("  {name} / {floor_name}: {wall:.3} wall, {shown} cpu{limit}");
+    let nanos = |cost: Cost| u64::try_from(cost.cpu.unwrap_or(cost.wall).as_nanos()).unwrap_or(u64::MAX);
+    record(&serde_json::json!({
+        "kind": "micro", "name": name, "floor": floor_name, "nanos": nanos(cost), "floor_nanos": nanos(floor),
+        "ratio": cpu.unwrap_or(wall), "limit": expected,
+    }));
+}
+
+fn record(line: &serde_json::Value) {
+    let Some(path) = std::env::var_os("BENCH_RESULTS") else { return };
+    let file = fs::OpenOptions::new().create(true).append(true).open(path);
+    if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
+        eprintln!("BENCH_RESULTS: {error}");
+    }
 }
 
 fn median(values: impl Iterator<Item = Duration>) -> Option<Duration> {

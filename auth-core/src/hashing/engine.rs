@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use argon2::password_hash::phc::{self, Output, ParamsString, Salt};
-use argon2::{Algorithm, Argon2, Block, Params, ParamsBuilder, Version};
+use argon2::{Algorithm, Params, ParamsBuilder, Version};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::bcrypt::burn;
+use super::hasher::{Hasher, Recipe};
 use super::pepper::Pepper;
 use super::policy::{BcryptImport, HashingPolicy};
 use super::stored::{Stored, StoredArgon2};
-use super::{Failed, Verified};
+use super::{Failed, HashingError, Verified};
 use crate::clock::{Clock, SystemClock};
 use crate::password::{MAX_PASSWORD_BYTES, Password};
 use crate::user::PasswordHash;
@@ -57,7 +58,7 @@ pub(super) fn cost(params: &Params) -> u64 {
 }
 
 impl Settings {
-    pub(super) fn new(policy: HashingPolicy, pepper: Option<Pepper>) -> Result<Self, argon2::Error> {
+    fn new(policy: HashingPolicy, pepper: Option<Pepper>) -> Result<Self, argon2::Error> {
         let mut builder = ParamsBuilder::new();
         builder
             .m_cost(policy.memory_kib)
@@ -70,43 +71,46 @@ impl Settings {
         Ok(Self { policy, params: builder.build()?, pepper, counters: Counters::default() })
     }
 
-    pub(super) fn pepper_secret(&self, params: &Params) -> Option<&[u8]> {
-        self.pepper.as_ref().and_then(|pepper| pepper.secret(params.keyid()))
+    /// The settings of a policy without problems.
+    pub(super) fn checked(policy: &HashingPolicy, pepper: Option<Pepper>) -> Result<Self, HashingError> {
+        let problems = policy.problems();
+        if !problems.is_empty() {
+            let texts: Vec<_> = problems.iter().map(|(field, text)| format!("{field} {text}")).collect();
+            return Err(HashingError::Policy(texts.join("; ")));
+        }
+        Self::new(policy.clone(), pepper).map_err(|error| HashingError::Policy(error.to_string()))
     }
 
-    pub(super) fn argon2(
-        &self,
-        algorithm: Algorithm,
-        version: Version,
-        params: Params,
-    ) -> Result<Argon2<'_>, argon2::Error> {
-        match self.pepper_secret(&params) {
-            Some(secret) => Argon2::new_with_secret(secret, algorithm, version, params),
-            None => Ok(Argon2::new(algorithm, version, params)),
+    /// The pepper that these parameters name; `None` where it is not known.
+    pub(super) fn pepper_secret(&self, params: &Params) -> Option<&[u8]> {
+        if params.keyid().is_empty() {
+            return Some(&[]);
         }
+        self.pepper.as_ref()?.secret(params.keyid())
     }
 }
 
 /// One thread's memory and its way to the shared settings.
 pub(super) struct Engine {
     settings: Arc<Settings>,
-    memory: Memory,
+    hasher: Box<dyn Hasher>,
+    blocks_computed: u64,
 }
 
 impl Engine {
     pub(super) fn new(settings: Arc<Settings>) -> Self {
-        let mut memory = Memory::default();
+        let mut hasher = <dyn Hasher>::of(settings.policy.engine);
         // Without memory now there may be some later: the first job then tries again, and says so.
-        let _ = memory.reserve(settings.params.block_count());
-        Self { settings, memory }
+        let _ = hasher.reserve(settings.params.block_count());
+        Self { settings, hasher, blocks_computed: 0 }
     }
 
     /// Does one job and counts it.
     pub(super) fn work<T>(&mut self, job: impl FnOnce(&mut Self) -> T) -> T {
         let start = SystemClock.monotonic();
         let result = job(self);
-        self.memory.shrink(self.settings.params.block_count());
-        let spent = std::mem::take(&mut self.memory.blocks_computed);
+        self.hasher.shrink(self.settings.params.block_count());
+        let spent = std::mem::take(&mut self.blocks_computed);
         let one = cost(&self.settings.params).max(1);
         let counters = &self.settings.counters;
         counters.argon2_kib.fetch_add(spent, Relaxed);
@@ -115,17 +119,24 @@ impl Engine {
         result
     }
 
+    fn compute(&mut self, recipe: &Recipe<'_>, password: &[u8], output: &mut [u8]) -> Result<(), Failed> {
+        self.hasher.compute(recipe, password, output)?;
+        self.blocks_computed = self.blocks_computed.saturating_add(cost(recipe.params));
+        Ok(())
+    }
+
     /// Hashes with the current parameters and pepper.
     pub(super) fn hash(&mut self, password: &Password, salt: &FreshSalt) -> Result<PasswordHash, Failed> {
         let settings = Arc::clone(&self.settings);
-        let params = settings.params.clone();
-        let argon2 = settings.argon2(Algorithm::Argon2id, Version::V0x13, params)?;
+        let params = &settings.params;
+        let secret = settings.pepper_secret(params).ok_or(Failed)?;
+        let recipe = Recipe { algorithm: Algorithm::Argon2id, version: Version::V0x13, params, secret, salt };
         let mut output = Zeroizing::new([0; OUTPUT_BYTES]);
-        self.memory.run(&argon2, hashable(password), salt, output.as_mut_slice())?;
+        self.compute(&recipe, hashable(password), output.as_mut_slice())?;
         let text = phc::PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
-            params: ParamsString::try_from(argon2.params()).map_err(|_| Failed)?,
+            params: ParamsString::try_from(params).map_err(|_| Failed)?,
             salt: Some(Salt::new(salt).map_err(|_| Failed)?),
             hash: Some(Output::new(output.as_slice()).map_err(|_| Failed)?),
         }
@@ -173,7 +184,7 @@ impl Engine {
         let settings = Arc::clone(&self.settings);
         let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
         let output = output.get_mut(..stored.hash.len()).ok_or(Failed)?;
-        self.memory.run(&stored.argon2(&settings)?, password.expose().as_bytes(), &stored.salt, output)?;
+        self.compute(&stored.recipe(&settings).ok_or(Failed)?, password.expose().as_bytes(), output)?;
         if !bool::from(output.ct_eq(stored.hash.as_ref())) {
             self.pad(cost(&settings.params).saturating_sub(stored.cost()))?;
             return Ok(Verified::NoMatch);
@@ -194,8 +205,9 @@ impl Engine {
         }
         let small = |number: u64| u32::try_from(number).map_err(|_| Failed);
         let params = Params::new(small(memory)?, small(passes)?, 1, None)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        self.memory.run(&argon2, b"nobody", &[0; SALT_BYTES], &mut [0; OUTPUT_BYTES])
+        let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+        let recipe = Recipe { algorithm, version, params: &params, secret: &[], salt: &[0; SALT_BYTES] };
+        self.compute(&recipe, b"nobody", &mut [0; OUTPUT_BYTES])
     }
 
     fn burn_bcrypt(&self) {
@@ -211,7 +223,7 @@ impl Engine {
 
     #[cfg(test)]
     pub(super) fn buffer_blocks(&self) -> usize {
-        self.memory.blocks.capacity()
+        self.hasher.blocks()
     }
 }
 
@@ -240,51 +252,4 @@ pub(super) fn is_hashable(password: &Password) -> bool {
 fn hashable(password: &Password) -> &[u8] {
     let bytes = password.expose().as_bytes();
     bytes.get(..MAX_PASSWORD_BYTES).unwrap_or(bytes)
-}
-
-/// The blocks that Argon2 works in, kept between hashes.
-///
-/// Allocating them each time can double the cost of a hash, whenever the allocator returns the pages to
-/// the system, which must clear them anew (`cargo bench -p auth-core`).
-#[derive(Default)]
-struct Memory {
-    blocks: Vec<Block>,
-    blocks_computed: u64,
-}
-
-impl Memory {
-    fn run(
-        &mut self,
-        argon2: &Argon2<'_>,
-        password: &[u8],
-        salt: &[u8],
-        output: &mut [u8],
-    ) -> Result<(), Failed> {
-        self.reserve(argon2.params().block_count())?;
-        argon2.hash_password_into_with_memory(password, salt, output, self.blocks.as_mut_slice())?;
-        self.blocks_computed = self.blocks_computed.saturating_add(cost(argon2.params()));
-        if argon2.params().t_cost() == 1 {
-            // After a single pass the first blocks are a fast hash of the password; a second pass
-            // overwrites them with blocks that cost a whole pass each.
-            self.blocks.iter_mut().zeroize();
-        }
-        Ok(())
-    }
-
-    fn reserve(&mut self, blocks: usize) -> Result<(), Failed> {
-        let missing = blocks.saturating_sub(self.blocks.len());
-        if missing > 0 {
-            self.blocks.try_reserve_exact(missing).map_err(|_| Failed)?;
-            self.blocks.resize(blocks, Block::new());
-        }
-        Ok(())
-    }
-
-    /// Gives back what one big stored hash needed.
-    fn shrink(&mut self, blocks: usize) {
-        if self.blocks.len() > blocks {
-            self.blocks.truncate(blocks);
-            self.blocks.shrink_to_fit();
-        }
-    }
 }

@@ -1,10 +1,11 @@
 //! Reading stored hashes, and judging what they ask for before anything is allocated.
 
 use argon2::password_hash::phc::{self, Output, Salt};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Params, Version};
 
 use super::bcrypt::StoredBcrypt;
 use super::engine::{OUTPUT_BYTES, SALT_BYTES, Settings, cost};
+use super::hasher::Recipe;
 use super::policy::{BcryptImport, meets_floor};
 
 /// Longest text that is looked at. A PHC string with every field at its longest stays below.
@@ -21,7 +22,7 @@ pub(super) struct StoredArgon2 {
     algorithm: Algorithm,
     version: Version,
     params: Params,
-    pub(super) salt: Salt,
+    salt: Salt,
     pub(super) hash: Output,
 }
 
@@ -51,8 +52,7 @@ impl StoredArgon2 {
         let within_caps = params.m_cost() <= policy.max_memory_kib
             && params.t_cost() <= policy.max_iterations
             && params.p_cost() <= policy.max_parallelism;
-        let pepper_known = params.keyid().is_empty() || settings.pepper_secret(&params).is_some();
-        if !within_caps || !pepper_known {
+        if !within_caps || settings.pepper_secret(&params).is_none() {
             return None;
         }
         Some(Self { algorithm, version, params, salt: parsed.salt?, hash: parsed.hash? })
@@ -63,9 +63,11 @@ impl StoredArgon2 {
         cost(&self.params)
     }
 
-    /// The algorithm as this hash wants it.
-    pub(super) fn argon2<'k>(&self, settings: &'k Settings) -> Result<Argon2<'k>, argon2::Error> {
-        settings.argon2(self.algorithm, self.version, self.params.clone())
+    /// How this hash was made; `None` where its pepper is not known.
+    pub(super) fn recipe<'a>(&'a self, settings: &'a Settings) -> Option<Recipe<'a>> {
+        let secret = settings.pepper_secret(&self.params)?;
+        let &Self { algorithm, version, ref params, ref salt, .. } = self;
+        Some(Recipe { algorithm, version, params, secret, salt })
     }
 
     /// Whether a hash made today would be better: less work, less memory without being on the OWASP

@@ -1,4 +1,5 @@
 mod bcrypt;
+mod engines;
 
 use std::sync::mpsc;
 

@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::engine::{Engine, Settings};
+use super::priority;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Receiver, SyncSender, sync_channel, thread};
 
 /// Something for a thread to do with its memory. It answers through a channel of its own.
@@ -38,6 +39,7 @@ impl Threads {
             inboxes.push(inbox);
             let (settings, waiting) = (Arc::clone(settings), Arc::clone(&waiting));
             let run = move || {
+                priority::lower();
                 if number == 0 {
                     crate::password::warm_up();
                 }

@@ -22,6 +22,9 @@ use crate::secret::Secret;
 /// Longest name of a key.
 const MAX_KID_CHARS: usize = 128;
 
+/// Room for the longest signature, 64 bytes, and for the two more that the decoder wants to have.
+const SIGNATURE_ROOM: usize = 66;
+
 /// Why a key was refused. The key itself is never part of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -147,7 +150,12 @@ impl SigningKey {
     /// Signs `header.payload` and answers the whole token; `None` when the key fails, which no key
     /// that was accepted does.
     pub(crate) fn sign(&self, payload: &[u8]) -> Option<String> {
-        let mut text = format!("{}.", self.key.header);
+        let header = &self.key.header;
+        // Room for all of it: growing would copy it, and leave the copies behind.
+        let mut text =
+            String::with_capacity(header.len() + 2 + (payload.len() + SIGNATURE_ROOM).div_ceil(3) * 4);
+        text.push_str(header);
+        text.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut text);
         let signature = self.private.sign(&text)?;
         text.push('.');
@@ -312,8 +320,9 @@ impl VerifyingKey {
 
     /// Whether this key signed the message.
     pub(crate) fn verifies(&self, message: &str, signature: &str) -> bool {
-        let Ok(signature) = URL_SAFE_NO_PAD.decode(signature) else { return false };
-        self.key.verifies(message, &signature)
+        let mut bytes = [0; SIGNATURE_ROOM];
+        let Ok(length) = URL_SAFE_NO_PAD.decode_slice(signature, &mut bytes) else { return false };
+        bytes.get(..length).is_some_and(|signature| self.key.verifies(message, signature))
     }
 }
 

@@ -13,6 +13,7 @@ mod answer;
 mod contract;
 mod guide;
 mod http;
+mod instances;
 mod kills;
 mod laws;
 mod leaks;

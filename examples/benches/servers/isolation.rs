@@ -1,0 +1,74 @@
+//! What everybody else feels while somebody floods the log-in.
+
+use std::thread;
+
+use serde_json::json;
+
+use crate::load::{Latencies, at_a_rate, flood};
+use crate::process::Server;
+use crate::results::{Failure, millis, record, window};
+use crate::scene::Scene;
+
+/// Quiet and flood in turn, so often.
+const ROUNDS: usize = 5;
+const FLOOD: usize = 64;
+const READS_PER_SECOND: u32 = 200;
+const REFRESHES_PER_SECOND: u32 = 100;
+
+pub(crate) fn measure(store: &str, server: &Server, scene: &Scene) -> Result<(), Failure> {
+    let (mut quiet, mut flooded, mut log_ins) = (Seen::default(), Seen::default(), 0);
+    // What is kept from one request to the next is there before memory is read.
+    flood(server.address, scene.log_ins(FLOOD), || Seen::look(server, scene))?;
+    let (idle, _) = server.memory_kib()?;
+    server.forget_peak()?;
+    for _ in 0..ROUNDS {
+        quiet.add(Seen::look(server, scene)?);
+        let (seen, answered) = flood(server.address, scene.log_ins(FLOOD), || Seen::look(server, scene))?;
+        flooded.add(seen);
+        log_ins += answered;
+    }
+    let (_, peak) = server.memory_kib()?;
+    let routes = [
+        ("GET /users/me", READS_PER_SECOND, &quiet.reads, &flooded.reads),
+        ("refresh", REFRESHES_PER_SECOND, &quiet.refreshes, &flooded.refreshes),
+    ];
+    for (route, rate, quiet, flooded) in routes {
+        let (calm, busy) = (quiet.per_mille(990), flooded.per_mille(990));
+        record(&json!({
+            "kind": "isolation", "store": store, "route": route, "rate": rate, "flood": FLOOD,
+            "quiet_p50_ms": millis(quiet.per_mille(500)), "flood_p50_ms": millis(flooded.per_mille(500)),
+            "quiet_p99_ms": millis(calm), "flood_p99_ms": millis(busy),
+            "ratio": busy.as_secs_f64() / calm.as_secs_f64(),
+        }))?;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts")]
+    let per_second = log_ins as f64 / (window().as_secs_f64() * ROUNDS as f64);
+    record(&json!({
+        "kind": "memory", "store": store, "idle_mib": idle / 1024, "peak_mib": peak / 1024,
+        "log_ins_per_second": per_second.round(),
+    }))
+}
+
+/// Reads and refreshes at their steady rates, side by side.
+#[derive(Default)]
+struct Seen {
+    reads: Latencies,
+    refreshes: Latencies,
+}
+
+impl Seen {
+    fn look(server: &Server, scene: &Scene) -> Result<Self, Failure> {
+        let (reads, refreshes) = (scene.reads(server, 4)?, scene.refreshes(server, 4)?);
+        let (address, window) = (server.address, window());
+        thread::scope(|scope| {
+            let reads = scope.spawn(move || at_a_rate(address, reads, READS_PER_SECOND, window));
+            let refreshes = at_a_rate(address, refreshes, REFRESHES_PER_SECOND, window)?;
+            Ok(Self { reads: reads.join().map_err(|_| "a client panicked")??, refreshes })
+        })
+    }
+
+    fn add(&mut self, more: Self) {
+        self.reads.add(more.reads);
+        self.refreshes.add(more.refreshes);
+    }
+}

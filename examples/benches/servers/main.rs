@@ -1,0 +1,59 @@
+//! The example server under load, on each database: what an operation costs the server, against its floor in
+//! the same run; and what a flood of log-ins does to everybody else.
+//!
+//! `scripts/bench` starts the databases and makes `docs/performance.md` of the result. By hand:
+//! `cargo bench -p auth-examples --bench servers`, which leaves out MariaDB and MySQL unless
+//! `BENCH_MARIADB_URL` and `BENCH_MYSQL_URL` name databases that may be filled. Linux only: processor time is
+//! read from `/proc`.
+
+mod floors;
+mod http;
+mod isolation;
+mod load;
+mod operations;
+mod process;
+mod results;
+mod scene;
+
+use floors::Floors;
+use process::Server;
+use results::Failure;
+use scene::Scene;
+
+/// Where the server keeps everything, and what that is called.
+const STORES: [(&str, &str); 4] = [
+    ("memory", "memory:"),
+    ("SQLite", "sqlite://auth.db"),
+    ("MariaDB", "BENCH_MARIADB_URL"),
+    ("MySQL", "BENCH_MYSQL_URL"),
+];
+
+fn main() {
+    // `cargo test --benches` only asks whether this starts.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    if let Err(error) = run() {
+        eprintln!("{error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    floors::template()?;
+    for (name, place) in STORES {
+        let url = if place.contains(':') { Some(place.to_owned()) } else { std::env::var(place).ok() };
+        let Some(url) = url else {
+            eprintln!("{place} is not set: {name} is left out");
+            continue;
+        };
+        let server = Server::start(&url)?;
+        let scene = Scene::set(&server, name)?;
+        let floors = Floors::measure(name, &url)?;
+        operations::measure(name, &server, &scene, &floors)?;
+        if matches!(name, "memory" | "MariaDB") {
+            isolation::measure(name, &server, &scene)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The users of a run, and what clients do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use auth_core::{Clock as _, SystemClock};
+use serde_json::{Value, json};
+
+use crate::http::{Connection, request};
+use crate::load::Client;
+use crate::process::Server;
+use crate::results::Failure;
+
+const PASSWORD: &str = "correct horse battery";
+const USERS: usize = 64;
+
+/// Verified users of a server.
+pub(crate) struct Scene {
+    addresses: Vec<String>,
+    /// Goes into every address, so that a database can be used again.
+    run: i64,
+    next: Arc<AtomicU64>,
+}
+
+fn credentials(address: &str) -> String {
+    json!({"email": address, "password": PASSWORD}).to_string()
+}
+
+fn log_in(address: &str) -> Vec<u8> {
+    request("POST", "/api/v1/auth/login", "", &credentials(address))
+}
+
+fn register(address: &str) -> Vec<u8> {
+    request("POST", "/api/v1/auth/register", "", &credentials(address))
+}
+
+impl Scene {
+    pub(crate) fn set(server: &Server, store: &str) -> Result<Self, Failure> {
+        let run = SystemClock.now().timestamp_millis();
+        let store = store.to_lowercase();
+        let addresses: Vec<_> = (0..USERS).map(|nth| format!("{store}-{run}-{nth}@example.com")).collect();
+        let mut connection = Connection::open(server.address)?;
+        for address in &addresses {
+            connection.expect(202, &register(address))?;
+        }
+        let begun = Instant::now();
+        let tokens = loop {
+            let mails: Value = serde_json::from_str(
+                &connection.expect(200, &request("GET", "/dev/mailbox.json", "", ""))?.body,
+            )?;
+            let tokens: Vec<_> = mails.as_array().into_iter().flatten().filter_map(token_of).collect();
+            if tokens.len() >= USERS {
+                break tokens;
+            }
+            if begun.elapsed() > Duration::from_secs(30) {
+                return Err("the mails do not arrive".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        for token in tokens {
+            let body = json!({"token": token}).to_string();
+            connection.expect(200, &request("POST", "/api/v1/auth/verify-email", "", &body))?;
+        }
+        Ok(Self { addresses, run, next: Arc::new(AtomicU64::new(0)) })
+    }
+
+    /// Log in the users in turn, over so many connections.
+    pub(crate) fn log_ins(&self, connections: usize) -> Vec<Client> {
+        let requests: Arc<Vec<Vec<u8>>> =
+            Arc::new(self.addresses.iter().map(|address| log_in(address)).collect());
+        let log_in = |nth: usize| -> Client {
+            let (requests, mut nth) = (Arc::clone(&requests), nth);
+            Box::new(move |connection| {
+                nth += connections;
+                let request = requests.get(nth % requests.len()).ok_or("no user")?;
+                connection.expect(200, request).map(drop)
+            })
+        };
+        (0..connections).map(log_in).collect()
+    }
+
+    /// Each with a session of its own, refreshed again and again.
+    pub(crate) fn refreshes(&self, server: &Server, connections: usize) -> Result<Vec<Client>, Failure> {
+        self.sessions(server, connections, |mut cookie, _| {
+            Box::new(move |connection| {
+                let headers = format!("cookie: {cookie}\r\n");
+                let answer =
+                    connection.expect(200, &request("POST", "/api/v1/auth/refresh", &headers, ""))?;
+                cookie = answer.cookie()?;
+                Ok(())
+            })
+        })
+    }
+
+    /// Each with the access token of a session of its own, at a live door.
+    pub(crate) fn reads(&self, server: &Server, connections: usize) -> Result<Vec<Client>, Failure> {
+        self.sessions(server, connections, |_, access_token| {
+            let headers = format!("authorization: Bearer {access_token}\r\n");
+            let request = request("GET", "/api/v1/users/me", &headers, "");
+            Box::new(move |connection| connection.expect(200, &request).map(drop))
+        })
+    }
+
+    /// Registers somebody new each time.
+    pub(crate) fn registrations(&self, connections: usize) -> Vec<Client> {
+        let register = |_| -> Client {
+            let (next, run) = (Arc::clone(&self.next), self.run);
+            Box::new(move |connection| {
+                let address = format!("new-{run}-{}@example.com", next.fetch_add(1, Relaxed));
+                connection.expect(202, &register(&address)).map(drop)
+            })
+        };
+        (0..connections).map(register).collect()
+    }
+
+    fn sessions(
+        &self,
+        server: &Server,
+        connections: usize,
+        client: impl Fn(String, String) -> Client,
+    ) -> Result<Vec<Client>, Failure> {
+        let mut connection = Connection::open(server.address)?;
+        let mut client_of = |address: &String| {
+            let session = connection.expect(200, &log_in(address))?;
+            Ok(client(session.cookie()?, session.access_token()?))
+        };
+        self.addresses.iter().take(connections).map(&mut client_of).collect()
+    }
+}
+
+fn token_of(mail: &Value) -> Option<String> {
+    let (_, link) = mail.get("text")?.as_str()?.split_once("/#/verify-email?token=")?;
+    link.split_whitespace().next().map(str::to_owned)
+}

@@ -1,0 +1,121 @@
+//! What can be counted of the costs, whatever the machine: allocations of the paths that run most, over memory
+//! and on one thread so that the counts are exact; and the password hashes of every flow.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use allocation_counter::measure;
+use auth_core::{Auth, Client, Email, Grant, LiveCheck, Mailbox, MemoryStore, Password, Policy};
+use auth_testkit::cheap_hashing;
+use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World};
+use tokio::runtime::{Builder, Runtime};
+
+const ADA: &str = "ada@example.com";
+
+struct Service {
+    auth: Auth,
+    runtime: Runtime,
+}
+
+impl Service {
+    /// A verified user's service, with the default limits.
+    fn new() -> Self {
+        let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
+        let mut policy = Policy::default();
+        policy.hashing = cheap_hashing();
+        let auth = Auth::builder(store.clone(), store.clone(), mailbox.clone()).outbox(store).policy(policy);
+        let service = Self {
+            auth: auth.secret(SECRET).build().unwrap(),
+            runtime: Builder::new_current_thread().enable_time().build().unwrap(),
+        };
+        service.runtime.block_on(async {
+            let auth = &service.auth;
+            auth.register(ADA, Password::new(PASSWORD), Some("Ada"), &client()).await.unwrap();
+            auth.deliver_due_mails().await.unwrap();
+            let mail = mailbox.last_to(&Email::parse(ADA).unwrap()).unwrap();
+            auth.verify_email(&mail.message.token().unwrap().expose(), None, &client()).await.unwrap();
+        });
+        service
+    }
+
+    fn log_in(&self) -> Grant {
+        self.runtime.block_on(self.auth.log_in(ADA, Password::new(PASSWORD), &client())).unwrap()
+    }
+}
+
+fn client() -> Client {
+    Client::new("192.0.2.7".parse().ok(), Some("Firefox"))
+}
+
+/// How often a piece of work asks for memory the second time: the first time grows what is kept.
+fn allocations(mut work: impl FnMut()) -> u64 {
+    work();
+    measure(work).count_total
+}
+
+/// Two: the payload's bytes, and the token's id, which the claims keep.
+#[test]
+fn checking_an_access_token_allocates_twice_and_refusing_one_once() {
+    let service = Service::new();
+    let grant = service.log_in();
+    let token = grant.access_token.expose();
+    let checked = allocations(|| drop(service.auth.authenticate(token).unwrap()));
+    assert!(checked <= 2, "{checked} allocations");
+    let forged = format!("{}AAAA", token.strip_suffix(&token[token.len() - 4..]).unwrap());
+    for bad in ["", "a.b.c", &forged] {
+        let refused = allocations(|| assert!(service.auth.authenticate(bad).is_err()));
+        assert!(refused <= 1, "{refused} allocations for {bad:?}");
+    }
+    // Besides, a boxed future for each of the two reads, and what the user and the session own.
+    let live = || service.runtime.block_on(service.auth.authenticate_live(token, LiveCheck::UserAndSession));
+    let live = allocations(|| drop(live().unwrap()));
+    assert!(live <= 10, "{live} allocations");
+}
+
+/// Boxed futures of three calls of the store and two of the limiter, what the user and the session own, the
+/// two tokens and what they are made of.
+#[test]
+fn a_refresh_allocates_nineteen_times() {
+    let service = Service::new();
+    let client = client();
+    let mut token = service.log_in().refresh_token.expose();
+    let refreshed = allocations(|| {
+        let grant = service.runtime.block_on(service.auth.refresh(&token, &client)).unwrap();
+        token = grant.refresh_token.expose();
+    });
+    assert!(refreshed <= 19, "{refreshed} allocations");
+}
+
+/// A whole life: what each flow costs in password hashes. That a refused log-in costs one whoever asks is
+/// promise 10.
+#[tokio::test]
+async fn each_flow_costs_the_hashes_of_the_passwords_it_takes_and_no_more() {
+    let world = World::new();
+    let (auth, client) = (&world.auth, client());
+    let (right, new) = (|| Password::new(PASSWORD), || Password::new(OTHER_PASSWORD));
+    macro_rules! costs {
+        ($hashes:literal, $call:expr) => {{
+            let before = auth.hashing().stats().hashes;
+            let answer = $call.await.unwrap();
+            assert_eq!(auth.hashing().stats().hashes - before, $hashes, stringify!($call));
+            answer
+        }};
+    }
+    costs!(1, auth.register(ADA, right(), None, &client));
+    costs!(1, auth.register(ADA, right(), None, &client));
+    costs!(0, auth.deliver_due_mails());
+    let link = world.verification_token(ADA).await;
+    costs!(0, auth.verify_email(&link, None, &client));
+    costs!(0, auth.resend_verification(ADA, &client));
+    let grant = costs!(1, auth.log_in(ADA, right(), &client));
+    costs!(0, auth.restore(&grant.refresh_token.expose(), &client));
+    let grant = costs!(0, auth.refresh(&grant.refresh_token.expose(), &client));
+    let token = grant.access_token.expose();
+    let seen = costs!(0, auth.authenticate_live(token, LiveCheck::UserAndSession));
+    costs!(0, auth.sessions(seen.claims.user_id));
+    let grant = costs!(2, auth.change_password(&seen.claims, right(), new(), &client));
+    costs!(0, auth.log_out(&grant.refresh_token.expose(), &client));
+    costs!(0, auth.forgot_password(ADA, &client));
+    let link = world.reset_token(ADA).await;
+    costs!(1, auth.reset_password(&link, right(), &client));
+    costs!(0, auth.clean_up());
+}
