@@ -148,7 +148,7 @@ impl UserStore for RedbStore {
             }
             by_email.remove(Email::from_stored(user.email).canonical())?;
             by_email.insert(new.email.canonical(), id)?;
-            new.email.address().clone_into(&mut user.email);
+            user.email = String::from(new.email.address());
             user.email_verified_at = Some(new.at);
             user.contested_at = None;
             user.epoch += 1;

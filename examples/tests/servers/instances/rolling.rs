@@ -78,7 +78,7 @@ fn live(front: &Front, number: usize, mut session: Session) -> usize {
         let cookie = format!("cookie: refresh={}", session.refresh);
         let answer = front.ask(nth, 200, &request("POST", "/auth/refresh", &cookie, ""));
         session.refresh = answer.new_cookie();
-        session.access = answer.json()["access_token"].as_str().unwrap().to_owned();
+        answer.json()["access_token"].as_str().unwrap().clone_into(&mut session.access);
         let bearer = format!("authorization: Bearer {}", session.access);
         front.ask(nth + 1, 200, &request("GET", "/users/me", &bearer, ""));
         if turn % 4 == 0 {
@@ -95,7 +95,9 @@ fn live(front: &Front, number: usize, mut session: Session) -> usize {
 fn a_rolling_restart_loses_nothing_that_was_answered() {
     let mut fleet = Fleet::start("rolling", &UNLIMITED);
     let clients: Vec<String> = (0..CLIENTS).map(|nth| format!("client-{nth}@example.com")).collect();
-    clients.iter().for_each(|client| fleet.user(client));
+    for client in &clients {
+        fleet.user(client);
+    }
     let sessions: Vec<_> =
         clients.iter().enumerate().map(|(nth, client)| fleet.server(nth).log_in(client)).collect();
     let front = &Front {
