@@ -69,8 +69,8 @@ where
 
 /// Lets so many processes send, kills one of them again and again, and says how often.
 async fn kill(auth: &Auth, database: &str, part: &str, processes: usize) -> u32 {
-    let (ca, port) = (sink().get("SINK_CA"), sink().get("SINK_STARTTLS"));
-    let url = format!("smtp://authtest:auth-test%40pw%2F1@localhost:{port}?ca={ca}");
+    let (authority, starttls) = (sink().get("SINK_CA"), sink().get("SINK_STARTTLS"));
+    let url = format!("smtp://authtest:auth-test%40pw%2F1@localhost:{starttls}?ca={authority}");
     let mut senders: Vec<Child> = (0..processes).map(|_| start(database, &url)).collect();
     let mut kills = 0_u32;
     loop {

@@ -270,6 +270,7 @@ impl Scene {
     }
 
     /// Does it once.
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each flow")]
     pub(crate) async fn act(&self) -> Answer {
         macro_rules! answer {
             ($error:ident, $call:expr) => {
