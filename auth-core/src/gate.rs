@@ -85,6 +85,14 @@ pub(crate) use from_shut;
 #[must_use]
 pub(crate) struct Places(Vec<Limit>);
 
+impl Places {
+    /// The places in the limit of this name, to be given back; the others stay taken.
+    pub(crate) fn of(mut self, name: &str) -> Self {
+        self.0.retain(|limit| limit.bucket.limit == name);
+        self
+    }
+}
+
 impl Inner {
     /// Takes a place in every limit or in none, and notes their state for the client to see.
     pub(crate) async fn reserve<const N: usize>(

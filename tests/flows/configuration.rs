@@ -105,7 +105,7 @@ fn every_limit_that_would_allow_nothing_or_never_end_is_named() {
     let names: Vec<&str> = printed.split([' ', '{']).filter_map(|word| word.strip_suffix(':')).collect();
     let limits: Vec<&str> =
         names.into_iter().filter(|name| name.contains('_') && *name != "then_every").collect();
-    assert_eq!(limits.len(), 16, "{limits:?}");
+    assert_eq!(limits.len(), 19, "{limits:?}");
     let bad = [
         Rule::Quota { count: 0, window: MINUTE },
         Rule::Quota { count: 1, window: Duration::ZERO },

@@ -244,6 +244,63 @@ async fn a_link_to_one_mailbox_never_confirms_another() {
     assert_eq!(address(&world, user.id).await, "ada@own.example");
 }
 
+/// What is answered and mailed when a change is asked for, and later confirmed, while somebody else may have
+/// the address; with a clean-up before each step, or none at all.
+async fn answers(cleans_up: bool, registered: bool, waits: [u64; 2]) -> Vec<String> {
+    let world = world();
+    world.user(ADA).await;
+    if registered {
+        world.register(NEW, OTHER_PASSWORD).await;
+        world.auth.deliver_due_mails().await.unwrap();
+    }
+    let mut answers = Vec::new();
+    world.wait(waits[0]);
+    let grant = world.log_in(ADA).await;
+    for step in 0..5 {
+        if cleans_up {
+            assert!(world.auth.clean_up().await.unwrap().finished);
+        }
+        answers.push(match step {
+            0 => {
+                let right = Password::new(PASSWORD);
+                let asked = world.auth.change_email(&world.claims(&grant), NEW, right, &client()).await;
+                let delivered = world.auth.deliver_due_mails().await.unwrap();
+                world.wait(waits[1]);
+                format!("{asked:?} {delivered:?}")
+            }
+            1 | 2 => {
+                let mails = world.mailbox.mails_to(&Email::parse(NEW).unwrap());
+                let token = mails.iter().rev().find_map(|mail| match &mail.message {
+                    Message::ConfirmEmail { token, .. } => Some(token.expose().to_string()),
+                    _ => None,
+                });
+                format!("{:?}", confirm(&world, &token.unwrap_or_default()).await)
+            }
+            3 => format!("{:?}", world.auth.deliver_due_mails().await.unwrap()),
+            _ => format!("{:?}", world.auth.log_in(NEW, Password::new(PASSWORD), &client()).await.is_ok()),
+        });
+    }
+    answers
+}
+
+/// Promise 14 for what a change of address stands on: links, and registrations that nobody verified.
+#[tokio::test]
+async fn cleaning_up_changes_no_answer_about_a_new_address() {
+    let (week, half_an_hour) = (7 * 24 * 60 * 60, 30 * 60);
+    let mut confirmed = 0;
+    for registered in [false, true] {
+        for before in [0, week, week + 1] {
+            for after in [0, half_an_hour - 1, half_an_hour, week + 1] {
+                let plain = answers(false, registered, [before, after]).await;
+                let clean = answers(true, registered, [before, after]).await;
+                assert_eq!(clean, plain, "registered {registered}, {before} s and {after} s");
+                confirmed += usize::from(plain.last().unwrap() == "true");
+            }
+        }
+    }
+    assert_eq!(confirmed, 8, "in time, where the address was free or its registration had lapsed");
+}
+
 #[tokio::test]
 async fn a_link_ends_half_an_hour_after_its_first_sending() {
     for (late, works) in [(TimeDelta::microseconds(1), true), (TimeDelta::zero(), false)] {

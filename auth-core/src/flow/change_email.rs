@@ -82,9 +82,8 @@ pub(crate) async fn change_email(
     }
     let limits = &auth.policy.limits;
     let per_client = Limit::client(auth, "change_email_client", limits.change_email_client, client);
-    let _counted = auth.reserve(client, [per_client]).await?;
     let (user_id, session_id) = (user.id, claims.session_id);
-    if !auth.knows_password(claims, &user, current, client).await? {
+    if !auth.knows_password(claims, &user, current, per_client, client).await? {
         auth.emit(client, EventKind::EmailChangeFailed { user_id, session_id });
         return Err(ChangeEmailError::WrongPassword);
     }

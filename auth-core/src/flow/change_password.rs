@@ -48,7 +48,7 @@ pub(crate) async fn change_password(
 ) -> Result<Grant, ChangePasswordError> {
     let Some(user) = auth.live_user(claims).await? else { return Err(ChangePasswordError::SessionEnded) };
     auth.policy.password.check(new_password, Some(&user.email))?;
-    if !auth.knows_password(claims, &user, current, client).await? {
+    if !auth.knows_password(claims, &user, current, None, client).await? {
         let (user_id, session_id) = (user.id, claims.session_id);
         auth.emit(client, EventKind::PasswordChangeFailed { user_id, session_id });
         return Err(ChangePasswordError::WrongPassword);

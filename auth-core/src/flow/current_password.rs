@@ -11,6 +11,9 @@ use crate::password::Password;
 use crate::store::StoreError;
 use crate::user::User;
 
+/// The limit that wrong current passwords are counted in.
+const WRONG_ONES: &str = "change_password";
+
 impl Inner {
     /// The user of a session that lives; `None` when it has ended.
     pub(super) async fn live_user(&self, claims: &AccessClaims) -> Result<Option<User>, StoreError> {
@@ -22,21 +25,22 @@ impl Inner {
     }
 
     /// Whether this is the user's password. Whatever it is asked for, wrong ones are counted together,
-    /// per account and session.
+    /// per account and session. `besides` is a limit that right ones count against, too.
     pub(super) async fn knows_password(
         &self,
         claims: &AccessClaims,
         user: &User,
         current: &Password,
+        besides: Option<Limit>,
         client: &Client,
     ) -> Result<bool, Shut> {
         let parts: [&[u8]; 2] = [user.id.as_bytes(), claims.session_id.as_bytes()];
-        let limit = Limit::keyed(self, "change_password", self.policy.limits.change_password, &parts);
-        let places = self.reserve(client, [limit]).await?;
+        let wrong_ones = Limit::keyed(self, WRONG_ONES, self.policy.limits.change_password, &parts);
+        let places = self.reserve(client, [besides, wrong_ones]).await?;
         match self.hashing.verify(current, user.password_hash.as_ref()).await {
             Ok(Verified::NoMatch) => Ok(false),
             Ok(Verified::Match | Verified::MatchOutdated(_)) => {
-                self.give_back(places, client).await;
+                self.give_back(places.of(WRONG_ONES), client).await;
                 Ok(true)
             }
             Err(error) => {

@@ -83,6 +83,7 @@ fn policy(flow: Flow) -> Policy {
         Flow::AuthenticateCached => policy.live_cache = std::time::Duration::from_secs(5),
         Flow::ConfirmEmailLapsed => {
             policy.clean_up.unverified_user_lifetime = std::time::Duration::from_hours(1);
+            policy.access.lifetime = std::time::Duration::from_hours(2);
         }
         Flow::LogInRehashing => policy.hashing.iterations = 2,
         Flow::LogInBeyondTheLimit => {
