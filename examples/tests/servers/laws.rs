@@ -147,6 +147,7 @@ fn problem(answer: &Answer, told: &dyn Fn() -> String) {
         "email_not_verified" | "cross_site_request" => 403,
         "not_found" => 404,
         "method_not_allowed" => 405,
+        "email_taken" => 409,
         "body_too_large" => 413,
         "unsupported_media_type" => 415,
         "validation_failed" => 422,
