@@ -24,32 +24,38 @@
 //!    checked: `honest_tabs_are_never_taken_for_a_thief`, `honest_tabs_log_out_among_forgeries`.
 //! 4. **Once.** A one-time token works at most once, over all processes and crashes: `once.rs`,
 //!    `of_many_concurrent_resets_one_succeeds_and_its_password_is_the_one_that_works`,
-//!    `of_many_concurrent_verifications_one_succeeds`, and `crash.rs`. Model checked:
+//!    `of_many_concurrent_verifications_one_succeeds`, `new_address.rs`,
+//!    `of_many_users_who_confirm_one_address_one_gets_it`, and `crash.rs`. Model checked:
 //!    `two_resets_with_one_link`.
 //! 5. **Reset is a barrier.** No session from before it lives, no log-in with the old password commits
 //!    after it, no rehash overwrites the new hash: `reset.rs`,
 //!    `no_session_from_before_a_reset_lives_at_any_door`,
 //!    `a_log_in_in_flight_during_a_reset_is_dead_on_arrival_and_harms_no_newer_session`,
 //!    `no_rehash_overwrites_the_password_of_a_reset`. An access token that a log-in in flight took away
-//!    is dead at live doors; one that a service checks by its signature alone lives until its expiry. Model
-//!    checked: `a_reset_among_log_ins_and_a_thief`.
+//!    is dead at live doors; one that a service checks by its signature alone lives until its expiry. A
+//!    change of address that waits is cancelled: `new_address.rs`,
+//!    `a_reset_cancels_a_change_that_waits_whether_or_not_it_was_mailed`. Model checked:
+//!    `a_reset_among_log_ins_and_a_thief`.
 //! 6. **Purpose.** A token made for one purpose, user, address or epoch is refused for any other:
 //!    `purpose.rs`, `every_kind_of_token_opens_its_own_door_and_no_other`,
-//!    `every_token_dies_with_the_epoch_it_was_made_under`.
+//!    `every_token_dies_with_the_epoch_it_was_made_under`, and `new_address.rs`,
+//!    `a_link_is_bound_to_the_mailbox_it_went_to_and_to_the_user_who_asked`.
 //! 7. **Lifetime.** Nothing lives past its absolute expiry: `lifetime.rs`,
 //!    `refreshing_every_hour_for_forty_days_ends_at_the_absolute_limit`,
 //!    `an_access_token_ends_after_its_lifetime_and_never_after_its_session`. Model checked, as in
 //!    every world: `a_thief_under_the_strict_policy`.
 //! 8. **Mail.** Every mail promised by an `Ok` is sent at least once or ends visibly dead-lettered:
 //!    `mail.rs`, `every_accepted_request_leads_to_exactly_its_mail_at_the_stored_address`,
-//!    `delivery.rs`, `a_worker_that_dies_at_any_call_loses_no_mail_and_changes_no_link`.
+//!    `both_addresses_are_told_of_a_change_however_the_mailer_fails`, `delivery.rs`,
+//!    `a_worker_that_dies_at_any_call_loses_no_mail_and_changes_no_link`.
 //! 9. **At rest.** Nothing in the database, logs, errors or events logs anyone in: `at_rest.rs`,
 //!    `nothing_that_a_store_keeps_opens_any_door`,
 //!    `nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secret`.
-//! 10. **Indistinguishable.** For log-in, register, forgot and resend the answer and its work do not
-//!     tell whether the address is known: `indistinguishable.rs`,
+//! 10. **Indistinguishable.** For log-in, register, forgot, resend and a change of address the answer and
+//!     its work do not tell whether the address is known: `indistinguishable.rs`,
 //!     `a_failed_log_in_looks_the_same_whoever_the_account_is`,
-//!     `a_registration_looks_the_same_whether_the_address_is_free_or_taken`.
+//!     `a_registration_looks_the_same_whether_the_address_is_free_or_taken`,
+//!     `a_change_of_address_looks_the_same_whoever_has_the_new_one`.
 //! 11. **Limits** hold under concurrency, and an unknown account costs the same bucket: `limits.rs`,
 //!     `two_hundred_guesses_at_once_are_five_hashes_for_known_and_unknown_accounts`,
 //!     `after_a_hundred_failures_one_try_per_quarter_of_an_hour_until_a_success`.

@@ -14,6 +14,9 @@ impl Auth {
     /// Everything that moves the user's epoch cancels the change: a new password, a reset, logging out
     /// everywhere, another confirmed address.
     ///
+    /// Stated limit: a registration that was never verified holds its address too, until clean-up may
+    /// delete it or the owner of the mailbox takes it over by a reset.
+    ///
     /// # Errors
     ///
     /// - [`ChangeEmailError::Email`] when the text is no address.
@@ -34,6 +37,11 @@ impl Auth {
     /// Makes a new address the user's own, by the token of the link mailed to it. Ends every session,
     /// this browser's too, kills every other link, and logs nobody in; the old address and the new one
     /// get a notice.
+    ///
+    /// # Security
+    ///
+    /// The epoch is all that ends anything, so the asking session ends as well: logging in again is the
+    /// price of ending whatever an intruder left behind.
     ///
     /// # Errors
     ///
