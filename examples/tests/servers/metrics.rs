@@ -65,7 +65,7 @@ fn what_happens_is_told_on_the_address_for_it_and_not_on_the_public_one() {
         for name in names(&scrape) {
             assert!(documented.contains(&format!("| `{name}` |")), "{name} is not documented");
         }
-        assert!(!scrape.contains("ada") && !scrape.contains("127.0.0.1"), "{scrape}");
+        assert!(!scrape.contains(ADA) && !scrape.contains("127.0.0.1"), "{scrape}");
         server.root("GET", "/metrics").send().expect(404);
         get(address(&server), "/api/v1/auth/me").expect(404);
     }
