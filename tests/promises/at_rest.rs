@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use auth_core::{
     Auth, Client, Email, Event, EventSink, Grant, LiveCheck, LoggedOut, Mail, MailError, MailErrorKind,
-    Mailbox, Mailer, Password, Pepper, RateLimits, RootSecret, TracingSink,
+    Mailbox, Mailer, Message, Password, Pepper, RateLimits, RootSecret, TracingSink,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
@@ -54,8 +54,12 @@ impl Mailer for Parrot {
         let link = token(mail).unwrap_or_default();
         self.links.lock().unwrap().extend(token(mail));
         let to = [mail.to.address(), mail.to.canonical(), &mail.to.address().to_uppercase()].join("> <");
+        let said = match &mail.message {
+            Message::EmailChanged { new_email, .. } => new_email.address(),
+            _ => "",
+        };
         kept.map_err(|error| {
-            MailError::new(error.kind(), format!("550 <{to}>: https://x.example/#{link} is spam"))
+            MailError::new(error.kind(), format!("550 <{to}>: {said} https://x.example/#{link} is spam"))
         })
     }
 }
@@ -209,7 +213,7 @@ impl Life {
             self.note(auth.confirm_email(&link, &here).await);
             self.note(auth.confirm_email(&link, &here).await);
             for kind in [MailErrorKind::Transient, MailErrorKind::Permanent] {
-                self.parrot.mailbox.fail_next(1, kind);
+                self.parrot.mailbox.fail_next(2, kind);
                 self.mailed().await;
             }
         }
