@@ -63,6 +63,8 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
         &mut limits.reset_client,
         &mut limits.refresh_client,
         &mut limits.refresh_session,
+        &mut limits.restore_client,
+        &mut limits.restore_session,
     ] {
         *limit = None;
     }
