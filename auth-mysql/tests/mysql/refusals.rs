@@ -2,7 +2,7 @@
 
 use auth_core::store::Guarded;
 use auth_core::{StoreErrorKind, TokenStore as _, UserStore as _};
-use auth_mysql::{MySqlOptions, MySqlStore};
+use auth_mysql::MySqlStore;
 use auth_testkit::samples;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
@@ -51,8 +51,6 @@ async fn a_server_with_no_room_is_unavailable() {
     }
     let (_, place) = url.split_once('@').unwrap();
     let few = format!("mysql://{name}:few-pw@{place}");
-    let store = MySqlOptions::from_url(&few).unwrap().connections(1).open().await.unwrap();
-    store.close().await;
     let held = server::connect(&few).await;
     for _ in 0..20 {
         let error = MySqlStore::connect(&few).await.unwrap_err();
