@@ -139,11 +139,22 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
 async fn connections_killed_while_idle_are_replaced_unseen() {
     let mut alone = Alone::new("idle").await;
     let store = alone.store(23).await;
-    prepare(&store).await;
+    killed_while_idle(&mut alone, &store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_of_a_pool_killed_while_idle_are_replaced_unseen() {
+    let mut alone = Alone::new("idle_pool").await;
+    let store = alone.store_over_a_pool(23).await;
+    killed_while_idle(&mut alone, &store).await;
+}
+
+async fn killed_while_idle(alone: &mut Alone, store: &MySqlStore) {
+    prepare(store).await;
     let killed = alone.kill_connections().await;
     assert_eq!(killed, 23);
-    all_done(&together(&store).await);
-    all_repeated(&together(&store).await);
+    all_done(&together(store).await);
+    all_repeated(&together(store).await);
     println!("proof mysql: connections killed while idle: {killed}");
 }
 
@@ -151,7 +162,18 @@ async fn connections_killed_while_idle_are_replaced_unseen() {
 async fn connections_killed_in_mid_statement_are_replaced_unseen() {
     let mut alone = Alone::new("amid").await;
     let store = alone.store(23).await;
-    prepare(&store).await;
+    killed_in_mid_statement(&mut alone, &store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_of_a_pool_killed_in_mid_statement_are_replaced_unseen() {
+    let mut alone = Alone::new("amid_pool").await;
+    let store = alone.store_over_a_pool(23).await;
+    killed_in_mid_statement(&mut alone, &store).await;
+}
+
+async fn killed_in_mid_statement(alone: &mut Alone, store: &MySqlStore) {
+    prepare(store).await;
     let mut stranger = alone.stranger().await;
     let held = lock_everything(&mut stranger).await;
     let writing = tokio::spawn({
@@ -163,13 +185,13 @@ async fn connections_killed_in_mid_statement_are_replaced_unseen() {
     assert_eq!(killed, 23);
     held.execute("ROLLBACK").await.unwrap();
     all_done(&writing.await.unwrap());
-    all_repeated(&together(&store).await);
+    all_repeated(&together(store).await);
     println!("proof mysql: connections killed in mid-statement: {killed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_hangs_is_unavailable_in_time() {
-    let alone = Alone::new("hung").await;
+    let mut alone = Alone::new("hung").await;
     let store = alone.store(26).await;
     let visitor = Visitor::new(&store).await;
     prepare(&store).await;

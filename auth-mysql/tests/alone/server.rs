@@ -6,10 +6,13 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use auth_mysql::MySqlStore;
+use auth_core::TokenStore as _;
+use auth_mysql::{MySqlOptions, MySqlStore};
+use auth_testkit::samples;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, Row as _};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -116,24 +119,42 @@ impl Alone {
         url("app:app-pw", &self.database)
     }
 
-    /// A store over this many connections, all of them open.
-    pub(crate) async fn store(&self, connections: u32) -> MySqlStore {
+    /// A store with so many connections of its own, all of them open.
+    pub(crate) async fn store(&mut self, connections: u32) -> MySqlStore {
+        let options = MySqlOptions::from_url(&self.url()).unwrap();
+        let store = options.connections(connections).open().await.unwrap();
+        self.all_open(store, connections).await
+    }
+
+    /// A store over a pool that a service already has, with all of its connections open.
+    pub(crate) async fn store_over_a_pool(&mut self, connections: u32) -> MySqlStore {
         let pool = MySqlPoolOptions::new()
             .max_connections(connections)
-            .min_connections(connections)
             .test_before_acquire(false)
             .acquire_timeout(PATIENCE)
-            .after_connect(|connection, _| Box::pin(MySqlStore::prepare(connection)))
-            .connect(&self.url())
-            .await
-            .unwrap();
-        let store = MySqlStore::from_pool(pool.clone());
+            .after_connect(|connection, _| Box::pin(MySqlStore::prepare(connection)));
+        let store = MySqlStore::from_pool(pool.connect(&self.url()).await.unwrap());
         store.migrate().await.unwrap();
+        self.all_open(store, connections).await
+    }
+
+    /// Makes as many reads as there are connections wait for a table.
+    async fn all_open(&mut self, store: MySqlStore, connections: u32) -> MySqlStore {
+        self.run(&format!("LOCK TABLES {}.auth_sessions WRITE", self.database)).await;
+        let mut reads = JoinSet::new();
+        for _ in 0..connections {
+            let store = store.clone();
+            reads.spawn(async move { store.find_session(samples::session_id(1)).await.unwrap() });
+        }
+        let open = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
         let started = Instant::now();
-        while pool.size() < connections {
-            assert!(started.elapsed() < PATIENCE, "{} of {connections} connections", pool.size());
+        // The server may take a while to see one go that was used before.
+        while self.number(open).await != i64::from(connections) {
+            assert!(started.elapsed() < PATIENCE, "never {connections} connections");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.run("UNLOCK TABLES").await;
+        assert!(reads.join_all().await.iter().all(Option::is_none));
         store
     }
 
