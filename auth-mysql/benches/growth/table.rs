@@ -1,5 +1,7 @@
 //! A database with so many users, one session each, and how to name them.
 
+use std::time::Duration;
+
 use auth_core::{Email, RandomError, RandomSource, RefreshToken, SessionId};
 use auth_mysql::{MySqlOptions, MySqlStore};
 use sqlx::{AssertSqlSafe, Executor as _, MySqlConnection, Row as _};
@@ -164,6 +166,21 @@ async fn insert(url: &str, rows: u64, batch: impl Fn(u64) -> String) {
     for first in (0..rows).step_by(usize::try_from(BATCH).unwrap()) {
         run(&mut connection, batch(first)).await;
     }
+}
+
+/// Comes back when the server has written to the disk what it kept changed in its memory, so that what follows
+/// is not measured beside that work.
+pub(crate) async fn written_out(connection: &mut MySqlConnection) {
+    run(connection, "SET GLOBAL innodb_max_dirty_pages_pct = 0".to_owned()).await;
+    let dirty = "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'";
+    loop {
+        let row = connection.fetch_one(sqlx::raw_sql(dirty)).await.unwrap();
+        if row.get_unchecked::<String, _>(1).parse::<u64>().unwrap() < 100 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    run(connection, "SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT".to_owned()).await;
 }
 
 pub(crate) async fn run(connection: &mut MySqlConnection, sql: String) {
