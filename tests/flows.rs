@@ -16,5 +16,7 @@ mod configuration;
 mod log_in;
 #[path = "flows/register.rs"]
 mod register;
+#[path = "flows/separate_stores.rs"]
+mod separate_stores;
 #[path = "flows/sessions.rs"]
 mod sessions;

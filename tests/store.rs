@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use std::time::Duration;
 
-use auth_core::{MemoryStore, Outbox, TokenStore, UserStore};
+use auth_core::store::JoinedStore;
+use auth_core::{MemoryStore, Outbox};
 use auth_mysql::MySqlStore;
 use auth_sqlite::SqliteStore;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
@@ -15,9 +16,9 @@ use tokio::runtime;
 use crate::mysql::Database;
 
 /// Everything that is kept, in one place.
-pub trait Store: UserStore + TokenStore + Outbox {}
+pub trait Store: JoinedStore + Outbox {}
 
-impl<S: UserStore + TokenStore + Outbox> Store for S {}
+impl<S: JoinedStore + Outbox> Store for S {}
 
 /// A new, empty store of the kind that `AUTH_TEST_STORE` names: `memory` (the default), `sqlite` or
 /// `mysql`, on the server that `AUTH_TEST_MYSQL_URL` names.

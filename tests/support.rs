@@ -109,8 +109,7 @@ impl World {
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         change(&mut policy);
-        let builder = Auth::builder(store.clone(), store.clone(), mailbox.clone())
-            .outbox(store.clone())
+        let builder = Auth::over(store.clone(), mailbox.clone())
             .clock(clock.clone())
             .event_sink(events.clone())
             .secret(SECRET)
@@ -130,8 +129,7 @@ impl World {
     pub fn process_with(&self, mailer: impl Mailer + 'static, change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = self.auth.policy().clone();
         change(&mut policy);
-        let auth = Auth::builder(self.store.clone(), self.store.clone(), mailer)
-            .outbox(self.store.clone())
+        let auth = Auth::over(self.store.clone(), mailer)
             .clock(self.clock.clone())
             .event_sink(self.events.clone())
             .secret(SECRET)

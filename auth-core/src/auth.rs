@@ -27,7 +27,7 @@ use crate::mailer::Mailer;
 use crate::password::Password;
 use crate::policy::Policy;
 use crate::session::Session;
-use crate::store::{StoreError, TokenStore, UserStore};
+use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
 use crate::worker::{self, CleanedUp, Delivered};
 
 /// The authentication of one service. Cheap to clone; all clones are the same.
@@ -39,8 +39,27 @@ use crate::worker::{self, CleanedUp, Delivered};
 pub struct Auth(Arc<Inner>);
 
 impl Auth {
-    /// Starts to put an `Auth` together. Stores that are one type are passed twice:
-    /// `Auth::builder(store.clone(), store, mailer)`.
+    /// Starts to put an `Auth` together over one store that keeps everything: users, sessions and
+    /// promised mails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use auth_core::{Auth, Mailbox, MemoryStore};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let auth = Auth::over(MemoryStore::new(), Mailbox::new())
+    ///     .secret("output of `openssl rand -base64 48`")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn over(store: impl JoinedStore + Outbox + 'static, mailer: impl Mailer + 'static) -> AuthBuilder {
+        AuthBuilder::over(Arc::new(store), Arc::new(mailer))
+    }
+
+    /// Starts to put an `Auth` together over stores of different places. For one that keeps everything
+    /// there is [`over`](Self::over), which is faster.
     pub fn builder(
         users: impl UserStore + 'static,
         tokens: impl TokenStore + 'static,
@@ -269,7 +288,7 @@ impl Auth {
     /// # let store = MemoryStore::new();
     /// # let root = auth_core::RootSecret::generate(&auth_core::SystemRandom).unwrap();
     /// # let ring = auth_core::KeyRing::generate(&auth_core::SystemRandom).unwrap();
-    /// # let auth = Auth::builder(store.clone(), store, Mailbox::new()).key_ring(ring).root_secret(root).build().unwrap();
+    /// # let auth = Auth::over(store, Mailbox::new()).key_ring(ring).root_secret(root).build().unwrap();
     /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     /// let background = tokio::spawn({
     ///     let auth = auth.clone();

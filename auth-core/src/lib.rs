@@ -144,6 +144,6 @@ pub use random::{RandomError, RandomSource, SystemRandom};
 pub use refresh_token::{MalformedToken, RefreshToken};
 pub use secret::Secret;
 pub use session::Session;
-pub use store::{Outbox, StoreError, StoreErrorKind, TokenStore, UserStore};
+pub use store::{JoinedStore, Outbox, StoreError, StoreErrorKind, TokenStore, UserStore};
 pub use user::{Epoch, MAX_NAME_CHARS, Name, NameError, PasswordHash, User, UserStatus};
 pub use worker::{CleanedUp, Delivered};

@@ -1,5 +1,6 @@
 //! A store in memory: for tests, demos and single-process services that may forget.
 
+mod joined;
 mod mailbox;
 mod outbox;
 mod token;

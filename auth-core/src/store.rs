@@ -4,7 +4,8 @@
 //!
 //! A store is dumb and exact. It gets ids, digests and times and keeps them; it never reads a clock,
 //! makes randomness, hashes, compares secrets or decides policy. Three traits, which may be one type
-//! or three over different databases: [`UserStore`], [`TokenStore`], [`Outbox`].
+//! or three over different databases: [`UserStore`], [`TokenStore`], [`Outbox`]. One that is the first two
+//! can be a [`JoinedStore`], which saves reads.
 //!
 //! 1. **One guarded write per method.** No flow needs a transaction over two rows, tables or traits.
 //!    Every promise is one conditional write on one record, and whether a record was affected
@@ -28,6 +29,7 @@
 //!    names the one that does not hold.
 
 mod import;
+mod joined;
 mod outbox;
 mod token;
 mod user;
@@ -36,6 +38,7 @@ use std::error::Error;
 use std::fmt;
 
 pub use import::{ImportProgress, import_users};
+pub use joined::JoinedStore;
 pub use outbox::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement};
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
 pub use user::{Deletion, EmailChange, EmailVerification, NewEmail, NewPassword, UserInsert, UserStore};

@@ -30,9 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// One mail of each kind; the links are those of a real registration, a real reset and a real change of address.
 async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
-    let auth = Auth::builder(store.clone(), store, mailbox.clone())
-        .secret("a secret for pictures, not for a service")
-        .build()?;
+    let auth =
+        Auth::over(store, mailbox.clone()).secret("a secret for pictures, not for a service").build()?;
     let client = Client::new(None, None);
     let password = || Password::new("seventeen blue herons");
     auth.register("ada@example.com", password(), Some("Ada Lovelace"), &client).await?;

@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, NewEmail,
-    NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend,
-    StoreError, StoreErrorKind, TokenStore, UserInsert, UserStore,
+    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, JoinedStore,
+    NewEmail, NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation,
+    Settlement, Spend, StoreError, StoreErrorKind, TokenStore, UserInsert, UserStore,
 };
 use auth_core::{
     Bucket, Clock, Email, Epoch, IntentId, Mail, MailError, MailErrorKind, Mailer, OneTimeToken,
@@ -16,7 +16,8 @@ use metrics::histogram;
 
 /// Measures every call of a store, a mailer or a rate limiter.
 ///
-/// It implements whichever of [`UserStore`], [`TokenStore`], [`Outbox`], [`Mailer`] and [`RateLimiter`]
+/// It implements whichever of [`UserStore`], [`TokenStore`], [`JoinedStore`], [`Outbox`], [`Mailer`] and
+/// [`RateLimiter`]
 /// the wrapped value implements, and changes nothing about it. A call whose caller went away, or whose
 /// time was over, counts as `abandoned`: a database that hangs is seen.
 #[derive(Debug, Clone)]
@@ -132,6 +133,10 @@ timed! { "tokens" TokenStore:
     fn spend(id: IntentId, at: DateTime<Utc>) -> Result<Spend, StoreError>;
     fn purge_sessions(now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
     fn purge_one_time(now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+}
+
+timed! { "tokens" JoinedStore:
+    fn find_session_and_user(id: SessionId) -> Result<Option<(Session, Option<User>)>, StoreError>;
 }
 
 timed! { "outbox" Outbox:

@@ -39,7 +39,7 @@ enum Caller {
     /// Through `Auth`, with the token it holds.
     Service(Auth, String),
     /// The same statements on a connection of its own.
-    Bare(Box<MySqlConnection>, [u8; 16], [u8; 16]),
+    Bare(Box<MySqlConnection>, [u8; 16]),
 }
 
 impl Caller {
@@ -48,18 +48,17 @@ impl Caller {
             Self::Service(auth, token) => {
                 *token = auth.refresh(token, &client()).await.unwrap().refresh_token.expose().to_string();
             }
-            Self::Bare(connection, user, session) => bare(connection, user, session).await,
+            Self::Bare(connection, session) => bare(connection, session).await,
         }
     }
 }
 
-async fn bare(connection: &mut MySqlConnection, user: &[u8; 16], session: &[u8; 16]) {
-    let columns = "SELECT id, user_id, epoch, generation, digest, created_at, rotated_at, idle_expires_at, \
-        expires_at, ip, user_agent FROM auth_sessions WHERE id = ?";
-    let row = sqlx::query(columns).bind(&session[..]).fetch_one(&mut *connection).await.unwrap();
-    let columns = "SELECT id, email_canonical, email, name, password_hash, password_changed_at, epoch, \
-        status, email_verified_at, contested_at, created_at FROM auth_users WHERE id = ?";
-    sqlx::query(columns).bind(&user[..]).fetch_one(&mut *connection).await.unwrap();
+async fn bare(connection: &mut MySqlConnection, session: &[u8; 16]) {
+    let both = "SELECT session.id, user_id, session.epoch, generation, digest, session.created_at, rotated_at, \
+        idle_expires_at, expires_at, ip, user_agent, owner.id, email_canonical, email, name, password_hash, \
+        password_changed_at, owner.epoch, status, email_verified_at, contested_at, owner.created_at \
+        FROM auth_sessions session LEFT JOIN auth_users owner ON owner.id = user_id WHERE session.id = ?";
+    let row = sqlx::query(both).bind(&session[..]).fetch_one(&mut *connection).await.unwrap();
     let (generation, digest): (u32, Vec<u8>) = (row.get("generation"), row.get("digest"));
     let now = SystemClock.now().naive_utc();
     let rotate = "UPDATE auth_sessions SET generation = ?, digest = ?, rotated_at = ?, idle_expires_at = ? \
@@ -138,7 +137,7 @@ impl Contender {
         for _ in 0..callers {
             let (user, _) = log_in(auth, store).await;
             let session = *store.find_sessions_by_user(user).await.unwrap()[0].id.as_bytes();
-            all.push(Caller::Bare(Box::new(connect(url).await), *user.as_bytes(), session));
+            all.push(Caller::Bare(Box::new(connect(url).await), session));
         }
         Self::new("bare", all)
     }

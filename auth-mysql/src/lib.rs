@@ -4,11 +4,13 @@ mod connections;
 #[cfg(test)]
 mod cost;
 mod error;
+mod joined;
 mod options;
 mod outbox;
 #[cfg(test)]
 mod plan;
 mod pool;
+mod purge;
 mod row;
 mod token;
 mod user;

@@ -7,6 +7,7 @@ use sqlx::query;
 
 use crate::MySqlStore;
 use crate::pool::Statement;
+use crate::purge::Purge;
 use crate::row::{Record, kept, statements};
 
 const TABLE: &str = "auth_outbox";
@@ -172,9 +173,8 @@ impl Outbox for MySqlStore {
     }
 
     async fn purge_dead_letters(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let before = kept(before);
-        let ids = self.list(read_id, || query(FIND_OLD_DEAD_LETTERS).bind(before).bind(limit)).await?;
-        self.delete_batches(PURGE_DEAD_LETTERS, &ids, &|statement: Statement| statement.bind(before)).await
+        let purge = Purge { find: FIND_OLD_DEAD_LETTERS, delete: PURGE_DEAD_LETTERS, read_id };
+        self.purge(&purge, kept(before), limit).await
     }
 
     async fn stats(&self) -> Result<OutboxStats, StoreError> {

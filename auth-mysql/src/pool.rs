@@ -9,9 +9,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlPoolOptions, MySqlRow};
 use sqlx::query::Query;
-use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, MySql, MySqlConnection, Row as _, SqlSafeStr as _,
-};
+use sqlx::{Connection as _, Executor as _, MySql, MySqlConnection, Row as _, SqlSafeStr as _};
 use tokio::time::timeout;
 
 use crate::MySqlStore;
@@ -24,9 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a call waits for a connection. sqlx goes on trying a server that refuses until this is over, so
 /// it is also how long callers of a dead one wait for their error.
 pub(crate) const CONNECTION_PATIENCE: Duration = Duration::from_secs(3);
-
-/// How many records one statement of a purge deletes, so that none holds locks for long.
-pub(crate) const BATCH: usize = 100;
 
 /// A statement with its values. It owns them, so that it can be made anew for every attempt.
 pub(crate) type Statement = Query<'static, MySql, MySqlArguments>;
@@ -168,32 +163,6 @@ impl MySqlStore {
             Written::Duplicate(_) => Ok(false),
             Written::Unknown(_) => is_ours.await,
         }
-    }
-
-    /// Deletes records by primary key, in batches; `still` is the guard with its one value, a time.
-    /// The keys come from a read before, so locks are taken in the order of every other write: the
-    /// record first, its index entries then.
-    pub(crate) async fn delete_batches(
-        &self,
-        delete: &'static str,
-        ids: &[Vec<u8>],
-        still: &(impl Fn(Statement) -> Statement + Send + Sync),
-    ) -> Result<u64, StoreError> {
-        let marks = vec!["?"; BATCH].join(", ");
-        let mut deleted = 0;
-        for batch in ids.chunks(BATCH) {
-            // One text for every number of keys, so that it is prepared once: the last fills the rest.
-            let keys =
-                || batch.iter().chain(std::iter::repeat_n(batch.last(), BATCH - batch.len()).flatten());
-            let sql = format!("{delete} AND id IN ({marks})");
-            deleted += self
-                .write(|| {
-                    let statement = still(sqlx::query(AssertSqlSafe(sql.clone())));
-                    keys().fold(statement, |statement, id| statement.bind(id.clone()))
-                })
-                .await?;
-        }
-        Ok(deleted)
     }
 
     /// Reads to the end of what a statement selects.

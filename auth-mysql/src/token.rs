@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlRow;
 use sqlx::query;
 
 use crate::MySqlStore;
-use crate::pool::Statement;
+use crate::purge::Purge;
 use crate::row::{Record, kept, statements};
 
 const SESSIONS: &str = "auth_sessions";
@@ -44,7 +44,7 @@ statements! {
     PURGE_ONE_TIME = "DELETE FROM auth_one_time_tokens WHERE expires_at <= ?";
 }
 
-fn read_session(row: &MySqlRow) -> Result<Session, StoreError> {
+pub(crate) fn read_session(row: &MySqlRow) -> Result<Session, StoreError> {
     let record = Record::new(SESSIONS, row);
     let ip = record.maybe_text("ip")?.map(str::parse::<IpAddr>).transpose();
     Ok(Session {
@@ -200,14 +200,12 @@ impl TokenStore for MySqlStore {
     }
 
     async fn purge_sessions(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let now = kept(now);
-        let ids = self.list(read_session_id, || query(FIND_ENDED_SESSIONS).bind(now).bind(limit)).await?;
-        self.delete_batches(PURGE_SESSIONS, &ids, &|statement: Statement| statement.bind(now)).await
+        let purge = Purge { find: FIND_ENDED_SESSIONS, delete: PURGE_SESSIONS, read_id: read_session_id };
+        self.purge(&purge, kept(now), limit).await
     }
 
     async fn purge_one_time(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let now = kept(now);
-        let ids = self.list(read_one_time_id, || query(FIND_ENDED_ONE_TIME).bind(now).bind(limit)).await?;
-        self.delete_batches(PURGE_ONE_TIME, &ids, &|statement: Statement| statement.bind(now)).await
+        let purge = Purge { find: FIND_ENDED_ONE_TIME, delete: PURGE_ONE_TIME, read_id: read_one_time_id };
+        self.purge(&purge, kept(now), limit).await
     }
 }

@@ -10,9 +10,10 @@ use sqlx::query;
 use crate::MySqlStore;
 use crate::error::is_of_key;
 use crate::pool::{Statement, Written};
+use crate::purge::Purge;
 use crate::row::{Record, kept, statements};
 
-const TABLE: &str = "auth_users";
+pub(crate) const TABLE: &str = "auth_users";
 const EMAIL_KEY: &str = "auth_users_email";
 
 statements! {
@@ -50,7 +51,10 @@ fn status_text(status: UserStatus) -> &'static str {
 }
 
 fn read(row: &MySqlRow) -> Result<User, StoreError> {
-    let record = Record::new(TABLE, row);
+    read_user(&Record::new(TABLE, row))
+}
+
+pub(crate) fn read_user(record: &Record<'_>) -> Result<User, StoreError> {
     let email = Email::from_stored(record.text("email")?);
     if email.canonical().as_bytes() != record.blob("email_canonical")? {
         return Err(record.corrupt("email_canonical", "not the canonical form of `email`"));
@@ -247,8 +251,7 @@ impl UserStore for MySqlStore {
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let before = kept(before);
-        let ids = self.list(read_id, || query(FIND_UNVERIFIED).bind(before).bind(limit)).await?;
-        self.delete_batches(PURGE_UNVERIFIED, &ids, &|statement: Statement| statement.bind(before)).await
+        let purge = Purge { find: FIND_UNVERIFIED, delete: PURGE_UNVERIFIED, read_id };
+        self.purge(&purge, kept(before), limit).await
     }
 }

@@ -48,7 +48,7 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let limiter = RedisLimiter::connect("redis://:password@127.0.0.1:6379/0").await?;
 /// let store = MemoryStore::new(); // yours is shared
-/// let auth = Auth::builder(store.clone(), store, Mailbox::new())
+/// let auth = Auth::over(store, Mailbox::new())
 ///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
 ///     .rate_limiter(limiter)
 ///     .build()?;

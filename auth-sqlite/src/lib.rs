@@ -10,8 +10,7 @@
 //! # let path = std::env::temp_dir().join(format!("auth-sqlite-docs-{}.db", std::process::id()));
 //! let store = SqliteStore::open(&path).await?; // makes the file and its tables, if need be
 //! let mailer = Mailbox::new(); // yours sends
-//! let auth = Auth::builder(store.clone(), store.clone(), mailer)
-//!     .outbox(store.clone())
+//! let auth = Auth::over(store.clone(), mailer)
 //!     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR") // yours comes from the configuration
 //!     .build()?;
 //!
@@ -85,6 +84,7 @@
 //! ```
 
 mod error;
+mod joined;
 mod outbox;
 #[cfg(test)]
 mod plan;

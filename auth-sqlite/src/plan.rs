@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use crate::{SqliteStore, outbox, token, user};
+use crate::{SqliteStore, joined, outbox, token, user};
 
 async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
     let explained = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
@@ -22,7 +22,7 @@ fn is_frugal(step: &str) -> bool {
 async fn no_statement_scans_or_sorts() {
     let store = SqliteStore::in_memory().await.unwrap();
     let mut connection = store.writes.acquire().await.unwrap();
-    let statements = [user::STATEMENTS, token::STATEMENTS, outbox::STATEMENTS].concat();
+    let statements = [user::STATEMENTS, token::STATEMENTS, joined::STATEMENTS, outbox::STATEMENTS].concat();
     assert!(statements.len() > 25, "the lists are not complete");
     for (name, sql) in statements {
         for step in plan(&mut connection, sql).await {

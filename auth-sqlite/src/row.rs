@@ -30,12 +30,25 @@ pub(crate) fn new_epoch(table: &'static str, epoch: Epoch) -> Result<i64, StoreE
 /// [`Corrupt`](auth_core::StoreErrorKind::Corrupt) and names table, column and record.
 pub(crate) struct Record<'r> {
     table: &'static str,
+    /// What stands before the names of its columns, where it is joined to another record.
+    prefix: &'static str,
     row: &'r SqliteRow,
 }
 
 impl<'r> Record<'r> {
     pub(crate) fn new(table: &'static str, row: &'r SqliteRow) -> Self {
-        Self { table, row }
+        Self { table, prefix: "", row }
+    }
+
+    /// A record whose columns have this before their names, if there is one.
+    pub(crate) fn joined(
+        table: &'static str,
+        prefix: &'static str,
+        row: &'r SqliteRow,
+    ) -> Result<Option<Self>, StoreError> {
+        let record = Self { table, prefix, row };
+        let id: Option<&[u8]> = record.value("id")?;
+        Ok(id.is_some().then_some(record))
     }
 
     pub(crate) fn corrupt(
@@ -43,13 +56,20 @@ impl<'r> Record<'r> {
         column: &'static str,
         cause: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> StoreError {
-        let id = self.row.try_get::<&[u8], _>("id").ok();
+        let id = self.get::<&[u8]>("id").ok();
         let id = id.map(|id| id.iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}")));
         CorruptColumn { table: self.table, column, id, cause: cause.into() }.into()
     }
 
     fn value<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, StoreError> {
-        self.row.try_get(column).map_err(|error| self.corrupt(column, error))
+        self.get(column).map_err(|error| self.corrupt(column, error))
+    }
+
+    fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &'static str) -> Result<T, sqlx::Error> {
+        match self.prefix {
+            "" => self.row.try_get(column),
+            prefix => self.row.try_get(&*format!("{prefix}{column}")),
+        }
     }
 
     /// An id or a digest.

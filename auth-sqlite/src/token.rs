@@ -41,7 +41,7 @@ statements! {
         WHERE expires_at <= ?1 LIMIT ?2)";
 }
 
-fn read_session(row: &SqliteRow) -> Result<Session, StoreError> {
+pub(crate) fn read_session(row: &SqliteRow) -> Result<Session, StoreError> {
     let record = Record::new(SESSIONS, row);
     let ip = record.maybe_text("ip")?.map(str::parse::<IpAddr>).transpose();
     Ok(Session {

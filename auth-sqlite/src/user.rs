@@ -11,7 +11,7 @@ use crate::SqliteStore;
 use crate::pool::Statement;
 use crate::row::{Record, epoch_number, micros, new_epoch, statements};
 
-const TABLE: &str = "auth_users";
+pub(crate) const TABLE: &str = "auth_users";
 
 statements! {
     INSERT = "INSERT INTO auth_users (id, email_canonical, email, name, password_hash, password_changed_at, \
@@ -51,7 +51,10 @@ fn status_text(status: UserStatus) -> &'static str {
 }
 
 fn read(row: &SqliteRow) -> Result<User, StoreError> {
-    let record = Record::new(TABLE, row);
+    read_user(&Record::new(TABLE, row))
+}
+
+pub(crate) fn read_user(record: &Record<'_>) -> Result<User, StoreError> {
     let email = Email::from_stored(record.text("email")?);
     if email.canonical() != record.text("email_canonical")? {
         return Err(record.corrupt("email_canonical", "not the canonical form of `email`"));

@@ -4,11 +4,13 @@
 //! [`InProcessLimiter`](auth_core::InProcessLimiter), and has one defect, a mistake that real ones make. A defect names the promises that must catch it, and every promise of the suite is named by
 //! some defect.
 
+mod joined;
 mod limiter;
 mod outbox;
 mod token;
 mod user;
 
+pub use joined::{BrokenJoinedStore, JoinedDefect};
 pub use limiter::{BrokenLimiter, LimiterDefect};
 pub use outbox::{BrokenOutbox, OutboxDefect};
 pub use token::{BrokenTokenStore, TokenDefect};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, NewEmail,
-    NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend,
-    StoreError, TokenStore, UserInsert, UserStore,
+    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, JoinedStore,
+    NewEmail, NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation,
+    Settlement, Spend, StoreError, TokenStore, UserInsert, UserStore,
 };
 use auth_core::{
     Bucket, Email, Epoch, IntentId, Mail, MailError, MailErrorKind, Mailer, OneTimeToken, PasswordHash,
@@ -16,6 +16,8 @@ use auth_core::{
 };
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
+
+use crate::methods::{token_store_methods, user_store_methods};
 
 /// What goes wrong in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub enum Fault {
 
 /// Wraps a store, a mailer or a rate limiter, notes each call and goes wrong where it is told to.
 ///
-/// It implements whichever of [`UserStore`], [`TokenStore`], [`Outbox`], [`Mailer`] and
+/// It implements whichever of [`UserStore`], [`TokenStore`], [`JoinedStore`], [`Outbox`], [`Mailer`] and
 /// [`RateLimiter`] the wrapped value implements. A clone shares calls and faults with the original.
 /// Where one value serves several traits, wrap a clone of it for each: `insert` is then the name of
 /// one method only.
@@ -224,32 +226,11 @@ macro_rules! pass_through {
     };
 }
 
-pass_through! { UserStore:
-    fn insert(user: &User) -> Result<UserInsert, StoreError>;
-    fn find_by_id(id: UserId) -> Result<Option<User>, StoreError>;
-    fn find_by_email(email: &Email) -> Result<Option<User>, StoreError>;
-    fn contest(email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
-    fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<Guarded, StoreError>;
-    fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<Guarded, StoreError>;
-    fn set_email(id: UserId, epoch: Epoch, email: &NewEmail) -> Result<EmailChange, StoreError>;
-    fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Result<Guarded, StoreError>;
-    fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError>;
-    fn advance_epoch(id: UserId, epoch: Epoch) -> Result<Guarded, StoreError>;
-    fn delete(id: UserId) -> Result<Deletion, StoreError>;
-    fn purge_unverified(before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
-}
+user_store_methods! { pass_through }
+token_store_methods! { pass_through }
 
-pass_through! { TokenStore:
-    fn insert_session(session: &Session) -> Result<(), StoreError>;
-    fn find_session(id: SessionId) -> Result<Option<Session>, StoreError>;
-    fn find_sessions_by_user(user_id: UserId) -> Result<Vec<Session>, StoreError>;
-    fn rotate(rotation: &SessionRotation) -> Result<Guarded, StoreError>;
-    fn revoke_session(user_id: UserId, id: SessionId) -> Result<Revocation, StoreError>;
-    fn insert_one_time(token: &OneTimeToken) -> Result<OneTimeInsert, StoreError>;
-    fn find_one_time(id: IntentId) -> Result<Option<OneTimeToken>, StoreError>;
-    fn spend(id: IntentId, at: DateTime<Utc>) -> Result<Spend, StoreError>;
-    fn purge_sessions(now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
-    fn purge_one_time(now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
+pass_through! { JoinedStore:
+    fn find_session_and_user(id: SessionId) -> Result<Option<(Session, Option<User>)>, StoreError>;
 }
 
 pass_through! { Outbox:

@@ -20,6 +20,8 @@
 //! auth_testkit::user_store_tests!(my_store());
 //! auth_testkit::token_store_tests!(my_store());
 //! auth_testkit::outbox_tests!(my_store());
+//! // For one that is `JoinedStore` too:
+//! auth_testkit::joined_store_tests!(my_store());
 //! ```
 //!
 //! `limiter_tests!` is the same for a [`RateLimiter`](auth_core::RateLimiter).
@@ -60,6 +62,7 @@ pub mod broken;
 mod clock;
 mod fault;
 mod hashing;
+mod methods;
 pub mod samples;
 pub mod suite;
 
@@ -71,5 +74,5 @@ pub use hashing::cheap_hashing;
 #[doc(hidden)]
 pub mod __private {
     pub use auth_core::RateLimiter;
-    pub use auth_core::store::{Outbox, TokenStore, UserStore};
+    pub use auth_core::store::{JoinedStore, Outbox, TokenStore, UserStore};
 }

@@ -1,10 +1,11 @@
-//! The conformance suite: every promise of the three storage traits and of the rate limiter, as a
+//! The conformance suite: every promise of the storage traits and of the rate limiter, as a
 //! function that tries to break it.
 //!
 //! A promise is a plain function such as
 //! [`user::racing_inserts_of_one_address_have_one_winner`], listed by `cases()` of its module. The
 //! macros [`user_store_tests!`](crate::user_store_tests), [`token_store_tests!`](crate::token_store_tests),
-//! [`outbox_tests!`](crate::outbox_tests) and [`limiter_tests!`](crate::limiter_tests) turn each into a test.
+//! [`outbox_tests!`](crate::outbox_tests), [`joined_store_tests!`](crate::joined_store_tests) and
+//! [`limiter_tests!`](crate::limiter_tests) turn each into a test.
 //!
 //! # What the store may hold already
 //!
@@ -24,6 +25,7 @@ mod fresh;
 mod race;
 mod row;
 
+pub mod joined;
 pub mod limiter;
 pub mod outbox;
 pub mod token;
@@ -64,8 +66,8 @@ impl std::error::Error for Violation {}
 
 type Run<S> = fn(Arc<S>) -> Pin<Box<dyn Future<Output = Result<(), Violation>> + Send>>;
 
-/// One promise, to be run by a program. `S` is `dyn UserStore`, `dyn TokenStore`, `dyn Outbox`
-/// or `dyn RateLimiter`.
+/// One promise, to be run by a program. `S` is `dyn UserStore`, `dyn TokenStore`, `dyn Outbox`,
+/// `dyn JoinedStore` or `dyn RateLimiter`.
 pub struct Case<S: ?Sized> {
     promise: &'static str,
     run: Run<S>,

@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use auth_core::RateLimiter;
-use auth_core::store::{Outbox, TokenStore, UserStore};
+use auth_core::store::{JoinedStore, Outbox, TokenStore, UserStore};
 use auth_testkit::broken::{
-    BrokenLimiter, BrokenOutbox, BrokenTokenStore, BrokenUserStore, LimiterDefect, OutboxDefect, TokenDefect,
-    UserDefect,
+    BrokenJoinedStore, BrokenLimiter, BrokenOutbox, BrokenTokenStore, BrokenUserStore, JoinedDefect,
+    LimiterDefect, OutboxDefect, TokenDefect, UserDefect,
 };
 use auth_testkit::suite::{self, Case};
 use tokio::task::JoinSet;
@@ -76,6 +76,12 @@ async fn broken_user_stores_are_rejected() {
 async fn broken_token_stores_are_rejected() {
     let store = |defect| Arc::new(BrokenTokenStore::new(defect)) as Arc<dyn TokenStore>;
     all_are_caught(&suite::token::cases(), TokenDefect::ALL, TokenDefect::caught_by, store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn broken_joined_stores_are_rejected() {
+    let store = |defect| Arc::new(BrokenJoinedStore::new(defect)) as Arc<dyn JoinedStore>;
+    all_are_caught(&suite::joined::cases(), JoinedDefect::ALL, JoinedDefect::caught_by, store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Auth, AuthBuilder, Mailer, MemoryStore, Outbox, TokenStore, TracingSink, UserStore};
+use auth_core::{Auth, AuthBuilder, JoinedStore, Mailer, MemoryStore, Outbox, TracingSink, UserStore};
 use auth_metrics::{MetricsSink, Timed};
 use auth_mysql::MySqlOptions;
 use auth_sqlite::SqliteStore;
@@ -48,11 +48,9 @@ async fn in_time<S, E: std::error::Error>(opening: impl Future<Output = Result<S
 impl Opened {
     fn over<S>(store: &S, mailer: impl Mailer + 'static) -> Self
     where
-        S: UserStore + TokenStore + Outbox + Clone + 'static,
+        S: JoinedStore + Outbox + Clone + 'static,
     {
-        let timed = Timed::new(store.clone());
-        let builder = Auth::builder(timed.clone(), timed.clone(), Timed::new(mailer))
-            .outbox(timed)
+        let builder = Auth::over(Timed::new(store.clone()), Timed::new(mailer))
             .event_sink(MetricsSink::new(TracingSink::default()));
         Self { builder, users: Arc::new(store.clone()) }
     }

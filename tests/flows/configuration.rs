@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 fn builder() -> AuthBuilder {
     let store = MemoryStore::new();
-    Auth::builder(store.clone(), store, Mailbox::new())
+    Auth::over(store, Mailbox::new())
 }
 
 fn refused(policy: Policy) -> ConfigError {

@@ -82,8 +82,7 @@ impl Life {
         let (store, parrot, clock) = (Faulty::sharing(new_store()), Parrot::default(), FakeClock::default());
         let mut policy = auth_core::Policy::default();
         (policy.hashing, policy.limits) = (cheap_hashing(), RateLimits::none());
-        let builder = Auth::builder(store.clone(), store.clone(), parrot.clone())
-            .outbox(store.clone())
+        let builder = Auth::over(store.clone(), parrot.clone())
             .clock(clock.clone())
             .event_sink(Tee(transcript.clone()))
             .secret(SECRET)

@@ -76,8 +76,7 @@ async fn full_process(world: &World) -> (Auth, tokio::task::JoinSet<()>) {
     let mut policy = world.auth.policy().clone();
     (policy.hashing.memory_kib, policy.hashing.iterations) = (65_536, 16);
     (policy.hashing.threads, policy.hashing.queue) = (1, 1);
-    let auth = Auth::builder(world.store.clone(), world.store.clone(), world.mailbox.clone())
-        .outbox(world.store.clone())
+    let auth = Auth::over(world.store.clone(), world.mailbox.clone())
         .clock(world.clock.clone())
         .secret(SECRET)
         .policy(policy)
@@ -129,7 +128,7 @@ async fn a_busy_service_refuses_nobody_and_spends_nothing() {
     busy!(ChangePasswordError, auth.change_password(&claims, right(), new(), &client()));
     busy!(ResetPasswordError, auth.reset_password(&reset, new(), &client()));
     busy!(VerifyEmailError, auth.verify_email(&verify, Some(right()), &client()));
-    let reads = ["find_by_email", "find_by_id", "find_session", "find_one_time"];
+    let reads = ["find_by_email", "find_by_id", "find_session_and_user", "find_one_time"];
     assert!(world.store.calls().iter().all(|call| reads.contains(call)), "{:?}", world.store.calls());
     world.auth.verify_email(&verify, Some(right()), &client()).await.unwrap();
     world.auth.reset_password(&reset, new(), &client()).await.unwrap();

@@ -230,7 +230,7 @@ async fn a_change_of_address_looks_the_same_whoever_has_the_new_one() {
         let change = world.auth.change_email(&claims, address, Password::new(PASSWORD), &here);
         let this = seen(&world, &here, change).await;
         assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 1), "{address}");
-        assert_eq!(this.calls, ["find_by_id", "find_session", "insert"], "{address}: nobody is looked up");
+        assert_eq!(this.calls, ["find_session_and_user", "insert"], "{address}: nobody is looked up");
         assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
         world.wait(60 * 60);
     }

@@ -235,8 +235,7 @@ fn newest_reset(world: &World) -> String {
 fn successor(world: &World, root: &str, retires_at: DateTime<Utc>) -> Auth {
     let signer = SigningKey::hs256("y3Tn8Kq5Wz1Rb7Vd9Xm2Lc6Hf4Jp0GsQ").unwrap();
     let old = VerifyingKey::hs256(SECRET).unwrap().until(retires_at);
-    Auth::builder(world.store.clone(), world.store.clone(), world.mailbox.clone())
-        .outbox(world.store.clone())
+    Auth::over(world.store.clone(), world.mailbox.clone())
         .clock(world.clock.clone())
         .root_secret(RootSecret::new(root).unwrap())
         .key_ring(KeyRing::new(signer).also_verify(old).unwrap())

@@ -110,10 +110,10 @@ async fn an_unknown_swap_is_settled_although_the_next_reads_fail() {
     world.user(ADA).await;
     let parent = world.log_in(ADA).await;
     world.store.reset();
-    // Calls 0 and 1 read, 2 swaps; then two reads fail and the third answers.
-    world.store.fail_call(2, Fault::ErrorAfterCommit);
+    // Call 0 reads, 1 swaps; then two reads fail and the third answers.
+    world.store.fail_call(1, Fault::ErrorAfterCommit);
+    world.store.fail_call(2, Fault::ErrorBefore);
     world.store.fail_call(3, Fault::ErrorBefore);
-    world.store.fail_call(4, Fault::ErrorBefore);
     let grant = world.auth.refresh(&text(&parent), &client()).await.unwrap();
     assert_eq!(grant.session.generation, 1);
 }
@@ -138,7 +138,7 @@ async fn a_request_whose_child_was_itself_rotated_is_superseded_and_harms_nobody
     world.user(ADA).await;
     let parent = world.log_in(ADA).await;
     // The slow request reads the parent as current, then waits for a second swap to arrive.
-    world.store.fail_call(world.store.calls().len() + 2, Fault::Meet(2));
+    world.store.fail_call(world.store.calls().len() + 1, Fault::Meet(2));
     let slow = tokio::spawn({
         let (auth, parent) = (world.auth.clone(), text(&parent));
         async move { auth.refresh(&parent, &client()).await }
@@ -270,8 +270,8 @@ async fn a_notice_that_could_not_be_promised_at_first_is_promised_after_the_kill
     let stolen = world.log_in(ADA).await;
     world.auth.refresh(&text(&stolen), &client()).await.unwrap();
     world.store.reset();
-    // Calls 0 and 1 read, 2 promises.
-    world.store.fail_call(2, Fault::ErrorBefore);
+    // Call 0 reads, 1 promises.
+    world.store.fail_call(1, Fault::ErrorBefore);
     assert!(world.auth.refresh(&text(&stolen), &client()).await.is_err());
     let mails = world.mails(ADA).await;
     let notices =
@@ -292,7 +292,7 @@ async fn a_lost_response_is_recovered_without_a_write() {
         world.store.reset();
         let recovered = world.auth.refresh(&text(&parent), &client()).await.unwrap();
         assert_eq!(text(&recovered), text(&lost));
-        assert_eq!(world.store.calls(), ["find_session", "find_by_id"], "no write");
+        assert_eq!(world.store.calls(), ["find_session_and_user"], "no write");
     }
     world.auth.restore(&text(&parent), &client()).await.unwrap();
     world.wait(2);
@@ -389,5 +389,5 @@ async fn a_token_younger_than_the_minimum_age_is_not_rotated() {
     let again = world.auth.refresh(&text(&grant), &client()).await.unwrap();
     assert_eq!(text(&again), text(&grant));
     assert_ne!(again.access_token.expose(), grant.access_token.expose());
-    assert_eq!(world.store.calls(), ["find_session", "find_by_id"]);
+    assert_eq!(world.store.calls(), ["find_session_and_user"]);
 }

@@ -77,7 +77,7 @@ async fn a_log_in_in_flight_during_a_reset_is_dead_on_arrival_and_harms_no_newer
 
 #[tokio::test]
 async fn a_refresh_in_flight_during_a_reset_is_dead_on_arrival() {
-    for at in ["find_by_id", "rotate"] {
+    for at in ["find_session_and_user", "rotate"] {
         let world = World::new();
         world.user(ADA).await;
         let parent = world.log_in(ADA).await;

@@ -75,7 +75,7 @@ async fn every_door_refuses_a_logged_out_session_and_a_disabled_user_at_once() {
 async fn a_door_whose_store_is_down_is_503_and_never_401() {
     let world = World::new();
     let session = world.user_and_session().await;
-    world.store.fail_method("find_by_id", Fault::ErrorBefore);
+    world.store.fail_method("find_session_and_user", Fault::ErrorBefore);
     for (method, path) in DOORS {
         let answer = world.bare(method, path, &session.bearer()).await;
         answer.is_problem(503, "unavailable");

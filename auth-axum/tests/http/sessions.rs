@@ -175,7 +175,7 @@ async fn failures_and_limits_never_touch_the_cookie() {
     );
     let session = world.user_and_session().await;
     for (method, path) in [("POST", "/auth/refresh"), ("GET", "/auth/me"), ("POST", "/auth/logout")] {
-        world.store.fail_method("find_session", Fault::ErrorBefore);
+        world.store.fail_method("find_session_and_user", Fault::ErrorBefore);
         let answer = world.bare(method, path, &session.cookie()).await;
         answer.is_problem(503, "unavailable");
         assert_eq!(answer.set_cookie(), None, "{path}");

@@ -59,11 +59,8 @@ impl World {
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         change(&mut policy);
-        let builder = Auth::builder(store.clone(), store.clone(), mailbox.clone())
-            .outbox(store.clone())
-            .clock(clock.clone())
-            .secret(SECRET)
-            .policy(policy);
+        let builder =
+            Auth::over(store.clone(), mailbox.clone()).clock(clock.clone()).secret(SECRET).policy(policy);
         let auth = parts(builder).build().unwrap();
         let config = config(HttpConfig::builder(PUBLIC).allow_origin(FRONT)).build().unwrap();
         let router = router(auth.clone(), config);

@@ -17,9 +17,9 @@ use crate::memory::MemoryStore;
 use crate::password::BreachCheck;
 use crate::policy::Policy;
 use crate::random::{RandomSource, SystemRandom};
-use crate::store::{Outbox, TokenStore, UserStore};
+use crate::store::{JoinedStore, Outbox, TokenStore, UserStore};
 
-/// Puts an [`Auth`] together. Made by [`Auth::builder`].
+/// Puts an [`Auth`] together. Made by [`Auth::over`] and [`Auth::builder`].
 ///
 /// Only a secret is required; everything else has a default that is safe for one process.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ use crate::store::{Outbox, TokenStore, UserStore};
 pub struct AuthBuilder {
     users: Arc<dyn UserStore>,
     tokens: Arc<dyn TokenStore>,
+    /// The one store that is both.
+    joined: Option<Arc<dyn JoinedStore>>,
     mailer: Arc<dyn Mailer>,
     outbox: Option<Arc<dyn Outbox>>,
     limiter: Option<Arc<dyn RateLimiter>>,
@@ -45,6 +47,12 @@ pub struct AuthBuilder {
 }
 
 impl AuthBuilder {
+    pub(super) fn over<S: JoinedStore + Outbox + 'static>(store: Arc<S>, mailer: Arc<dyn Mailer>) -> Self {
+        let (users, tokens, joined, outbox) =
+            (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store), store);
+        Self { joined: Some(joined), outbox: Some(outbox), ..Self::new(users, tokens, mailer) }
+    }
+
     pub(super) fn new(
         users: Arc<dyn UserStore>,
         tokens: Arc<dyn TokenStore>,
@@ -53,6 +61,7 @@ impl AuthBuilder {
         Self {
             users,
             tokens,
+            joined: None,
             mailer,
             outbox: None,
             limiter: None,
@@ -193,6 +202,7 @@ impl AuthBuilder {
         let inner = Inner {
             users: self.users,
             tokens: self.tokens,
+            joined: self.joined,
             outbox: self.outbox.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             mailer: self.mailer,
             limiter: self.limiter.unwrap_or_else(|| Arc::new(InProcessLimiter::new(Arc::clone(&self.clock)))),

@@ -9,6 +9,7 @@ use crate::clock::{Clock, after, to_micros};
 use crate::email::Email;
 use crate::event::{AccountTag, Event, EventKind, EventSink};
 use crate::hashing::HashingPool;
+use crate::id::SessionId;
 use crate::keys::{ChainKey, DerivedKeys};
 use crate::limiter::RateLimiter;
 use crate::live_cache::LiveCache;
@@ -16,7 +17,8 @@ use crate::mailer::Mailer;
 use crate::password::BreachCheck;
 use crate::policy::Policy;
 use crate::random::RandomSource;
-use crate::store::{Outbox, StoreError, TokenStore, UserStore};
+use crate::session::Session;
+use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
 use crate::user::{User, UserStatus};
 use crate::worker;
 
@@ -25,6 +27,7 @@ use crate::worker;
 pub(crate) struct Inner {
     pub(crate) users: Arc<dyn UserStore>,
     pub(crate) tokens: Arc<dyn TokenStore>,
+    pub(crate) joined: Option<Arc<dyn JoinedStore>>,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
@@ -47,6 +50,23 @@ impl Inner {
     /// The one time of one operation.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         to_micros(self.clock.now())
+    }
+
+    /// Reads a session and its user, at once where one store has both.
+    pub(crate) async fn find_session_and_user(
+        &self,
+        id: SessionId,
+    ) -> Result<(Option<Session>, Option<User>), StoreError> {
+        if let Some(joined) = &self.joined {
+            let found = joined.find_session_and_user(id).await?;
+            return Ok(found.map_or((None, None), |(session, user)| (Some(session), user)));
+        }
+        let session = self.tokens.find_session(id).await?;
+        let user = match &session {
+            Some(session) => self.users.find_by_id(session.user_id).await?,
+            None => None,
+        };
+        Ok((session, user))
     }
 
     pub(crate) fn emit(&self, client: &Client, kind: EventKind) {

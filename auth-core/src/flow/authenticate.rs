@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::refresh::decision::live;
 use crate::access_token::{AccessClaims, InvalidAccessToken};
 use crate::auth::Inner;
@@ -66,15 +68,27 @@ pub(crate) async fn authenticate_live(
 ) -> Result<Authenticated, AuthenticateError> {
     let now = auth.now();
     let claims = auth.access_tokens.verify(text, now)?;
+    if check == LiveCheck::UserAndSession {
+        let found = auth.live_session(&claims, now).await?;
+        let (session, user) = found.ok_or(AuthenticateError::InvalidToken)?;
+        return Ok(Authenticated { claims, user: Arc::new(user), session: Some(session) });
+    }
     let user = find_user(auth, &claims, check).await?.ok_or(AuthenticateError::InvalidToken)?;
-    let session = match check {
-        LiveCheck::UserAndSession => {
-            let session = auth.tokens.find_session(claims.session_id).await?;
-            Some(session.filter(|session| live(session, &user, now)).ok_or(AuthenticateError::InvalidToken)?)
-        }
-        LiveCheck::User | LiveCheck::CachedUser => None,
-    };
-    Ok(Authenticated { claims, user, session })
+    Ok(Authenticated { claims, user, session: None })
+}
+
+impl Inner {
+    /// The session that the claims speak for, and its user; `None` when it has ended.
+    pub(super) async fn live_session(
+        &self,
+        claims: &AccessClaims,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Session, User)>, StoreError> {
+        let found = self.find_session_and_user(claims.session_id).await?;
+        let (Some(session), Some(user)) = found else { return Ok(None) };
+        let ours = user.id == claims.user_id && user.epoch == claims.epoch;
+        Ok((ours && live(&session, &user, now)).then_some((session, user)))
+    }
 }
 
 /// The user the claims speak for, if still live. A remembered user may only say yes: whoever has

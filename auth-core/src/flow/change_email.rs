@@ -75,7 +75,9 @@ pub(crate) async fn change_email(
     current: &Password,
     client: &Client,
 ) -> Result<(), ChangeEmailError> {
-    let Some(user) = auth.live_user(claims).await? else { return Err(ChangeEmailError::SessionEnded) };
+    let Some((_, user)) = auth.live_session(claims, auth.now()).await? else {
+        return Err(ChangeEmailError::SessionEnded);
+    };
     let email = Email::parse(text)?;
     if email == user.email {
         return Err(ChangeEmailError::Unchanged);

@@ -46,7 +46,9 @@ pub(crate) async fn change_password(
     new_password: &Password,
     client: &Client,
 ) -> Result<Grant, ChangePasswordError> {
-    let Some(user) = auth.live_user(claims).await? else { return Err(ChangePasswordError::SessionEnded) };
+    let Some((_, user)) = auth.live_session(claims, auth.now()).await? else {
+        return Err(ChangePasswordError::SessionEnded);
+    };
     auth.policy.password.check(new_password, Some(&user.email))?;
     if !auth.knows_password(claims, &user, current, None, client).await? {
         let (user_id, session_id) = (user.id, claims.session_id);

@@ -1,6 +1,5 @@
 //! Asking a logged-in user for the current password.
 
-use super::refresh::decision::live;
 use crate::access_token::AccessClaims;
 use crate::auth::Inner;
 use crate::client::Client;
@@ -8,22 +7,12 @@ use crate::failure::Failure;
 use crate::gate::{Limit, Shut};
 use crate::hashing::Verified;
 use crate::password::Password;
-use crate::store::StoreError;
 use crate::user::User;
 
 /// The limit that wrong current passwords are counted in.
 const WRONG_ONES: &str = "change_password";
 
 impl Inner {
-    /// The user of a session that lives; `None` when it has ended.
-    pub(super) async fn live_user(&self, claims: &AccessClaims) -> Result<Option<User>, StoreError> {
-        let now = self.now();
-        let Some(user) = self.users.find_by_id(claims.user_id).await? else { return Ok(None) };
-        let session = self.tokens.find_session(claims.session_id).await?;
-        let session_lives = session.is_some_and(|session| live(&session, &user, now));
-        Ok((session_lives && claims.epoch == user.epoch).then_some(user))
-    }
-
     /// Whether this is the user's password. Whatever it is asked for, wrong ones are counted together,
     /// per account and session. `besides` is a limit that right ones count against, too.
     pub(super) async fn knows_password(

@@ -2,7 +2,6 @@
 
 use super::account::{EpochMove, UserError};
 use super::refresh::decision::{Proof, live, prove};
-use super::refresh::find;
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::event::EventKind;
@@ -41,7 +40,7 @@ impl From<StoreError> for LogOutError {
 pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
     let Ok(token) = RefreshToken::parse(text) else { return Ok(LoggedOut::NothingToEnd) };
     let now = auth.now();
-    let (Some(session), Some(user)) = find(auth, token.session_id()).await? else {
+    let (Some(session), Some(user)) = auth.find_session_and_user(token.session_id()).await? else {
         return Ok(LoggedOut::NothingToEnd);
     };
     // A dead session has ended, whether or not it was cleaned up.

@@ -116,7 +116,7 @@ async fn present(
     client: &Client,
 ) -> Result<Presented, RefreshError> {
     let token = RefreshToken::parse(text).map_err(|_| RefreshError::InvalidToken)?;
-    let (session, user) = find(auth, token.session_id()).await?;
+    let (session, user) = auth.find_session_and_user(token.session_id()).await?;
     let decision = decide(&auth.chain, session.as_ref(), user.as_ref(), &token, now, &auth.policy.refresh);
     let (Some(session), Some(user)) = (session, user) else { return Err(RefreshError::InvalidToken) };
     match decision {
@@ -132,25 +132,15 @@ async fn present(
     Ok(Presented { token, session, user, decision })
 }
 
-/// Reads a session and its user.
-pub(super) async fn find(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
-    let session = auth.tokens.find_session(id).await?;
-    let user = match &session {
-        Some(session) => auth.users.find_by_id(session.user_id).await?,
-        None => None,
-    };
-    Ok((session, user))
-}
-
 /// Reads once more what a swap may have changed. Worth some patience: without an answer here a client
 /// that tries again with its parent may be taken for a thief.
 async fn find_again(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
     for _ in 1..SECOND_READS {
-        if let Ok(found) = find(auth, id).await {
+        if let Ok(found) = auth.find_session_and_user(id).await {
             return Ok(found);
         }
     }
-    find(auth, id).await
+    auth.find_session_and_user(id).await
 }
 
 /// Swaps the session to the child. Whoever wins the swap, every holder of the parent that saw it

@@ -6,7 +6,6 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::flow::account::UserError;
 use crate::flow::refresh::decision::live;
-use crate::flow::refresh::find;
 use crate::id::{SessionId, UserId};
 use crate::session::Session;
 use crate::store::{Revocation, StoreError};
@@ -44,7 +43,7 @@ pub(crate) async fn revoke_session(
     client: &Client,
 ) -> Result<(), SessionError> {
     let now = auth.now();
-    let (Some(session), Some(user)) = find(auth, session_id).await? else {
+    let (Some(session), Some(user)) = auth.find_session_and_user(session_id).await? else {
         return Err(SessionError::NotFound);
     };
     // A dead session has ended, whether or not it was cleaned up.

@@ -21,6 +21,12 @@ pub(super) struct Tokens {
     one_time: HashMap<IntentId, OneTimeToken>,
 }
 
+impl Tokens {
+    pub(super) fn session(&self, id: SessionId) -> Option<Session> {
+        self.sessions.get(&id).cloned()
+    }
+}
+
 fn place(session: &Session) -> Place {
     (session.user_id, session.created_at, session.id)
 }
@@ -40,7 +46,7 @@ impl TokenStore for MemoryStore {
     }
 
     async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        Ok(lock(&self.tokens).sessions.get(&id).cloned())
+        Ok(lock(&self.tokens).session(id))
     }
 
     async fn find_sessions_by_user(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {

@@ -20,6 +20,10 @@ pub(super) struct Users {
 }
 
 impl Users {
+    pub(super) fn user(&self, id: UserId) -> Option<User> {
+        self.by_id.get(&id).cloned()
+    }
+
     /// Writes to the user of this id, if the user still has this epoch and passes the guard.
     fn write(
         &mut self,
@@ -54,7 +58,7 @@ impl UserStore for MemoryStore {
     }
 
     async fn find_by_id(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        Ok(lock(&self.users).by_id.get(&id).cloned())
+        Ok(lock(&self.users).user(id))
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {

@@ -337,6 +337,7 @@ pub trait Outbox: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// Each dead letter by one guarded delete: an intent that is still queued stays.
+    /// Fewer than `limit` means that none is left, even while others purge: clean-up stops then.
     async fn purge_dead_letters(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
     /// Counts what the outbox holds.

@@ -130,6 +130,7 @@ pub trait TokenStore: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// Each session by one guarded delete: one that is refreshed meanwhile stays.
+    /// Fewer than `limit` means that none is left, even while others purge: clean-up stops then.
     async fn purge_sessions(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
     /// Deletes at most `limit` one-time tokens whose `expires_at` is at or before `now`; says how many.
@@ -138,5 +139,6 @@ pub trait TokenStore: Debug + Send + Sync {
     ///
     /// Each token by one guarded delete. A spent token stays until it expires, so that a mail tried again
     /// finds it.
+    /// Fewer than `limit` means that none is left, even while others purge: clean-up stops then.
     async fn purge_one_time(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }

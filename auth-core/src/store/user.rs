@@ -190,5 +190,6 @@ pub trait UserStore: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// Each user by one guarded delete: a user who verifies or is contested meanwhile stays.
+    /// Fewer than `limit` means that none is left, even while others purge: clean-up stops then.
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 }

@@ -7,8 +7,8 @@ use std::env;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use auth_core::store::OutboxStats;
-use auth_core::{Auth, Mailbox, Outbox, TokenStore, UserStore};
+use auth_core::store::{JoinedStore, OutboxStats};
+use auth_core::{Auth, Mailbox, Outbox};
 use auth_mailer::{Plaintext, SmtpMailer, SmtpSettings};
 use auth_mysql::MySqlStore;
 use auth_sqlite::SqliteStore;
@@ -53,7 +53,7 @@ async fn a_process_that_sends() {
 
 async fn promise<S>(store: S, part: &'static str) -> Auth
 where
-    S: UserStore + TokenStore + Outbox + Clone + 'static,
+    S: JoinedStore + Outbox + Clone + 'static,
 {
     let auth = auth(store, Mailbox::new(), SECRET, Recorder::default());
     let mut promises = JoinSet::new();

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use auth_core::store::JoinedStore;
 use auth_core::{
     Auth, Client, Email, Event, EventKind, EventSink, IntentId, Mail, Mailer, MemoryStore, Message, Name,
-    Outbox, Password, Policy, RateLimits, TokenStore, UserStore,
+    Outbox, Password, Policy, RateLimits,
 };
 use auth_mailer::{Links, Plaintext, SmtpMailer, SmtpSettings, Templates};
 use auth_testkit::cheap_hashing;
@@ -117,7 +118,7 @@ impl Service {
 
     pub(crate) fn over<S>(store: S, mailer: impl Mailer + 'static) -> Self
     where
-        S: UserStore + TokenStore + Outbox + Clone + 'static,
+        S: JoinedStore + Outbox + Clone + 'static,
     {
         let events = Recorder::default();
         let auth = auth(store, mailer, SECRET, events.clone());
@@ -137,13 +138,7 @@ impl Drop for Service {
 
 pub(crate) fn auth<S>(store: S, mailer: impl Mailer + 'static, secret: &str, events: Recorder) -> Auth
 where
-    S: UserStore + TokenStore + Outbox + Clone + 'static,
+    S: JoinedStore + Outbox + Clone + 'static,
 {
-    Auth::builder(store.clone(), store.clone(), mailer)
-        .outbox(store)
-        .secret(secret)
-        .policy(policy())
-        .event_sink(events)
-        .build()
-        .unwrap()
+    Auth::over(store, mailer).secret(secret).policy(policy()).event_sink(events).build().unwrap()
 }

@@ -27,9 +27,7 @@ fn client() -> Client {
 fn service(mailer: impl Mailer + 'static, clock: &FakeClock) -> Auth {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
-    let store = MemoryStore::new();
-    Auth::builder(Timed::new(store.clone()), Timed::new(store.clone()), Timed::new(mailer))
-        .outbox(Timed::new(store))
+    Auth::over(Timed::new(MemoryStore::new()), Timed::new(mailer))
         .clock(clock.clone())
         .event_sink(MetricsSink::new(TracingSink::default()))
         .policy(policy)

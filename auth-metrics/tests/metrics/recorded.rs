@@ -136,7 +136,7 @@ pub(crate) fn everything() -> Metrics {
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         let (store, sink) = (MemoryStore::new(), MetricsSink::new(last.clone()));
-        let builder = Auth::builder(store.clone(), store.clone(), Mailbox::new()).outbox(store);
+        let builder = Auth::over(store, Mailbox::new());
         let auth = builder.event_sink(sink).policy(policy).secret(SECRET).build().unwrap();
         auth.forgot_password("ada@example.com", &Client::unknown()).await.unwrap();
         let account = last.0.lock().unwrap().unwrap();

@@ -14,3 +14,4 @@ async fn store() -> Arc<Spread> {
 auth_testkit::user_store_tests!(store());
 auth_testkit::token_store_tests!(store());
 auth_testkit::outbox_tests!(store());
+auth_testkit::joined_store_tests!(store());

@@ -68,8 +68,7 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
     ] {
         *limit = None;
     }
-    let auth = Auth::builder(store.clone(), store.clone(), mailbox.clone())
-        .outbox(store)
+    let auth = Auth::over(store, mailbox.clone())
         .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
         .policy(policy)
         .clock(clock.clone())

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use auth_core::store::{
-    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, NewEmail,
-    NewPassword, OneTimeInsert, OutboxStats, Removal, Revocation, SessionRotation, Settlement, Spend,
-    UserInsert,
+    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, JoinedStore,
+    NewEmail, NewPassword, OneTimeInsert, OutboxStats, Removal, Revocation, SessionRotation, Settlement,
+    Spend, UserInsert,
 };
 use auth_core::{
     Email, Epoch, IntentId, OneTimeToken, Outbox, PasswordHash, Session, SessionId, StoreError, TokenStore,
@@ -74,6 +74,10 @@ spread! { TokenStore:
     fn spend(id: IntentId, at: DateTime<Utc>) -> Spend;
     fn purge_sessions(now: DateTime<Utc>, limit: u32) -> u64;
     fn purge_one_time(now: DateTime<Utc>, limit: u32) -> u64;
+}
+
+spread! { JoinedStore:
+    fn find_session_and_user(id: SessionId) -> Option<(Session, Option<User>)>;
 }
 
 spread! { Outbox:

@@ -19,7 +19,7 @@ async fn milliseconds_left(key: &str) -> i64 {
 async fn neither_address_nor_account_can_be_read_from_what_redis_holds() {
     let server = Server::start();
     let store = MemoryStore::new();
-    let auth = Auth::builder(store.clone(), store, Mailbox::new())
+    let auth = Auth::over(store, Mailbox::new())
         .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
         .policy(cheap())
         .rate_limiter(server.limiter().await)

@@ -29,6 +29,7 @@ mod on_one_file {
     auth_testkit::user_store_tests!(store());
     auth_testkit::token_store_tests!(store());
     auth_testkit::outbox_tests!(store());
+    auth_testkit::joined_store_tests!(store());
 }
 
 mod in_memory {
@@ -41,6 +42,7 @@ mod in_memory {
     auth_testkit::user_store_tests!(store());
     auth_testkit::token_store_tests!(store());
     auth_testkit::outbox_tests!(store());
+    auth_testkit::joined_store_tests!(store());
 }
 
 /// sqlx's defaults, a rollback journal included: there readers and writers keep each other out. Only
@@ -61,6 +63,7 @@ mod over_a_pool_of_the_service {
     auth_testkit::user_store_tests!(store());
     auth_testkit::token_store_tests!(store());
     auth_testkit::outbox_tests!(store());
+    auth_testkit::joined_store_tests!(store());
 }
 
 #[tokio::test]

@@ -69,6 +69,8 @@ defects! {
         PurgeTakesTheBoundary => [purging_takes_dead_letters_buried_strictly_before],
         /// A purge does not look at its limit.
         PurgeIgnoresTheLimit => [purging_dead_letters_stops_at_its_limit_and_says_how_many],
+        /// A purge takes half of what it may, though more is left.
+        PurgeTakesHalf => [racing_purges_of_dead_letters_leave_none],
     }
 }
 
@@ -294,7 +296,11 @@ impl Outbox for BrokenOutbox {
 
     async fn purge_dead_letters(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         let boundary = i64::from(self.is(D::PurgeTakesTheBoundary));
-        let limit = if self.is(D::PurgeIgnoresTheLimit) { u32::MAX } else { limit };
+        let limit = match self.defect {
+            D::PurgeIgnoresTheLimit => u32::MAX,
+            D::PurgeTakesHalf => limit / 2,
+            _ => limit,
+        };
         self.passing().purge_dead_letters(before + TimeDelta::microseconds(boundary), limit).await
     }
 

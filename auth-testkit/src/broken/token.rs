@@ -93,6 +93,10 @@ defects! {
         ],
         /// A purge reads which sessions to delete, and deletes them by id.
         PurgeReadsThenDeletes => [a_session_refreshed_meanwhile_is_not_purged],
+        /// A purge takes half of what it may, though more is left.
+        PurgeTakesHalf => [
+            racing_purges_of_sessions_leave_none, racing_purges_of_one_time_tokens_leave_none,
+        ],
     }
 }
 
@@ -364,6 +368,10 @@ impl BrokenTokenStore {
     }
 
     fn purge_limit(&self, limit: u32) -> u32 {
-        if self.is(D::PurgeIgnoresTheLimit) { u32::MAX } else { limit }
+        match self.defect {
+            D::PurgeIgnoresTheLimit => u32::MAX,
+            D::PurgeTakesHalf => limit / 2,
+            _ => limit,
+        }
     }
 }

@@ -395,6 +395,7 @@ impl UserStore for BrokenUserStore {
                 self.passing().purge_unverified(before + TimeDelta::microseconds(1), limit).await
             }
             D::PurgeIgnoresTheLimit => self.passing().purge_unverified(before, u32::MAX).await,
+            D::PurgeTakesHalf => self.passing().purge_unverified(before, limit / 2).await,
             D::PurgeTakesVerified
             | D::PurgeTakesContested
             | D::PurgeTakesDisabled

@@ -62,6 +62,8 @@ macro_rules! __outbox_promises {
         dead::purging_takes_dead_letters_buried_strictly_before,
         /// Purging dead letters stops at its limit and says how many it took.
         dead::purging_dead_letters_stops_at_its_limit_and_says_how_many,
+        /// Concurrent purges take every dead letter: one that takes fewer than its limit left none.
+        dead::racing_purges_of_dead_letters_leave_none,
     } };
 }
 

@@ -11,6 +11,15 @@ use super::check::{Broken, Outcome};
 /// How many tasks race for one record.
 pub(super) const RACERS: usize = 64;
 
+/// How many instances of a service clean up at the same time.
+const PURGERS: usize = 8;
+
+/// How many records each of them may take at a time: more than most stores delete by one statement.
+const PURGE_LIMIT: u32 = 250;
+
+/// How many records there are for them.
+pub(super) const MANY: u64 = 1200;
+
 /// How often two different writes meet: three times with each of the head starts of [`duel`].
 pub(super) const ROUNDS: usize = 42;
 
@@ -28,6 +37,53 @@ where
         outcomes.push(finish(task.await)?);
     }
     Ok(outcomes)
+}
+
+/// Writes this many records from as many tasks as clean up.
+pub(super) async fn write_together<R, F>(
+    records: Vec<R>,
+    write: impl Fn(R) -> F + Clone + Send + Sync + 'static,
+) -> Outcome
+where
+    R: Clone + Send + Sync + 'static,
+    F: Future<Output = Result<(), StoreError>> + Send,
+{
+    let parts: Vec<Vec<R>> = records.chunks(records.len().div_ceil(PURGERS)).map(<[R]>::to_vec).collect();
+    race(parts.into_iter().map(|part| {
+        let write = write.clone();
+        async move {
+            for record in part {
+                write(record).await?;
+            }
+            Ok(())
+        }
+    }))
+    .await?;
+    Ok(())
+}
+
+/// Purges from several tasks at once, each until it is told that fewer were left than it may take; says
+/// how many records all of them took.
+pub(super) async fn purge_together<F>(
+    purge: impl Fn(u32) -> F + Clone + Send + Sync + 'static,
+) -> Outcome<u64>
+where
+    F: Future<Output = Result<u64, StoreError>> + Send,
+{
+    let purgers = (0..PURGERS).map(|_| {
+        let purge = purge.clone();
+        async move {
+            let mut purged = 0;
+            loop {
+                let more = purge(PURGE_LIMIT).await?;
+                purged += more;
+                if more < u64::from(PURGE_LIMIT) {
+                    return Ok(purged);
+                }
+            }
+        }
+    });
+    Ok(race(purgers).await?.into_iter().sum())
 }
 
 /// Runs two different writes at the same time.

@@ -82,10 +82,14 @@ macro_rules! __token_store_promises {
         purge::purging_sessions_stops_at_its_limit_and_says_how_many,
         /// A session that is refreshed while a purge runs is either refreshed and there, or gone and lost.
         purge::a_session_refreshed_meanwhile_is_not_purged,
+        /// Concurrent purges take every session: one that takes fewer than its limit left none.
+        purge::racing_purges_of_sessions_leave_none,
         /// Purging takes one-time tokens from the instant of their expiry, spent or not, and no others.
         purge::purging_takes_one_time_tokens_at_their_expiry,
         /// Purging one-time tokens stops at its limit and says how many it took.
         purge::purging_one_time_tokens_stops_at_its_limit_and_says_how_many,
+        /// Concurrent purges take every one-time token: one that takes fewer than its limit left none.
+        purge::racing_purges_of_one_time_tokens_leave_none,
     } };
 }
 
@@ -127,7 +131,7 @@ async fn is_gone(store: &dyn TokenStore, session: &Session) -> Outcome {
 }
 
 /// The rotation that an honest client of this session would cause.
-fn rotation(session: &Session) -> SessionRotation {
+pub(super) fn rotation(session: &Session) -> SessionRotation {
     SessionRotation {
         id: session.id,
         from_generation: session.generation,
@@ -140,7 +144,7 @@ fn rotation(session: &Session) -> SessionRotation {
 }
 
 /// What the session is after the rotation was applied.
-fn rotated(session: &Session, rotation: &SessionRotation) -> Session {
+pub(super) fn rotated(session: &Session, rotation: &SessionRotation) -> Session {
     Session {
         generation: rotation.generation,
         digest: rotation.digest,

@@ -135,6 +135,8 @@ macro_rules! __user_store_promises {
         purge::purging_spares_users_contested_since,
         /// Purging stops at its limit and says how many it took.
         purge::purging_users_stops_at_its_limit_and_says_how_many,
+        /// Concurrent purges take every user: one that takes fewer than its limit left none.
+        purge::racing_purges_of_users_leave_none,
         /// The address of a purged user is free.
         purge::the_address_of_a_purged_user_is_free,
         /// A user who verifies while a purge runs is either verified and there, or gone and lost.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use auth_core::store::{Guarded, Revocation, SessionRotation};
+use auth_core::store::{Guarded, JoinedStore, Revocation, SessionRotation};
 use auth_core::{
     Auth, Client, Digest, Email, Grant, Mailbox, MemoryStore, Outbox, Password, Policy, RateLimits,
-    TokenStore, UserStore,
 };
 use auth_mailer::{Links, Templates};
 use auth_mysql::MySqlOptions;
@@ -51,18 +50,18 @@ impl Floors {
 
     fn over<S>(runtime: &Runtime, hash: f64, store: &S) -> Result<Self, Failure>
     where
-        S: UserStore + TokenStore + Outbox + Clone + 'static,
+        S: JoinedStore + Outbox + Clone + 'static,
     {
         let (auth, mailbox) = service(store)?;
         let grants = runtime.block_on(sessions(&auth, &mailbox))?;
         let read = each(runtime, store, &grants, |store, grant| async move {
-            store.find_by_id(grant.user.id).await?;
-            store.find_session(grant.session.id).await?;
+            black_box(store.find_session_and_user(grant.session.id).await?);
             Ok(grant)
         })?;
         let refresh = each(runtime, store, &grants, |store, mut grant| async move {
-            let session = store.find_session(grant.session.id).await?.ok_or("the session is gone")?;
-            store.find_by_id(session.user_id).await?;
+            let found = store.find_session_and_user(grant.session.id).await?;
+            let (session, user) = found.ok_or("the session is gone")?;
+            black_box(user);
             let rotation = SessionRotation {
                 id: session.id,
                 from_generation: session.generation,
@@ -104,7 +103,7 @@ fn next_session(grant: &mut Grant) -> Result<auth_core::Session, Failure> {
 
 fn service<S>(store: &S) -> Result<(Auth, Mailbox), Failure>
 where
-    S: UserStore + TokenStore + Outbox + Clone + 'static,
+    S: JoinedStore + Outbox + Clone + 'static,
 {
     let mailbox = Mailbox::new();
     let mut policy = Policy::default();

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use auth_core::StoreError;
+use auth_core::store::JoinedStore;
 use redb::{
     Database, ReadTransaction, ReadableDatabase as _, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
@@ -39,6 +40,9 @@ const DEAD_LETTERS: Records = TableDefinition::new("dead_letters");
 /// Keeps everything in one file. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RedbStore(Arc<Database>);
+
+/// Its reads are cheap: one after the other will do.
+impl JoinedStore for RedbStore {}
 
 impl RedbStore {
     /// Opens the file, or makes it.

@@ -22,3 +22,4 @@ fn store() -> Ready<Arc<RedbStore>> {
 auth_testkit::user_store_tests!(store());
 auth_testkit::token_store_tests!(store());
 auth_testkit::outbox_tests!(store());
+auth_testkit::joined_store_tests!(store());

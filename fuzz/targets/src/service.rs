@@ -54,8 +54,7 @@ impl Service {
         policy.hashing = cheap_hashing();
         policy.limits = RateLimits::none();
         let key = SigningKey::hs256(SECRET).unwrap().with_kid("k").unwrap();
-        let auth = Auth::builder(store.clone(), store.clone(), Mailbox::new())
-            .outbox(store)
+        let auth = Auth::over(store, Mailbox::new())
             .clock(FakeClock::default())
             .event_sink(seen.clone())
             .secret(SECRET)

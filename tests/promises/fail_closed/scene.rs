@@ -122,9 +122,7 @@ impl Scene {
                 .outbox(Slow(store.clone()))
                 .rate_limiter(Slow(limiter.clone()))
         } else {
-            Auth::builder(store.clone(), store.clone(), mailer.clone())
-                .outbox(store.clone())
-                .rate_limiter(limiter.clone())
+            Auth::over(store.clone(), mailer.clone()).rate_limiter(limiter.clone())
         };
         let auth = builder
             .clock(clock.clone())

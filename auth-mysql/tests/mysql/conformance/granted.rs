@@ -56,6 +56,7 @@ async fn store() -> Arc<Spread> {
 auth_testkit::user_store_tests!(store());
 auth_testkit::token_store_tests!(store());
 auth_testkit::outbox_tests!(store());
+auth_testkit::joined_store_tests!(store());
 
 #[tokio::test]
 async fn a_service_gets_on_with_them() {

@@ -149,5 +149,7 @@ defects! {
         PurgeReadsThenDeletes => [
             a_user_who_verifies_meanwhile_is_not_purged, a_user_contested_meanwhile_is_not_purged,
         ],
+        /// A purge takes half of what it may, though more is left.
+        PurgeTakesHalf => [racing_purges_of_users_leave_none],
     }
 }

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use auth_core::IntentId;
-use auth_core::store::{DeadLetter, Outbox, Removal};
+use auth_core::store::{ClaimedIntent, DeadLetter, Outbox, Removal};
 use chrono::TimeDelta;
 
 use super::{buried, claimed, nothing_is_due, queued, turn};
 use crate::suite::check::{Outcome, ensure, ensure_eq, only};
 use crate::suite::fresh::{self, TICK, long_ago, long_ago_is_over};
-use crate::suite::race::{RACERS, race};
+use crate::suite::race::{MANY, RACERS, purge_together, race, write_together};
 use crate::suite::row::{same, same_found};
 
 pub(super) async fn a_buried_intent_is_a_dead_letter(store: Arc<dyn Outbox>) -> Outcome {
@@ -126,5 +126,29 @@ pub(super) async fn purging_dead_letters_stops_at_its_limit_and_says_how_many(
         }
         ensure_eq!(there, left, "how many of five are left");
     }
+    Ok(())
+}
+
+pub(super) async fn racing_purges_of_dead_letters_leave_none(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let intents = (0..MANY).map(|_| fresh::intent(long_ago(0))).collect::<Outcome<_>>()?;
+    let writing = Arc::clone(&store);
+    write_together(intents, move |intent| {
+        let store = Arc::clone(&writing);
+        async move { store.insert(&intent).await }
+    })
+    .await?;
+    let claimed = store.claim(long_ago(0), long_ago(60), u32::MAX).await?;
+    let burying = Arc::clone(&store);
+    write_together(claimed, move |ClaimedIntent { intent, attempt }| {
+        let store = Arc::clone(&burying);
+        async move { store.bury(intent.id, attempt, long_ago(1), "no such mailbox").await.map(|_| ()) }
+    })
+    .await?;
+    let purged = purge_together(move |limit| {
+        let store = Arc::clone(&store);
+        async move { store.purge_dead_letters(long_ago(100), limit).await }
+    });
+    ensure_eq!(purged.await?, MANY, "how many dead letters all purges took");
     Ok(())
 }

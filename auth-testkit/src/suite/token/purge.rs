@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{holds, is_gone, rotated, rotation};
 use crate::suite::check::{Outcome, ensure, ensure_eq};
 use crate::suite::fresh::{self, TICK, at, long_ago, long_ago_is_over};
-use crate::suite::race::{ROUNDS, duel};
+use crate::suite::race::{MANY, ROUNDS, duel, purge_together, write_together};
 use crate::suite::row::same_found;
 
 /// A purge reaches every session and token of the database, so these cases take turns.
@@ -102,6 +102,23 @@ pub(super) async fn a_session_refreshed_meanwhile_is_not_purged(store: Arc<dyn T
     Ok(())
 }
 
+pub(super) async fn racing_purges_of_sessions_leave_none(store: Arc<dyn TokenStore>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let sessions = (0..MANY).map(|_| ends(long_ago(0), long_ago(200))).collect();
+    let writing = Arc::clone(&store);
+    write_together(sessions, move |session| {
+        let store = Arc::clone(&writing);
+        async move { store.insert_session(&session).await }
+    })
+    .await?;
+    let purged = purge_together(move |limit| {
+        let store = Arc::clone(&store);
+        async move { store.purge_sessions(long_ago(100), limit).await }
+    });
+    ensure_eq!(purged.await?, MANY, "how many sessions all purges took");
+    Ok(())
+}
+
 /// A one-time token of 1995.
 fn expires(expires_at: DateTime<Utc>) -> Outcome<OneTimeToken> {
     Ok(OneTimeToken { created_at: long_ago(0), expires_at, ..fresh::one_time()? })
@@ -148,5 +165,22 @@ pub(super) async fn purging_one_time_tokens_stops_at_its_limit_and_says_how_many
         }
         ensure_eq!(there, left, "how many of five are left");
     }
+    Ok(())
+}
+
+pub(super) async fn racing_purges_of_one_time_tokens_leave_none(store: Arc<dyn TokenStore>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let tokens = (0..MANY).map(|_| expires(long_ago(0))).collect::<Outcome<_>>()?;
+    let writing = Arc::clone(&store);
+    write_together(tokens, move |token| {
+        let store = Arc::clone(&writing);
+        async move { store.insert_one_time(&token).await.map(|_| ()) }
+    })
+    .await?;
+    let purged = purge_together(move |limit| {
+        let store = Arc::clone(&store);
+        async move { store.purge_one_time(long_ago(100), limit).await }
+    });
+    ensure_eq!(purged.await?, MANY, "how many tokens all purges took");
     Ok(())
 }

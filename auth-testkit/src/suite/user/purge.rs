@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{holds, inserted};
 use crate::suite::check::{Outcome, ensure, ensure_eq};
 use crate::suite::fresh::{self, TICK, at, long_ago, long_ago_is_over};
-use crate::suite::race::{ROUNDS, duel};
+use crate::suite::race::{MANY, ROUNDS, duel, purge_together, write_together};
 
 /// A purge reaches every user of the database, so these cases take turns.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -165,5 +165,22 @@ async fn survives_if_written(
     ensure_eq!(there, survived, "whether a user who was {what} meanwhile ({written:?}) is there");
     ensure_eq!(purged, u64::from(!survived), "how many were purged");
     let _deleted = store.delete(user.id).await?;
+    Ok(())
+}
+
+pub(super) async fn racing_purges_of_users_leave_none(store: Arc<dyn UserStore>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let users = (0..MANY).map(|_| old_user(0)).collect::<Outcome<_>>()?;
+    let writing = Arc::clone(&store);
+    write_together(users, move |user| {
+        let store = Arc::clone(&writing);
+        async move { store.insert(&user).await.map(|_| ()) }
+    })
+    .await?;
+    let purged = purge_together(move |limit| {
+        let store = Arc::clone(&store);
+        async move { store.purge_unverified(long_ago(100), limit).await }
+    });
+    ensure_eq!(purged.await?, MANY, "how many users all purges took");
     Ok(())
 }

@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use auth_core::store::{Deletion, Guarded, JoinedStore, Revocation, UserInsert, UserStore};
+use auth_core::{Session, User, UserStatus};
+
+use crate::suite::check::{Broken, Outcome, ensure, ensure_eq};
+use crate::suite::fresh::{self, at};
+use crate::suite::race::{RACERS, race};
+use crate::suite::row::{same, same_found};
+use crate::suite::token::{rotated, rotation};
+
+/// Writes a user and a session of hers.
+async fn written(store: &dyn JoinedStore, user: &User, session: Session) -> Outcome<Session> {
+    ensure_eq!(UserStore::insert(store, user).await?, UserInsert::Inserted, "inserting a user");
+    let session = Session { user_id: user.id, ..session };
+    store.insert_session(&session).await?;
+    Ok(session)
+}
+
+/// Ends the case unless both are read as they are.
+async fn holds(store: &dyn JoinedStore, session: &Session, user: Option<&User>) -> Outcome {
+    let found = store.find_session_and_user(session.id).await?;
+    let (found_session, found_user) = found.ok_or_else(|| Broken("a session is not found".to_owned()))?;
+    same(&found_session, session)?;
+    let Some(user) = user else {
+        ensure!(found_user.is_none(), "a user is found who is not there");
+        return Ok(());
+    };
+    same_found(found_user, user)
+}
+
+pub(in crate::suite) async fn a_session_and_its_user_read_back_as_written(
+    store: Arc<dyn JoinedStore>,
+) -> Outcome {
+    let (ada, grace) = (fresh::user()?, fresh::user()?);
+    // Nothing that both have is the same on both sides.
+    let full = User {
+        email_verified_at: Some(at(5)),
+        contested_at: Some(at(7)),
+        password_changed_at: at(11),
+        created_at: at(-9),
+        ..ada
+    };
+    let first = written(&*store, &full, fresh::session()).await?;
+    let other = written(&*store, &grace, fresh::session()).await?;
+    let second = Session { user_id: full.id, ..fresh::session() };
+    store.insert_session(&second).await?;
+    for (session, user) in [(&first, &full), (&second, &full), (&other, &grace)] {
+        holds(&*store, session, Some(user)).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::suite) async fn empty_fields_of_either_read_back_as_written(
+    store: Arc<dyn JoinedStore>,
+) -> Outcome {
+    let empty_user = || Outcome::Ok(User { name: None, password_hash: None, ..fresh::user()? });
+    let empty_session = || Session { ip: None, user_agent: None, ..fresh::session() };
+    for (user, session) in [
+        (empty_user()?, fresh::session()),
+        (fresh::user()?, empty_session()),
+        (empty_user()?, empty_session()),
+    ] {
+        let session = written(&*store, &user, session).await?;
+        holds(&*store, &session, Some(&user)).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::suite) async fn an_unknown_session_is_not_found_with_a_user(
+    store: Arc<dyn JoinedStore>,
+) -> Outcome {
+    let user = fresh::user()?;
+    let session = written(&*store, &user, fresh::session()).await?;
+    holds(&*store, &session, Some(&user)).await?;
+    let found = store.find_session_and_user(fresh::session_id()).await?;
+    ensure!(found.is_none(), "a session that was never written is found");
+    Ok(())
+}
+
+pub(in crate::suite) async fn a_session_without_its_user_is_found_alone(
+    store: Arc<dyn JoinedStore>,
+) -> Outcome {
+    let orphan = fresh::session();
+    store.insert_session(&orphan).await?;
+    holds(&*store, &orphan, None).await?;
+    let user = fresh::user()?;
+    let session = written(&*store, &user, fresh::session()).await?;
+    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "deleting a user");
+    holds(&*store, &session, None).await
+}
+
+pub(in crate::suite) async fn an_expired_session_of_a_disabled_user_is_still_found(
+    store: Arc<dyn JoinedStore>,
+) -> Outcome {
+    let user = User { status: UserStatus::Disabled, ..fresh::user()? };
+    let ended = Session { idle_expires_at: at(61), expires_at: at(62), ..fresh::session() };
+    let session = written(&*store, &user, ended).await?;
+    holds(&*store, &session, Some(&user)).await
+}
+
+pub(in crate::suite) async fn whatever_was_acknowledged_is_read(store: Arc<dyn JoinedStore>) -> Outcome {
+    let racers: Vec<_> = (0..RACERS).map(|_| fresh::user()).collect::<Outcome<_>>()?;
+    let told = race(racers.into_iter().map(|user| {
+        let store = Arc::clone(&store);
+        async move { Ok(follow(&*store, user).await) }
+    }))
+    .await?;
+    told.into_iter().collect()
+}
+
+/// Writes to both records in turn, and reads after each write.
+async fn follow(store: &dyn JoinedStore, user: User) -> Outcome {
+    let session = written(store, &user, fresh::session()).await?;
+    holds(store, &session, Some(&user)).await?;
+    let rotation = rotation(&session);
+    ensure_eq!(store.rotate(&rotation).await?, Guarded::Applied, "rotating a session");
+    let session = rotated(&session, &rotation);
+    holds(store, &session, Some(&user)).await?;
+    ensure_eq!(store.advance_epoch(user.id, user.epoch).await?, Guarded::Applied, "advancing an epoch");
+    let user = User { epoch: user.epoch.next(), ..user };
+    holds(store, &session, Some(&user)).await?;
+    let revoked = store.revoke_session(user.id, session.id).await?;
+    ensure_eq!(revoked, Revocation::Revoked, "revoking a session");
+    ensure!(store.find_session_and_user(session.id).await?.is_none(), "a session that ended is found");
+    Ok(())
+}
