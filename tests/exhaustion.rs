@@ -46,7 +46,10 @@ async fn a_flood_of_keys_stays_within_the_memory_configured_for_them() {
             _ = limiter.reserve(&Bucket { limit, key: key(number) }, rule).await.unwrap();
         }
         let taken = dhat::HeapStats::get().curr_bytes - before;
-        println!("{keys} keys where {room} have room: {taken} bytes, {} each", taken / limiter.len());
+        println!(
+            "proof exhaustion: {keys} keys where {room} have room: {taken} bytes, {} each",
+            taken / limiter.len()
+        );
         assert!(taken <= room * BYTES_PER_KEY, "room for {room}: {taken}");
         // As many are kept as there is room for, but for the shards' chance.
         assert!(limiter.len() > room * 9 / 10 && limiter.len() <= room, "{} of {room}", limiter.len());

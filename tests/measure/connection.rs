@@ -37,6 +37,21 @@ impl Connection {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: server\r\nauthorization: Bearer {bearer}\r\n\r\n"))
     }
 
+    /// The token of the newest link to this page in the development mailbox, once there is one for this address.
+    pub(crate) fn mailed_link(&mut self, page: &str, to: &str) -> String {
+        let (deadline, page) = (Instant::now() + Duration::from_secs(30), format!("/#/{page}?token="));
+        loop {
+            let mails = self.get("/dev/mailbox.json", "").body;
+            let mut mails = mails.as_array().unwrap().iter().rev().filter(|mail| mail["to"] == to);
+            let link = mails.find_map(|mail| Some(mail["text"].as_str()?.split_once(&page)?.1.to_owned()));
+            if let Some(link) = link {
+                return link.chars().take_while(|c| c.is_alphanumeric() || "-_.".contains(*c)).collect();
+            }
+            assert!(Instant::now() < deadline, "no mail to {to} with {page}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn send(&mut self, request: &str) -> Answer {
         let begun = Instant::now();
         self.stream.get_mut().write_all(request.as_bytes()).unwrap();

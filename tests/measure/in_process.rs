@@ -1,12 +1,13 @@
 //! Through `Auth` alone, with password hashes of the real cost.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use auth_core::store::{UserInsert, UserStore};
 use auth_core::{BcryptImport, Email, HashingPolicy, MemoryStore, Password, PasswordHash, RateLimits, User};
 use auth_tests::{PASSWORD, World, client};
 
+use crate::classes::{Class, Classes, NEW, address, bad_link, to_register};
 use crate::rounds::{Orders, samples};
 use crate::verdict::Report;
 
@@ -14,63 +15,14 @@ use crate::verdict::Report;
 pub(crate) const BCRYPT: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 pub(crate) const BCRYPT_COST: u32 = 5;
 
-/// The classes of accounts, the unknown one first; then the controls.
-pub(crate) const LOG_IN: [&str; 10] = [
-    "unknown",
-    "wrong password",
-    "unverified",
-    "disabled",
-    "disabled, right password",
-    "no password",
-    "legacy bcrypt",
-    "over-long password",
-    "control: not hashed for",
-    "control: 1 ms more",
-];
-pub(crate) const MAIL: [&str; 6] =
-    ["unknown", "verified", "unverified", "disabled", "no password", "control: 1 ms more"];
-pub(crate) const REGISTER: [&str; 4] = ["free", "taken", "taken, unverified", "control: 1 ms more"];
-pub(crate) const RESET: [&str; 3] =
-    ["unknown link", "a real link's name, wrong secret", "control: 1 ms more"];
-
-/// The address of an account of this class.
-pub(crate) fn address(class: &str) -> String {
-    let name = match class {
-        "wrong password" | "verified" | "taken" | "over-long password" => "verified",
-        "unverified" | "taken, unverified" => "unverified",
-        "disabled" | "disabled, right password" => "disabled",
-        "no password" => "passwordless",
-        "legacy bcrypt" => "bcrypt",
-        _ => "unknown",
-    };
-    format!("{name}@example.com")
-}
-
-/// What is typed to log in as this class.
-pub(crate) fn typed(class: &str) -> String {
-    match class {
-        "disabled, right password" => PASSWORD.to_owned(),
-        "over-long password" => "x".repeat(5_000),
-        _ => "not the password".to_owned(),
-    }
-}
-
-/// Keeps a core busy for a millisecond, as work would.
-pub(crate) fn a_millisecond() {
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(1) {
-        std::hint::spin_loop();
-    }
-}
-
-pub(crate) fn measure(report: &mut Report, slow: usize, fast: usize) {
+pub(crate) fn measure(report: &mut Report, classes: &Classes, slow: usize, fast: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let world = world_of_all().await;
-        log_in(report, &world, slow).await;
-        mails(report, &world, fast).await;
-        register(report, &world, slow).await;
-        reset(report, &world, fast).await;
+        log_in(report, &world, classes.log_in, slow).await;
+        mails(report, &world, classes.mail, fast).await;
+        register(report, &world, classes.register, slow).await;
+        reset(report, &world, classes.reset, fast).await;
     });
 }
 
@@ -84,10 +36,10 @@ async fn world_of_all() -> World {
     let disabled = world.user(&address("disabled")).await;
     world.auth.disable_user(disabled.id).await.unwrap();
     world.register(&address("unverified"), PASSWORD).await;
-    for (class, hash) in [("no password", None), ("legacy bcrypt", Some(PasswordHash::from_stored(BCRYPT)))] {
+    for (account, hash) in [("passwordless", None), ("bcrypt", Some(PasswordHash::from_stored(BCRYPT)))] {
         let temporary = world.user("temporary@example.com").await;
         world.auth.delete_user(temporary.id).await.unwrap();
-        let email = Email::parse(&address(class)).unwrap();
+        let email = Email::parse(&address(account)).unwrap();
         let user = User { id: temporary.id, email, password_hash: hash, ..verified.clone() };
         assert_eq!(UserStore::insert(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
     }
@@ -102,92 +54,70 @@ async fn tidy(world: &World) {
     world.store.reset();
 }
 
-async fn log_in(report: &mut Report, world: &World, rounds: usize) {
-    let (mut samples, mut orders) = (samples(&LOG_IN), Orders::new());
+async fn log_in(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
+    let (mut samples, mut orders) = (samples(classes), Orders::new());
     for _ in 0..rounds {
-        for at in orders.next(LOG_IN.len()) {
-            let (class, here) = (LOG_IN[at], client());
-            let (address, password) = (address(class), Password::new(typed(class)));
+        for at in orders.next(classes.len()) {
+            let (class, here) = (classes[at], client());
+            let (address, password) = (address(class.account), Password::new(class.typed.text()));
             let begun = Instant::now();
-            if class == "control: not hashed for" {
-                let email = Email::parse(&address).unwrap();
-                assert!(world.store.find_by_email(&email).await.unwrap().is_none());
-            } else {
-                assert!(world.auth.log_in(&address, password, &here).await.is_err());
-            }
-            if class == "control: 1 ms more" {
-                a_millisecond();
-            }
+            let answer = world.auth.log_in(&address, password, &here).await;
             samples[at].add(begun.elapsed());
+            assert!(answer.is_err());
         }
         world.store.reset();
     }
-    report.add("log in, in process", &samples, 2);
+    report.add("log in, in process", &samples);
 }
 
-async fn mails(report: &mut Report, world: &World, rounds: usize) {
+async fn mails(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
     for operation in ["forgot", "resend"] {
-        let (mut samples, mut orders) = (samples(&MAIL), Orders::new());
+        let (mut samples, mut orders) = (samples(classes), Orders::new());
         for _ in 0..rounds {
-            for at in orders.next(MAIL.len()) {
-                let (address, here) = (address(MAIL[at]), client());
+            for at in orders.next(classes.len()) {
+                let (address, here) = (address(classes[at].account), client());
                 let begun = Instant::now();
                 if operation == "forgot" {
                     world.auth.forgot_password(&address, &here).await.unwrap();
                 } else {
                     world.auth.resend_verification(&address, &here).await.unwrap();
                 }
-                if MAIL[at].starts_with("control") {
-                    a_millisecond();
-                }
                 samples[at].add(begun.elapsed());
             }
             tidy(world).await;
         }
-        report.add(&format!("{operation}, in process"), &samples, 1);
+        report.add(&format!("{operation}, in process"), &samples);
     }
 }
 
-async fn register(report: &mut Report, world: &World, rounds: usize) {
-    let (mut samples, mut orders) = (samples(&REGISTER), Orders::new());
+async fn register(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
+    let (mut samples, mut orders) = (samples(classes), Orders::new());
     for round in 0..rounds {
-        for at in orders.next(REGISTER.len()) {
-            let here = client();
-            let address = match REGISTER[at] {
-                taken if taken.starts_with("taken") => address(taken),
-                class => format!("free{round}{}@example.com", class.len()),
-            };
+        for at in orders.next(classes.len()) {
+            let (address, here) = (to_register(classes[at], round), client());
+            let password = Password::new(NEW);
             let begun = Instant::now();
-            let password = Password::new("another fine passphrase");
             world.auth.register(&address, password, Some("Ada"), &here).await.unwrap();
-            if REGISTER[at].starts_with("control") {
-                a_millisecond();
-            }
             samples[at].add(begun.elapsed());
         }
         tidy(world).await;
     }
-    report.add("register, in process", &samples, 1);
+    report.add("register, in process", &samples);
 }
 
-async fn reset(report: &mut Report, world: &World, rounds: usize) {
+async fn reset(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
     let real = world.reset_token(&address("verified")).await;
     let (real, _) = real.split_once('.').unwrap();
-    let unknown = "A".repeat(real.len());
-    let secret = "A".repeat(43);
-    let (mut samples, mut orders) = (samples(&RESET), Orders::new());
+    let (mut samples, mut orders) = (samples(classes), Orders::new());
     for _ in 0..rounds {
-        for at in orders.next(RESET.len()) {
-            let (name, here) = (if at == 1 { real } else { unknown.as_str() }, client());
-            let (token, password) = (format!("{name}.{secret}"), Password::new("another fine passphrase"));
+        for at in orders.next(classes.len()) {
+            let (link, password, here) = (bad_link(classes[at], real), Password::new(NEW), client());
             let begun = Instant::now();
-            assert!(world.auth.reset_password(&token, password, &here).await.is_err());
-            if at == 2 {
-                a_millisecond();
-            }
+            let answer = world.auth.reset_password(&link, password, &here).await;
             samples[at].add(begun.elapsed());
+            assert!(answer.is_err());
         }
         world.store.reset();
     }
-    report.add("reset with a bad link, in process", &samples, 1);
+    report.add("reset with a bad link, in process", &samples);
 }

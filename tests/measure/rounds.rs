@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::classes::Class;
+
 /// The times of one class, in microseconds.
 #[derive(Debug)]
 pub(crate) struct Sample {
-    pub(crate) class: &'static str,
+    pub(crate) class: Class,
     pub(crate) times: Vec<f64>,
 }
 
@@ -30,8 +32,8 @@ impl Orders {
     }
 }
 
-pub(crate) fn samples(classes: &[&'static str]) -> Vec<Sample> {
-    classes.iter().map(|class| Sample { class, times: Vec::new() }).collect()
+pub(crate) fn samples(classes: &[Class]) -> Vec<Sample> {
+    classes.iter().map(|class| Sample { class: *class, times: Vec::new() }).collect()
 }
 
 impl Sample {

@@ -12,7 +12,7 @@ const LEAST_P: f64 = 0.001;
 /// The slowest twentieth is left out of the t: what the machine did meanwhile.
 const KEPT: f64 = 0.95;
 
-/// What a class must be.
+/// What every class that is compared must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// Not told apart.
@@ -27,69 +27,90 @@ struct Line {
     class: &'static str,
     count: usize,
     median: f64,
+    /// None for what the others are compared with.
+    compared: Option<Compared>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    against: &'static str,
     gap: f64,
     t: f64,
     p: f64,
     noticed: bool,
-    expected: Expected,
 }
 
 /// Everything that was compared.
-#[derive(Debug, Default)]
-pub(crate) struct Report(Vec<Line>);
+#[derive(Debug)]
+pub(crate) struct Report {
+    expected: Expected,
+    lines: Vec<Line>,
+}
 
 impl Report {
-    /// Compares every class with the first. The last `controls` are the controls.
-    pub(crate) fn add(&mut self, operation: &str, samples: &[Sample], controls: usize) {
-        let base = &samples[0].times;
-        let compared = samples.len() - 1;
-        for (number, sample) in samples.iter().enumerate() {
-            let is_control = number + controls >= samples.len();
-            let expected = if is_control { Expected::Noticed } else { Expected::Alike };
-            let (t, p) = if number == 0 {
-                (0.0, 1.0)
-            } else {
-                (welch(base, &sample.times), p_of(base, &sample.times))
-            };
-            self.0.push(Line {
+    pub(crate) const fn new(expected: Expected) -> Self {
+        Self { expected, lines: Vec::new() }
+    }
+
+    /// Compares every class of an operation with its base.
+    pub(crate) fn add(&mut self, operation: &str, samples: &[Sample]) {
+        let compared = samples.iter().enumerate().filter(|(at, sample)| sample.class.against != *at).count();
+        for (at, sample) in samples.iter().enumerate() {
+            let base = &samples[sample.class.against];
+            self.lines.push(Line {
                 operation: operation.to_owned(),
-                class: sample.class,
+                class: sample.class.name,
                 count: sample.times.len(),
                 median: quantile(&sample.times, 0.5),
-                gap: quantile(&sample.times, 0.5) - quantile(base, 0.5),
-                t,
-                p,
-                noticed: t.abs() > MOST_T || p * f64::from(u32::try_from(compared).unwrap()) < LEAST_P,
-                expected,
+                compared: (sample.class.against != at).then(|| compare(base, sample, compared)),
             });
         }
     }
 
-    pub(crate) fn print(&self) {
-        println!("| operation | class | samples | median | gap | Welch t | p (Mann-Whitney) | told apart |");
-        println!("|---|---|---|---|---|---|---|---|");
-        for line in &self.0 {
-            let verdict = match (line.noticed, line.expected) {
-                (false, Expected::Alike) => "no",
-                (true, Expected::Noticed) => "yes, as it must be",
-                (true, Expected::Alike) => "YES",
-                (false, Expected::Noticed) => "NO, a control that was not noticed",
+    /// Prints a table and a line that counts; gives whether everything was as expected.
+    pub(crate) fn print(&self) -> bool {
+        println!(
+            "| operation | class | compared with | samples | median | gap | Welch t | Mann-Whitney p | told apart |"
+        );
+        println!("|---|---|---|---|---|---|---|---|---|");
+        let (mut classes, mut wrong) = (0, 0);
+        for line in &self.lines {
+            let (operation, class, count, median) =
+                (&line.operation, line.class, line.count, line.median / 1e3);
+            print!("| {operation} | {class} | ");
+            let Some(Compared { against, gap, t, p, noticed }) = line.compared else {
+                println!("| {count} | {median:.4} ms | | | | |");
+                continue;
             };
-            println!(
-                "| {} | {} | {} | {:.3} ms | {:+.4} ms | {:.2} | {:.2e} | {verdict} |",
-                line.operation,
-                line.class,
-                line.count,
-                line.median / 1e3,
-                line.gap / 1e3,
-                line.t,
-                line.p
-            );
+            let verdict = if noticed { "yes" } else { "no" };
+            let gap = gap / 1e3;
+            println!("{against} | {count} | {median:.4} ms | {gap:+.4} ms | {t:.2} | {p:.1e} | {verdict} |");
+            classes += 1;
+            if noticed != (self.expected == Expected::Noticed) {
+                wrong += 1;
+                let what = if noticed { "TOLD APART" } else { "A CONTROL THAT WAS NOT NOTICED" };
+                eprintln!("{what}: {operation}: {class}");
+            }
         }
+        match self.expected {
+            Expected::Alike => println!("proof timing: {classes} classes compared, {wrong} told apart"),
+            Expected::Noticed => {
+                println!("proof timing: {classes} controls, {} of them told apart", classes - wrong);
+            }
+        }
+        wrong == 0
     }
+}
 
-    pub(crate) fn holds(&self) -> bool {
-        self.0.iter().all(|line| line.noticed == (line.expected == Expected::Noticed))
+/// `comparisons` is how many are made of one operation.
+fn compare(base: &Sample, sample: &Sample, comparisons: usize) -> Compared {
+    let (t, p) = (welch(&base.times, &sample.times), p_of(&base.times, &sample.times));
+    Compared {
+        against: base.class.name,
+        gap: quantile(&sample.times, 0.5) - quantile(&base.times, 0.5),
+        t,
+        p,
+        noticed: t.abs() > MOST_T || p * f64::from(u32::try_from(comparisons).unwrap()) < LEAST_P,
     }
 }
 

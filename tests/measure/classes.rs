@@ -1,0 +1,124 @@
+//! The classes of requests whose answers must take as long as each other, and the controls.
+
+use auth_tests::PASSWORD;
+
+/// As long as [`PASSWORD`], and not it.
+pub(crate) const WRONG: &str = "another horse battery";
+/// What is registered, and set anew.
+pub(crate) const NEW: &str = "another fine passphrase";
+
+/// Requests that are alike.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Class {
+    pub(crate) name: &'static str,
+    /// Whose address is given. All addresses are of one length.
+    pub(crate) account: &'static str,
+    /// The password given. What differs from the base's in length is compared with a base of its own.
+    pub(crate) typed: Typed,
+    /// The place of the class that it is compared with: its own for a base.
+    pub(crate) against: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Typed {
+    Wrong,
+    Right,
+    OverLong,
+}
+
+impl Typed {
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Wrong => WRONG.to_owned(),
+            Self::Right => PASSWORD.to_owned(),
+            Self::OverLong => "x".repeat(5_000),
+        }
+    }
+}
+
+const fn class(name: &'static str, account: &'static str, typed: Typed, against: usize) -> Class {
+    Class { name, account, typed, against }
+}
+
+const fn of(name: &'static str, account: &'static str) -> Class {
+    class(name, account, Typed::Wrong, 0)
+}
+
+/// A control: what `tests/measure/controls/timing.patch` breaks for this account.
+const LATE: Class = of("control: 1 ms more", "late");
+
+pub(crate) const LOG_IN: &[Class] = &[
+    of("unknown", "unknown"),
+    of("wrong password", "verified"),
+    of("unverified", "unverified"),
+    of("disabled", "disabled"),
+    class("disabled, right password", "disabled", Typed::Right, 0),
+    of("no password", "passwordless"),
+    of("legacy bcrypt", "bcrypt"),
+    class("unknown, over-long password", "unknown", Typed::OverLong, 7),
+    class("over-long password", "verified", Typed::OverLong, 7),
+    class("legacy bcrypt, over-long password", "bcrypt", Typed::OverLong, 7),
+];
+pub(crate) const MAIL: &[Class] = &[
+    of("unknown", "unknown"),
+    of("verified", "verified"),
+    of("unverified", "unverified"),
+    of("disabled", "disabled"),
+    of("no password", "passwordless"),
+];
+pub(crate) const REGISTER: &[Class] = &[
+    of("free", "free"),
+    of("taken", "verified"),
+    of("taken, unverified", "unverified"),
+    of("taken, disabled", "disabled"),
+    of("taken, no password", "passwordless"),
+];
+pub(crate) const RESET: &[Class] =
+    &[of("unknown link", "unknown"), of("a real link's name, wrong secret", "verified")];
+
+pub(crate) const LOG_IN_CONTROLS: &[Class] =
+    &[of("unknown", "unknown"), of("control: not hashed for", "unhashed"), LATE];
+pub(crate) const MAIL_CONTROLS: &[Class] = &[of("unknown", "unknown"), LATE];
+pub(crate) const REGISTER_CONTROLS: &[Class] = &[of("free", "free"), LATE];
+pub(crate) const RESET_CONTROLS: &[Class] = &[of("unknown link", "unknown"), LATE];
+
+/// What is measured: what must not be told apart, or what must.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Classes {
+    pub(crate) log_in: &'static [Class],
+    pub(crate) mail: &'static [Class],
+    pub(crate) register: &'static [Class],
+    pub(crate) reset: &'static [Class],
+}
+
+pub(crate) const MEASURED: Classes = Classes { log_in: LOG_IN, mail: MAIL, register: REGISTER, reset: RESET };
+pub(crate) const CONTROLS: Classes = Classes {
+    log_in: LOG_IN_CONTROLS,
+    mail: MAIL_CONTROLS,
+    register: REGISTER_CONTROLS,
+    reset: RESET_CONTROLS,
+};
+
+/// The address of an account, as long as any other's.
+pub(crate) fn address(account: &str) -> String {
+    format!("{account:x<20}@example.com")
+}
+
+/// The address to register in this round: another each time, unless the class says that it is taken.
+pub(crate) fn to_register(class: Class, round: usize) -> String {
+    match class.account {
+        account @ ("free" | "late") => address(&format!("{account}{round:010}")),
+        account => address(account),
+    }
+}
+
+/// A link that is not good: it has the name of a real one, or of none.
+pub(crate) fn bad_link(class: Class, real: &str) -> String {
+    let name = match class.account {
+        "verified" => real,
+        "late" => "QgAALATEQgAAQgAAQgAAQgA",
+        _ => "QgAAQgAAQgAAQgAAQgAAQgA",
+    };
+    assert_eq!(name.len(), real.len(), "the form of a link has changed");
+    format!("{name}.{}", "A".repeat(43))
+}
