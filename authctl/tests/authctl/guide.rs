@@ -30,7 +30,7 @@ fn steps() -> Vec<(&'static str, &'static str)> {
     steps
 }
 
-/// What is built is built already: what is looked at is whether cargo knows it by that name, and where it is then.
+/// Nothing is built here: cargo must know what the guide names, and the program must be found where it says.
 #[test]
 fn the_guide_says_how_to_get_the_command() {
     let [build] = page::all(GUIDE, "sh");
@@ -44,8 +44,8 @@ fn the_guide_says_how_to_get_the_command() {
         .current_dir(repository)
         .output()
         .unwrap();
-    let built = String::from_utf8(asked.stdout).unwrap();
-    assert!(built.starts_with("authctl v"), "{built}{}", String::from_utf8_lossy(&asked.stderr));
+    let found = String::from_utf8(asked.stdout).unwrap();
+    assert!(found.starts_with("authctl v"), "{found}{}", String::from_utf8_lossy(&asked.stderr));
     let place = Place::sqlite();
     let programs = place.directory.path().join("target/debug");
     fs::create_dir_all(&programs).unwrap();

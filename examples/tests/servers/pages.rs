@@ -113,7 +113,7 @@ async fn a_database_and_an_account_of_its_own_as_the_page_makes_them() {
     for sql in [&away, &here(statements)] {
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.unwrap();
     }
-    let server = typed(&here(&run));
+    let server = typed(&here(run));
     server.session(ADA);
     let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ?";
     let tables: i64 = sqlx::query_scalar(tables).bind(name).fetch_one(&mut connection).await.unwrap();

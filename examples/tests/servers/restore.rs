@@ -41,7 +41,7 @@ fn owner_alone_reads(directory: &Path) {
     assert!(!data.is_empty());
     for file in data {
         let mode = file.metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{:?} has mode {mode:o}", file.path());
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", file.path().display());
     }
 }
 
