@@ -1,17 +1,38 @@
 //! The documents say what is true: each promise names tests that exist, and every link leads somewhere.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "documents/blocks.rs"]
+mod blocks;
 #[path = "documents/excerpts.rs"]
 mod excerpts;
 #[path = "documents/links.rs"]
 mod links;
+#[path = "documents/packages.rs"]
+mod packages;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The documents: those at the top, all of `docs/`, and each crate's own page.
+fn documents() -> Vec<PathBuf> {
+    let mut folders = vec![root(), root().join("docs")];
+    folders.extend(
+        fs::read_dir(root())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.join("Cargo.toml").exists()),
+    );
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    files
+        // A page that is another's under a second name leads where that one does.
+        .map(|file| file.unwrap().path().canonicalize().unwrap())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect()
 }
 
 /// Everything between back-ticks.

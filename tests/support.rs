@@ -12,6 +12,7 @@
 
 mod mysql;
 mod needles;
+pub mod page;
 mod store;
 
 use std::sync::{Arc, Mutex};

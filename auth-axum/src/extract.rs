@@ -50,6 +50,27 @@ impl CurrentUser {
     /// Refuses unless the password was typed less than `limit` ago: for acts that a stolen, still
     /// unlocked client must not be able to do.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use auth_axum::{CurrentUser, Problem};
+    /// use auth_core::Auth;
+    /// use axum::Router;
+    /// use axum::routing::post;
+    ///
+    /// /// Whoever left a laptop open loses no notes.
+    /// async fn delete_all_notes(caller: CurrentUser) -> Result<(), Problem> {
+    ///     caller.require_recent(Duration::from_secs(5 * 60))?;
+    ///     // ... `caller.user.id` ...
+    ///     Ok(())
+    /// }
+    ///
+    /// let routes: Router<Auth> = Router::new().route("/notes/delete", post(delete_all_notes));
+    /// # let _ = routes;
+    /// ```
+    ///
     /// # Errors
     ///
     /// - 401 `reauthentication_required` with the challenge of RFC 9470.

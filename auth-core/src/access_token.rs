@@ -82,6 +82,40 @@ impl AccessClaims {
 ///
 /// A token is signed, not encrypted: its holder reads every claim. Keep it small, too: it travels
 /// with every request, and one of more than 8 KiB is never issued.
+/// # Examples
+///
+/// ```
+/// use async_trait::async_trait;
+/// use auth_core::{Auth, ClaimsSource, Client, Mailbox, MemoryStore, Password, Session, StoreError, User};
+/// use serde_json::{Map, Value};
+///
+/// /// The role of each user; yours asks a table.
+/// #[derive(Debug)]
+/// struct Roles;
+///
+/// #[async_trait]
+/// impl ClaimsSource for Roles {
+///     async fn claims(&self, user: &User, _: &Session) -> Result<Map<String, Value>, StoreError> {
+///         let role = if user.email.address() == "ada@example.com" { "admin" } else { "reader" };
+///         Ok(Map::from_iter([("role".to_owned(), role.into())]))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let auth = Auth::over(store, Mailbox::new())
+///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR") // yours comes from the configuration
+///     .claims_source(Roles)
+///     .build()?;
+/// # let (client, password) = (Client::new(None, None), || Password::new("correct horse battery"));
+/// # auth.create_user("ada@example.com", password(), None).await?;
+/// let grant = auth.log_in("ada@example.com", password(), &client).await?;
+/// let claims = auth.authenticate(grant.access_token.expose())?;
+/// assert_eq!(claims.extra["role"], "admin");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait ClaimsSource: Debug + Send + Sync {
     /// The claims for a token of this user and session. The names `iss`, `aud`, `sub`, `sid`, `jti`,

@@ -35,6 +35,10 @@ use crate::worker::{self, CleanedUp, Delivered};
 /// Every method takes the text that the client sent and answers with a typed outcome. A refusal
 /// says what the *caller* may know; a [`Failure`](crate::Failure) says that the work could not be
 /// done, and never reads as a wrong password or token.
+///
+/// Two errors mean the same wherever the methods name them: `RateLimited`, that a limit of
+/// [`RateLimits`](crate::RateLimits) is used up, with the time to wait; `Failed`, that a store, the hashing
+/// queue or the random generator did not do its part.
 #[derive(Debug, Clone)]
 pub struct Auth(Arc<Inner>);
 
@@ -151,6 +155,32 @@ impl Auth {
 
     /// Verifies an access token and that its user, and by choice its session, is still live.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use auth_core::{Auth, Client, LiveCheck, Mailbox, MemoryStore, Password};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
+    /// # let auth = Auth::over(store, mailbox.clone())
+    /// #     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
+    /// #     .build()?;
+    /// # let client = Client::new(None, None);
+    /// # auth.create_user("ada@example.com", Password::new("correct horse battery"), None).await?;
+    /// let grant = auth.log_in("ada@example.com", Password::new("correct horse battery"), &client).await?;
+    /// let token = grant.access_token.expose();
+    /// let caller = auth.authenticate_live(token, LiveCheck::UserAndSession).await?;
+    /// assert_eq!(caller.user.email.address(), "ada@example.com");
+    ///
+    /// auth.revoke_session(grant.user.id, grant.session.id, &client).await?;
+    /// assert!(auth.authenticate_live(token, LiveCheck::UserAndSession).await.is_err());
+    /// // The user is still there, and a signature does not wear off.
+    /// assert!(auth.authenticate_live(token, LiveCheck::User).await.is_ok());
+    /// assert!(auth.authenticate(token).is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - [`AuthenticateError::InvalidToken`] when the token is not good or what it stands for ended.
@@ -242,6 +272,32 @@ impl Auth {
 
     /// Sets a new password by the token of a mailed link. Ends every session, kills every other
     /// link, proves the address, and logs nobody in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use auth_core::{Auth, Client, Mailbox, MemoryStore, Password};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
+    /// # let auth = Auth::over(store, mailbox.clone())
+    /// #     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
+    /// #     .build()?;
+    /// # let client = Client::new(None, None);
+    /// # auth.create_user("ada@example.com", Password::new("correct horse battery"), None).await?;
+    /// auth.forgot_password("ada@example.com", &client).await?;
+    /// auth.deliver_due_mails().await?; // a server spawns `auth.run_background(shutdown)` once
+    /// let mail = mailbox.mails().pop().ok_or("no mail")?;
+    /// let token = mail.message.token().ok_or("no link")?.expose(); // a page of yours posts it
+    /// auth.reset_password(&token, Password::new("seventeen blue herons"), &client).await?;
+    ///
+    /// assert!(auth.log_in("ada@example.com", Password::new("correct horse battery"), &client).await.is_err());
+    /// auth.log_in("ada@example.com", Password::new("seventeen blue herons"), &client).await?;
+    /// // A link works once.
+    /// assert!(auth.reset_password(&token, Password::new("eighteen red cranes"), &client).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///

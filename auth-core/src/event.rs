@@ -288,6 +288,27 @@ impl EventKind {
 /// # Security
 ///
 /// Events hold no secret and no e-mail address. They may hold the client's network address.
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use auth_core::{Event, EventKind, EventSink};
+///
+/// /// Counts thefts.
+/// #[derive(Debug, Default)]
+/// struct Reuses(AtomicU64);
+///
+/// impl EventSink for Reuses {
+///     fn record(&self, event: &Event) {
+///         if let EventKind::TokenReuse { .. } = event.kind {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+///
+/// [`AuthBuilder::event_sink`](crate::AuthBuilder::event_sink) takes it. [`TracingSink`] logs them all.
 pub trait EventSink: Debug + Send + Sync {
     /// Takes one event. Called inside requests: must not block and must not panic.
     ///

@@ -20,6 +20,26 @@ const DAY: Duration = Duration::from_hours(24);
 ///
 /// Start from [`Policy::default`] and change fields; the builder checks the whole and reports every
 /// problem at once.
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use auth_core::{Auth, Mailbox, MemoryStore, PasswordPolicy, Policy, RefreshPolicy};
+///
+/// let mut policy = Policy::default();
+/// policy.refresh = RefreshPolicy::browser(); // several tabs share one cookie
+/// policy.access.lifetime = Duration::from_secs(5 * 60);
+/// policy.password = PasswordPolicy::nist_single_factor();
+///
+/// let store = MemoryStore::new();
+/// let auth = Auth::over(store, Mailbox::new())
+///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR") // yours comes from the configuration
+///     .policy(policy)
+///     .build()?;
+/// assert_eq!(auth.policy().refresh.reuse_leeway, Duration::from_secs(10));
+/// # Ok::<(), auth_core::ConfigError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Policy {

@@ -13,6 +13,22 @@ use url::Url;
 use crate::client_ip::{Proxies, ProxyHeader};
 
 /// Settings of the HTTP side. Cheap to clone. Made by [`HttpConfig::builder`].
+/// # Examples
+///
+/// ```
+/// use auth_http::HttpConfig;
+///
+/// let config = HttpConfig::builder("https://auth.example.com") // behind a proxy that ends TLS
+///     .trust_proxy("10.0.0.0/8")
+///     .allow_origin("https://app.example.com")
+///     .build()?;
+/// assert_eq!(config.cookie_name(), "__Host-refresh");
+///
+/// // Every problem is told at once.
+/// let wrong = HttpConfig::builder("auth.example.com").allow_origin("*").build();
+/// assert_eq!(wrong.unwrap_err().problems().len(), 2);
+/// # Ok::<(), auth_http::HttpConfigError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct HttpConfig(Arc<Settings>);
 

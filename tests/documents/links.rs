@@ -6,24 +6,7 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use sha2::{Digest as _, Sha256};
 
-use crate::root;
-
-/// The documents: those at the top, all of `docs/`, and each crate's own page.
-fn documents() -> Vec<PathBuf> {
-    let mut folders = vec![root(), root().join("docs")];
-    folders.extend(
-        fs::read_dir(root())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.join("Cargo.toml").exists()),
-    );
-    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
-    files
-        // A page that is another's under a second name leads where that one does.
-        .map(|file| file.unwrap().path().canonicalize().unwrap())
-        .filter(|path| path.extension().is_some_and(|e| e == "md"))
-        .collect()
-}
+use crate::{documents, root};
 
 /// Where the links of a document lead, code left out.
 fn targets(text: &str) -> Vec<String> {

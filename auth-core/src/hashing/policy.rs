@@ -58,6 +58,20 @@ pub enum Argon2Engine {
 ///
 /// Memory in use is `threads` times `memory_kib`, kept for as long as the pool lives; while stronger
 /// stored hashes are verified, at most `threads` times `max_memory_kib`.
+/// # Examples
+///
+/// ```
+/// use auth_core::{BcryptImport, HashingPolicy, Policy};
+///
+/// let mut hashing = HashingPolicy::default();
+/// hashing.memory_kib = 47_104; // stored hashes of less are replaced at the next log-in
+/// hashing.iterations = 1;
+/// hashing.bcrypt = BcryptImport::Accept { cost: 12 };
+///
+/// let mut policy = Policy::default();
+/// policy.hashing = hashing;
+/// assert!(policy.problems().is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HashingPolicy {

@@ -81,6 +81,19 @@ impl TemplatesBuilder {
 
     /// Adds a language, or changes texts of one: the text of a file like those in the crate's
     /// `templates/`. For `en`, `de` and `fr` it may hold only what is to change.
+    /// # Examples
+    ///
+    /// ```
+    /// use auth_mailer::{Links, Templates};
+    ///
+    /// let templates = Templates::builder(Links::new("https://app.example.com")?)
+    ///     .product_name("Lighthouse")
+    ///     .language("en", "[reset_password]\nsubject = \"Forgot your password?\"")
+    ///     .default_language("de")
+    ///     .build()?;
+    /// # drop(templates);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn language(mut self, tag: impl Into<String>, toml: impl Into<String>) -> Self {
         self.languages.push((tag.into(), toml.into()));
         self

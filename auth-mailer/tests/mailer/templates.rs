@@ -4,6 +4,7 @@ use auth_core::{Email, Mail, Message};
 use auth_mailer::{Links, MailKind, Templates, TemplatesBuilder};
 
 use proptest::prelude::*;
+use regex::Regex;
 
 use crate::service::{Recorder, SECRET, auth, client, notice, password};
 
@@ -39,6 +40,21 @@ async fn mails() -> Vec<Mail> {
     mails.push(confirm);
     assert_eq!(mails.len(), MailKind::ALL.len());
     mails
+}
+
+/// Times and tokens apart, the mail that the page of pictures shows as text is the one that is sent.
+#[tokio::test]
+async fn the_page_shows_the_text_that_is_mailed() {
+    let page = include_str!("../../../docs/mails.md");
+    let (_, shown) = page.split_once("```text\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let links = Links::new("https://app.lighthouse.example").unwrap();
+    let templates = Templates::builder(links).product_name("Lighthouse");
+    let templates = templates.support_address("help@lighthouse.example").build().unwrap();
+    let mail = templates.render_in(&mails().await[0], "en").unwrap();
+    let mail = format!("Subject: {}\n\n{}", mail.subject, mail.text);
+    let variable = Regex::new(r"\d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d UTC|token=\S+").unwrap();
+    assert_eq!(variable.replace_all(&mail, "?").trim_end(), variable.replace_all(shown, "?").trim_end());
 }
 
 #[tokio::test]

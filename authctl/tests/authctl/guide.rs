@@ -1,7 +1,11 @@
 //! `docs/authctl.md` is true: its commands, run in their order, print what it says.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
+use auth_tests::page::{self, matches};
 use regex::Regex;
 
 use crate::place::Place;
@@ -10,14 +14,14 @@ const GUIDE: &str = include_str!("../../../docs/authctl.md");
 
 /// The commands of the guide that are for running, each with what it prints.
 fn steps() -> Vec<(&'static str, &'static str)> {
-    let mut blocks = GUIDE.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap());
+    let mut blocks = page::blocks(GUIDE).into_iter();
     let mut steps = Vec::new();
-    while let Some((kind, text)) = blocks.next() {
-        match kind {
+    while let Some(block) = blocks.next() {
+        match block.kind {
             "sh run" => {
-                let (kind, output) = blocks.next().unwrap();
-                assert_eq!(kind, "text", "after {text}");
-                steps.push((text, output));
+                let output = blocks.next().unwrap();
+                assert_eq!(output.kind, "text", "after {}", block.text);
+                steps.push((block.text, output.text));
             }
             "sh" => {}
             other => panic!("a block of an unknown kind: {other}"),
@@ -26,16 +30,39 @@ fn steps() -> Vec<(&'static str, &'static str)> {
     steps
 }
 
-/// Whether the text is the pattern, in which `...` stands for anything on one line.
-fn matches(text: &str, pattern: &str) -> bool {
-    let pattern = regex::escape(pattern).replace(r"\.\.\.", r"[^\n]*");
-    Regex::new(&format!(r"\A{pattern}\z")).unwrap().is_match(text)
+/// Nothing is built here: cargo must know what the guide names, and the program must be found where it says.
+#[test]
+fn the_guide_says_how_to_get_the_command() {
+    let [build] = page::all(GUIDE, "sh");
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let command = build.trim().strip_prefix("cargo build ").unwrap();
+    let (arguments, then) = command.split_once(" && ").unwrap();
+    // What cargo would build, without building it.
+    let asked = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--depth", "0", "--prefix", "none"])
+        .args(arguments.split(' '))
+        .current_dir(repository)
+        .output()
+        .unwrap();
+    let found = String::from_utf8(asked.stdout).unwrap();
+    assert!(found.starts_with("authctl v"), "{found}{}", String::from_utf8_lossy(&asked.stderr));
+    let place = Place::sqlite();
+    let programs = place.directory.path().join("target/debug");
+    fs::create_dir_all(&programs).unwrap();
+    symlink(env!("CARGO_BIN_EXE_authctl"), programs.join("authctl")).unwrap();
+    let found = Command::new("bash")
+        .args(["-c", &format!("{then}\ncommand -v authctl")])
+        .current_dir(place.directory.path())
+        .output()
+        .unwrap();
+    let programs = programs.canonicalize().unwrap();
+    assert_eq!(String::from_utf8(found.stdout).unwrap().trim(), programs.join("authctl").to_str().unwrap());
 }
 
 #[test]
 fn the_guide_says_what_happens() {
     let place = Place::sqlite();
-    let authctl = std::path::Path::new(env!("CARGO_BIN_EXE_authctl"));
+    let authctl = Path::new(env!("CARGO_BIN_EXE_authctl"));
     let path = format!("{}:{}", authctl.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let steps = steps();
     assert!(steps.len() > 6);

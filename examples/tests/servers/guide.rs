@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use regex::Regex;
+use auth_tests::page::{Block, blocks, matches};
 
 use crate::server::PROGRAMS;
 
@@ -23,14 +23,10 @@ enum Step {
     Type { commands: String, printed: String },
 }
 
-/// The steps of a guide. A block whose paragraph is no more than a file's name is that file.
+/// The steps of a guide.
 fn steps(guide: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    let parts: Vec<&str> = guide.split("```").collect();
-    for pair in parts.chunks_exact(2) {
-        let named = pair[0].trim_end().rsplit('\n').next().unwrap();
-        let file = named.strip_prefix('`').and_then(|named| named.strip_suffix("`:"));
-        let (kind, text) = pair[1].split_once('\n').unwrap();
+    for Block { kind, file, text } in blocks(guide) {
         match (file, kind) {
             (Some(file), _) => steps.push(Step::Write { file: file.to_owned(), text: text.to_owned() }),
             (None, "sh") => steps.push(Step::Type { commands: text.to_owned(), printed: String::new() }),
@@ -42,12 +38,6 @@ fn steps(guide: &str) -> Vec<Step> {
         }
     }
     steps
-}
-
-/// Whether the text is the pattern, in which `...` stands for anything on one line.
-fn matches(text: &str, pattern: &str) -> bool {
-    let pattern = regex::escape(pattern).replace(r"\.\.\.", r"[^\n]*");
-    Regex::new(&format!(r"\A{pattern}\z")).unwrap().is_match(text)
 }
 
 /// Does what the guide says in a directory, with a server at this port, and compares what it prints.

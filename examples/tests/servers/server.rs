@@ -85,32 +85,7 @@ impl Program {
 
     /// Starts it with these variables alone, in a directory that may hold what an earlier server left.
     pub(crate) fn start_in(self, dir: TempDir, variables: &[(&str, &str)]) -> Server {
-        let mut child = self.spawn(dir.path(), variables);
-        let printed = dir.path().join(STDOUT);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let addr: SocketAddr = loop {
-            let text = fs::read_to_string(&printed).unwrap();
-            let told = text.split_inclusive('\n').find_map(|line| {
-                line.strip_suffix('\n')?.strip_prefix("listening on http://").map(str::to_owned)
-            });
-            if let Some(addr) = told {
-                break addr.parse().unwrap();
-            }
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("{self:?} ended with {status} before it listened:\n{}", output(dir.path()));
-            }
-            assert!(Instant::now() < deadline, "{self:?} does not listen:\n{}", output(dir.path()));
-            std::thread::sleep(Duration::from_millis(2));
-        };
-        let set = |name| {
-            let last = variables.iter().rev().find(|(key, _)| *key == name);
-            last.map(|(_, value)| *value).filter(|value| !value.is_empty())
-        };
-        let public_url =
-            set("PUBLIC_URL").map_or_else(|| format!("http://localhost:{}", addr.port()), str::to_owned);
-        let frontend_url = set("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
-        let limited = set("RATE_LIMIT_STORE") != Some("none");
-        Server { child, dir, addr, public_url, frontend_url, limited, database: None }
+        Server::listening(self.spawn(dir.path(), variables), dir, variables)
     }
 
     /// Runs it as usual with some variables changed, where it must not start. Its exit status and all
@@ -143,6 +118,36 @@ impl Program {
 }
 
 impl Server {
+    /// A process, once it says where it listens: a server with these variables in this directory, or a shell that
+    /// became one.
+    pub(crate) fn listening(mut child: Child, dir: TempDir, variables: &[(&str, &str)]) -> Self {
+        let printed = dir.path().join(STDOUT);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let addr: SocketAddr = loop {
+            let text = fs::read_to_string(&printed).unwrap();
+            let told = text.split_inclusive('\n').find_map(|line| {
+                line.strip_suffix('\n')?.strip_prefix("listening on http://").map(str::to_owned)
+            });
+            if let Some(addr) = told {
+                break addr.parse().unwrap();
+            }
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("the server ended with {status} before it listened:\n{}", output(dir.path()));
+            }
+            assert!(Instant::now() < deadline, "the server does not listen:\n{}", output(dir.path()));
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        let set = |name| {
+            let last = variables.iter().rev().find(|(key, _)| *key == name);
+            last.map(|(_, value)| *value).filter(|value| !value.is_empty())
+        };
+        let public_url =
+            set("PUBLIC_URL").map_or_else(|| format!("http://localhost:{}", addr.port()), str::to_owned);
+        let frontend_url = set("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
+        let limited = set("RATE_LIMIT_STORE") != Some("none");
+        Self { child, dir, addr, public_url, frontend_url, limited, database: None }
+    }
+
     /// Whether its public URL is https: cookies are Secure and HSTS is sent.
     pub(crate) fn https(&self) -> bool {
         self.public_url.starts_with("https://")

@@ -1,0 +1,123 @@
+//! The commands that the README and single pages of `docs/` show do what is said of them there.
+
+use std::env;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use auth_tests::page::all;
+use serde_json::Value;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
+use url::Url;
+
+use crate::scene::ADA;
+use crate::server::{STDERR, STDOUT, Server};
+
+const README: &str = include_str!("../../../README.md");
+const SERVER: &str = include_str!("../../../docs/server.md");
+const METRICS: &str = include_str!("../../../docs/metrics.md");
+
+/// The server that a command starts: `cargo run` with variables before it. What cargo would build first is built
+/// already; that it would run this program is shown by `cargo_runs_the_example_server`.
+fn typed(command: &str) -> Server {
+    let cargo =
+        format!("cargo() {{ [ \"$*\" = run ] && exec '{}'; exit 64; }}", env!("CARGO_BIN_EXE_server"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name| Stdio::from(File::create(directory.path().join(name)).unwrap());
+    let shell = Command::new("bash")
+        .args(["-c", &format!("{cargo}\n{command}")])
+        .env_clear()
+        .env("PORT", "0")
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(file(STDOUT))
+        .stderr(file(STDERR))
+        .spawn()
+        .unwrap();
+    Server::listening(shell, directory, &[])
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+#[test]
+fn cargo_runs_the_example_server() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--locked", "--offline", "--format-version", "1"])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [package] = &told["workspace_default_members"].as_array().unwrap()[..] else {
+        panic!("`cargo run` is about several packages")
+    };
+    let package = told["packages"].as_array().unwrap().iter().find(|other| other["id"] == *package).unwrap();
+    assert_eq!((&package["name"], &package["default_run"]), (&"auth-examples".into(), &"server".into()));
+}
+
+#[test]
+fn the_two_commands_of_the_readme() {
+    let [commands] = all(README, "sh");
+    let [run, test] = commands.lines().collect::<Vec<_>>().try_into().unwrap();
+    let server = typed(run);
+    server.root("GET", "/").send().expect(200);
+    server.session(ADA);
+    // Running it here would run this test again.
+    let script = test.split_whitespace().next().unwrap();
+    assert!(fs::metadata(repository().join(script)).unwrap().permissions().mode() & 0o111 != 0);
+    let ci = fs::read_to_string(repository().join(".ci/run")).unwrap();
+    assert!(ci.lines().any(|line| line == script), "CI does not run {script}");
+}
+
+#[test]
+fn metrics_are_where_the_page_says() {
+    let [run, read] = all(METRICS, "sh").map(|command: &str| {
+        assert!(command.contains("127.0.0.1:9464"));
+        command
+    });
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let server = typed(&run.replace("9464", &port));
+    server.session(ADA);
+    let read = Command::new("bash").args(["-c", &read.replace("9464", &port)]).output().unwrap();
+    let printed = String::from_utf8(read.stdout).unwrap();
+    assert!(printed.contains("\nauth_log_ins_total{outcome=\"success\"} 1\n"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_database_and_an_account_of_its_own_as_the_page_makes_them() {
+    let [statements] = all(SERVER, "sql");
+    let [run] = all(SERVER, "sh");
+    let server = env::var("AUTH_TEST_MYSQL_URL").expect("no server to test with: run `scripts/test`");
+    let authorities = env::var("AUTH_TEST_MYSQL_CA").expect("the file of its authority");
+    let server: Url = server.split(',').next().unwrap().parse().unwrap();
+    let name = "auth_test_page";
+    let mut connection = server.as_str().parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
+    let place = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap_or(3306));
+    let adapted = [
+        ("DATABASE auth;", format!("DATABASE {name};")),
+        ("'auth'@", format!("'{name}'@")),
+        ("ON auth.*", format!("ON {name}.*")),
+        ("'...'", "'PASSWORD'".to_owned()),
+        ("//auth:", format!("//{name}:")),
+        ("/auth?", format!("/{name}?")),
+        ("db.internal:3306", place),
+        ("/etc/ssl/db-ca.pem", authorities),
+    ];
+    let here =
+        |text: &str| adapted.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
+    let away = format!("DROP DATABASE IF EXISTS {name}; DROP USER IF EXISTS '{name}'@'%';");
+    for sql in [&away, &here(statements)] {
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.unwrap();
+    }
+    let server = typed(&here(run));
+    server.session(ADA);
+    let tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = ?";
+    let tables: i64 = sqlx::query_scalar(tables).bind(name).fetch_one(&mut connection).await.unwrap();
+    assert!(tables > 4, "{tables} tables");
+    drop(server);
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(away))).await.unwrap();
+}

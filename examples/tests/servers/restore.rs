@@ -1,0 +1,116 @@
+//! Backup and restore, by the commands of `docs/operations.md`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use auth_tests::Database;
+use auth_tests::page::all;
+use serde_json::json;
+use tempfile::tempdir;
+use url::Url;
+
+use crate::scene::{ADA, OTHER_PASSWORD};
+use crate::server::{JWT_SECRET, PUBLIC_URL, Program};
+
+const PAGE: &str = include_str!("../../../docs/operations.md");
+
+/// What is typed beside a server, in its directory.
+struct Commands {
+    back_up: String,
+    restore: String,
+    end_all_sessions: String,
+}
+
+/// Types commands as somebody whose home is the directory.
+fn run(commands: &str, directory: &Path) {
+    let output = Command::new("bash")
+        .args(["-e", "-o", "pipefail", "-c", commands])
+        .env("HOME", directory)
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{commands}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Databases and their copies hold addresses and password hashes.
+fn owner_alone_reads(directory: &Path) {
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    let data: Vec<_> = files.filter(|file| file.file_name().to_str().unwrap().starts_with("auth.")).collect();
+    assert!(!data.is_empty());
+    for file in data {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", file.path().display());
+    }
+}
+
+/// A password that was reset since the backup, and a session that the reset ended, come back by a restore; the
+/// page's statement ends that session. The server stands still meanwhile, as the page says.
+fn a_restore(database_url: &str, commands: &Commands, home: &[(&str, &str)]) {
+    let variables = [
+        ("PUBLIC_URL", PUBLIC_URL),
+        ("DATABASE_URL", database_url),
+        ("JWT_SECRET", JWT_SECRET),
+        ("RATE_LIMIT_STORE", "none"),
+    ];
+    let directory = tempdir().unwrap();
+    for (file, text) in home {
+        fs::write(directory.path().join(file), text).unwrap();
+    }
+    let mut server = Program::Axum.start_in(directory, &variables);
+    let old = server.session(ADA);
+    run(&commands.back_up, server.directory());
+    let token = server.reset(ADA);
+    let reset = json!({"token": token, "password": OTHER_PASSWORD});
+    server.post("/auth/reset-password").json(&reset).send().expect(200);
+    let new = server.log_in_with(ADA, OTHER_PASSWORD);
+    assert!(!server.lives(&old) && server.lives(&new));
+    assert!(server.terminate().0.success());
+
+    let directory = server.leave();
+    run(&commands.restore, directory.path());
+    owner_alone_reads(directory.path());
+    let mut server = Program::Axum.start_in(directory, &variables);
+    assert!(server.lives(&old) && !server.lives(&new), "what the page warns of");
+    server.log_in(ADA);
+    assert!(server.terminate().0.success());
+
+    let directory = server.leave();
+    run(&commands.end_all_sessions, directory.path());
+    let server = Program::Axum.start_in(directory, &variables);
+    server.is_dead(&old);
+    server.is_dead(&new);
+    server.log_in(ADA);
+}
+
+#[test]
+fn a_restore_of_a_sqlite_file_ends_all_sessions_by_one_statement() {
+    let [back_up, restore, _, _] = all(PAGE, "sh").map(str::to_owned);
+    let [statement] = all(PAGE, "sql");
+    let end_all_sessions = format!("sqlite3 auth.db <<'END'\n{statement}END\n");
+    a_restore("sqlite://auth.db", &Commands { back_up, restore, end_all_sessions }, &[]);
+}
+
+#[test]
+fn a_restore_of_a_database_server_ends_all_sessions_by_one_statement() {
+    let database = Database::empty();
+    let url: Url = database.url().parse().unwrap();
+    let name = url.path().trim_start_matches('/');
+    let [_, _, back_up, restore] = all(PAGE, "sh");
+    let [back_up, restore] = [back_up, restore].map(|commands| {
+        assert!(commands.contains(" auth "), "{commands}");
+        commands.replace(" auth ", &format!(" {name} "))
+    });
+    let [statement] = all(PAGE, "sql");
+    let end_all_sessions = format!("mariadb {name} <<'END'\n{statement}END\n");
+    let account = format!(
+        "[client]\nhost={}\nport={}\nuser={}\npassword={}\n",
+        url.host_str().unwrap(),
+        url.port().unwrap_or(3306),
+        url.username(),
+        url.password().unwrap_or_default()
+    );
+    let commands = Commands { back_up, restore, end_all_sessions };
+    a_restore(database.url(), &commands, &[(".my.cnf", &account)]);
+}
