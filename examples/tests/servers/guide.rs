@@ -58,6 +58,8 @@ fn follow(guide: &str, directory: &Path, port: u16, who: impl Debug) {
         .args(["-e", "-c", &script])
         .env("LC_ALL", "C")
         // What a reader would wait for is built already.
+        // What was built here for the same features need not be built again.
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
         .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap())
         .current_dir(directory)
         .stdin(Stdio::null())
