@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+#[path = "stateful/controls.rs"]
+mod controls;
 #[path = "stateful/reference.rs"]
 mod reference;
 #[path = "stateful/service.rs"]

@@ -10,6 +10,7 @@
 )]
 #![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
 
+mod around;
 mod mysql;
 mod needles;
 pub mod page;
@@ -25,6 +26,7 @@ use auth_core::{
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
 
+pub use around::{Around, Manner};
 pub use mysql::Database;
 pub use needles::{Secrets, spellings};
 pub use store::{Store, new_store};

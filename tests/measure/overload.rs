@@ -31,7 +31,7 @@ const EVERY: Duration = Duration::from_millis(10);
 struct Bound {
     what: &'static str,
     measured: String,
-    bound: String,
+    asked: String,
     holds: bool,
 }
 
@@ -39,7 +39,7 @@ struct Bound {
 pub(crate) fn measure() -> bool {
     let bounds = bursts(number("EXHAUSTION_BURSTS", 10));
     for bound in bounds.iter().filter(|bound| !bound.holds) {
-        eprintln!("BROKEN: {}: {}, not {}", bound.what, bound.measured, bound.bound);
+        eprintln!("BROKEN: {}: {}, not {}", bound.what, bound.measured, bound.asked);
     }
     let broken = bounds.iter().filter(|bound| !bound.holds).count();
     println!("proof exhaustion: {} bounds, {broken} broken", bounds.len());
@@ -81,8 +81,8 @@ fn bursts(count: usize) -> Vec<Bound> {
     );
     let bounds = judge(count, before, peak, &outcome, [health, check]);
     println!("| what | measured | bound | holds |\n|---|---|---|---|");
-    for Bound { what, measured, bound, holds } in &bounds {
-        println!("| {what} | {measured} | {bound} | {} |", if *holds { "yes" } else { "NO" });
+    for Bound { what, measured, asked, holds } in &bounds {
+        println!("| {what} | {measured} | {asked} | {} |", if *holds { "yes" } else { "NO" });
     }
     bounds
 }
@@ -103,7 +103,7 @@ fn judge(
         Bound {
             what: "memory at its peak",
             measured: format!("{} MiB", peak >> 10),
-            bound: format!("at most {} MiB", allowed >> 10),
+            asked: format!("at most {} MiB", allowed >> 10),
             holds: peak <= allowed,
         },
         Bound {
@@ -113,7 +113,7 @@ fn judge(
                 outcome.busy.len(),
                 slowest(outcome)
             ),
-            bound: format!("all, and at least {excess}"),
+            asked: format!("all, and at least {excess}"),
             holds: in_time == outcome.busy.len() && in_time >= excess && outcome.other.is_empty(),
         },
     ];
@@ -122,7 +122,7 @@ fn judge(
         bounds.push(Bound {
             what,
             measured: format!("{p99:.1?}"),
-            bound: format!("less than {ANSWERED_WITHIN:?}"),
+            asked: format!("less than {ANSWERED_WITHIN:?}"),
             holds: p99 < ANSWERED_WITHIN,
         });
     }

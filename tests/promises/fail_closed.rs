@@ -12,14 +12,14 @@
 //!
 //! The calls are those of a run without faults, so that one which a flow makes anew is in the matrix.
 
+#[path = "fail_closed/controls.rs"]
+mod controls;
 #[path = "fail_closed/effect.rs"]
 mod effect;
 #[path = "fail_closed/part.rs"]
 mod part;
 #[path = "fail_closed/scene.rs"]
 mod scene;
-#[path = "fail_closed/slow.rs"]
-mod slow;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,7 +32,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use auth_testkit::Fault;
-use auth_tests::client;
+use auth_tests::{Manner, client};
 
 use self::part::Part;
 use self::scene::{ADA, Answer, Flow, Scene};
@@ -49,7 +49,7 @@ struct DryRun {
 
 impl DryRun {
     async fn of(flow: Flow) -> Self {
-        let scene = Scene::of(flow, false, false).await;
+        let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
         let answer = scene.act().await;
         let calls =
             [Part::Store, Part::Limiter, Part::Mailer, Part::Generator].map(|part| (part, scene.calls(part)));
@@ -98,9 +98,9 @@ fn must_fail(part: Part, method: &str, fault: Fault) -> bool {
 }
 
 /// One cell of the matrix: a flow in which one call goes wrong. Gives whether it answered `Failed`.
-async fn cell(dry: &DryRun, part: Part, index: usize, method: &str, fault: Fault) -> bool {
+async fn cell(scene: Scene, dry: &DryRun, part: Part, index: usize, method: &str, fault: Fault) -> bool {
     let what = format!("{:?}: {fault:?} in call {index} of the {part:?} ({method})", dry.flow);
-    let scene = Arc::new(Scene::of(dry.flow, false, false).await);
+    let scene = Arc::new(scene);
     let sessions = scene.live_sessions().await;
     scene.heal();
     scene.fail(part, index, fault);
@@ -124,7 +124,8 @@ async fn fail_every_call(part: Part, faults: &[Fault]) -> BTreeSet<&'static str>
         for (index, method) in dry.calls(part).iter().enumerate() {
             methods.insert(*method);
             for &fault in faults {
-                failed += usize::from(cell(&dry, part, index, method, fault).await);
+                let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
+                failed += usize::from(cell(scene, &dry, part, index, method, fault).await);
                 cells += 1;
             }
         }
@@ -207,7 +208,7 @@ async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() 
         let dry = DryRun::of(flow).await;
         for index in 0..dry.calls(Part::Generator).len() {
             let what = format!("{flow:?}: hashing is full from call {index} of the generator");
-            let scene = Scene::of(flow, false, false).await;
+            let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
             let sessions = scene.live_sessions().await;
             scene.heal();
             scene.occupy_hashing(index);
@@ -231,6 +232,32 @@ async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() 
     }
 }
 
+/// One cell: a flow is held before a call of the store until the user was disabled.
+async fn overtaken(scene: Scene, index: usize, method: &str) {
+    let flow = scene.flow;
+    let what = format!("{flow:?}: overtaken at call {index} ({method})");
+    let scene = Arc::new(scene);
+    scene.fail(Part::Store, index, Fault::Meet(usize::MAX));
+    let acting = Arc::clone(&scene);
+    let held = tokio::spawn(async move { acting.act().await });
+    while scene.calls(Part::Store).len() <= index {
+        assert!(!held.is_finished(), "{what}: not met");
+        tokio::task::yield_now().await;
+    }
+    // A user who was deleted meanwhile has nothing to be disabled.
+    let disabled = scene.world.auth.disable_user(scene.grant.user.id).await;
+    assert!(disabled.is_ok() || flow == Flow::DeleteUser, "{what}");
+    scene.world.store.release();
+    let answer = held.await.unwrap();
+    scene.heal();
+    if let Answer::Done(Some(grant)) = answer {
+        assert!(scene.is_dead(&grant).await, "{what}: what it handed out lives");
+    }
+    assert!(scene.is_dead(&scene.grant).await, "{what}: an older session lives");
+    assert_eq!(scene.live_sessions().await, 0, "{what}");
+    assert!(!scene.logs_in().await, "{what}: the user logs in");
+}
+
 /// Every store call of every flow is held up while the user is disabled, and made then: whatever the
 /// flow had read before, nothing of that user lives after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,27 +267,7 @@ async fn a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_n
     for &flow in Flow::ALL.iter().filter(|flow| flow.operation() != "enable_user") {
         let dry = DryRun::of(flow).await;
         for (index, method) in dry.calls(Part::Store).iter().enumerate() {
-            let what = format!("{flow:?}: overtaken at call {index} ({method})");
-            let scene = Arc::new(Scene::of(flow, false, false).await);
-            scene.fail(Part::Store, index, Fault::Meet(usize::MAX));
-            let acting = Arc::clone(&scene);
-            let held = tokio::spawn(async move { acting.act().await });
-            while scene.calls(Part::Store).len() <= index {
-                assert!(!held.is_finished(), "{what}: not met");
-                tokio::task::yield_now().await;
-            }
-            // A user who was deleted meanwhile has nothing to be disabled.
-            let disabled = scene.world.auth.disable_user(scene.grant.user.id).await;
-            assert!(disabled.is_ok() || flow == Flow::DeleteUser, "{what}");
-            scene.world.store.release();
-            let answer = held.await.unwrap();
-            scene.heal();
-            if let Answer::Done(Some(grant)) = answer {
-                assert!(scene.is_dead(&grant).await, "{what}: what it handed out lives");
-            }
-            assert!(scene.is_dead(&scene.grant).await, "{what}: an older session lives");
-            assert_eq!(scene.live_sessions().await, 0, "{what}");
-            assert!(!scene.logs_in().await, "{what}: the user logs in");
+            overtaken(Scene::of(flow, Manner::AsTheyAre, false).await, index, method).await;
             cells += 1;
         }
     }
@@ -280,6 +287,21 @@ async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
     .await
 }
 
+/// One cell: a flow is dropped after so many polls. Gives whether it had ended.
+async fn dropped(scene: Scene, dry: &DryRun, polls: usize) -> bool {
+    let what = format!("{:?}: dropped after {polls} polls", scene.flow);
+    let answer = polled(polls, scene.act()).await;
+    scene.heal();
+    let Some(answer) = answer else {
+        recovers(&scene, dry, &what).await;
+        return false;
+    };
+    assert!(scene.has_its_effect(&answer).await, "{what}: {answer:?}");
+    // Each call of the store yields twice.
+    assert!(polls > 2 * dry.calls(Part::Store).len(), "{what}: ended too early");
+    true
+}
+
 /// Every await of every flow: its client goes away there. The refresh flows are those of a browser,
 /// where an answer lost after the swap is recovered; for the strict ones see the next test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -288,19 +310,12 @@ async fn a_flow_dropped_at_any_await_can_be_done_again() {
     for &flow in Flow::ALL {
         let dry = DryRun::of(flow).await;
         for polls in 0.. {
-            let what = format!("{flow:?}: dropped after {polls} polls");
-            let scene = Scene::of(flow, true, true).await;
-            let answer = polled(polls, scene.act()).await;
-            scene.heal();
+            let scene = Scene::of(flow, Manner::Slowly, true).await;
             cells += 1;
-            if let Some(answer) = answer {
-                assert!(scene.has_its_effect(&answer).await, "{what}: {answer:?}");
-                // Each call of the store yields twice.
-                assert!(polls > 2 * dry.calls(Part::Store).len(), "{what}: ended too early");
+            if dropped(scene, &dry, polls).await {
                 shortest = shortest.min(polls);
                 break;
             }
-            recovers(&scene, &dry, &what).await;
         }
     }
     println!("proof faults: Await [Dropped]: {cells} cells, 0 broke a promise; at least {shortest} awaits");
@@ -314,7 +329,7 @@ async fn a_strict_refresh_dropped_before_its_swap_costs_nothing_and_after_it_the
     for polls in 0.. {
         // Over memory: a store with threads of its own may still write after the drop.
         let store = Arc::new(auth_core::MemoryStore::new());
-        let scene = Scene::over(store, Flow::Refresh, true, false).await;
+        let scene = Scene::over(store, Flow::Refresh, Manner::Slowly, false).await;
         if polled(polls, scene.act()).await.is_some() {
             break;
         }
@@ -341,7 +356,7 @@ async fn a_failing_mailer_fails_no_request_and_loses_no_mail() {
             Flow::ResendVerification,
             Flow::ForgotPassword,
         ] {
-            let scene = Scene::of(flow, false, false).await;
+            let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
             scene.world.mailbox.fail_always(kind);
             let answer = scene.act().await;
             assert!(matches!(answer, Answer::Done(_)), "{flow:?}");
@@ -353,7 +368,7 @@ async fn a_failing_mailer_fails_no_request_and_loses_no_mail() {
             assert!(scene.has_its_effect(&answer).await, "{flow:?} {kind:?}");
         }
     }
-    let scene = Scene::of(Flow::ForgotPassword, false, false).await;
+    let scene = Scene::of(Flow::ForgotPassword, Manner::AsTheyAre, false).await;
     scene.world.mailbox.fail_always(auth_core::MailErrorKind::Permanent);
     scene.world.auth.forgot_password(ADA, &client()).await.unwrap();
     scene.world.auth.deliver_due_mails().await.unwrap();

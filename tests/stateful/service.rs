@@ -1,20 +1,22 @@
 //! The service under test: `Auth` over the store that the run is for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_core::{
-    AccessClaims, ChangePasswordError, Email, Grant, LogInError, LoggedOut, Message, Password, RateLimits,
-    RefreshError, RefreshPolicy, ResetPasswordError, SessionError, SessionId, UserError, UserId, UserStore,
-    VerifyEmailError,
+    AccessClaims, ChangeEmailError, ChangePasswordError, ConfirmEmailError, Email, Grant, LogInError,
+    LoggedOut, Message, Password, RateLimits, RefreshError, RefreshPolicy, ResetPasswordError, SessionError,
+    SessionId, UserError, UserId, UserStore, VerifyEmailError,
 };
-use auth_tests::{World, client, text};
+use auth_tests::{Store, World, client, new_store, text};
 use proptest_state_machine::StateMachineTest;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::reference::Reference;
+use crate::reference::{self, NOTICES_WAIT, Reference};
 use crate::step::{Mailed, Outcome, Step};
 
-const ADDRESSES: [&str; 2] = ["ada@example.com", "bob@example.com"];
+const ADDRESSES: [&str; reference::ADDRESSES] =
+    ["ada@example.com", "bob@example.com", "countess@example.org"];
 const PASSWORDS: [&str; 3] = ["correct horse battery", "seventeen blue herons", "an umbrella in June"];
 
 /// A session as its client knows it, with every token it ever had.
@@ -38,6 +40,21 @@ fn password(number: usize) -> Password {
 }
 
 impl Service {
+    /// Over the store that this gives.
+    pub(crate) fn over(store: impl FnOnce() -> Arc<dyn Store>, reference: &Reference) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let world = runtime.block_on(async {
+            World::on(store(), |policy| {
+                policy.limits = RateLimits::none();
+                policy.mail.orphan_grace = Duration::from_secs(1);
+                if reference.browser {
+                    policy.refresh = RefreshPolicy::browser();
+                }
+            })
+        });
+        Self { runtime: Arc::new(runtime), world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
+    }
+
     fn begin(&mut self, grant: &Grant) -> Outcome {
         let claims = self.world.claims(grant);
         let (id, user_id) = (grant.session.id, grant.user.id);
@@ -104,6 +121,31 @@ impl Service {
         }
     }
 
+    async fn change_email(&self, session: usize, to: usize, current: usize) -> Outcome {
+        let claims = &self.sessions[session].claims;
+        match self.world.auth.change_email(claims, ADDRESSES[to], password(current), &client()).await {
+            Ok(()) => Outcome::Done,
+            Err(ChangeEmailError::Unchanged) => Outcome::Unchanged,
+            Err(ChangeEmailError::WrongPassword) => Outcome::WrongPassword,
+            Err(ChangeEmailError::SessionEnded) => Outcome::SessionEnded,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    async fn confirm(&self, link: usize) -> Outcome {
+        match self.world.auth.confirm_email(&self.links[link], &client()).await {
+            Ok(()) => Outcome::Done,
+            Err(ConfirmEmailError::InvalidToken) => Outcome::InvalidToken,
+            Err(ConfirmEmailError::Taken) => {
+                // The notices that were promised speak of nothing, and are dropped.
+                self.world.auth.deliver_due_mails().await.unwrap();
+                self.world.wait(NOTICES_WAIT);
+                Outcome::Taken
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
     async fn take(&mut self, step: Step) -> Outcome {
         let auth = self.world.auth.clone();
         match step {
@@ -144,6 +186,10 @@ impl Service {
             Step::ChangePassword { session, current, new } => {
                 return self.change_password(session, current, new).await;
             }
+            Step::ChangeEmail { session, to, current } => {
+                return self.change_email(session, to, current).await;
+            }
+            Step::Confirm { link } => return self.confirm(link).await,
             Step::LogOutEverywhere { who } => {
                 return of_user(auth.log_out_everywhere(self.user_id(who).await, &client()).await);
             }
@@ -160,21 +206,32 @@ impl Service {
     async fn mailed(&mut self) -> Vec<Mailed> {
         self.world.auth.deliver_due_mails().await.unwrap();
         let mails = self.world.mailbox.mails();
-        let new = mails[self.mails..].iter().map(|mail| match &mail.message {
-            Message::VerifyEmail { token, .. } => {
-                self.links.push(token.expose().to_string());
-                Mailed::VerifyLink
-            }
-            Message::ResetPassword { token, .. } => {
-                self.links.push(token.expose().to_string());
-                Mailed::ResetLink
-            }
-            Message::AlreadyRegistered { .. } => Mailed::AlreadyRegistered,
-            Message::PasswordChanged { .. } => Mailed::PasswordChanged,
-            Message::SessionsEnded { .. } => Mailed::SessionsEnded,
-            other => panic!("{other:?}"),
-        });
-        let new = new.collect();
+        let mut new: Vec<_> = mails[self.mails..]
+            .iter()
+            .map(|mail| match &mail.message {
+                Message::VerifyEmail { token, .. } => {
+                    self.links.push(token.expose().to_string());
+                    Mailed::VerifyLink
+                }
+                Message::ResetPassword { token, .. } => {
+                    self.links.push(token.expose().to_string());
+                    Mailed::ResetLink
+                }
+                Message::ConfirmEmail { token, .. } => {
+                    self.links.push(token.expose().to_string());
+                    Mailed::ConfirmLink
+                }
+                Message::AlreadyRegistered { .. } => Mailed::AlreadyRegistered,
+                Message::PasswordChanged { .. } => Mailed::PasswordChanged,
+                Message::SessionsEnded { .. } => Mailed::SessionsEnded,
+                Message::EmailChanged { .. } => Mailed::EmailChanged,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        if new == [Mailed::EmailChanged; 2] {
+            assert_ne!(mails[self.mails].to, mails[self.mails + 1].to, "the old address and the new one");
+            new.pop();
+        }
         self.mails = mails.len();
         new
     }
@@ -203,16 +260,7 @@ impl StateMachineTest for Service {
     type Reference = Reference;
 
     fn init_test(reference: &Reference) -> Self {
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let world = runtime.block_on(async {
-            World::with(|policy| {
-                policy.limits = RateLimits::none();
-                if reference.browser {
-                    policy.refresh = RefreshPolicy::browser();
-                }
-            })
-        });
-        Self { runtime: Arc::new(runtime), world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
+        Self::over(new_store, reference)
     }
 
     fn apply(mut service: Self, reference: &Reference, step: Step) -> Self {

@@ -16,6 +16,8 @@ pub(crate) enum Step {
     Revoke { session: usize },
     LogOutEverywhere { who: usize },
     ChangePassword { session: usize, current: usize, new: usize },
+    ChangeEmail { session: usize, to: usize, current: usize },
+    Confirm { link: usize },
     Disable { who: usize },
     Enable { who: usize },
     Delete { who: usize },
@@ -37,6 +39,10 @@ pub(crate) enum Outcome {
     WrongPassword,
     SessionEnded,
     NothingToEnd,
+    /// It is the user's address already.
+    Unchanged,
+    /// Another user has the address.
+    Taken,
     NotFound,
 }
 
@@ -48,4 +54,7 @@ pub(crate) enum Mailed {
     AlreadyRegistered,
     PasswordChanged,
     SessionsEnded,
+    ConfirmLink,
+    /// To the old address and to the new one.
+    EmailChanged,
 }

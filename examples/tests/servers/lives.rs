@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
@@ -118,6 +118,21 @@ fn what_is_kept_is_for_its_owner_alone() {
     }
 }
 
+/// A request that has begun: the server said that it waits for the body.
+fn begun(server: &Server, path: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: server\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         expect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let awaited = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut said = vec![0; awaited.len()];
+    stream.read_exact(&mut said).unwrap();
+    assert_eq!(String::from_utf8_lossy(&said), String::from_utf8_lossy(awaited));
+    stream
+}
+
 #[test]
 fn a_stop_finishes_open_requests_and_waits_for_no_idle_connection() {
     for program in PROGRAMS {
@@ -128,16 +143,12 @@ fn a_stop_finishes_open_requests_and_waits_for_no_idle_connection() {
         idle.read_exact(&mut seen).unwrap();
         assert_eq!(&seen, b"HTTP/1.1 200");
         let body = json!({"email": ADA, "password": PASSWORD}).to_string();
-        let mut open = TcpStream::connect(server.addr).unwrap();
-        let head = format!(
-            "POST /api/v1/auth/register HTTP/1.1\r\nhost: server\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        open.write_all(head.as_bytes()).unwrap();
-        // The request has begun once the server waits for its body.
-        std::thread::sleep(Duration::from_millis(200));
+        let mut open = begun(&server, "/api/v1/auth/register", body.len());
         server.signal("TERM");
-        std::thread::sleep(Duration::from_millis(200));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while TcpStream::connect(server.addr).is_ok() {
+            assert!(Instant::now() < deadline, "{program:?}: it still takes connections");
+        }
         open.write_all(body.as_bytes()).unwrap();
         let mut answer = String::new();
         open.read_to_string(&mut answer).unwrap();
@@ -151,9 +162,8 @@ fn a_stop_finishes_open_requests_and_waits_for_no_idle_connection() {
 #[test]
 fn a_stuck_request_is_cut_within_ten_seconds() {
     let mut server = over_memory(Program::Axum, &[]);
-    let mut stuck = TcpStream::connect(server.addr).unwrap();
-    stuck.write_all(b"POST /api/v1/auth/login HTTP/1.1\r\nhost: server\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{").unwrap();
-    std::thread::sleep(Duration::from_millis(200));
+    let mut stuck = begun(&server, "/api/v1/auth/login", 9);
+    stuck.write_all(b"{").unwrap();
     let (status, took) = server.terminate();
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(10), "{took:?}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use auth_core::{HashingPool, Password, PasswordHash, RandomError, RandomSource, SystemRandom, Verified};
 use auth_testkit::Fault;
+use auth_tests::Manner;
 
 /// What a flow calls. The hashing threads are none of them: they come with the library, each of their
 /// jobs draws a salt first, and what can go wrong in them is a full queue; see [`Unreliable::occupy_at`].
@@ -30,12 +31,20 @@ struct Plan {
 }
 
 /// A generator that goes wrong at one call, or fills the hashing threads there.
-#[derive(Clone, Default)]
-pub(crate) struct Unreliable(Arc<Mutex<Plan>>);
+#[derive(Clone)]
+pub(crate) struct Unreliable {
+    plan: Arc<Mutex<Plan>>,
+    /// For the controls: what fails was done, it says.
+    lies: bool,
+}
 
 impl Unreliable {
+    pub(crate) fn new(manner: Manner) -> Self {
+        Self { plan: Arc::default(), lies: manner == Manner::LyingAboutErrors }
+    }
+
     fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.0.lock().unwrap()
+        self.plan.lock().unwrap()
     }
 
     pub(crate) fn reset(&self) {
@@ -78,6 +87,7 @@ impl RandomSource for Unreliable {
         }
         match fault {
             None => SystemRandom.fill(buffer),
+            Some(Fault::ErrorBefore | Fault::ErrorAfterCommit) if self.lies => Ok(()),
             Some(Fault::ErrorBefore) => Err(RandomError::new("told to fail")),
             Some(Fault::ErrorAfterCommit) => {
                 SystemRandom.fill(buffer)?;

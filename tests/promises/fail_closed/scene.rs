@@ -11,10 +11,11 @@ use auth_core::{
     VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text};
+use auth_tests::{
+    Around, Manner, OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text,
+};
 
 use super::part::{Part, Unreliable};
-use super::slow::Slow;
 
 pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const NEW: &str = "new@example.com";
@@ -104,27 +105,29 @@ fn other_password() -> Password {
 
 impl Scene {
     /// `leeway` makes every flow one of a browser, whose lost answers are recovered.
-    pub(crate) async fn of(flow: Flow, slow: bool, leeway: bool) -> Self {
-        Self::over(new_store(), flow, slow, leeway).await
+    pub(crate) async fn of(flow: Flow, manner: Manner, leeway: bool) -> Self {
+        Self::over(new_store(), flow, manner, leeway).await
     }
 
-    pub(crate) async fn over(store: Arc<dyn Store>, flow: Flow, slow: bool, leeway: bool) -> Self {
+    pub(crate) async fn over(store: Arc<dyn Store>, flow: Flow, manner: Manner, leeway: bool) -> Self {
         let store = Faulty::sharing(store);
         let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
         let limiter = Faulty::new(InProcessLimiter::new(Arc::new(clock.clone())));
-        let (mailer, random) = (Faulty::new(mailbox.clone()), Unreliable::default());
+        let (mailer, random) = (Faulty::new(mailbox.clone()), Unreliable::new(manner));
         let mut policy = policy(flow);
         if leeway && !matches!(flow, Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay) {
             policy.refresh = RefreshPolicy::browser();
         }
-        let builder = if slow {
-            Auth::builder(Slow(store.clone()), Slow(store.clone()), Slow(mailer.clone()))
-                .outbox(Slow(store.clone()))
-                .rate_limiter(Slow(limiter.clone()))
+        let around = || Around(manner, store.clone());
+        let mailer_around = Around(manner, mailer.clone());
+        // Slowly, the two reads of stores of different places: a flow can be dropped between them.
+        let builder = if manner == Manner::Slowly {
+            Auth::builder(around(), around(), mailer_around).outbox(around())
         } else {
-            Auth::over(store.clone(), mailer.clone()).rate_limiter(limiter.clone())
+            Auth::over(around(), mailer_around)
         };
         let auth = builder
+            .rate_limiter(Around(manner, limiter.clone()))
             .clock(clock.clone())
             .event_sink(events.clone())
             .random_source(random.clone())

@@ -1,0 +1,189 @@
+//! What stands between the flows and a store, limiter or mailer: nothing; a pause before and after each call, so
+//! that the future of a flow can be dropped at each of these points; or a mistake, for the controls.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use auth_core::store::{
+    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, JoinedStore,
+    NewEmail, NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation,
+    Settlement, Spend, StoreError, TokenStore, UserInsert, UserStore,
+};
+use auth_core::{
+    Bucket, Email, Epoch, IntentId, Mail, MailError, Mailer, OneTimeToken, PasswordHash, RateLimiter,
+    Reservation, Rule, Session, SessionId, User, UserId, UserStatus,
+};
+use chrono::{DateTime, Utc};
+use tokio::task::yield_now;
+
+/// How calls are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Unchanged.
+    AsTheyAre,
+    /// With a pause before and after each.
+    Slowly,
+    /// What fails, panics or is late reads as "there is none", "lost" or "no".
+    HidingFaults,
+    /// What fails was done, it says.
+    LyingAboutErrors,
+    /// This method does nothing and says that it was done.
+    Forgetting(&'static str),
+}
+
+/// Passes calls on in a manner.
+#[derive(Debug)]
+pub struct Around<S>(pub Manner, pub S);
+
+/// What a method can answer.
+trait Answer: Sized {
+    const DONE: Option<Self>;
+    const REFUSED: Option<Self>;
+}
+
+impl<T> Answer for Option<T> {
+    const DONE: Option<Self> = None;
+    const REFUSED: Option<Self> = Some(None);
+}
+
+impl<T> Answer for Vec<T> {
+    const DONE: Option<Self> = None;
+    const REFUSED: Option<Self> = Some(Self::new());
+}
+
+macro_rules! answers {
+    ($($type:ty: $done:expr, $refused:expr;)*) => {
+        $(impl Answer for $type {
+            const DONE: Option<Self> = $done;
+            const REFUSED: Option<Self> = $refused;
+        })*
+    };
+}
+
+answers! {
+    (): Some(()), None;
+    u64: Some(0), None;
+    OutboxStats: None, None;
+    UserInsert: Some(Self::Inserted), Some(Self::EmailTaken);
+    Guarded: Some(Self::Applied), Some(Self::Lost);
+    EmailChange: Some(Self::Applied), Some(Self::Lost);
+    Deletion: Some(Self::Deleted), Some(Self::NotFound);
+    Revocation: Some(Self::Revoked), Some(Self::NotFound);
+    OneTimeInsert: Some(Self::Inserted), Some(Self::Exists);
+    Spend: Some(Self::Spent), Some(Self::NotSpendable);
+    Settlement: Some(Self::Settled), Some(Self::LeaseLost);
+    Removal: Some(Self::Removed), Some(Self::NotFound);
+    Reservation: Some(Self::Granted { remaining: 1, reset_after: Duration::ZERO }),
+        Some(Self::Refused { retry_after: Duration::from_secs(1) });
+}
+
+impl Manner {
+    async fn call<T, E, F>(self, method: &str, call: F) -> Result<T, E>
+    where
+        T: Answer + Send,
+        E: Send,
+        F: Future<Output = Result<T, E>> + Send,
+    {
+        match self {
+            Self::Slowly => {
+                yield_now().await;
+                let answer = call.await;
+                yield_now().await;
+                answer
+            }
+            Self::HidingFaults => match T::REFUSED {
+                Some(refused) => Ok(at_once(call).await.and_then(Result::ok).unwrap_or(refused)),
+                None => call.await,
+            },
+            Self::LyingAboutErrors => call.await.or_else(|error| T::DONE.ok_or(error)),
+            Self::Forgetting(forgotten) if forgotten == method => Ok(T::DONE.expect("something to be done")),
+            Self::AsTheyAre | Self::Forgetting(_) => call.await,
+        }
+    }
+}
+
+/// What a call answers the first time it is asked, unless it panics.
+async fn at_once<F: Future>(call: F) -> Option<F::Output> {
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
+        Poll::Ready(match polled {
+            Ok(Poll::Ready(answer)) => Some(answer),
+            Ok(Poll::Pending) | Err(_) => None,
+        })
+    })
+    .await
+}
+
+macro_rules! around {
+    ($trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl<S: $trait> $trait for Around<S> {
+            $(async fn $method(&self, $($argument: $type),*) -> $answer {
+                self.0.call(stringify!($method), $trait::$method(&self.1, $($argument),*)).await
+            })*
+        }
+    };
+}
+
+type Time = DateTime<Utc>;
+
+around! { UserStore:
+    fn insert(user: &User) -> Result<UserInsert, StoreError>;
+    fn find_by_id(id: UserId) -> Result<Option<User>, StoreError>;
+    fn find_by_email(email: &Email) -> Result<Option<User>, StoreError>;
+    fn contest(email: &Email, rival: UserId, at: Time) -> Result<Guarded, StoreError>;
+    fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<Guarded, StoreError>;
+    fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<Guarded, StoreError>;
+    fn set_email(id: UserId, epoch: Epoch, email: &NewEmail) -> Result<EmailChange, StoreError>;
+    fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Result<Guarded, StoreError>;
+    fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError>;
+    fn advance_epoch(id: UserId, epoch: Epoch) -> Result<Guarded, StoreError>;
+    fn delete(id: UserId) -> Result<Deletion, StoreError>;
+    fn purge_unverified(before: Time, limit: u32) -> Result<u64, StoreError>;
+}
+
+around! { TokenStore:
+    fn insert_session(session: &Session) -> Result<(), StoreError>;
+    fn find_session(id: SessionId) -> Result<Option<Session>, StoreError>;
+    fn find_sessions_by_user(user_id: UserId) -> Result<Vec<Session>, StoreError>;
+    fn rotate(rotation: &SessionRotation) -> Result<Guarded, StoreError>;
+    fn revoke_session(user_id: UserId, id: SessionId) -> Result<Revocation, StoreError>;
+    fn insert_one_time(token: &OneTimeToken) -> Result<OneTimeInsert, StoreError>;
+    fn find_one_time(id: IntentId) -> Result<Option<OneTimeToken>, StoreError>;
+    fn spend(id: IntentId, at: Time) -> Result<Spend, StoreError>;
+    fn purge_sessions(now: Time, limit: u32) -> Result<u64, StoreError>;
+    fn purge_one_time(now: Time, limit: u32) -> Result<u64, StoreError>;
+}
+
+around! { JoinedStore:
+    fn find_session_and_user(id: SessionId) -> Result<Option<(Session, Option<User>)>, StoreError>;
+}
+
+around! { Outbox:
+    fn insert(intent: &Intent) -> Result<(), StoreError>;
+    fn claim(now: Time, until: Time, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError>;
+    fn complete(id: IntentId, attempt: u32) -> Result<Settlement, StoreError>;
+    fn retry(id: IntentId, attempt: u32, due_at: Time) -> Result<Settlement, StoreError>;
+    fn bury(id: IntentId, attempt: u32, at: Time, reason: &str) -> Result<Settlement, StoreError>;
+    fn dead_letters(limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
+    fn find_dead_letter(id: IntentId) -> Result<Option<DeadLetter>, StoreError>;
+    fn remove_dead_letter(id: IntentId) -> Result<Removal, StoreError>;
+    fn purge_dead_letters(before: Time, limit: u32) -> Result<u64, StoreError>;
+    fn stats() -> Result<OutboxStats, StoreError>;
+}
+
+around! { Mailer:
+    fn send(mail: &Mail) -> Result<(), MailError>;
+}
+
+around! { RateLimiter:
+    fn reserve(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
+    fn look(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
+    fn give_back(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
+    fn clear(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
+}

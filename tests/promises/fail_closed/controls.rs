@@ -1,0 +1,113 @@
+//! The controls: parts that make a mistake which the matrix is there to see.
+
+use std::collections::BTreeSet;
+
+use auth_core::MemoryStore;
+
+use super::*;
+
+/// A scene over memory, which answers at once unless it was told to be late.
+async fn scene(flow: Flow, manner: Manner) -> Scene {
+    Scene::over(Arc::new(MemoryStore::new()), flow, manner, manner == Manner::Slowly).await
+}
+
+/// Whether a check broke.
+async fn breaks<T: Send + 'static>(check: impl Future<Output = T> + Send + 'static) -> bool {
+    tokio::spawn(check).await.is_err_and(|error| error.is_panic())
+}
+
+/// Puts the cells of these flows to a part that makes a mistake. Each flow must have a cell that breaks.
+async fn is_noticed(mistake: Manner, part: Part, faults: &[Fault], flows: &[Flow]) {
+    let (mut cells, mut broken) = (0, 0);
+    let mut unnoticed = BTreeSet::new();
+    for &flow in flows {
+        let dry = Arc::new(DryRun::of(flow).await);
+        let before = broken;
+        for (index, &method) in dry.calls(part).iter().enumerate() {
+            for &fault in faults {
+                let (dry, scene) = (Arc::clone(&dry), scene(flow, mistake).await);
+                let check = async move { cell(scene, &dry, part, index, method, fault).await };
+                broken += usize::from(breaks(check).await);
+                cells += 1;
+            }
+        }
+        if broken == before {
+            unnoticed.insert(format!("{flow:?}"));
+        }
+    }
+    println!("proof faults: control: {part:?} {faults:?}, {mistake:?}: seen in {broken} of {cells} cells");
+    assert!(unnoticed.is_empty(), "{mistake:?} of the {part:?} was not seen in {unnoticed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_whose_faults_read_as_refusals_is_seen() {
+    let flows = [
+        Flow::VerifyEmail,
+        Flow::LogIn,
+        Flow::AuthenticateSession,
+        Flow::Refresh,
+        Flow::Restore,
+        Flow::ResetPassword,
+        Flow::ChangePassword,
+        Flow::ConfirmEmail,
+    ];
+    for fault in [ERRORS[0], ERRORS[1], LATE, Fault::Panic] {
+        is_noticed(Manner::HidingFaults, Part::Store, &[fault], &flows).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_lies_about_errors_is_seen() {
+    let flows = [
+        Flow::Register,
+        Flow::VerifyEmail,
+        Flow::LogIn,
+        Flow::Refresh,
+        Flow::ReplayEndsUser,
+        Flow::ForgotPassword,
+        Flow::ResetPassword,
+        Flow::ConfirmEmail,
+        Flow::DisableUser,
+    ];
+    is_noticed(Manner::LyingAboutErrors, Part::Store, &[Fault::ErrorBefore], &flows).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_parts_that_lie_about_errors_are_seen() {
+    let lies = Manner::LyingAboutErrors;
+    is_noticed(lies, Part::Limiter, &ERRORS, &[Flow::LogIn, Flow::Register, Flow::ForgotPassword]).await;
+    is_noticed(lies, Part::Generator, &ERRORS, &[Flow::LogIn, Flow::Register, Flow::ForgotPassword]).await;
+    is_noticed(lies, Part::Mailer, &[Fault::ErrorBefore], &[Flow::DeliverMails, Flow::DeliverNotice]).await;
+}
+
+/// Nothing goes wrong but that the user is not disabled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_forgets_to_disable_a_user_is_seen_when_it_overtakes() {
+    let (mut cells, mut broken) = (0, 0);
+    for flow in [Flow::LogIn, Flow::Refresh, Flow::ChangePassword] {
+        for (index, &method) in DryRun::of(flow).await.calls(Part::Store).iter().enumerate() {
+            let scene = scene(flow, Manner::Forgetting("set_status")).await;
+            broken += usize::from(breaks(overtaken(scene, index, method)).await);
+            cells += 1;
+        }
+    }
+    println!(
+        "proof faults: control: Store [Overtaken], forgetting `set_status`: seen in {broken} of {cells} cells"
+    );
+    assert_eq!(broken, cells);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_that_cannot_be_done_after_it_was_dropped_is_seen() {
+    let forgotten =
+        [(Flow::ResetPassword, "set_password"), (Flow::ConfirmEmail, "set_email"), (Flow::Refresh, "rotate")];
+    for (flow, method) in forgotten {
+        let (dry, scene) = (DryRun::of(flow).await, scene(flow, Manner::Forgetting(method)).await);
+        let check = async move { dropped(scene, &dry, 0).await };
+        assert!(breaks(check).await, "{flow:?} without `{method}`");
+    }
+    println!(
+        "proof faults: control: Await [Dropped], forgetting the write: seen in {0} of {0} flows",
+        forgotten.len()
+    );
+}
