@@ -54,6 +54,25 @@ impl CurrentUser {
     /// Refuses unless the password was typed less than `limit` ago: for acts that a stolen, still
     /// unlocked client must not be able to do.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use actix_web::web;
+    /// use auth_actix::{CurrentUser, Refusal};
+    ///
+    /// /// Whoever left a laptop open loses no notes.
+    /// async fn delete_all_notes(caller: CurrentUser) -> Result<&'static str, Refusal> {
+    ///     caller.require_recent(Duration::from_secs(5 * 60))?;
+    ///     // ... `caller.user.id` ...
+    ///     Ok("deleted")
+    /// }
+    ///
+    /// let route = web::post().to(delete_all_notes);
+    /// # drop(route);
+    /// ```
+    ///
     /// # Errors
     ///
     /// - 401 `reauthentication_required` with the challenge of RFC 9470.

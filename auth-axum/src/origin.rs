@@ -15,6 +15,19 @@ use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 ///
 /// [`router`](crate::router) does it for its own. What a page of another site may *change* is for each
 /// route to refuse; a bearer token or a `SameSite` cookie does.
+/// # Examples
+///
+/// ```
+/// use auth_axum::{HttpConfig, allow_origins, security_headers};
+/// use axum::Router;
+/// use axum::routing::get;
+///
+/// let config = HttpConfig::builder("https://auth.example.com").allow_origin("https://app.example.com").build()?;
+/// let own: Router = Router::new().route("/notes", get(|| async { "nothing yet" }));
+/// let own = security_headers(allow_origins(own, &config), &config);
+/// # drop(own);
+/// # Ok::<(), auth_axum::HttpConfigError>(())
+/// ```
 pub fn allow_origins<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
