@@ -73,14 +73,20 @@ pub(crate) const REGISTER: &[Class] = &[
     of("taken, disabled", "disabled"),
     of("taken, no password", "passwordless"),
 ];
-pub(crate) const RESET: &[Class] =
-    &[of("unknown link", "unknown"), of("a real link's name, wrong secret", "verified")];
+/// Links with a wrong secret. Who invents the name of a link, too, learns that there is none, and nothing of any
+/// address: that one is measured and compared with nothing.
+pub(crate) const RESET: &[Class] = &[
+    of("link of a verified user", "verified"),
+    of("link of an unverified user", "unverified"),
+    of("link of a user without a password", "passwordless"),
+    class("invented link", "unknown", Typed::Wrong, 3),
+];
 
 pub(crate) const LOG_IN_CONTROLS: &[Class] =
     &[of("unknown", "unknown"), of("control: not hashed for", "unhashed"), LATE];
 pub(crate) const MAIL_CONTROLS: &[Class] = &[of("unknown", "unknown"), LATE];
 pub(crate) const REGISTER_CONTROLS: &[Class] = &[of("free", "free"), LATE];
-pub(crate) const RESET_CONTROLS: &[Class] = &[of("unknown link", "unknown"), LATE];
+pub(crate) const RESET_CONTROLS: &[Class] = &[of("invented link", "unknown"), LATE];
 
 /// What is measured: what must not be told apart, or what must.
 #[derive(Debug, Clone, Copy)]
@@ -112,13 +118,17 @@ pub(crate) fn to_register(class: Class, round: usize) -> String {
     }
 }
 
-/// A link that is not good: it has the name of a real one, or of none.
-pub(crate) fn bad_link(class: Class, real: &str) -> String {
+/// Whose links to set a new password are asked for, to be presented with a wrong secret.
+pub(crate) const LINKED: [&str; 3] = ["verified", "unverified", "passwordless"];
+
+/// A link that is not good: it has the name of a real one, or an invented name.
+pub(crate) fn bad_link(class: Class, links: &[String; 3]) -> String {
+    let real = LINKED.iter().position(|account| *account == class.account);
     let name = match class.account {
-        "verified" => real,
         "late" => "QgAALATEQgAAQgAAQgAAQgA",
         _ => "QgAAQgAAQgAAQgAAQgAAQgA",
     };
-    assert_eq!(name.len(), real.len(), "the form of a link has changed");
-    format!("{name}.{}", "A".repeat(43))
+    let (known, _) = links[real.unwrap_or_default()].split_once('.').unwrap();
+    assert_eq!(name.len(), known.len(), "the form of a link has changed");
+    format!("{}.{}", if real.is_some() { known } else { name }, "A".repeat(43))
 }

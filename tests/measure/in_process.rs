@@ -7,7 +7,7 @@ use auth_core::store::{UserInsert, UserStore};
 use auth_core::{BcryptImport, Email, HashingPolicy, MemoryStore, Password, PasswordHash, RateLimits, User};
 use auth_tests::{PASSWORD, World, client};
 
-use crate::classes::{Class, Classes, NEW, address, bad_link, to_register};
+use crate::classes::{Class, Classes, LINKED, NEW, address, bad_link, to_register};
 use crate::rounds::{Orders, samples};
 use crate::verdict::Report;
 
@@ -106,12 +106,14 @@ async fn register(report: &mut Report, world: &World, classes: &[Class], rounds:
 }
 
 async fn reset(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
-    let real = world.reset_token(&address("verified")).await;
-    let (real, _) = real.split_once('.').unwrap();
+    let mut links = LINKED.map(|_| String::new());
+    for (link, account) in links.iter_mut().zip(LINKED) {
+        *link = world.reset_token(&address(account)).await;
+    }
     let (mut samples, mut orders) = (samples(classes), Orders::new());
     for _ in 0..rounds {
         for at in orders.next(classes.len()) {
-            let (link, password, here) = (bad_link(classes[at], real), Password::new(NEW), client());
+            let (link, password, here) = (bad_link(classes[at], &links), Password::new(NEW), client());
             let begun = Instant::now();
             let answer = world.auth.reset_password(&link, password, &here).await;
             samples[at].add(begun.elapsed());

@@ -153,9 +153,9 @@ fn an_unknown_bucket_costs_nothing_to_keep() {
         ready(limiter.clear(&bucket, &rule));
         assert_eq!(limiter.len(), 0);
         assert!(granted(&limiter, &bucket, &rule));
-        assert_eq!(limiter.len(), 1);
+        assert_eq!((limiter.len(), limiter.is_empty()), (1, false));
         ready(limiter.clear(&bucket, &rule));
-        assert_eq!(limiter.len(), 0);
+        assert_eq!((limiter.len(), limiter.is_empty()), (0, true));
     }
     // Buckets whose places are all free again make room for new ones.
     for number in 0..50 {
@@ -244,6 +244,16 @@ fn rules_without_sense_or_end_refuse_or_hold_but_never_panic() {
             }
         }
     }
+}
+
+#[test]
+fn the_next_try_of_a_streak_is_there_at_once_until_the_free_ones_are_used_up() {
+    let (_, limiter) = limiter(100);
+    let (bucket, rule) = (bucket("log_in", 1), Rule::Streak { failures: 2, then_every: MINUTE });
+    let first = Reservation::Granted { remaining: 1, reset_after: Duration::ZERO };
+    assert_eq!(reserve(&limiter, &bucket, &rule), first);
+    let last = Reservation::Granted { remaining: 0, reset_after: MINUTE };
+    assert_eq!(reserve(&limiter, &bucket, &rule), last);
 }
 
 #[test]
