@@ -74,12 +74,12 @@ pub(crate) fn at_a_rate(
     })
 }
 
-/// Keeps all clients busy for as long as `meanwhile` takes; says how many requests were answered.
+/// Keeps all clients busy for as long as `meanwhile` takes; says how many requests were answered a second.
 pub(crate) fn flood<T>(
     address: SocketAddr,
     clients: Vec<Client>,
     meanwhile: impl FnOnce() -> Result<T, Failure>,
-) -> Result<(T, u64), Failure> {
+) -> Result<(T, f64), Failure> {
     let (stop, answered) = (&AtomicBool::new(false), &AtomicU64::new(0));
     let result = thread::scope(|scope| {
         for mut client in clients {
@@ -95,10 +95,12 @@ pub(crate) fn flood<T>(
         // Every connection has sent something.
         thread::sleep(Duration::from_millis(300));
         answered.store(0, Relaxed);
+        let begun = Instant::now();
         let result = meanwhile();
-        let answered = answered.load(Relaxed);
+        #[expect(clippy::cast_precision_loss, reason = "counts")]
+        let per_second = answered.load(Relaxed) as f64 / begun.elapsed().as_secs_f64();
         stop.store(true, Relaxed);
-        result.map(|result| (result, answered))
+        result.map(|result| (result, per_second))
     })?;
     Ok(result)
 }
