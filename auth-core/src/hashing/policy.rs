@@ -81,14 +81,14 @@ pub struct HashingPolicy {
     pub iterations: u32,
     /// Lanes, 1 to 4. Default 1. They are computed one after another: more lanes make a hash no faster.
     pub parallelism: u32,
-    /// Hashes computed at once, each on an operating system thread of its own. Default: one per
-    /// processor available to the process. On Linux these threads give way to all others of the
-    /// machine (a niceness of 5), so that requests which hash nothing are answered during a flood
-    /// of log-ins as well.
+    /// Hashes computed at once, each on an operating system thread of its own. Default: one fewer than
+    /// the processors available to the process, and one at least, so that requests which hash nothing
+    /// find a processor during a flood of log-ins as well; measured in `docs/performance.md`. On Linux
+    /// these threads give way to all others of the machine, too (a niceness of 5).
     pub threads: u32,
     /// Requests that may wait for a thread; one more is answered with
-    /// [`HashingError::Busy`](crate::HashingError::Busy). Default 64: at 15 ms a hash on two threads,
-    /// the last one waits half a second.
+    /// [`HashingError::Busy`](crate::HashingError::Busy). Default 64: at 15 ms a hash on one thread,
+    /// the last one waits a second.
     pub queue: u32,
     /// Most memory that a *stored* hash may ask for, in KiB. Default 65,536 (64 MiB, the second
     /// recommendation of RFC 9106 section 4). A hash that asks for more never matches; nothing is
@@ -113,7 +113,7 @@ impl Default for HashingPolicy {
             memory_kib: 19_456,
             iterations: 2,
             parallelism: 1,
-            threads: u32::try_from(processors).unwrap_or(u32::MAX).min(MAX_THREADS),
+            threads: u32::try_from(processors).unwrap_or(u32::MAX).saturating_sub(1).clamp(1, MAX_THREADS),
             queue: 64,
             max_memory_kib: 65_536,
             max_iterations: 16,

@@ -58,9 +58,7 @@ impl BrokenUserStore {
     /// Changes whoever has this id as the caller likes, with no guard at all.
     async fn force(&self, id: UserId, change: impl FnOnce(&mut User) + Send) -> Result<Guarded, StoreError> {
         let _gate = self.gate.write().await;
-        let Some(mut user) = self.passing().find_by_id(id).await? else {
-            return Ok(Guarded::Lost);
-        };
+        let Some(mut user) = self.passing().find_by_id(id).await? else { return Ok(Guarded::Lost) };
         change(&mut user);
         let _deleted = self.passing().delete(id).await?;
         let _inserted = self.passing().insert(&user).await?;
