@@ -39,10 +39,10 @@ fn no_statement_is_made_of_what_a_client_sent() {
         .collect();
     asserting.sort();
     let tests = ["auth-mysql/src/cost.rs", "auth-mysql/src/plan.rs", "auth-sqlite/src/plan.rs"];
-    assert_eq!(asserting, [tests[0], tests[1], "auth-mysql/src/pool.rs", tests[2]]);
-    let pool = file("auth-mysql/src/pool.rs");
-    assert_eq!(pool.matches("AssertSqlSafe(").count(), 1);
-    assert!(pool.contains(r#"format!("{delete} AND id IN ({marks})")"#), "made of place-holders alone");
+    assert_eq!(asserting, [tests[0], tests[1], "auth-mysql/src/purge.rs", tests[2]]);
+    let purge = file("auth-mysql/src/purge.rs");
+    assert_eq!(purge.matches("AssertSqlSafe(").count(), 1);
+    assert!(purge.contains(r#"format!("{delete} AND id IN ({marks})")"#), "made of place-holders alone");
 }
 
 #[test]
