@@ -82,6 +82,7 @@ impl AccessClaims {
 ///
 /// A token is signed, not encrypted: its holder reads every claim. Keep it small, too: it travels
 /// with every request, and one of more than 8 KiB is never issued.
+///
 /// # Examples
 ///
 /// ```

@@ -17,8 +17,7 @@ use metrics::histogram;
 /// Measures every call of a store, a mailer or a rate limiter.
 ///
 /// It implements whichever of [`UserStore`], [`TokenStore`], [`JoinedStore`], [`Outbox`], [`Mailer`] and
-/// [`RateLimiter`]
-/// the wrapped value implements, and changes nothing about it. A call whose caller went away, or whose
+/// [`RateLimiter`] the wrapped value implements, and changes nothing about it. A call whose caller went away, or whose
 /// time was over, counts as `abandoned`: a database that hangs is seen.
 #[derive(Debug, Clone)]
 pub struct Timed<S> {
