@@ -1,7 +1,7 @@
 //! A whole service out of its settings: everything but the HTTP stack.
 
 use std::future::Future;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use auth_http::HttpConfig;
 use auth_mailer::SmtpMailer;
 use auth_metrics::Timed;
 use auth_redis::{ConnectError, RedisLimiter};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -28,6 +29,8 @@ const UNAVAILABLE: u8 = 69;
 
 /// How long a stop may take in all: open requests and the mail being sent have so long to finish.
 const STOP_PATIENCE: Duration = Duration::from_secs(9);
+/// How many clients may wait to be accepted: the most that Linux allows unless told otherwise (`somaxconn`).
+const BACKLOG: u32 = 4096;
 
 /// What an HTTP stack serves.
 #[derive(Debug)]
@@ -75,13 +78,19 @@ where
 
 type NotStarted = (u8, String);
 
+/// Listens as `TcpListener::bind` would, but lets more clients wait to be accepted than its 128: in a burst the others would
+/// have to ask again, a second later.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
 async fn start() -> Result<(Service, watch::Sender<bool>), NotStarted> {
     let variables = Variables::of_process();
     let address = settings::address(&variables);
-    let listener = TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
+    let listener = listen(address.into());
     let port = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let settings = Settings::read(&variables, port.map_or(address.1, |port| port.port()));
     let settings = settings.map_err(|problems| {
