@@ -1,14 +1,16 @@
 //! What every answer bears, and the form of those that axum gives by itself.
 
+use std::sync::Arc;
+
 use auth_http::{Code, HttpConfig, Problem};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
-use axum::middleware::{map_request, map_response};
 use axum::response::{IntoResponse, Response};
+use tower::ServiceBuilder;
+use tower::util::MapResponseLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -16,22 +18,28 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// and pages. A header that a handler set itself is left as it is.
 ///
 /// [`router`](crate::router) does it for its own.
-pub fn security_headers<S>(mut router: Router<S>, config: &HttpConfig) -> Router<S>
+pub fn security_headers<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router = router
-        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID))
+    let all: Arc<[_]> = auth_http::security_headers(config).collect();
+    let add = move |mut response: Response| {
+        for (name, value) in all.iter() {
+            response.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
+        response
+    };
+    // One layer of the router's: each has its own box for every request.
+    let layers = ServiceBuilder::new()
+        .map_response(add)
+        .map_request(forget_request_id)
         .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
-        .layer(map_request(forget_request_id));
-    for (name, value) in auth_http::security_headers(config) {
-        router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
-    }
-    router
+        .layer(PropagateRequestIdLayer::new(X_REQUEST_ID));
+    router.layer(layers)
 }
 
 /// Ids are made here: one that a client chose could hide its requests among others in the log.
-async fn forget_request_id(mut request: Request) -> Request {
+fn forget_request_id(mut request: Request) -> Request {
     request.headers_mut().remove(X_REQUEST_ID);
     request
 }
@@ -41,7 +49,7 @@ pub(crate) fn problems<S>(router: Router<S>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router.layer(map_response(async |response: Response| match response.status() {
+    router.layer(MapResponseLayer::new(|response: Response| match response.status() {
         StatusCode::METHOD_NOT_ALLOWED if !response.headers().contains_key(CONTENT_TYPE) => {
             let (mut parts, _) = response.into_parts();
             let (own, body) = Problem::new(Code::MethodNotAllowed).into_response().into_parts();

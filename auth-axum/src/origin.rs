@@ -1,5 +1,7 @@
 //! What other origins may do (CORS).
 
+use std::sync::Arc;
+
 use auth_http::{HttpConfig, cors};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,6 +17,7 @@ use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 ///
 /// [`router`](crate::router) does it for its own. What a page of another site may *change* is for each
 /// route to refuse; a bearer token or a `SameSite` cookie does.
+///
 /// # Examples
 ///
 /// ```
@@ -32,7 +35,8 @@ pub fn allow_origins<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    router.layer(from_fn_with_state(cors_layer(config), cors))
+    // Shared: a request would copy its lists several times otherwise.
+    router.layer(from_fn_with_state(Arc::new(cors_layer(config)), cors))
 }
 
 fn cors_layer(config: &HttpConfig) -> CorsLayer {
@@ -48,7 +52,7 @@ fn cors_layer(config: &HttpConfig) -> CorsLayer {
 
 /// Takes an `OPTIONS` for a preflight only when it is one; any other is
 /// answered like every method that a route does not have.
-async fn cors(State(layer): State<CorsLayer>, request: Request, next: Next) -> Response {
+async fn cors(State(layer): State<Arc<CorsLayer>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let preflight = headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if request.method() == Method::OPTIONS && !preflight {
