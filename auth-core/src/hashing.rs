@@ -242,14 +242,22 @@ impl HashingPool {
                 let _ = answer.send(engine.work(job));
             }
         });
-        self.shared.threads.push(job).map_err(|Full| {
-            self.shared.settings.counters.refused.fetch_add(1, Relaxed);
-            HashingError::Busy { retry_after: self.retry_after() }
-        })?;
+        self.shared.threads.push(job).map_err(|Full| self.busy())?;
         match answered.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Failed)) | Err(_) => Err(HashingError::Failed),
         }
+    }
+
+    /// Turns away what [`hash`](Self::hash) and [`verify`](Self::verify) would turn away now, before anything
+    /// else is done for it.
+    pub(crate) fn admit(&self) -> Result<(), HashingError> {
+        if self.shared.threads.are_full() { Err(self.busy()) } else { Ok(()) }
+    }
+
+    fn busy(&self) -> HashingError {
+        self.shared.settings.counters.refused.fetch_add(1, Relaxed);
+        HashingError::Busy { retry_after: self.retry_after() }
     }
 
     /// How long it takes to empty the queue, and not less than a second, the unit of `Retry-After`.

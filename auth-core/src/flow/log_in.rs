@@ -63,6 +63,7 @@ pub(crate) async fn log_in(
     password: &Password,
     client: &Client,
 ) -> Result<Grant, LogInError> {
+    auth.hashing.admit().map_err(Failure::from)?;
     let email = Email::parse(text).ok();
     let account = account(email.as_ref(), text);
     let limits = &auth.policy.limits;

@@ -85,6 +85,7 @@ pub(crate) async fn register(
     client: &Client,
 ) -> Result<(), RegisterError> {
     let (email, name) = validate(auth, email, password, name)?;
+    auth.hashing.admit().map_err(Failure::from)?;
     let limits = &auth.policy.limits;
     let _counted = auth
         .reserve(client, [Limit::client(auth, "register_client", limits.register_client, client)])

@@ -64,6 +64,12 @@ impl Threads {
         Ok(())
     }
 
+    /// Whether a job could not be pushed now.
+    pub(super) fn are_full(&self) -> bool {
+        let waiting = lock(&self.waiting);
+        waiting.idle.is_empty() && waiting.jobs.len() >= self.queue
+    }
+
     /// How many jobs wait for a thread.
     pub(super) fn queued(&self) -> usize {
         lock(&self.waiting).jobs.len()
