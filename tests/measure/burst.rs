@@ -43,21 +43,27 @@ async fn burst(address: SocketAddr, clients: usize, outcome: &mut Outcome) {
                     json!({"email": format!("nobody{number}@example.com"), "password": "not the password"});
                 let body = body.to_string();
                 let request = format!(
-                    "POST /api/v1/auth/login HTTP/1.1\r\nhost: server\r\nconnection: close\r\n\
-                     content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    "POST /api/v1/auth/login HTTP/1.1\r\nhost: server\r\ncontent-type: application/json\r\n\
+                     content-length: {}\r\n\r\n{body}",
                     body.len()
                 );
                 barrier.wait().await;
                 let begun = Instant::now();
                 stream.write_all(request.as_bytes()).await.unwrap();
-                let mut answer = Vec::new();
-                stream.read_to_end(&mut answer).await.unwrap();
-                (begun.elapsed(), String::from_utf8(answer).unwrap())
+                let mut answer = Vec::with_capacity(4096);
+                while !is_whole(&answer) {
+                    assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the server hung up");
+                }
+                (begun.elapsed(), String::from_utf8(answer).unwrap(), stream)
             })
         })
         .collect();
+    // None hangs up before all have their answers: what that costs is not what is timed.
+    let mut answers = Vec::new();
     for task in tasks {
-        let (took, answer) = task.await.unwrap();
+        answers.push(task.await.unwrap());
+    }
+    for (took, answer, _connection) in answers {
         let first = answer.lines().next().unwrap_or_default();
         let says_when = || answer.to_lowercase().contains("\r\nretry-after: ") && answer.contains("\"busy\"");
         match first.get(9..12) {
@@ -66,4 +72,12 @@ async fn burst(address: SocketAddr, clients: usize, outcome: &mut Outcome) {
             _ => outcome.other.push(first.to_owned()),
         }
     }
+}
+
+/// Whether an answer is there with as much body as it says.
+fn is_whole(answer: &[u8]) -> bool {
+    let text = str::from_utf8(answer).unwrap_or_default();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_some_and(|length| length.parse() == Ok(body.len()))
 }

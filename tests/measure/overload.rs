@@ -19,7 +19,7 @@ const QUEUE: usize = 64;
 const MEMORY_KIB: u64 = 19_456;
 /// What everything else may take more than before: connections, requests, answers.
 const SLACK_KIB: u64 = 64 << 10;
-/// How soon an answer must be there that costs no hash.
+/// How soon an answer must be there that costs no hash, nearly always: the clients are on the same processors.
 const TURNED_AWAY_WITHIN: Duration = Duration::from_millis(50);
 /// How soon nearly all that hash nothing must be answered meanwhile.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
@@ -98,6 +98,7 @@ fn judge(
     let allowed = before + u64::try_from(threads).unwrap() * MEMORY_KIB + SLACK_KIB;
     // While a burst comes in, a thread may end a hash and take another from the queue.
     let excess = bursts * (CLIENTS - 4 * (threads + QUEUE));
+    let turned_away = outcome.busy.len();
     let in_time = outcome.busy.iter().filter(|took| **took < TURNED_AWAY_WITHIN).count();
     let mut bounds = vec![
         Bound {
@@ -108,9 +109,9 @@ fn judge(
         },
         Bound {
             what: "turned away within 50 ms",
-            measured: format!("{in_time} of {}; {}", outcome.busy.len(), spread(&outcome.busy)),
-            promised: format!("all, and at least {excess}"),
-            holds: in_time == outcome.busy.len() && in_time >= excess && outcome.other.is_empty(),
+            measured: format!("{in_time} of {turned_away}; {}", spread(&outcome.busy)),
+            promised: format!("99 of 100, and at least {excess} in all"),
+            holds: 100 * in_time >= 99 * turned_away && turned_away >= excess && outcome.other.is_empty(),
         },
     ];
     for (what, mut took) in [("health meanwhile, p99", health), ("token check meanwhile, p99", check)] {
