@@ -58,6 +58,20 @@ fn a_second_server_in_the_same_directory_is_refused() {
     assert_eq!(kept(Program::Axum, first.leave()).mails_to(ADA).len(), 1);
 }
 
+/// A queue of 128, which is what std and tokio ask for, sends most of them away for a second.
+#[test]
+fn three_hundred_clients_may_wait_to_be_accepted() {
+    for program in PROGRAMS {
+        let server = over_memory(program, &[]);
+        server.signal("STOP");
+        let connect = |_| TcpStream::connect_timeout(&server.addr, Duration::from_millis(500));
+        let waiting: Result<Vec<_>, _> = (0..300).map(connect).collect();
+        server.signal("CONT");
+        waiting.unwrap_or_else(|error| panic!("{program:?}: {error}"));
+        server.get("/health").send().expect(200);
+    }
+}
+
 #[test]
 fn a_kept_secret_that_is_damaged_is_named() {
     let directory = tempdir().unwrap();
