@@ -12,6 +12,8 @@ mod administration;
 mod change_email;
 #[path = "flows/configuration.rs"]
 mod configuration;
+#[path = "flows/limits.rs"]
+mod limits;
 #[path = "flows/log_in.rs"]
 mod log_in;
 #[path = "flows/register.rs"]
