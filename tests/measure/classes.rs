@@ -110,10 +110,10 @@ pub(crate) fn address(account: &str) -> String {
     format!("{account:x<20}@example.com")
 }
 
-/// The address to register in this round: another each time, unless the class says that it is taken.
-pub(crate) fn to_register(class: Class, round: usize) -> String {
+/// The address to register in this turn of a round: another each time, unless the class says that it is taken.
+pub(crate) fn to_register(class: Class, [round, turn]: [usize; 2]) -> String {
     match class.account {
-        account @ ("free" | "late") => address(&format!("{account}{round:010}")),
+        account @ ("free" | "late") => address(&format!("{account}{turn:02}{round:08}")),
         account => address(account),
     }
 }

@@ -8,7 +8,7 @@ use auth_core::{BcryptImport, Email, HashingPolicy, MemoryStore, Password, Passw
 use auth_tests::{PASSWORD, World, client};
 
 use crate::classes::{Class, Classes, LINKED, NEW, address, bad_link, to_register};
-use crate::rounds::{Orders, samples};
+use crate::rounds::{Draws, samples};
 use crate::verdict::Report;
 
 /// `$2a$` of "U*U", cost 5.
@@ -55,9 +55,9 @@ async fn tidy(world: &World) {
 }
 
 async fn log_in(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
-    let (mut samples, mut orders) = (samples(classes), Orders::new());
+    let (mut samples, mut draws) = (samples(classes), Draws::new());
     for _ in 0..rounds {
-        for at in orders.next(classes.len()) {
+        for at in draws.next(classes.len()) {
             let (class, here) = (classes[at], client());
             let (address, password) = (address(class.account), Password::new(class.typed.text()));
             let begun = Instant::now();
@@ -72,9 +72,9 @@ async fn log_in(report: &mut Report, world: &World, classes: &[Class], rounds: u
 
 async fn mails(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
     for operation in ["forgot", "resend"] {
-        let (mut samples, mut orders) = (samples(classes), Orders::new());
+        let (mut samples, mut draws) = (samples(classes), Draws::new());
         for _ in 0..rounds {
-            for at in orders.next(classes.len()) {
+            for at in draws.next(classes.len()) {
                 let (address, here) = (address(classes[at].account), client());
                 let begun = Instant::now();
                 if operation == "forgot" {
@@ -91,10 +91,10 @@ async fn mails(report: &mut Report, world: &World, classes: &[Class], rounds: us
 }
 
 async fn register(report: &mut Report, world: &World, classes: &[Class], rounds: usize) {
-    let (mut samples, mut orders) = (samples(classes), Orders::new());
+    let (mut samples, mut draws) = (samples(classes), Draws::new());
     for round in 0..rounds {
-        for at in orders.next(classes.len()) {
-            let (address, here) = (to_register(classes[at], round), client());
+        for (turn, at) in draws.next(classes.len()).into_iter().enumerate() {
+            let (address, here) = (to_register(classes[at], [round, turn]), client());
             let password = Password::new(NEW);
             let begun = Instant::now();
             world.auth.register(&address, password, Some("Ada"), &here).await.unwrap();
@@ -110,9 +110,9 @@ async fn reset(report: &mut Report, world: &World, classes: &[Class], rounds: us
     for (link, account) in links.iter_mut().zip(LINKED) {
         *link = world.reset_token(&address(account)).await;
     }
-    let (mut samples, mut orders) = (samples(classes), Orders::new());
+    let (mut samples, mut draws) = (samples(classes), Draws::new());
     for _ in 0..rounds {
-        for at in orders.next(classes.len()) {
+        for at in draws.next(classes.len()) {
             let (link, password, here) = (bad_link(classes[at], &links), Password::new(NEW), client());
             let begun = Instant::now();
             let answer = world.auth.reset_password(&link, password, &here).await;

@@ -7,7 +7,7 @@ use sqlx::Connection as _;
 use crate::classes::{Class, Classes, LINKED, NEW, address, bad_link, to_register};
 use crate::connection::Connection;
 use crate::in_process::{BCRYPT, BCRYPT_COST};
-use crate::rounds::{Orders, samples};
+use crate::rounds::{Draws, samples};
 use crate::server::Server;
 use crate::verdict::Report;
 
@@ -26,10 +26,10 @@ pub(crate) fn measure(report: &mut Report, classes: &Classes, slow: usize, fast:
         beside.mailed_link("reset-password", &address(account))
     });
     let mut compare = |path: &str, status: u16, classes: &[Class], rounds, body: &Body<'_>| {
-        let (mut samples, mut orders) = (samples(classes), Orders::new());
+        let (mut samples, mut draws) = (samples(classes), Draws::new());
         for round in 0..rounds {
-            for at in orders.next(classes.len()) {
-                let answer = connection.post(&format!("{API}/{path}"), &body(classes[at], round));
+            for (turn, at) in draws.next(classes.len()).into_iter().enumerate() {
+                let answer = connection.post(&format!("{API}/{path}"), &body(classes[at], [round, turn]));
                 assert_eq!(answer.status, status, "{}: {}", classes[at].name, answer.body);
                 samples[at].add(answer.took);
             }
@@ -58,12 +58,12 @@ pub(crate) fn measure(report: &mut Report, classes: &Classes, slow: usize, fast:
         202,
         classes.register,
         slow,
-        &|class, round| json!({"email": to_register(class, round), "password": NEW, "name": "Ada"}),
+        &|class, nth| json!({"email": to_register(class, nth), "password": NEW, "name": "Ada"}),
     );
 }
 
-/// What is sent as a class in a round.
-type Body<'a> = dyn Fn(Class, usize) -> Value + 'a;
+/// What is sent as a class in a turn of a round.
+type Body<'a> = dyn Fn(Class, [usize; 2]) -> Value + 'a;
 
 /// One account of every class: registered through the API, then made what it is by hand.
 fn accounts(server: &Server, connection: &mut Connection) {

@@ -1,4 +1,6 @@
-//! Samples that are interleaved: each round asks for every class once, in an order of its own.
+//! Samples that are interleaved: each round draws as many classes as there are, each whatever the one before was. What
+//! a request leaves behind, such as a mail to be sent, meets every class alike: in rounds that had each class once, it met
+//! all but its own.
 
 use std::time::Duration;
 
@@ -11,24 +13,22 @@ pub(crate) struct Sample {
     pub(crate) times: Vec<f64>,
 }
 
-/// Orders that nobody chose: the generator of Knuth's MMIX, always from the same start.
+/// Draws that nobody chose: the generator of Knuth's MMIX, always from the same start.
 #[derive(Debug)]
-pub(crate) struct Orders(u64);
+pub(crate) struct Draws(u64);
 
-impl Orders {
+impl Draws {
     pub(crate) const fn new() -> Self {
         Self(0x5DEE_CE66_D5EE_CE66)
     }
 
-    /// All numbers below this one.
+    /// As many numbers below this one, any as likely as any other.
     pub(crate) fn next(&mut self, count: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
-        for at in (1..count).rev() {
+        let mut draw = || {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let drawn = usize::try_from(self.0 >> 33).unwrap() % (at + 1);
-            order.swap(at, drawn);
-        }
-        order
+            usize::try_from(self.0 >> 33).unwrap() % count
+        };
+        (0..count).map(|_| draw()).collect()
     }
 }
 
