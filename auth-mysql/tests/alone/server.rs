@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, thread};
 
 use auth_core::TokenStore as _;
 use auth_mysql::{MySqlOptions, MySqlStore};
@@ -80,9 +80,21 @@ fn run(folder: &str, verb: &str) {
     succeeds(&mut script);
 }
 
+fn pid(folder: &str) -> String {
+    fs::read_to_string(format!("{folder}/run/mysqld.pid")).unwrap().trim().to_owned()
+}
+
 fn signal(folder: &str, name: &str) {
-    let pid = fs::read_to_string(format!("{folder}/run/mysqld.pid")).unwrap();
-    succeeds(Command::new("kill").arg(name).arg(pid.trim()));
+    succeeds(Command::new("kill").args([name, &pid(folder)]));
+}
+
+/// Whether each of its threads stands still: Linux stops them one after another, after the signal was sent.
+fn stands_still(folder: &str) -> bool {
+    let mut threads = fs::read_dir(format!("/proc/{}/task", pid(folder))).unwrap();
+    threads.all(|thread| {
+        let status = fs::read_to_string(thread.unwrap().path().join("status"));
+        status.is_ok_and(|status| status.contains("\nState:\tT"))
+    })
 }
 
 pub(crate) async fn connect(url: &str) -> Result<MySqlConnection, sqlx::Error> {
@@ -265,7 +277,13 @@ impl Alone {
     /// Stops it in the midst of everything.
     pub(crate) fn freeze(&self) -> Frozen {
         signal(self.folder, "-STOP");
-        Frozen(self.folder)
+        let frozen = Frozen(self.folder);
+        let began = Instant::now();
+        while !stands_still(self.folder) {
+            assert!(began.elapsed() < PATIENCE, "it does not stop");
+            thread::yield_now();
+        }
+        frozen
     }
 
     /// `kill -9`.
