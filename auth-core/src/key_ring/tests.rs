@@ -104,6 +104,21 @@ fn weak_secrets_are_refused_for_signing_and_for_verifying() {
     assert!(KeyRing::hs256(SECRET).is_ok());
 }
 
+/// RFC 8410: an Ed25519 public key is 32 bytes.
+#[test]
+fn an_ed25519_key_of_another_length_is_refused() {
+    let spki = |key: &[u8]| {
+        let bits = u8::try_from(key.len() + 1).unwrap();
+        let algorithm = [0x30, 5, 6, 3, 0x2b, 0x65, 0x70];
+        [&[0x30, bits + 9], &algorithm[..], &[3, bits, 0], key].concat()
+    };
+    assert!(VerifyingKey::from_pem(pem("PUBLIC KEY", &spki(&[7; 32]))).is_ok());
+    for length in [0, 31, 33] {
+        let key = VerifyingKey::from_pem(pem("PUBLIC KEY", &spki(&vec![7; length])));
+        assert_eq!(key.unwrap_err(), KeyError::Unsupported, "{length} bytes");
+    }
+}
+
 #[test]
 fn only_ed25519_and_p256_keys_are_taken() {
     let rsa = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
