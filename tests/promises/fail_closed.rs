@@ -200,28 +200,35 @@ fn the_matrix_has_every_operation() {
     assert_eq!(flows, operations);
 }
 
-/// Every password that a flow hashes or judges: the hashing threads have no place for it.
+/// One cell: from this call of the generator on, the hashing threads have no place for a password. Gives whether the flow
+/// answered `Failed`, and judges it by what its caller `hears`.
+async fn crowded(scene: Scene, dry: &DryRun, index: usize, hears: fn(Answer) -> Answer) -> bool {
+    let what = format!("{:?}: hashing is full from call {index} of the generator", dry.flow);
+    let sessions = scene.live_sessions().await;
+    scene.heal();
+    scene.occupy_hashing(index);
+    let answer = scene.act().await;
+    scene.heal();
+    while scene.world.auth.hashing().stats().queued > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let failed = matches!(answer, Answer::Failed);
+    judge(&scene, dry, sessions, Some(hears(answer)), &what).await;
+    failed
+}
+
+/// Every password that a flow hashes or judges.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() {
     let (mut cells, mut operations) = (0, BTreeSet::new());
     for &flow in Flow::ALL {
         let dry = DryRun::of(flow).await;
         for index in 0..dry.calls(Part::Generator).len() {
-            let what = format!("{flow:?}: hashing is full from call {index} of the generator");
             let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
-            let sessions = scene.live_sessions().await;
-            scene.heal();
-            scene.occupy_hashing(index);
-            let answer = scene.act().await;
-            scene.heal();
-            while scene.world.auth.hashing().stats().queued > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            if matches!(answer, Answer::Failed) {
+            if crowded(scene, &dry, index, |answer| answer).await {
                 operations.insert(flow.operation());
                 cells += 1;
             }
-            judge(&scene, &dry, sessions, Some(answer), &what).await;
         }
     }
     println!("proof faults: Hasher [Busy]: {cells} cells, {cells} answered `Failed`, 0 broke a promise");

@@ -111,3 +111,23 @@ async fn a_flow_that_cannot_be_done_after_it_was_dropped_is_seen() {
         forgotten.len()
     );
 }
+
+/// Nothing goes wrong but that its caller hears of a wrong password or link.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_hashing_queue_that_reads_as_a_refusal_is_seen() {
+    let refused = |answer| if matches!(answer, Answer::Failed) { Answer::Refused } else { answer };
+    let (mut cells, mut broken) = (0, 0);
+    for flow in [Flow::LogIn, Flow::Register, Flow::VerifyEmail, Flow::ResetPassword, Flow::ChangePassword] {
+        let dry = Arc::new(DryRun::of(flow).await);
+        for index in 0..dry.calls(Part::Generator).len() {
+            if crowded(scene(flow, Manner::AsTheyAre).await, &dry, index, |answer| answer).await {
+                let (dry, scene) = (Arc::clone(&dry), scene(flow, Manner::AsTheyAre).await);
+                broken +=
+                    usize::from(breaks(async move { crowded(scene, &dry, index, refused).await }).await);
+                cells += 1;
+            }
+        }
+    }
+    println!("proof faults: control: Hasher [Busy], read as a refusal: seen in {broken} of {cells} cells");
+    assert!(cells >= 5 && broken == cells, "{broken} of {cells}");
+}
