@@ -73,8 +73,8 @@ async fn what_a_flow_counted_is_not_looked_at_again() {
     world.clock.advance(MINUTE);
     let counted = shown(&client);
     assert_eq!(counted, [("log_in_client", 9, MINUTE), ("log_in_account", 19, MINUTE)]);
-    world.auth.look_at_limits(&["log_in_client"], None, &client).await;
-    assert_eq!(shown(&client), counted);
+    world.auth.look_at_limits(&["log_in_client", "refresh_client"], None, &client).await;
+    assert_eq!(shown(&client), [&counted[..], &[("refresh_client", 20, Duration::ZERO)]].concat());
 }
 
 #[tokio::test]

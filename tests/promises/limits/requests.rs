@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_core::{
     Auth, ChangeEmailError, ChangePasswordError, ConfirmEmailError, ForgotPasswordError, Password,
-    RefreshError, RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError,
+    RefreshError, RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError, Rule,
     VerifyEmailError,
 };
 use auth_tests::{PASSWORD, World, client, race, text};
@@ -158,6 +158,27 @@ async fn wrong_current_passwords_are_counted_together_whatever_they_are_asked_fo
     })
     .await;
     assert_eq!((through, hashes(&world) - before), (5, 5));
+}
+
+/// A right one is no guess: it counts against what it was asked for, and nothing else.
+#[tokio::test]
+async fn right_current_passwords_are_given_back_and_what_they_were_asked_for_is_not() {
+    let world = World::with(|policy| {
+        policy.limits.change_password = Some(Rule::Quota { count: 1, window: HOUR });
+        policy.limits.change_email_client = Some(Rule::Quota { count: 2, window: HOUR });
+    });
+    world.user(ADA).await;
+    let claims = world.claims(&world.log_in(ADA).await);
+    let here = at("192.0.2.1");
+    let change = |right| world.auth.change_email(&claims, "new@example.com", right, &here);
+    for _ in 0..2 {
+        change(Password::new(PASSWORD)).await.unwrap();
+    }
+    let third = change(Password::new(PASSWORD)).await;
+    assert!(
+        matches!(third, Err(ChangeEmailError::RateLimited { retry_after }) if retry_after == HOUR / 2),
+        "{third:?}"
+    );
 }
 
 /// 3 mails/h per mailbox and purpose, silently, for known and unknown mailboxes alike.
