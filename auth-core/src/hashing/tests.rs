@@ -1,7 +1,6 @@
 mod bcrypt;
 mod engines;
-
-use std::sync::mpsc;
+mod queue;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
@@ -65,30 +64,6 @@ async fn upgraded(pool: &HashingPool, password: &str, hash: &PasswordHash) -> Pa
     assert!(matches!(verify(pool, password, &new).await, Verified::Match));
     assert!(matches!(verify(pool, "another", &new).await, Verified::NoMatch));
     new
-}
-
-/// Keeps the only thread of a pool busy until dropped.
-struct Blocked {
-    _release: mpsc::Sender<()>,
-    _task: tokio::task::JoinHandle<()>,
-}
-
-impl Blocked {
-    async fn new(pool: &HashingPool) -> Self {
-        let (release, released) = mpsc::channel::<()>();
-        let (started, has_started) = oneshot::channel();
-        let pool = pool.clone();
-        let task = tokio::spawn(async move {
-            let block = move |_: &mut Engine| {
-                let _ = started.send(());
-                let _ = released.recv();
-                Ok(())
-            };
-            pool.submit(block).await.unwrap();
-        });
-        has_started.await.unwrap();
-        Self { _release: release, _task: task }
-    }
 }
 
 /// RFC 9106 sections 5.1 to 5.3: an 8-byte secret, associated data, four lanes.
@@ -186,62 +161,6 @@ async fn a_reused_buffer_changes_no_result() {
         assert_eq!(again.to_string(), ours.expose());
     }
     assert_eq!(pool.submit(|engine| Ok(engine.buffer_blocks())).await.unwrap(), 256, "shrunk again");
-}
-
-#[tokio::test]
-async fn a_full_queue_is_busy_and_drains_again() {
-    let pool = pool();
-    let blocked = Blocked::new(&pool).await;
-    let password = Password::new("password");
-    let waiting: Vec<_> = (0..4)
-        .map(|_| {
-            let (pool, password) = (pool.clone(), password.clone());
-            tokio::spawn(async move { pool.hash(&password).await })
-        })
-        .collect();
-    // One worker, so the tasks have all run up to their wait once this one runs again.
-    while pool.stats().queued < 4 {
-        tokio::task::yield_now().await;
-    }
-    for _ in 0..2 {
-        let HashingError::Busy { retry_after } = pool.hash(&password).await.unwrap_err() else {
-            panic!("not busy")
-        };
-        assert!(retry_after >= Duration::from_secs(1));
-    }
-    assert!(matches!(pool.verify(&password, None).await, Err(HashingError::Busy { .. })));
-    assert_eq!(pool.stats().queued, 4);
-    // The one that keeps the thread busy; the four have not waited to their end.
-    assert_eq!((pool.stats().refused, pool.stats().jobs), (3, 1));
-    let waited_before = pool.stats().waited;
-    drop(blocked);
-    for task in waiting {
-        task.await.unwrap().unwrap();
-    }
-    assert_eq!((pool.stats().queued, pool.stats().hashes), (0, 4));
-    assert_eq!((pool.stats().refused, pool.stats().jobs), (3, 5));
-    assert!(pool.stats().waited > waited_before);
-}
-
-#[tokio::test]
-async fn a_request_that_was_given_up_is_never_computed() {
-    let pool = pool();
-    let blocked = Blocked::new(&pool).await;
-    let password = Password::new("password");
-    {
-        let given_up = pool.hash(&password);
-        tokio::pin!(given_up);
-        tokio::select! {
-            biased;
-            _ = &mut given_up => panic!("the thread is busy"),
-            () = std::future::ready(()) => {}
-        }
-        assert_eq!(pool.stats().queued, 1);
-    }
-    drop(blocked);
-    pool.hash(&password).await.unwrap();
-    assert_eq!((pool.stats().skipped, pool.stats().hashes), (1, 1));
-    assert_eq!(pool.stats().jobs, 2, "the one that kept the thread busy, and the last");
 }
 
 #[tokio::test]
@@ -372,6 +291,10 @@ async fn unusable_requests_and_policies_are_refused() {
     let weak = HashingPolicy { floor: CostFloor::Enforced, ..policy() };
     let error = HashingPool::start(&weak, None, Arc::new(SystemRandom)).unwrap_err();
     assert!(matches!(error, HashingError::Policy(_)), "{error}");
+    assert!(pool.accepts(&argon2id(1024, 3, "password")));
+    for refused in [argon2id(1032, 3, "password"), stored("$argon2id$v=19$m=256,t=2,p=1$")] {
+        assert!(!pool.accepts(&refused), "{}", refused.expose());
+    }
     let pool = HashingPool::start(&policy(), None, Arc::new(NoRandom)).unwrap();
     assert!(matches!(pool.hash(&Password::new("password")).await, Err(HashingError::Random(_))));
     assert!(matches!(pool.verify(&Password::new("password"), None).await, Err(HashingError::Random(_))));

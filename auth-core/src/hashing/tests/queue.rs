@@ -1,0 +1,96 @@
+//! What waits for the threads, and what finds no place to.
+
+use std::sync::mpsc;
+
+use super::*;
+
+/// Keeps the only thread of a pool busy until dropped.
+struct Blocked {
+    _release: mpsc::Sender<()>,
+    _task: tokio::task::JoinHandle<()>,
+}
+
+impl Blocked {
+    async fn new(pool: &HashingPool) -> Self {
+        let (release, released) = mpsc::channel::<()>();
+        let (started, has_started) = oneshot::channel();
+        let pool = pool.clone();
+        let task = tokio::spawn(async move {
+            let block = move |_: &mut Engine| {
+                let _ = started.send(());
+                let _ = released.recv();
+                Ok(())
+            };
+            pool.submit(block).await.unwrap();
+        });
+        has_started.await.unwrap();
+        Self { _release: release, _task: task }
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_busy_and_drains_again() {
+    let pool = pool();
+    let blocked = Blocked::new(&pool).await;
+    let password = Password::new("password");
+    let waiting: Vec<_> = (0..4)
+        .map(|_| {
+            let (pool, password) = (pool.clone(), password.clone());
+            tokio::spawn(async move { pool.hash(&password).await })
+        })
+        .collect();
+    // One worker, so the tasks have all run up to their wait once this one runs again.
+    while pool.stats().queued < 4 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..2 {
+        let HashingError::Busy { retry_after } = pool.hash(&password).await.unwrap_err() else {
+            panic!("not busy")
+        };
+        assert!(retry_after >= Duration::from_secs(1));
+    }
+    assert!(matches!(pool.verify(&password, None).await, Err(HashingError::Busy { .. })));
+    assert!(matches!(pool.admit(), Err(HashingError::Busy { .. })));
+    assert_eq!(pool.stats().queued, 4);
+    // The one that keeps the thread busy; the four have not waited to their end.
+    assert_eq!((pool.stats().refused, pool.stats().jobs), (4, 1));
+    let waited_before = pool.stats().waited;
+    drop(blocked);
+    for task in waiting {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!((pool.stats().queued, pool.stats().hashes), (0, 4));
+    assert_eq!((pool.stats().refused, pool.stats().jobs), (4, 5));
+    pool.admit().unwrap();
+    assert!(pool.stats().waited > waited_before);
+}
+
+#[tokio::test]
+async fn a_request_that_was_given_up_is_never_computed() {
+    let pool = pool();
+    let blocked = Blocked::new(&pool).await;
+    let password = Password::new("password");
+    {
+        let given_up = pool.hash(&password);
+        tokio::pin!(given_up);
+        tokio::select! {
+            biased;
+            _ = &mut given_up => panic!("the thread is busy"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(pool.stats().queued, 1);
+    }
+    drop(blocked);
+    pool.hash(&password).await.unwrap();
+    assert_eq!((pool.stats().skipped, pool.stats().hashes), (1, 1));
+    assert_eq!(pool.stats().jobs, 2, "the one that kept the thread busy, and the last");
+}
+
+#[test]
+fn to_try_again_later_is_when_the_queue_has_been_worked_off() {
+    let pool = pool_with(&HashingPolicy { threads: 2, ..policy() }, None);
+    assert_eq!(pool.retry_after(), Duration::from_secs(1), "the least");
+    pool.shared.settings.counters.job_nanos.store(2_000_000_000, Relaxed);
+    // Two rounds for what waits, and one for what is being done.
+    assert_eq!(pool.retry_after(), Duration::from_secs(6));
+}
