@@ -53,19 +53,28 @@ impl HashingPolicy {
     /// # Ok::<(), auth_core::HashingError>(())
     /// ```
     pub fn calibrate(&self, target: Duration) -> Result<Calibration, HashingError> {
+        self.fit(target, |passes| self.measure(passes))
+    }
+
+    /// The most passes that fit into the time, by what `measure` says of a number of them.
+    pub(super) fn fit(
+        &self,
+        target: Duration,
+        mut measure: impl FnMut(u32) -> Result<Calibration, HashingError>,
+    ) -> Result<Calibration, HashingError> {
         let fewest = (1..=self.max_iterations)
             .find(|&passes| self.floor == CostFloor::Off || meets_floor(self.memory_kib, passes));
         let fewest = fewest.unwrap_or(self.iterations);
-        let mut found = self.measure(fewest)?;
+        let mut found = measure(fewest)?;
         let fitting = target.as_secs_f64() / found.measured.as_secs_f64() * f64::from(fewest);
         // The conversion saturates, and rounds down.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped, and a count")]
         let guess = fitting.clamp(f64::from(fewest), f64::from(self.max_iterations)) as u32;
         if guess > fewest {
-            found = self.measure(guess)?;
+            found = measure(guess)?;
         }
         while found.measured > target && found.policy.iterations > fewest {
-            found = self.measure(found.policy.iterations - 1)?;
+            found = measure(found.policy.iterations - 1)?;
         }
         Ok(found)
     }

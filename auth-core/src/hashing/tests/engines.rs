@@ -93,6 +93,33 @@ fn the_passes_are_the_most_that_fit_into_the_time() {
     }
 }
 
+/// On a machine where a pass takes so long, and some more once it was measured. Gives the numbers that were measured, of
+/// which the last is what was found.
+fn fitted(passes: f64, throttled: f64) -> Vec<u32> {
+    let pass = Duration::from_micros(15_625);
+    // The floor is five passes.
+    let policy = HashingPolicy { memory_kib: 7_168, floor: CostFloor::Enforced, ..policy() };
+    let mut measured = Vec::new();
+    let found = policy.fit(pass.mul_f64(passes), |iterations| {
+        let slower = if measured.is_empty() { 1.0 } else { throttled };
+        measured.push(iterations);
+        let policy = HashingPolicy { iterations, ..policy.clone() };
+        Ok(Calibration { policy, measured: (pass * iterations).mul_f64(slower) })
+    });
+    assert_eq!(found.unwrap().policy.iterations, *measured.last().unwrap());
+    measured
+}
+
+#[test]
+fn the_passes_that_fit_are_found_by_few_measurements() {
+    assert_eq!(fitted(2.0, 1.0), [5], "the floor");
+    assert_eq!(fitted(5.0, 1.0), [5]);
+    assert_eq!(fitted(8.0, 1.0), [5, 8], "what takes all of the time fits");
+    assert_eq!(fitted(8.9, 1.0), [5, 8]);
+    assert_eq!(fitted(8.0, 1.3), [5, 8, 7, 6]);
+    assert_eq!(fitted(6.0, 2.0), [5, 6, 5], "never below the floor");
+}
+
 #[test]
 fn no_time_is_short_enough_to_go_below_the_floor() {
     let enforced = |memory_kib| HashingPolicy {
