@@ -89,6 +89,17 @@ async fn deleting_needs_no_session_to_be_deleted() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_of_the_database_hides_no_deletion() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    world.store.fail_method("delete", Fault::ErrorBefore);
+    assert!(matches!(world.auth.delete_user(user.id).await, Err(UserError::Failed(_))));
+    world.store.fail_method("delete", Fault::ErrorAfterCommit);
+    world.auth.delete_user(user.id).await.unwrap();
+    assert_eq!(world.events.count("user_deleted"), 1);
+}
+
+#[tokio::test]
 async fn there_is_nothing_to_do_to_nobody() {
     let world = World::new();
     let nobody = UserId::from_bytes([9; 16]);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use auth_core::{
-    Auth, AuthenticateError, EventKind, Grant, LiveCheck, LoggedOut, Password, RefreshPolicy, SessionError,
-    SessionId, UserError, UserId,
+    Auth, AuthenticateError, ChangePasswordError, EventKind, Grant, LiveCheck, LoggedOut, Password,
+    RefreshPolicy, SessionError, SessionId, UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
@@ -296,4 +296,23 @@ async fn every_refresh_says_what_was_decided() {
         .collect();
     let refused = "InvalidToken";
     assert_eq!(said, ["Fresh", "Rotated", "Recovered", refused, "reuse", refused, refused]);
+}
+
+/// Claims that a service changed, or that an older version of it signed.
+#[tokio::test]
+async fn claims_that_disagree_with_the_session_speak_for_nobody() {
+    let world = World::new();
+    world.user(ADA).await;
+    let claims = world.claims(&world.log_in(ADA).await);
+    let (mut of_nobody, mut of_another_epoch) = (claims.clone(), claims.clone());
+    of_nobody.user_id = UserId::from_bytes([9; 16]);
+    of_another_epoch.epoch = claims.epoch.next();
+    let change = async |claims| {
+        let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
+        world.auth.change_password(&claims, current, new, &client()).await
+    };
+    for refused in [of_nobody, of_another_epoch] {
+        assert!(matches!(change(refused).await, Err(ChangePasswordError::SessionEnded)));
+    }
+    change(claims).await.unwrap();
 }
