@@ -1,6 +1,10 @@
 //! What a service does to its users: disable, enable, delete; and what races that.
 
-use auth_core::{AuthenticateError, Grant, LiveCheck, LogInError, Password, RefreshError, UserError, UserId};
+use std::time::Duration;
+
+use auth_core::{
+    AuthenticateError, Grant, LiveCheck, LogInError, Password, RefreshError, User, UserError, UserId,
+};
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
 
@@ -108,6 +112,23 @@ async fn there_is_nothing_to_do_to_nobody() {
     assert!(matches!(world.auth.enable_user(nobody).await, Err(UserError::NotFound)));
     assert!(matches!(world.auth.delete_user(nobody).await, Err(UserError::NotFound)));
     assert!(world.events.kinds().iter().all(|kind| kind.name() == "sys_startup"));
+}
+
+#[tokio::test]
+async fn a_new_passwords_grant_shows_the_user_who_has_it() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    let claims = world.claims(&world.log_in(ADA).await);
+    world.wait(60);
+    let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
+    let granted = world.auth.change_password(&claims, current, new, &client()).await.unwrap().user;
+    let stored = world.auth.user(user.id).await.unwrap();
+    let hash = |user: &User| user.password_hash.as_ref().unwrap().expose().to_owned();
+    assert_eq!(hash(&granted), hash(&stored));
+    assert_ne!(hash(&granted), hash(&user));
+    let times = |user: &User| (user.password_changed_at, user.epoch);
+    assert_eq!(times(&granted), times(&stored));
+    assert_eq!(granted.password_changed_at, user.password_changed_at + Duration::from_mins(1));
 }
 
 enum Act {

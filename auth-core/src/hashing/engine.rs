@@ -235,7 +235,7 @@ impl Counters {
     }
 
     /// Moves the average an eighth of the way. Threads may lose each other's steps: it is an estimate.
-    fn average(&self, job: Duration) {
+    pub(super) fn average(&self, job: Duration) {
         let nanos = u64::try_from(job.as_nanos()).unwrap_or(u64::MAX);
         let before = self.job_nanos.load(Relaxed);
         let after = if before == 0 { nanos } else { before - before / 8 + nanos / 8 };

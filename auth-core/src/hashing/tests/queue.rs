@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 
 use super::*;
+use crate::hashing::engine::Counters;
 
 /// Keeps the only thread of a pool busy until dropped.
 struct Blocked {
@@ -93,4 +94,13 @@ fn to_try_again_later_is_when_the_queue_has_been_worked_off() {
     pool.shared.settings.counters.job_nanos.store(2_000_000_000, Relaxed);
     // Two rounds for what waits, and one for what is being done.
     assert_eq!(pool.retry_after(), Duration::from_secs(6));
+}
+
+#[test]
+fn the_average_begins_with_the_first_job_and_moves_an_eighth_of_the_way() {
+    let counters = Counters::default();
+    for (job, average) in [(16, 16_000), (8, 15_000), (8, 14_125)] {
+        counters.average(Duration::from_micros(job));
+        assert_eq!(counters.job_nanos.load(Relaxed), average);
+    }
 }
