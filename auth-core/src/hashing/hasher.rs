@@ -50,13 +50,12 @@ impl dyn Hasher {
 /// system, which must clear them anew (`cargo bench -p auth-core`).
 #[derive(Default)]
 pub(super) struct Portable {
-    blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
 }
 
 impl Hasher for Portable {
     fn reserve(&mut self, blocks: usize) -> Result<(), Failed> {
-        let missing = blocks.saturating_sub(self.blocks.len());
-        if missing > 0 {
+        if let Some(missing) = blocks.checked_sub(self.blocks.len()) {
             self.blocks.try_reserve_exact(missing).map_err(|_| Failed)?;
             self.blocks.resize(blocks, Block::new());
         }

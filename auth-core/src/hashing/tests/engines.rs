@@ -1,7 +1,7 @@
 //! Every engine gives the same hashes, and the passes are calibrated on any of them.
 
 use super::*;
-use crate::hashing::hasher::{Hasher, Recipe};
+use crate::hashing::hasher::{Hasher, Portable, Recipe};
 
 const ENGINES: [Argon2Engine; 2] = [Argon2Engine::Portable, Argon2Engine::Simd];
 
@@ -57,6 +57,19 @@ proptest! {
             })
         });
         prop_assert_eq!(portable, simd);
+    }
+}
+
+/// There its first blocks are a fast hash of the password.
+#[test]
+fn a_single_pass_leaves_nothing_in_memory() {
+    let mut hasher = Portable::default();
+    for (passes, clear) in [(2, false), (1, true)] {
+        let params = Params::new(256, passes, 1, None).unwrap();
+        let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+        let recipe = Recipe { algorithm, version, params: &params, secret: &[], salt: &[0; SALT_BYTES] };
+        hasher.compute(&recipe, b"password", &mut [0; 32]).unwrap();
+        assert_eq!(hasher.blocks.iter().flat_map(AsRef::as_ref).all(|word| *word == 0), clear, "{passes}");
     }
 }
 
