@@ -234,11 +234,17 @@ async fn one_session_too_many_ends_the_oldest_and_dead_ones_are_tidied() {
         assert_eq!(world.auth.restore(&text(grant), &client()).await.is_ok(), nth >= 2, "{nth}");
     }
     assert_eq!(rows(&world, &user).await, 3);
+    assert_eq!(
+        world.events.count("session_revoked"),
+        3,
+        "the log-out of `World::user`, and two of the oldest"
+    );
     world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
     assert_eq!(rows(&world, &user).await, 3, "dead, but still there");
     world.wait(1);
     world.log_in(ADA).await;
     assert_eq!(rows(&world, &user).await, 1, "the dead ones are gone");
+    assert_eq!(world.events.count("session_revoked"), 3, "nobody is told of those that were dead");
     world.wait(60 * 60 * 24 * 8);
     world.log_in(ADA).await;
     assert_eq!(rows(&world, &user).await, 1, "and the expired one");

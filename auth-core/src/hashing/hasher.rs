@@ -76,10 +76,8 @@ impl Hasher for Portable {
     }
 
     fn shrink(&mut self, blocks: usize) {
-        if self.blocks.len() > blocks {
-            self.blocks.truncate(blocks);
-            self.blocks.shrink_to_fit();
-        }
+        self.blocks.truncate(blocks);
+        self.blocks.shrink_to(blocks);
     }
 
     #[cfg(test)]
