@@ -293,6 +293,10 @@ async fn unusable_requests_and_policies_are_refused() {
     for text in [String::new(), "x".repeat(4097)] {
         assert!(matches!(pool.hash(&Password::new(text)).await, Err(HashingError::PasswordLength)));
     }
+    for (memory_kib, problems) in [(31, 1), (32, 0)] {
+        let four_lanes = HashingPolicy { parallelism: 4, memory_kib, ..policy() };
+        assert_eq!(four_lanes.problems().len(), problems, "8 KiB for each lane: RFC 9106, section 3.1");
+    }
     let weak = HashingPolicy { floor: CostFloor::Enforced, ..policy() };
     let error = HashingPool::start(&weak, None, Arc::new(SystemRandom)).unwrap_err();
     assert!(matches!(error, HashingError::Policy(_)), "{error}");

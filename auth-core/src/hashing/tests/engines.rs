@@ -74,6 +74,14 @@ fn a_single_pass_leaves_nothing_in_memory() {
 }
 
 #[tokio::test]
+async fn each_engine_takes_its_memory_at_the_start() {
+    for engine in ENGINES {
+        let pool = pool_with(&HashingPolicy { engine, ..policy() }, None);
+        assert_eq!(pool.submit(|engine| Ok(engine.buffer_blocks())).await.unwrap(), 256, "{engine:?}");
+    }
+}
+
+#[tokio::test]
 async fn each_engine_verifies_what_the_other_made() {
     let pepper = || Pepper::new(1, OLD).unwrap();
     for pepper in [None, Some(pepper())] {
