@@ -2,8 +2,8 @@
 
 use auth_core::store::{Deletion, OneTimeInsert, TokenStore, UserInsert, UserStore};
 use auth_core::{
-    ConfirmEmailError, Email, Grant, LiveCheck, LoggedOut, Password, RefreshError, ResetPasswordError,
-    UserId, VerifyEmailError,
+    ConfirmEmailError, Email, Grant, LiveCheck, LoggedOut, Password, Purpose, RefreshError,
+    ResetPasswordError, UserId, VerifyEmailError,
 };
 use auth_tests::{OTHER_PASSWORD, World, client, text};
 use base64::Engine as _;
@@ -302,10 +302,10 @@ async fn a_link_proves_nothing_about_another_address_of_its_user() {
 }
 
 /// Somebody who can write to the token table gives a token of theirs to another user, address or
-/// epoch. The digest binds all of them.
+/// epoch. The digest binds all of them; of what else is kept, nothing is passed over.
 #[tokio::test]
 async fn a_link_whose_record_was_rewritten_is_dead() {
-    for change in ["nothing", "user", "user of the same address", "epoch"] {
+    for change in ["nothing", "user", "user of the same address", "epoch", "purpose", "spent"] {
         let world = world();
         let victim = world.user(ADA).await;
         let eve = world.user("eve@example.com").await;
@@ -322,6 +322,10 @@ async fn a_link_whose_record_was_rewritten_is_dead() {
         } else if change == "epoch" {
             world.auth.log_out_everywhere(eve.id, &client()).await.unwrap();
             kept.epoch = kept.epoch.next();
+        } else if change == "purpose" {
+            kept.purpose = Purpose::ChangeEmail;
+        } else if change == "spent" {
+            kept.spent_at = Some(kept.created_at);
         }
         TokenStore::purge_one_time(store, kept.expires_at, 100).await.unwrap();
         assert_eq!(store.insert_one_time(&kept).await.unwrap(), OneTimeInsert::Inserted);
