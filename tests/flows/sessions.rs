@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use auth_core::store::Guarded;
 use auth_core::{
     Auth, AuthenticateError, ChangePasswordError, EventKind, Grant, LiveCheck, LoggedOut, Password,
-    RefreshPolicy, SessionError, SessionId, UserError, UserId,
+    PasswordHash, RefreshPolicy, Session, SessionError, SessionId, User, UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
@@ -296,6 +297,49 @@ async fn every_refresh_says_what_was_decided() {
         .collect();
     let refused = "InvalidToken";
     assert_eq!(said, ["Fresh", "Rotated", "Recovered", refused, "reuse", refused, refused]);
+}
+
+/// The user and the session of a grant are those that the store has.
+async fn shows_what_is_stored(world: &World, grant: &Grant) {
+    let found = world.store.inner().find_session_and_user(grant.session.id).await.unwrap();
+    let (session, user) = found.unwrap();
+    let user = user.unwrap();
+    assert!(grant.session.digest.matches(&session.digest));
+    let times = |session: &Session| (session.generation, session.rotated_at, session.idle_expires_at);
+    assert_eq!(times(&grant.session), times(&session));
+    let hash = |user: &User| user.password_hash.as_ref().unwrap().expose().to_owned();
+    assert_eq!(hash(&grant.user), hash(&user));
+}
+
+#[tokio::test]
+async fn a_grant_shows_what_is_stored_also_when_a_rival_stored_it() {
+    let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
+    world.user(ADA).await;
+    let first = world.log_in(ADA).await;
+    shows_what_is_stored(&world, &first).await;
+    world.wait(60);
+    world.store.reset();
+    let second = world.auth.refresh(&text(&first), &client()).await.unwrap();
+    shows_what_is_stored(&world, &second).await;
+
+    let swap = world.store.calls().iter().position(|call| *call == "rotate").unwrap();
+    world.wait(60);
+    world.store.reset();
+    world.store.fail_call(swap, Fault::Meet(usize::MAX));
+    let late = tokio::spawn({
+        let (auth, token) = (world.auth.clone(), text(&second));
+        async move { auth.refresh(&token, &client()).await }
+    });
+    while world.store.calls().len() <= swap {
+        tokio::task::yield_now().await;
+    }
+    world.wait(1);
+    world.auth.refresh(&text(&second), &client()).await.unwrap();
+    let rehashed = PasswordHash::from_stored("$argon2id$another");
+    let (store, user) = (world.store.inner(), &second.user);
+    assert_eq!(store.rehash_password(user.id, user.epoch, &rehashed).await.unwrap(), Guarded::Applied);
+    world.store.release();
+    shows_what_is_stored(&world, &late.await.unwrap().unwrap()).await;
 }
 
 /// Claims that a service changed, or that an older version of it signed.

@@ -243,6 +243,14 @@ async fn weaker_hashes_are_replaced_and_stronger_ones_kept() {
             "{m} {t}"
         );
     }
+    let of_length = |length| {
+        let params = Params::new(256, 2, 1, Some(length)).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let hash: phc::PasswordHash = argon2.hash_password_with_salt(b"password", &[9; 16]).unwrap();
+        stored(&hash.to_string())
+    };
+    upgraded(&pool, "password", &of_length(16)).await;
+    assert!(matches!(verify(&pool, "password", &of_length(64)).await, Verified::Match));
     upgraded(&pool, "password", &made_by_crate(Algorithm::Argon2i, Version::V0x13, (256, 2, 1), "password"))
         .await;
     upgraded(&pool, "password", &made_by_crate(Algorithm::Argon2id, Version::V0x10, (256, 2, 1), "password"))
