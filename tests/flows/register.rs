@@ -324,6 +324,8 @@ async fn all_invalid_fields_are_named_at_once() {
     assert_eq!(invalid.email, Some(EmailError::Domain));
     assert_eq!(invalid.password, Some(PasswordError::TooShort { min: 8 }));
     assert_eq!(invalid.name, Some(NameError::Empty));
+    let all = format!("{}; {}; {}", EmailError::Domain, PasswordError::TooShort { min: 8 }, NameError::Empty);
+    assert_eq!(invalid.to_string(), all);
     assert!(world.store.calls().is_empty());
 }
 
