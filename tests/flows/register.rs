@@ -7,6 +7,7 @@ use auth_core::{
     Email, EmailError, LogInError, Message, NameError, Password, PasswordError, RegisterError, User,
     VerificationProof, VerifyEmailError,
 };
+use auth_testkit::Fault;
 use auth_tests::{PASSWORD, World, client, race};
 
 const ADA: &str = "ada@example.com";
@@ -55,6 +56,23 @@ async fn an_unverified_account_opens_nothing_and_its_link_opens_it_with_its_own_
     assert!(!logs_in(&world, RIVAL).await, "only the right password learns that");
     verify(&world, &link).await.unwrap();
     assert!(logs_in(&world, PASSWORD).await);
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_the_database_hides_no_verification() {
+    for contested in [false, true] {
+        let world = World::new();
+        if contested {
+            attempt(&world, ADA, RIVAL, None).await;
+        }
+        let link = attempt(&world, ADA, PASSWORD, None).await;
+        world.store.fail_method("verify_email", Fault::ErrorBefore);
+        assert!(matches!(verify(&world, &link).await, Err(VerifyEmailError::Failed(_))));
+        world.store.fail_method("verify_email", Fault::ErrorAfterCommit);
+        verify(&world, &link).await.unwrap();
+        world.store.reset();
+        assert!(logs_in(&world, PASSWORD).await, "contested: {contested}");
+    }
 }
 
 #[tokio::test]
