@@ -264,7 +264,7 @@ fn many_lives(place: &str, database: &str) -> Server {
     let (promised, repeated) = (registrations.promised.len(), registrations.repeated.len());
     let figures = people.iter().fold(Figures::default(), |sum, person| sum + person.figures);
     println!(
-        "proof kills of the example server, {place}: {} kills; {promised} registrations, {repeated} of them \
+        "proof kills: {} kills of the example server over {place}; {promised} registrations, {repeated} of them \
          repeated; {figures:?}; 0 acknowledged lost, 0 mails lost",
         kills()
     );
