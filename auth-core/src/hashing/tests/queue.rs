@@ -33,6 +33,7 @@ impl Blocked {
 async fn a_full_queue_is_busy_and_drains_again() {
     let pool = pool();
     let blocked = Blocked::new(&pool).await;
+    pool.admit().expect("the queue has room");
     let password = Password::new("password");
     let waiting: Vec<_> = (0..4)
         .map(|_| {
