@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use auth_core::{ChangePasswordError, Client, LogInError, Password, RateLimits, Rule};
+use auth_core::{
+    ChangePasswordError, Client, Email, LogInError, MAX_EMAIL_BYTES, Password, RateLimits, Rule,
+};
 use auth_tests::{OTHER_PASSWORD, World};
 
 const ADA: &str = "ada@example.com";
@@ -93,4 +95,33 @@ async fn the_limit_on_password_changes_is_shown_to_who_has_the_claims() {
     world.auth.look_at_limits(&names, None, &stranger).await;
     assert_eq!(shown(&stranger), [("log_in_client", 9, MINUTE)]);
     assert_eq!(shown(&known), [("log_in_client", 9, MINUTE), ("change_password", 3, MINUTE)]);
+}
+
+/// Whether a failed log-in with this text is still let through, of a world that lets one through for each account.
+async fn is_judged(world: &World, text: &str) -> bool {
+    match world.auth.log_in(text, Password::new("not the password"), &from_here()).await {
+        Err(LogInError::InvalidCredentials) => true,
+        Err(LogInError::RateLimited { .. }) => false,
+        answer => panic!("{answer:?}"),
+    }
+}
+
+/// However long a text is, it is counted by one byte more than the longest address has: nobody uses up the tries of an
+/// account with a text that only begins with its address.
+#[tokio::test]
+async fn a_text_that_is_no_address_is_counted_as_no_address() {
+    let world = World::with(|policy| {
+        policy.limits = RateLimits::none();
+        policy.limits.log_in_account = Some(one_a_minute(1));
+    });
+    let [local, b, c, d] = [("a", 64), ("b", 63), ("c", 63), ("d", 57)].map(|(of, times)| of.repeat(times));
+    let longest = format!("{local}@{b}.{c}.{d}.com");
+    assert_eq!(Email::parse(&longest).unwrap().canonical().len(), MAX_EMAIL_BYTES);
+    let almost = "e".repeat(MAX_EMAIL_BYTES - 1);
+    for apart in [format!("{longest}x"), longest, format!("{almost}1"), format!("{almost}2")] {
+        assert!(is_judged(&world, &apart).await, "{apart}");
+    }
+    assert!(!is_judged(&world, &format!("{almost}2")).await, "the same again");
+    assert!(is_judged(&world, &format!("{almost}31")).await);
+    assert!(!is_judged(&world, &format!("{almost}312")).await, "what comes after is cut off");
 }

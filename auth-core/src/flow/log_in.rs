@@ -38,12 +38,12 @@ pub enum LogInError {
 
 from_shut!(LogInError);
 
-/// What a log-in is counted under: the canonical address, or the text that is none, cut to the length of the
-/// longest address.
+/// What a log-in is counted under: the canonical address, or the text that is none, cut to a length
+/// that no address exceeds.
 fn account(email: Option<&Email>, text: &str) -> Vec<u8> {
     match email {
         Some(email) => email.canonical().as_bytes().to_vec(),
-        None => text.bytes().take(MAX_EMAIL_BYTES).collect(),
+        None => text.bytes().take(MAX_EMAIL_BYTES + 1).collect(),
     }
 }
 
