@@ -43,7 +43,10 @@ fn made_by_crate(
     (m, t, p): (u32, u32, u32),
     password: &str,
 ) -> PasswordHash {
-    let argon2 = Argon2::new(algorithm, version, Params::new(m, t, p, Some(32)).unwrap());
+    made_by(&Argon2::new(algorithm, version, Params::new(m, t, p, Some(32)).unwrap()), password)
+}
+
+fn made_by(argon2: &Argon2<'_>, password: &str) -> PasswordHash {
     let hash: phc::PasswordHash = argon2.hash_password_with_salt(password.as_bytes(), &[9; 16]).unwrap();
     stored(&hash.to_string())
 }
@@ -245,9 +248,7 @@ async fn weaker_hashes_are_replaced_and_stronger_ones_kept() {
     }
     let of_length = |length| {
         let params = Params::new(256, 2, 1, Some(length)).unwrap();
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let hash: phc::PasswordHash = argon2.hash_password_with_salt(b"password", &[9; 16]).unwrap();
-        stored(&hash.to_string())
+        made_by(&Argon2::new(Algorithm::Argon2id, Version::V0x13, params), "password")
     };
     upgraded(&pool, "password", &of_length(16)).await;
     assert!(matches!(verify(&pool, "password", &of_length(64)).await, Verified::Match));
