@@ -19,6 +19,9 @@ use tokio::sync::watch;
 
 use crate::methods::{token_store_methods, user_store_methods};
 
+/// How long a call waits for others to meet.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What goes wrong in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -34,7 +37,8 @@ pub enum Fault {
     /// The call is not made and never answers.
     Hang,
     /// The call is made once so many calls that must meet have arrived, or after
-    /// [`Faulty::release`]: for races whose every participant has read before anyone writes.
+    /// [`Faulty::release`]: for races whose every participant has read before anyone writes. It panics if
+    /// half a minute is not enough, so that a test fails that waits in vain.
     Meet(usize),
 }
 
@@ -160,8 +164,10 @@ impl<S: Send + Sync + ?Sized> Faulty<S> {
             Some(Fault::ErrorAfterCommit) => work.await.and_then(|_| Err(E::after())),
             Some(Fault::Meet(count)) => {
                 let mut arrived = self.arrive();
-                // An error means that the plan was reset.
-                drop(arrived.wait_for(|arrived| *arrived >= count).await);
+                // An error of `wait_for` means that the plan was reset.
+                let meeting = async { drop(arrived.wait_for(|arrived| *arrived >= count).await) };
+                let met = tokio::time::timeout(PATIENCE, meeting).await;
+                assert!(met.is_ok(), "`{method}` waited in vain for {count} calls to meet");
                 work.await
             }
             Some(Fault::Delay(duration)) => {
@@ -318,6 +324,19 @@ mod tests {
         let panicking = store.clone();
         let call = tokio::spawn(async move { panicking.find_by_email(&email()).await.is_ok() });
         assert!(call.await.unwrap_err().is_panic());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_wait_for_others_in_vain_panic() {
+        let store = Faulty::new(MemoryStore::new());
+        store.fail_method("find_by_email", Fault::Meet(3));
+        let call = || {
+            let store = store.clone();
+            tokio::spawn(async move { store.find_by_email(&email()).await.is_ok() })
+        };
+        let (one, other) = (call(), call());
+        assert!(one.await.unwrap_err().is_panic() && other.await.unwrap_err().is_panic());
+        assert!(call().await.unwrap(), "the third has met them");
     }
 
     #[tokio::test]
