@@ -1,13 +1,15 @@
 //! What a flow calls: each part can fail at each of its calls.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Waker};
-use std::time::Duration;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
 
-use auth_core::{HashingPool, Password, PasswordHash, RandomError, RandomSource, SystemRandom, Verified};
-use auth_testkit::Fault;
+use auth_core::{HashingError, HashingPool, Password, RandomError, RandomSource, SystemRandom, Verified};
+use auth_testkit::{Fault, cheap_hashing};
 use auth_tests::Manner;
+use tokio::task::unconstrained;
 
 /// What a flow calls. The hashing threads are none of them: they come with the library, each of their
 /// jobs draws a salt first, and what can go wrong in them is a full queue; see [`Unreliable::occupy_at`].
@@ -19,15 +21,15 @@ pub(crate) enum Part {
     Generator,
 }
 
-type Job = Pin<Box<dyn Future<Output = Result<Verified, auth_core::HashingError>> + Send>>;
+type Job = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
 
 #[derive(Default)]
 struct Plan {
     calls: Vec<&'static str>,
     fault: Option<(usize, Fault)>,
     occupied: Option<(usize, HashingPool)>,
-    /// What occupies the hashing threads, until it is dropped.
-    jobs: Vec<Job>,
+    /// What occupies the hashing threads now.
+    occupying: Option<Occupied>,
 }
 
 /// A generator that goes wrong at one call, or fills the hashing threads there.
@@ -59,7 +61,7 @@ impl Unreliable {
         self.plan().fault = Some((index, fault));
     }
 
-    /// At this call, fills threads and queue of the pool with work that goes on until the reset. A salt
+    /// At this call, holds the threads of the pool and fills its queue, until the reset. A salt
     /// is drawn in the same poll in which its hash is queued, so that this hash is then turned away.
     pub(crate) fn occupy_at(&self, index: usize, pool: HashingPool) {
         self.plan().occupied = Some((index, pool));
@@ -82,8 +84,8 @@ impl RandomSource for Unreliable {
             (fault, plan.occupied.take_if(|(index, _)| *index == call))
         };
         if let Some((_, pool)) = occupied {
-            let jobs = occupy(&pool);
-            self.plan().jobs = jobs;
+            let occupying = Occupied::of(&pool);
+            self.plan().occupying = Some(occupying);
         }
         match fault {
             None => SystemRandom.fill(buffer),
@@ -99,24 +101,50 @@ impl RandomSource for Unreliable {
     }
 }
 
-/// Keeps every thread of the pool busy and every place of its queue taken.
-fn occupy(pool: &HashingPool) -> Vec<Job> {
-    let slow =
-        "$argon2id$v=19$m=4096,t=16,p=1$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
-    let (mut jobs, mut refused): (Vec<Job>, u32) = (Vec::new(), 0);
-    // Twice: a thread that was about to be idle takes a job out of the queue.
-    while refused < 2 {
-        let pool = pool.clone();
-        let mut job: Job = Box::pin(async move {
-            pool.verify(&Password::new("slow"), Some(&PasswordHash::from_stored(slow))).await
-        });
-        if job.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            jobs.push(job);
-            refused = 0;
-        } else {
-            refused += 1;
-            std::thread::sleep(Duration::from_millis(2));
+/// Every thread of a pool held and every place of its queue taken, until it is dropped.
+struct Occupied {
+    hold: Arc<Hold>,
+    _jobs: Vec<Job>,
+}
+
+impl Occupied {
+    fn of(pool: &HashingPool) -> Self {
+        let (hold, mut jobs) = (Arc::<Hold>::default(), Vec::new());
+        let waker = Waker::from(Arc::clone(&hold));
+        loop {
+            // A thread that is not held yet will take a job out of the queue.
+            let all_held = hold.held.load(SeqCst) == cheap_hashing().threads;
+            let pool = pool.clone();
+            // Unconstrained: else the runtime itself wakes what was polled too often, on this thread.
+            let verified = async move { pool.verify(&Password::new("wrong"), None).await };
+            let mut job: Job = Box::pin(unconstrained(verified));
+            match job.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => jobs.push(job),
+                Poll::Ready(Err(HashingError::Busy { .. })) if all_held => return Self { hold, _jobs: jobs },
+                Poll::Ready(_) => std::thread::yield_now(),
+            }
         }
     }
-    jobs
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        *self.hold.released.lock().unwrap() = true;
+        self.hold.release.notify_all();
+    }
+}
+
+/// A waker that holds who wakes it: a hashing thread that has an answer for it.
+#[derive(Default)]
+struct Hold {
+    held: AtomicU32,
+    released: Mutex<bool>,
+    release: Condvar,
+}
+
+impl Wake for Hold {
+    fn wake(self: Arc<Self>) {
+        self.held.fetch_add(1, SeqCst);
+        drop(self.release.wait_while(self.released.lock().unwrap(), |released| !*released).unwrap());
+    }
 }

@@ -77,6 +77,7 @@ pub(crate) struct Scene {
 fn policy(flow: Flow) -> Policy {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
+    policy.hashing.queue = 8;
     match flow {
         Flow::RefreshYoung | Flow::RefreshRecovered => policy.refresh = RefreshPolicy::browser(),
         Flow::ReplayEndsSession => policy.refresh.reuse_scope = ReuseScope::Session,
