@@ -198,7 +198,7 @@ impl Problem {
         response.headers_mut().extend(self.headers);
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if let Some(cause) = self.cause {
-            response.extensions_mut().insert(Cause(cause));
+            response.extensions_mut().insert(Cause { text: cause, busy: self.code == Code::Busy });
         }
         response
     }
@@ -268,7 +268,7 @@ impl axum_core::response::IntoResponse for Problem {
     /// Logs what caused a failure: nobody else does in a service's own handlers.
     fn into_response(self) -> axum_core::response::Response {
         if let Some(cause) = self.cause() {
-            tracing::error!(code = self.code.as_str(), cause, "request failed");
+            crate::failure::failed!(busy: self.code == Code::Busy, code = self.code.as_str(), cause);
         }
         self.into_http().map(axum_core::body::Body::from)
     }

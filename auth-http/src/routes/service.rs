@@ -85,7 +85,7 @@ async fn health(api: Api, _: Request) -> Answer {
     let health = Health { status: Overall::Unavailable, checks: Checks { database: Overall::Unavailable } };
     let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &health);
     response.headers_mut().insert(RETRY_AFTER, HEALTH_TIMEOUT.as_secs().into());
-    response.extensions_mut().insert(Cause(cause));
+    response.extensions_mut().insert(Cause { text: cause, busy: false });
     Ok(response)
 }
 
