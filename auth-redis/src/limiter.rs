@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use auth_core::{Bucket, RateLimiter, Reservation, Rule, StoreError};
@@ -77,9 +77,11 @@ impl RedisLimiter {
     /// of the file in `?ca=FILE` alone. Without TLS the password and the counts travel in clear text.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         let client = address::client(url)?;
-        // All it takes to count: the script, its reading and its writing.
+        // All it takes to count: the script, its reading and its writing. In a bucket that nobody else uses: one that
+        // was full would be read only, which a replica does too.
         let probe = Count::Quota { count: 1, interval: 1000 };
-        let probe = probe.call(Act::Reserve, &Bucket { limit: "connect", key: [0; 16] });
+        let key = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().to_be_bytes();
+        let probe = probe.call(Act::Reserve, &Bucket { limit: "connect", key });
         let connection = Connection::open(client, &probe).await.map_err(|lost| match lost {
             Lost::Failed(error) => error.into(),
             silent => ConnectError::Unreachable(Box::new(silent)),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use auth_core::RateLimiter;
 use auth_redis::{ConnectError, RedisLimiter};
+use tokio::task::JoinSet;
 
 use crate::server::{SHARED, Server, bucket, hourly};
 
@@ -80,6 +81,22 @@ async fn a_server_that_is_no_redis_or_does_not_count_is_refused() {
     let _: () = server.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
     let error = refusal(server.url()).await;
     assert!(matches!(error, ConnectError::Unusable(_)), "{error:?}");
+}
+
+/// A probe that found its bucket full once wrote nothing, and took a replica for a server that counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_connection_is_tried_by_a_write_whoever_connects_besides() {
+    let server = Server::start();
+    let connecting: JoinSet<_> = (0..50)
+        .map(|_| {
+            let url = server.url().to_owned();
+            async move { RedisLimiter::connect(&url).await.unwrap() }
+        })
+        .collect();
+    connecting.join_all().await;
+    let stats: String = server.command(&["INFO", "commandstats"]).await;
+    let written = stats.lines().find(|line| line.starts_with("cmdstat_set:")).unwrap();
+    assert!(written.starts_with("cmdstat_set:calls=50,"), "{written}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
