@@ -7,6 +7,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::panic::{UnwindSafe, catch_unwind};
+
 #[path = "interleavings/hashing.rs"]
 mod hashing;
 #[path = "interleavings/limiter.rs"]
@@ -47,3 +49,8 @@ mod user {
 
 /// How many orders of each race are tried.
 const ORDERS: usize = 2_000;
+
+/// Whether one of the orders broke what a race checks: for the controls, which race something broken.
+fn breaks(race: impl FnOnce() + UnwindSafe) -> bool {
+    catch_unwind(race).is_err()
+}

@@ -32,7 +32,9 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::mpsc::channel;
 use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
-use threads::Threads;
+use threads::{Job, Threads};
+
+use crate::breaks;
 
 fn pool(threads: u32, queue: u32) -> Threads {
     let mut policy = HashingPolicy::default();
@@ -40,16 +42,22 @@ fn pool(threads: u32, queue: u32) -> Threads {
     Threads::start(&Arc::new(Settings { policy })).unwrap()
 }
 
-#[test]
-fn every_job_that_was_taken_is_done_once_in_any_order() {
+/// Says that a job was taken if there seemed to be room for it.
+fn push_unguarded(pool: &Threads, job: Job) -> bool {
+    let room = !pool.are_full();
+    let _either = pool.push(job);
+    room
+}
+
+fn race(push: fn(&Threads, Job) -> bool) {
     shuttle::check_random(
-        || {
+        move || {
             let pool = Arc::new(pool(2, 1));
             let (done, results) = channel();
             let callers: Vec<_> = (0..3)
                 .map(|number| {
                     let (pool, done) = (Arc::clone(&pool), done.clone());
-                    thread::spawn(move || pool.push(Box::new(move |_| done.send(number).unwrap())).is_ok())
+                    thread::spawn(move || push(&pool, Box::new(move |_| done.send(number).unwrap())))
                 })
                 .collect();
             drop(done);
@@ -70,10 +78,19 @@ fn every_job_that_was_taken_is_done_once_in_any_order() {
 }
 
 #[test]
-fn no_more_jobs_run_or_wait_than_there_are_threads_and_places() {
+fn every_job_that_was_taken_is_done_once_in_any_order() {
+    race(|pool, job| pool.push(job).is_ok());
+}
+
+#[test]
+fn a_job_that_is_taken_without_a_place_for_it_is_seen() {
+    assert!(breaks(|| race(push_unguarded)));
+}
+
+fn one_at_a_time(threads: u32) {
     shuttle::check_random(
-        || {
-            let pool = pool(1, 1);
+        move || {
+            let pool = pool(threads, 1);
             let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let gate = Arc::new(Mutex::new(()));
             let held = gate.lock().unwrap();
@@ -96,4 +113,14 @@ fn no_more_jobs_run_or_wait_than_there_are_threads_and_places() {
         },
         super::ORDERS,
     );
+}
+
+#[test]
+fn no_more_jobs_run_or_wait_than_there_are_threads_and_places() {
+    one_at_a_time(1);
+}
+
+#[test]
+fn a_thread_more_is_seen() {
+    assert!(breaks(|| one_at_a_time(2)));
 }

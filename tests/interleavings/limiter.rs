@@ -10,6 +10,8 @@ use shuttle::sync::Arc;
 use shuttle::thread;
 use table::{Entry, Table};
 
+use crate::breaks;
+
 /// How many places of a bucket were taken.
 #[derive(Debug, Clone, Copy, Default)]
 struct Taken(u64);
@@ -29,10 +31,15 @@ fn take(table: &Table<Taken>, number: u8) -> bool {
     table.update(&bucket(number), 0, |Taken(taken)| (Taken((taken + 1).min(2)), taken < 2))
 }
 
-#[test]
-fn of_many_takers_as_many_are_granted_as_there_are_places() {
+/// Looks, and then takes a place whoever took one meanwhile.
+fn take_unguarded(table: &Table<Taken>, number: u8) -> bool {
+    let free = table.update(&bucket(number), 0, |Taken(taken)| (Taken(taken), taken < 2));
+    free && table.update(&bucket(number), 0, |Taken(taken)| (Taken(taken + 1), true))
+}
+
+fn race(take: fn(&Table<Taken>, u8) -> bool) {
     shuttle::check_random(
-        || {
+        move || {
             let table = Arc::new(Table::new(8));
             let takers: Vec<_> = (0..4)
                 .map(|number| {
@@ -48,4 +55,14 @@ fn of_many_takers_as_many_are_granted_as_there_are_places() {
         },
         super::ORDERS,
     );
+}
+
+#[test]
+fn of_many_takers_as_many_are_granted_as_there_are_places() {
+    race(take);
+}
+
+#[test]
+fn a_taker_that_looks_first_is_seen() {
+    assert!(breaks(|| race(take_unguarded)));
 }

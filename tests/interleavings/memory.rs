@@ -16,6 +16,7 @@ use shuttle::future::block_on;
 use shuttle::sync::{Arc, Mutex, MutexGuard};
 use shuttle::thread;
 
+use crate::breaks;
 use crate::store::{Guarded, NewPassword, Revocation, SessionRotation};
 use token::Tokens;
 use user::Users;
@@ -123,13 +124,35 @@ fn rotate_twice(store: &MemoryStore) -> Guarded {
     first
 }
 
+fn one_is_applied(outcomes: &[Guarded]) {
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Guarded::Applied).count(), 1);
+}
+
 #[test]
 fn of_concurrent_rotations_of_one_parent_one_is_applied() {
     race(&[rotate, rotate_twice, rotate], |store, outcomes| {
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Guarded::Applied).count(), 1);
+        one_is_applied(&outcomes);
         let kept = block_on(store.find_session(SESSION)).unwrap().unwrap();
         assert_eq!(kept.generation, 2);
     });
+}
+
+/// Looks, and then writes whatever was written meanwhile.
+fn rotate_unguarded(store: &MemoryStore) -> Guarded {
+    let kept = block_on(store.find_session(SESSION)).unwrap();
+    if kept.is_none_or(|kept| kept.generation > 0) {
+        return Guarded::Lost;
+    }
+    let _either = block_on(store.revoke_session(USER, SESSION)).unwrap();
+    let _either = block_on(store.insert_session(&Session { generation: 1, ..session() }));
+    Guarded::Applied
+}
+
+#[test]
+fn a_rotation_without_its_guard_is_seen() {
+    assert!(breaks(|| race::<Guarded>(&[rotate_unguarded, rotate_unguarded], |_, outcomes| one_is_applied(
+        &outcomes
+    ))));
 }
 
 #[test]
