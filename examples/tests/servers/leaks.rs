@@ -43,6 +43,7 @@ fn nothing_leaks(program: Program, database: &Database) {
     life.joins();
     life.comes_and_goes();
     life.changes_passwords();
+    life.changes_addresses();
     database.hide("auth_sessions", true);
     life.fails();
     database.hide("auth_sessions", false);

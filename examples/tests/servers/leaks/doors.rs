@@ -38,9 +38,11 @@ fn doors(server: &Server, text: &str) -> Vec<String> {
             let body = json!({"token": text, "password": OTHER_PASSWORD});
             server.post("/auth/reset-password").json(&body)
         }),
+        ("confirm", server.post("/auth/email/confirm").json(&json!({"token": text}))),
         ("native refresh", server.post("/auth/refresh").in_body().json(&json!({"refresh_token": text}))),
     ];
     if plain && text.len() < 4000 {
+        requests.push(("refresh", server.post("/auth/refresh").cookie(text)));
         requests.push(("me", server.get("/auth/me").cookie(text)));
         requests.push(("bearer", server.get("/users/me").bearer(text)));
     }

@@ -13,6 +13,7 @@ use crate::server::Server;
 
 const BOB: &str = "bob@example.com";
 const NEW: &str = "new@example.com";
+const MOVED: &str = "countess@example.org";
 const TYPO: &str = "wrongly typed passphrase";
 const THIRD: &str = "nineteen purple finches";
 const FOURTH: &str = "twenty one silver otters";
@@ -61,7 +62,11 @@ impl<'a> Life<'a> {
     }
 
     fn log_in(&mut self, password: &str) -> Session {
-        let body = json!({"email": ADA, "password": password});
+        self.log_in_as(ADA, password)
+    }
+
+    fn log_in_as(&mut self, address: &str, password: &str) -> Session {
+        let body = json!({"email": address, "password": password});
         self.granted(self.server.post("/auth/login").json(&body).send())
     }
 
@@ -158,6 +163,24 @@ impl<'a> Life<'a> {
         }
     }
 
+    /// To another address and back.
+    pub(crate) fn changes_addresses(&mut self) {
+        let server = self.server;
+        for (from, to) in [(ADA, MOVED), (MOVED, ADA)] {
+            let session = self.log_in_as(from, THIRD);
+            let change = |password: &str| {
+                let body = json!({"new_email": to, "current_password": password});
+                server.post("/users/me/email").bearer(&session.access).json(&body)
+            };
+            self.ask(change(TYPO)).expect(422);
+            self.ask(change(THIRD)).expect(202);
+            let link = self.links(to, "confirm-email", 1).pop().unwrap();
+            self.post("/auth/email/confirm", &json!({"token": format!("{link}x")})).expect(400);
+            self.post("/auth/email/confirm", &json!({"token": link})).expect(200);
+            self.post("/auth/email/confirm", &json!({"token": link})).expect(400);
+        }
+    }
+
     /// While the table of sessions is hidden: what the database says of that is logged.
     pub(crate) fn fails(&mut self) {
         let server = self.server;
@@ -177,7 +200,11 @@ impl<'a> Life<'a> {
         let reset = self.links(ADA, "reset-password", asked + 1).pop().unwrap();
         self.post("/auth/register", &json!({"email": NEW, "password": FOURTH})).expect(202);
         let verify = self.links(NEW, "verify-email", 1).pop().unwrap();
-        Left { session, reset, verify }
+        let body = json!({"new_email": MOVED, "current_password": password});
+        let confirmed = self.server.mailed(MOVED, "confirm-email", 0).len();
+        self.ask(self.server.post("/users/me/email").bearer(&session.access).json(&body)).expect(202);
+        let confirm = self.links(MOVED, "confirm-email", confirmed + 1).pop().unwrap();
+        Left { session, reset, verify, confirm }
     }
 }
 
@@ -186,6 +213,7 @@ pub(crate) struct Left {
     session: Session,
     reset: String,
     verify: String,
+    confirm: String,
 }
 
 impl Left {
@@ -195,7 +223,7 @@ impl Left {
 
     /// The parts of the tokens that name them.
     pub(crate) fn heads(&self) -> Vec<String> {
-        let tokens = [&self.session.refresh, &self.reset, &self.verify];
+        let tokens = [&self.session.refresh, &self.reset, &self.verify, &self.confirm];
         tokens.iter().map(|token| token.split('.').next().unwrap().to_owned()).collect()
     }
 
