@@ -208,10 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_generation_has_no_child() {
+    fn every_generation_but_the_last_has_a_child() {
         let chain = ChainKey::new(&RootSecret::generate(&SystemRandom).unwrap());
         let last = RefreshToken::new(SessionId::from_bytes([3; 16]), u32::MAX, Secret::from_bytes([9; 32]));
         assert!(last.child(&chain).is_none());
+        let child = token().child(&chain).unwrap();
+        assert_eq!((child.session_id(), child.generation()), (token().session_id(), 8));
+        assert_ne!(child.secret.expose(), token().secret.expose());
     }
 
     proptest! {

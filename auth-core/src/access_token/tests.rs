@@ -327,7 +327,9 @@ fn a_policy_that_makes_no_sense_is_reported_by_setting() {
         let problems = policy.problems();
         assert_eq!(problems.iter().map(|(setting, _)| *setting).collect::<Vec<_>>(), [setting], "{policy:?}");
     }
-    let edges = AccessPolicy { lifetime: day, leeway: Duration::from_mins(1), ..default() };
+    let name = "x".repeat(255);
+    let edges =
+        AccessPolicy { issuer: name.clone(), audience: name, lifetime: day, leeway: Duration::from_mins(1) };
     assert_eq!(edges.problems(), []);
 }
 
