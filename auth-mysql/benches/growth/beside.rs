@@ -10,7 +10,7 @@ use tokio::time::interval;
 
 use crate::Subject;
 use crate::service::{WINDOW, client, percentile};
-use crate::table::run;
+use crate::table::{Table, run};
 
 /// Windows of one kind.
 #[derive(Default)]
@@ -60,6 +60,17 @@ pub(crate) async fn compare(subject: &mut Subject) {
     );
 }
 
+/// On the standard error: when each began, how long it took and how it begins.
+async fn name_slow_statements(table: &mut Table) {
+    let named = "SELECT CAST(CONCAT(start_time, ' ', query_time, ' ', LEFT(sql_text, 60)) AS CHAR) \
+        FROM mysql.slow_log WHERE db = ?";
+    let rows =
+        sqlx::query(named).bind(table.database.clone()).fetch_all(&mut table.connection).await.unwrap();
+    for row in rows {
+        eprintln!("over 50 ms: {}", row.get_unchecked::<String, _>(0));
+    }
+}
+
 impl Windows {
     /// One window; says whether clean-up found nothing left.
     async fn pass(&mut self, subject: &mut Subject, rate: u32, cleaning: bool) -> bool {
@@ -94,6 +105,7 @@ impl Windows {
         let row = row.fetch_one(&mut subject.table.connection).await.unwrap();
         self.slow += row.get::<i64, _>(0);
         self.slowest = self.slowest.max(row.get::<i64, _>(1) as f64 / 1e3);
+        name_slow_statements(&mut subject.table).await;
         cleaning && cleaned.finished
     }
 }
