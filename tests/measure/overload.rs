@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use auth_core::HashingPolicy;
 use serde_json::json;
 
 use crate::burst::{self, Outcome};
@@ -14,9 +15,6 @@ use crate::number;
 use crate::server::Server;
 
 const CLIENTS: usize = 1000;
-/// The default policy: threads as the machine has processors, how many may wait, what a hash takes.
-const QUEUE: usize = 64;
-const MEMORY_KIB: u64 = 19_456;
 /// What everything else may take more than before: connections, requests, answers.
 const SLACK_KIB: u64 = 64 << 10;
 /// How soon an answer must be there that costs no hash, nearly always: the clients are on the same processors.
@@ -94,10 +92,11 @@ fn judge(
     outcome: &Outcome,
     [health, check]: [Vec<Duration>; 2],
 ) -> Vec<Bound> {
-    let threads = std::thread::available_parallelism().unwrap().get();
-    let allowed = before + u64::try_from(threads).unwrap() * MEMORY_KIB + SLACK_KIB;
+    // What the example server has too.
+    let HashingPolicy { threads, memory_kib, queue, .. } = HashingPolicy::default();
+    let allowed = before + u64::from(threads * memory_kib) + SLACK_KIB;
     // While a burst comes in, a thread may end a hash and take another from the queue.
-    let excess = bursts * (CLIENTS - 4 * (threads + QUEUE));
+    let excess = bursts * (CLIENTS - 4 * usize::try_from(threads + queue).unwrap());
     let turned_away = outcome.busy.len();
     let in_time = outcome.busy.iter().filter(|took| **took < TURNED_AWAY_WITHIN).count();
     let mut bounds = vec![
