@@ -297,12 +297,14 @@ async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
 /// One cell: a flow is dropped after so many polls. Gives whether it had ended.
 async fn dropped(scene: Scene, dry: &DryRun, polls: usize) -> bool {
     let what = format!("{:?}: dropped after {polls} polls", scene.flow);
-    let answer = polled(polls, scene.act()).await;
+    let sessions = scene.live_sessions().await;
     scene.heal();
+    let answer = polled(polls, scene.act()).await;
     let Some(answer) = answer else {
-        recovers(&scene, dry, &what).await;
+        judge(&scene, dry, sessions, None, &what).await;
         return false;
     };
+    scene.heal();
     assert!(scene.has_its_effect(&answer).await, "{what}: {answer:?}");
     // Each call of the store yields twice.
     assert!(polls > 2 * dry.calls(Part::Store).len(), "{what}: ended too early");
