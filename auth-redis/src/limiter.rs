@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Bucket, Clock as _, RateLimiter, Reservation, Rule, StoreError, SystemClock};
+use auth_core::{Bucket, RandomSource as _, RateLimiter, Reservation, Rule, StoreError, SystemRandom};
 
 use crate::connection::{Connection, Lost, Repeat};
 use crate::counting::{Act, Count, reservation};
@@ -80,7 +80,8 @@ impl RedisLimiter {
         // All it takes to count: the script, its reading and its writing. In a bucket that nobody else uses: one that
         // was full would be read only, which a replica does too.
         let probe = Count::Quota { count: 1, interval: 1000 };
-        let key = i128::from(SystemClock.now().timestamp_nanos_opt().unwrap_or_default()).to_be_bytes();
+        let mut key = [0; 16];
+        SystemRandom.fill(&mut key).map_err(|error| ConnectError::Unreachable(Box::new(error)))?;
         let probe = probe.call(Act::Reserve, &Bucket { limit: "connect", key });
         let connection = Connection::open(client, &probe).await.map_err(|lost| match lost {
             Lost::Failed(error) => error.into(),
