@@ -101,13 +101,18 @@ pub(crate) async fn connect(url: &str) -> Result<MySqlConnection, sqlx::Error> {
     url.parse::<MySqlConnectOptions>()?.connect().await
 }
 
+/// A new connection that may do everything.
+pub(crate) async fn administrator() -> MySqlConnection {
+    connect(&url("authtest:authtest-pw", "authtest")).await.unwrap()
+}
+
 impl Alone {
     /// Waits for its turn, and starts the server if need be.
     pub(crate) async fn new(purpose: &str) -> Self {
         let turn = TURN.lock().await;
         let folder = folder();
         run(folder, "start");
-        let admin = connect(&url("authtest:authtest-pw", "authtest")).await.unwrap();
+        let admin = administrator().await;
         let mut alone = Self { folder, admin, database: format!("auth_test_{purpose}"), _turn: turn };
         let database = alone.database.clone();
         for sql in [

@@ -153,4 +153,28 @@ async fn a_killed_node_loses_nothing_and_brings_no_second_winner() {
         );
         assert!(told.failures > 0 && !told.rotated.is_empty(), "the node was missed");
     }
+    let told = told.lock().unwrap().clone();
+    what_is_not_there_is_seen(stores, &told).await;
+}
+
+/// The controls.
+async fn what_is_not_there_is_seen(stores: Vec<MySqlStore>, told: &Told) {
+    let (session, generation) = *told.rotated.keys().max().unwrap();
+    let mut lost = told.clone();
+    lost.rotated.insert((session, generation + 1), vec![at(60)]);
+    let mut won_twice = told.clone();
+    won_twice.rotated.get_mut(&(session, generation)).unwrap().push(at(60));
+    let mut anothers = told.clone();
+    anothers.rotated.remove(&(session, generation));
+    anothers.unknown.remove(&(session, generation));
+    for (what, told) in
+        [("a rotation lost", lost), ("two winners", won_twice), ("nobody's rotation", anothers)]
+    {
+        let stores = stores.clone();
+        let judged = tokio::spawn(async move { check(&stores, &told).await }).await;
+        assert!(judged.is_err_and(|end| end.is_panic()), "nobody saw {what}");
+        println!("proof mysql: control: {what}: seen");
+    }
+    assert_eq!(drain(&stores[0], &[u32::MAX]).await, 1, "a mail that nobody promised");
+    println!("proof mysql: control: a mail lost: seen");
 }

@@ -1,126 +1,164 @@
 //! Connections break anywhere: nothing is lost, nothing happens twice, and no failure reads as a wrong
-//! token.
+//! token. The controls: a store to which a cut is done work must be found.
 
 use std::env;
 use std::time::Duration;
 
 use auth_core::{
-    ConfirmEmailError, Failure, FailureKind, Mail, Message, Password, RefreshError, RegisterError,
-    ResetPasswordError,
+    Auth, ConfirmEmailError, Failure, FailureKind, Mail, Mailbox, Message, Password, RefreshError,
+    RegisterError, ResetPasswordError,
 };
-use auth_mysql::{MySqlOptions, MySqlStore};
+use auth_mysql::MySqlOptions;
+use auth_testkit::FakeClock;
+use auth_tests::{Around, Manner};
+use zeroize::Zeroizing;
 
 use crate::proxy::{Direction, Proxy};
 use crate::server;
-use crate::service::{OTHER_PASSWORD, PASSWORD, client, fresh_email, link, service};
+use crate::service::{self, OTHER_PASSWORD, PASSWORD, client, fresh_email, instance};
 
 /// Cuts of each flow and direction; `scripts/prove-mysql` asks for more.
 fn cuts() -> i64 {
     env::var("AUTH_TEST_MYSQL_CUTS").map_or(12, |cuts| cuts.parse().unwrap())
 }
 
-/// A store behind a proxy; one connection, so that all bytes count. A database of its own, or another
-/// proof would send its mails.
-async fn behind_proxy(purpose: &str) -> (MySqlStore, Proxy) {
-    let url: url::Url = server::Scratch::new(purpose).await.url().parse().unwrap();
-    let proxy = Proxy::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
-    let mut through = url.clone();
-    through.set_host(Some("127.0.0.1")).unwrap();
-    through.set_port(Some(proxy.port)).unwrap();
-    let options = MySqlOptions::from_url(through.as_str()).unwrap().connections(1);
-    (options.open().await.unwrap(), proxy)
+/// A service behind a proxy.
+struct Service {
+    auth: Auth,
+    /// The instance whose requests are cut.
+    instance: Auth,
+    mailbox: Mailbox,
+    clock: FakeClock,
+    proxy: Proxy,
+    failed: u32,
 }
 
-/// The places of the cuts: evenly over the bytes that a run of the flow passes each way, uncut and over a
-/// connection that knows its statements.
-fn places(passed: [i64; 2]) -> impl Iterator<Item = (Direction, i64)> {
-    [Direction::ToServer, Direction::ToStore]
-        .into_iter()
-        .flat_map(move |way| (0..cuts()).map(move |cut| (way, 1 + cut * passed[way as usize] / cuts())))
+impl Service {
+    /// One connection, so that all bytes count. A database of its own, or another proof would send its
+    /// mails. What the store says while it is cut comes in this manner.
+    async fn new(purpose: &str, manner: Manner) -> Self {
+        let url: url::Url = server::Scratch::new(purpose).await.url().parse().unwrap();
+        let proxy = Proxy::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
+        let mut through = url.clone();
+        through.set_host(Some("127.0.0.1")).unwrap();
+        through.set_port(Some(proxy.port)).unwrap();
+        let store = MySqlOptions::from_url(through.as_str()).unwrap().connections(1).open().await.unwrap();
+        let (auth, mailbox, clock) = service::service(store.clone());
+        let instance = instance(Around(manner, store), &mailbox, &clock);
+        Self { auth, instance, mailbox, clock, proxy, failed: 0 }
+    }
+
+    /// The places of the cuts: evenly over the bytes that a run of the flow passes each way, uncut and over a
+    /// connection that knows its statements.
+    fn places(passed: [i64; 2]) -> impl Iterator<Item = (Direction, i64)> {
+        [Direction::ToServer, Direction::ToStore]
+            .into_iter()
+            .flat_map(move |way| (0..cuts()).map(move |cut| (way, 1 + cut * passed[way as usize] / cuts())))
+    }
+
+    async fn cut<T>(&self, (way, bytes): (Direction, i64), request: impl Future<Output = T>) -> T {
+        self.proxy.cut_after(way, bytes);
+        let outcome = request.await;
+        self.proxy.disarm();
+        outcome
+    }
+
+    /// A failure is the database's, and may be repeated.
+    fn failed(&mut self, failure: &Failure) {
+        assert_eq!(failure.kind(), FailureKind::Unavailable, "{failure:?}");
+        self.failed += 1;
+    }
+
+    async fn link(&self, email: &str) -> Zeroizing<String> {
+        service::link(&self.auth, &self.mailbox, email).await
+    }
+
+    async fn user(&self) -> String {
+        let email = fresh_email();
+        self.auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
+        self.auth.verify_email(&self.link(&email).await, None, &client()).await.unwrap();
+        email
+    }
+
+    /// Prints what was done, which is less than was asked for only where a run ended early.
+    fn report(&self, flow: &str, passed: [i64; 2]) {
+        let (done, asked) = (self.proxy.cuts(), u64::try_from(2 * cuts()).unwrap());
+        println!(
+            "proof mysql: {flow} cut: {done} times within {} bytes to the server and {} back, {} failed and were repeated",
+            passed[0], passed[1], self.failed
+        );
+        assert!(done * 10 >= asked * 9, "{done} cuts of {asked}");
+    }
 }
 
-/// Prints what was done, which is less than was asked for only where a run ended early.
-fn report(flow: &str, proxy: &Proxy, passed: [i64; 2], failed: u32) {
-    let (done, asked) = (proxy.cuts(), u64::try_from(2 * cuts()).unwrap());
-    println!(
-        "proof mysql: {flow} cut: {done} times within {} bytes to the server and {} back, {failed} failed and were repeated",
-        passed[0], passed[1]
-    );
-    assert!(done * 10 >= asked * 9, "{done} cuts of {asked}");
-}
-
-fn is_unavailable(failure: &Failure) -> bool {
-    failure.kind() == FailureKind::Unavailable
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refresh_cut_anywhere_can_be_repeated_and_ends_no_session() {
-    let (store, proxy) = behind_proxy("cut_refresh").await;
-    let (auth, mailbox, clock) = service(store.clone());
-    let email = fresh_email();
-    auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
-    auth.verify_email(&link(&auth, &mailbox, &email).await, None, &client()).await.unwrap();
+async fn refreshes(purpose: &str, manner: Manner) {
+    let mut service = Service::new(purpose, manner).await;
+    let email = service.user().await;
+    let auth = service.auth.clone();
     let mut token =
         auth.log_in(&email, Password::new(PASSWORD), &client()).await.unwrap().refresh_token.expose();
-    let (mut passed, mut failed) = ([0; 2], 0);
+    let mut passed = [0; 2];
     for _ in 0..2 {
-        clock.advance(Duration::from_mins(1));
-        proxy.passed();
+        service.clock.advance(Duration::from_mins(1));
+        service.proxy.passed();
         token = auth.refresh(&token, &client()).await.unwrap().refresh_token.expose();
-        passed = proxy.passed();
+        passed = service.proxy.passed();
     }
-    for (way, bytes) in places(passed) {
-        clock.advance(Duration::from_mins(1));
-        proxy.cut_after(way, bytes);
-        let outcome = auth.refresh(&token, &client()).await;
-        proxy.disarm();
-        // The honest client asks again with what it holds.
-        let again = auth.refresh(&token, &client()).await.expect("the parent is answered within the leeway");
-        match outcome {
-            Ok(grant) => {
-                assert_eq!(*grant.refresh_token.expose(), *again.refresh_token.expose(), "one live child");
+    for (number, place) in Service::places(passed).enumerate() {
+        service.clock.advance(Duration::from_mins(1));
+        let outcome = service.cut(place, service.instance.refresh(&token, &client())).await;
+        let child = match outcome {
+            Ok(grant) => Some(grant.refresh_token.expose()),
+            Err(RefreshError::Failed(failure)) => {
+                service.failed(&failure);
+                None
             }
-            Err(RefreshError::Failed(failure)) if is_unavailable(&failure) => failed += 1,
-            Err(error) => panic!("cut after {bytes} bytes {way:?}: {error:?}"),
-        }
-        token = again.refresh_token.expose();
+            Err(error) => panic!("cut {place:?}: {error:?}"),
+        };
+        token = match child {
+            // The honest client goes on with what it got, or asks again with what it holds.
+            Some(child) if number % 2 == 0 => child,
+            child => {
+                let again = auth.refresh(&token, &client()).await;
+                let again = again.expect("the parent is answered within the leeway").refresh_token.expose();
+                assert!(child.is_none_or(|child| child == again), "one live child");
+                again
+            }
+        };
+        service.clock.advance(Duration::from_mins(1));
+        let next = auth.refresh(&token, &client()).await;
+        token = next.expect("the session goes on").refresh_token.expose();
     }
-    report("refresh", &proxy, passed, failed);
+    service.report("refresh", passed);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_cut_anywhere_happens_once_or_not_at_all() {
-    let (store, proxy) = behind_proxy("cut_reset").await;
-    let (auth, mailbox, clock) = service(store.clone());
-    let email = fresh_email();
-    auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
-    auth.verify_email(&link(&auth, &mailbox, &email).await, None, &client()).await.unwrap();
+async fn resets(purpose: &str, manner: Manner) {
+    let mut service = Service::new(purpose, manner).await;
+    let email = service.user().await;
+    let auth = service.auth.clone();
     let passwords = [PASSWORD, OTHER_PASSWORD];
-    let (mut passed, mut failed) = ([0; 2], 0);
+    let mut passed = [0; 2];
     for password in [OTHER_PASSWORD, PASSWORD] {
         auth.forgot_password(&email, &client()).await.unwrap();
-        let reset = link(&auth, &mailbox, &email).await;
-        proxy.passed();
+        let reset = service.link(&email).await;
+        service.proxy.passed();
         auth.reset_password(&reset, Password::new(password), &client()).await.unwrap();
-        passed = proxy.passed();
-        clock.advance(Duration::from_hours(2));
+        passed = service.proxy.passed();
+        service.clock.advance(Duration::from_hours(2));
     }
-    for (number, (way, bytes)) in places(passed).enumerate() {
+    for (number, place) in Service::places(passed).enumerate() {
         let (old, new) = (passwords[number % 2], passwords[(number + 1) % 2]);
         let before = auth.log_in(&email, Password::new(old), &client()).await.unwrap();
         auth.forgot_password(&email, &client()).await.unwrap();
-        let reset = link(&auth, &mailbox, &email).await;
-        proxy.cut_after(way, bytes);
-        let outcome = auth.reset_password(&reset, Password::new(new), &client()).await;
-        proxy.disarm();
-        if let Err(error) = outcome {
+        let reset = service.link(&email).await;
+        let request = async { service.instance.reset_password(&reset, Password::new(new), &client()).await };
+        if let Err(error) = service.cut(place, request).await {
             let ResetPasswordError::Failed(failure) = error else { panic!("{error:?}") };
-            assert!(is_unavailable(&failure), "{failure:?}");
-            failed += 1;
+            service.failed(&failure);
             // Repeated: it takes effect now, or says that it had.
             drop(auth.reset_password(&reset, Password::new(new), &client()).await);
         }
-        clock.advance(Duration::from_mins(1));
+        service.clock.advance(Duration::from_mins(1));
         assert!(
             auth.refresh(&before.refresh_token.expose(), &client()).await.is_err(),
             "a session outlived a reset"
@@ -131,43 +169,36 @@ async fn a_reset_cut_anywhere_happens_once_or_not_at_all() {
             "a link worked twice"
         );
         auth.log_in(&email, Password::new(new), &client()).await.expect("the new password works");
-        clock.advance(Duration::from_hours(2));
+        service.clock.advance(Duration::from_hours(2));
     }
-    report("reset", &proxy, passed, failed);
+    service.report("reset", passed);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_of_address_cut_anywhere_happens_once_or_not_at_all() {
-    let (store, proxy) = behind_proxy("cut_new_address").await;
-    let (auth, mailbox, clock) = service(store.clone());
-    let mut own = fresh_email();
-    auth.register(&own, Password::new(PASSWORD), None, &client()).await.unwrap();
-    auth.verify_email(&link(&auth, &mailbox, &own).await, None, &client()).await.unwrap();
-    let asked = async |own: &str, new: &str| {
+async fn changes_of_address(purpose: &str, manner: Manner) {
+    let mut service = Service::new(purpose, manner).await;
+    let mut own = service.user().await;
+    let auth = service.auth.clone();
+    let asked = async |service: &Service, own: &str, new: &str| {
         let grant = auth.log_in(own, Password::new(PASSWORD), &client()).await.unwrap();
         let claims = auth.authenticate(grant.access_token.expose()).unwrap();
         auth.change_email(&claims, new, Password::new(PASSWORD), &client()).await.unwrap();
-        (grant.user, link(&auth, &mailbox, new).await)
+        (grant.user, service.link(new).await)
     };
-    let (mut passed, mut failed) = ([0; 2], 0);
+    let mut passed = [0; 2];
     for _ in 0..2 {
         let new = fresh_email();
-        let (_, confirm) = asked(&own, &new).await;
-        proxy.passed();
+        let (_, confirm) = asked(&service, &own, &new).await;
+        service.proxy.passed();
         auth.confirm_email(&confirm, &client()).await.unwrap();
-        passed = proxy.passed();
+        passed = service.proxy.passed();
         own = new;
     }
-    for (way, bytes) in places(passed) {
+    for place in Service::places(passed) {
         let new = fresh_email();
-        let (before, confirm) = asked(&own, &new).await;
-        proxy.cut_after(way, bytes);
-        let outcome = auth.confirm_email(&confirm, &client()).await;
-        proxy.disarm();
-        if let Err(error) = outcome {
+        let (before, confirm) = asked(&service, &own, &new).await;
+        if let Err(error) = service.cut(place, service.instance.confirm_email(&confirm, &client())).await {
             let ConfirmEmailError::Failed(failure) = error else { panic!("{error:?}") };
-            assert!(is_unavailable(&failure), "{failure:?}");
-            failed += 1;
+            service.failed(&failure);
             // Repeated: it takes effect now, or says that it had.
             drop(auth.confirm_email(&confirm, &client()).await);
         }
@@ -175,45 +206,79 @@ async fn a_change_of_address_cut_anywhere_happens_once_or_not_at_all() {
         assert_eq!((user.email.address(), user.epoch), (&*new, before.epoch.next()), "once");
         assert!(auth.confirm_email(&confirm, &client()).await.is_err(), "a link worked twice");
         auth.log_in(&own, Password::new(PASSWORD), &client()).await.expect_err("the old address is free");
-        clock.advance(Duration::from_hours(2));
+        service.clock.advance(Duration::from_hours(2));
         auth.deliver_due_mails().await.unwrap();
         for address in [&own, &new] {
             let told = |mail: &Mail| matches!(mail.message, Message::EmailChanged { .. });
             assert!(
-                mailbox.mails().iter().any(|mail| mail.to.address() == address && told(mail)),
+                service.mailbox.mails().iter().any(|mail| mail.to.address() == address && told(mail)),
                 "{address}"
             );
         }
         own = new;
     }
-    report("change of address", &proxy, passed, failed);
+    service.report("change of address", passed);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registration_cut_anywhere_leaves_one_user_and_its_mail() {
-    let (store, proxy) = behind_proxy("cut_registration").await;
-    let (auth, mailbox, clock) = service(store.clone());
-    let (mut passed, mut failed) = ([0; 2], 0);
+async fn registrations(purpose: &str, manner: Manner) {
+    let mut service = Service::new(purpose, manner).await;
+    let auth = service.auth.clone();
+    let mut passed = [0; 2];
     for _ in 0..2 {
-        proxy.passed();
+        service.proxy.passed();
         auth.register(&fresh_email(), Password::new(PASSWORD), None, &client()).await.unwrap();
-        passed = proxy.passed();
+        passed = service.proxy.passed();
     }
-    for (way, bytes) in places(passed) {
+    for place in Service::places(passed) {
         let email = fresh_email();
-        proxy.cut_after(way, bytes);
-        let outcome = auth.register(&email, Password::new(PASSWORD), None, &client()).await;
-        proxy.disarm();
-        if let Err(error) = outcome {
+        let request =
+            async { service.instance.register(&email, Password::new(PASSWORD), None, &client()).await };
+        if let Err(error) = service.cut(place, request).await {
             let RegisterError::Failed(failure) = error else { panic!("{error:?}") };
-            assert!(is_unavailable(&failure), "{failure:?}");
-            failed += 1;
+            service.failed(&failure);
             auth.register(&email, Password::new(PASSWORD), None, &client()).await.unwrap();
         }
-        let verify = link(&auth, &mailbox, &email).await;
+        let verify = service.link(&email).await;
         auth.verify_email(&verify, None, &client()).await.expect("the mailed link verifies");
         auth.log_in(&email, Password::new(PASSWORD), &client()).await.expect("the registered password works");
-        clock.advance(Duration::from_mins(1));
+        service.clock.advance(Duration::from_mins(1));
     }
-    report("registration", &proxy, passed, failed);
+    service.report("registration", passed);
+}
+
+/// Somebody saw it, and said so.
+async fn is_seen(forgotten: &str, by: impl Future<Output = ()> + Send + 'static, saying: &str) {
+    let end = tokio::spawn(by).await.expect_err("nobody saw it").into_panic();
+    let said = end
+        .downcast::<String>()
+        .map_or_else(|end| (*end.downcast::<&str>().unwrap()).to_owned(), |said| *said);
+    assert!(said.contains(saying), "{said}");
+    println!("proof mysql: control: a store that forgets `{forgotten}` where it is cut: seen: {saying}");
+}
+
+macro_rules! cut_anywhere {
+    ($($test:ident, control $control:ident: $flow:ident, forgetting $method:ident: $saying:literal;)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            $flow(concat!("cut_", stringify!($flow)), Manner::AsTheyAre).await;
+        }
+
+        #[tokio::test]
+        async fn $control() {
+            let forgetting = Manner::Forgetting(stringify!($method));
+            let flow = $flow(concat!("forget_", stringify!($flow)), forgetting);
+            is_seen(stringify!($method), flow, $saying).await;
+        })*
+    };
+}
+
+cut_anywhere! {
+    a_refresh_cut_anywhere_can_be_repeated_and_ends_no_session, control a_rotation_lost_to_a_cut_is_seen:
+        refreshes, forgetting rotate: "the session goes on";
+    a_reset_cut_anywhere_happens_once_or_not_at_all, control a_new_password_lost_to_a_cut_is_seen:
+        resets, forgetting set_password: "a session outlived a reset";
+    a_change_of_address_cut_anywhere_happens_once_or_not_at_all, control a_new_address_lost_to_a_cut_is_seen:
+        changes_of_address, forgetting set_email: "once";
+    a_registration_cut_anywhere_leaves_one_user_and_its_mail, control a_registration_lost_to_a_cut_is_seen:
+        registrations, forgetting insert: "a link was mailed";
 }

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use auth_core::store::UserInsert;
+use auth_core::store::{JoinedStore, UserInsert};
 use auth_core::{
-    Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Password, Policy, RefreshPolicy, Session,
+    Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Outbox, Password, Policy, RefreshPolicy, Session,
     SessionId, SystemClock, SystemRandom, TokenStore as _, User, UserId,
 };
 use auth_mysql::MySqlStore;
@@ -45,9 +45,18 @@ pub(crate) fn fresh_email() -> String {
     format!("ada{now}-{number}@example.com")
 }
 
-/// A service over this store: cheap hashes, few limits, the leeway of browsers, a clock that tests move.
+/// A service over this store, with a mailbox and a clock of its own.
 pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
     let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
+    (instance(store, &mailbox, &clock), mailbox, clock)
+}
+
+/// An instance of a service: cheap hashes, few limits, the leeway of browsers, a clock that tests move.
+pub(crate) fn instance(
+    store: impl JoinedStore + Outbox + 'static,
+    mailbox: &Mailbox,
+    clock: &FakeClock,
+) -> Auth {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
     policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
@@ -68,13 +77,12 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
     ] {
         *limit = None;
     }
-    let auth = Auth::over(store, mailbox.clone())
+    Auth::over(store, mailbox.clone())
         .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
         .policy(policy)
         .clock(clock.clone())
         .build()
-        .unwrap();
-    (auth, mailbox, clock)
+        .unwrap()
 }
 
 /// Mails what is due, and gives the link that this address got last.
