@@ -86,7 +86,9 @@ fn holds(input: &[u8], read: impl Fn(&Given) -> Read) {
     assert_eq!(shown, shown_again);
     for name in SECRETS {
         let secret = given.get(name).copied().unwrap_or_default();
-        assert!(secret.len() < 16 || !shown.contains(secret), "{name} is repeated: {shown}");
+        // What somebody wrote into a public value, too, is none.
+        let public = given.iter().any(|(name, value)| !SECRETS.contains(name) && value.contains(secret));
+        assert!(public || secret.len() < 16 || !shown.contains(secret), "{name} is repeated: {shown}");
     }
     match first {
         Ok(settings) => in_bounds(&settings, &given),
