@@ -4,10 +4,12 @@
 //! `AUTH_TEST_KILLS` says how often; `scripts/prove-mysql` asks for many.
 
 use std::collections::HashSet;
-use std::env;
 use std::ops::Add;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use auth_core::Outbox;
 use auth_mysql::MySqlStore;
@@ -183,21 +185,9 @@ impl Registrations {
             .extend(mails.as_array().unwrap().iter().map(|mail| (text(mail, "to"), text(mail, "text"))));
     }
 
-    /// A lease of a killed worker ends after 30 s.
-    fn all_are_mailed(&mut self, server: &Server) {
-        let begun = Instant::now();
-        loop {
-            self.look(server);
-            let missing: Vec<_> = self.promised.iter().filter(|email| self.mails_to(email) == 0).collect();
-            if missing.is_empty() {
-                break;
-            }
-            assert!(begun.elapsed() < Duration::from_mins(1), "no mail to {missing:?}");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        for email in self.promised.difference(&self.repeated) {
-            assert_eq!(self.mails_to(email), 1, "mails to {email}");
-        }
+    /// Those that were promised a mail and got none.
+    fn missing(&self) -> Vec<&String> {
+        self.promised.iter().filter(|email| self.mails_to(email) == 0).collect()
     }
 
     fn mails_to(&self, email: &str) -> usize {
@@ -246,39 +236,71 @@ fn life(
     broken
 }
 
-/// Gives the last life, with nothing left to do.
-fn many_lives(place: &str, database: &str) -> Server {
-    let mut server = start(tempdir().unwrap(), database);
-    let mut people: Vec<Person> = (0..2).map(|number| Person::new(&server, number)).collect();
-    let mut registrations = Registrations::default();
-    for round in 1..=kills() {
-        let broken = life(&server, round, &mut people, &mut registrations);
-        server = start(server.leave(), database);
-        for person in &mut people {
-            person.check(&server);
-        }
-        registrations.repeat(&server, broken);
-        registrations.look(&server);
-    }
-    registrations.all_are_mailed(&server);
-    let (promised, repeated) = (registrations.promised.len(), registrations.repeated.len());
-    let figures = people.iter().fold(Figures::default(), |sum, person| sum + person.figures);
-    println!(
-        "proof kills: {} kills of the example server over {place}; {promised} registrations, {repeated} of them \
-         repeated; {figures:?}; 0 acknowledged lost, 0 mails lost",
-        kills()
-    );
-    let newest = registrations.repeated.iter().chain(&registrations.promised).next().unwrap();
-    let newest = registrations.mails.iter().find(|(to, _)| to == newest).unwrap();
-    let (_, token) = newest.1.split_once("/#/verify-email?token=").unwrap();
-    let token = token.split_whitespace().next().unwrap();
-    server.post("/auth/verify-email").json(&json!({"token": token})).send().expect(200);
-    server.log_in(&newest.0);
-    server
+/// A server that is killed again and again, and all who use it.
+struct Lives<'a> {
+    database: &'a str,
+    server: Server,
+    people: Vec<Person>,
+    registrations: Registrations,
+    broken: Vec<String>,
 }
 
+impl<'a> Lives<'a> {
+    fn begin(database: &'a str) -> Self {
+        let server = start(tempdir().unwrap(), database);
+        let people = (0..2).map(|number| Person::new(&server, number)).collect();
+        Self { database, server, people, registrations: Registrations::default(), broken: Vec::new() }
+    }
+
+    /// One life more, its end, and the next server; what is between sees what was left behind.
+    fn killed(mut self, round: u32, between: impl FnOnce(&Path)) -> Self {
+        self.broken = life(&self.server, round, &mut self.people, &mut self.registrations);
+        let left = self.server.leave();
+        between(left.path());
+        Self { server: start(left, self.database), ..self }
+    }
+
+    fn checked(mut self) -> Self {
+        for person in &mut self.people {
+            person.check(&self.server);
+        }
+        self.registrations.repeat(&self.server, std::mem::take(&mut self.broken));
+        self.registrations.look(&self.server);
+        self
+    }
+
+    fn many(database: &'a str) -> Self {
+        let lives = |lives: Self, round| lives.killed(round, |_| ()).checked();
+        (1..=kills()).fold(Self::begin(database), lives)
+    }
+
+    /// With nothing left to do: every promised mail came, those that were not asked for again once, and what they say is good.
+    fn end(mut self, place: &str) {
+        self.registrations.look(&self.server);
+        let Self { server, people, registrations, .. } = self;
+        assert_eq!(registrations.missing(), Vec::<&String>::new(), "no mail came");
+        for email in registrations.promised.difference(&registrations.repeated) {
+            assert_eq!(registrations.mails_to(email), 1, "mails to {email}");
+        }
+        let (promised, repeated) = (registrations.promised.len(), registrations.repeated.len());
+        let figures = people.iter().fold(Figures::default(), |sum, person| sum + person.figures);
+        println!(
+            "proof kills: {} kills of the example server over {place}; {promised} registrations, {repeated} of them \
+             repeated; {figures:?}; 0 acknowledged lost, 0 mails lost",
+            kills()
+        );
+        let newest = registrations.repeated.iter().chain(&registrations.promised).next().unwrap();
+        let newest = registrations.mails.iter().find(|(to, _)| to == newest).unwrap();
+        let (_, token) = newest.1.split_once("/#/verify-email?token=").unwrap();
+        let token = token.split_whitespace().next().unwrap();
+        server.post("/auth/verify-email").json(&json!({"token": token})).send().expect(200);
+        server.log_in(&newest.0);
+    }
+}
+
+/// Waits until nothing is queued. A lease of a killed worker ends after 30 s.
 #[track_caller]
-fn nothing_is_queued(outbox: impl Future<Output = impl Outbox>) {
+fn drains(outbox: impl Future<Output = impl Outbox>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let outbox = outbox.await;
@@ -291,16 +313,53 @@ fn nothing_is_queued(outbox: impl Future<Output = impl Outbox>) {
     });
 }
 
+fn drains_sqlite(server: &Server) {
+    let file = server.directory().join("auth.db");
+    drains(async { SqliteStore::open(&file).await.unwrap() });
+}
+
 #[test]
 fn a_killed_server_keeps_what_it_acknowledged_in_sqlite() {
-    let server = many_lives("SQLite", "sqlite://auth.db");
-    let file = server.directory().join("auth.db");
-    nothing_is_queued(async { SqliteStore::open(&file).await.unwrap() });
+    let lives = Lives::many("sqlite://auth.db");
+    drains_sqlite(&lives.server);
+    lives.end("SQLite");
 }
 
 #[test]
 fn a_killed_server_keeps_what_it_acknowledged_in_mysql() {
     let database = Database::empty();
-    let _server = many_lives("MySQL or MariaDB", database.url());
-    nothing_is_queued(async { MySqlStore::connect(database.url()).await.unwrap() });
+    let lives = Lives::many(database.url());
+    drains(async { MySqlStore::connect(database.url()).await.unwrap() });
+    lives.end("MySQL or MariaDB");
+}
+
+/// Every file of a folder, to another.
+fn copy(from: &Path, to: &Path) {
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+/// The control: a disk on which nothing of a life is left.
+#[test]
+fn what_a_killed_server_lost_is_seen() {
+    let kept = tempdir().unwrap();
+    let mut lives = Lives::begin("sqlite://auth.db").killed(1, |left| copy(left, kept.path())).checked();
+    let before: Vec<_> = lives.people.iter().map(|person| person.figures.rotations).collect();
+    lives = lives.killed(2, |left| copy(kept.path(), left));
+    let mut seen = 0;
+    for (person, before) in lives.people.iter_mut().zip(before) {
+        let acknowledged = person.figures.rotations > before;
+        let checked = panic::catch_unwind(AssertUnwindSafe(|| person.check(&lives.server)));
+        assert!(checked.is_err() || !acknowledged, "nobody saw what {} lost", person.email);
+        seen += u32::from(checked.is_err());
+    }
+    drains_sqlite(&lives.server);
+    lives.registrations.look(&lives.server);
+    let missing = lives.registrations.missing().len();
+    println!(
+        "proof kills: control: a disk without the last life: {seen} people and {missing} mails seen to miss"
+    );
+    assert!(seen > 0 && missing > 0);
 }
