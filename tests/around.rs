@@ -1,6 +1,7 @@
 //! What stands between the flows and a store, limiter or mailer: nothing; a pause before and after each call, so
 //! that the future of a flow can be dropped at each of these points; or a mistake, for the controls.
 
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -33,6 +34,8 @@ pub enum Manner {
     LyingAboutErrors,
     /// This method does nothing and says that it was done.
     Forgetting(&'static str),
+    /// This method panics and says all that it was given.
+    Panicking(&'static str),
 }
 
 /// Passes calls on in a manner.
@@ -101,7 +104,15 @@ impl Manner {
             },
             Self::LyingAboutErrors => call.await.or_else(|error| T::DONE.ok_or(error)),
             Self::Forgetting(forgotten) if forgotten == method => Ok(T::DONE.expect("something to be done")),
-            Self::AsTheyAre | Self::Forgetting(_) => call.await,
+            Self::AsTheyAre | Self::Forgetting(_) | Self::Panicking(_) => call.await,
+        }
+    }
+
+    fn begin(self, method: &str, arguments: &dyn Debug) {
+        if let Self::Panicking(panicking) = self
+            && panicking == method
+        {
+            panic!("{method} of {arguments:?} {arguments:#?}");
         }
     }
 }
@@ -124,6 +135,7 @@ macro_rules! around {
         #[async_trait]
         impl<S: $trait> $trait for Around<S> {
             $(async fn $method(&self, $($argument: $type),*) -> $answer {
+                self.0.begin(stringify!($method), &($(&$argument,)*));
                 self.0.call(stringify!($method), $trait::$method(&self.1, $($argument),*)).await
             })*
         }

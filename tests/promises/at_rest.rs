@@ -1,8 +1,5 @@
 //! Promise 9: nothing in the database, logs, traces, errors or URLs that the server sees logs anyone in.
 
-#[path = "at_rest/leak.rs"]
-mod leak;
-
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -13,13 +10,12 @@ use auth_core::{
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
-    OTHER_PASSWORD, PASSWORD, SECRET, Secrets, Store, World, client, new_store, spellings, text,
+    OTHER_PASSWORD, PASSWORD, SECRET, Secrets, Store, Transcript, World, client, listen, new_store,
+    spellings, text,
 };
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use self::leak::{Transcript, listen};
 
 const ADA: &str = "Ada.Lovelace@example.com";
 const BOB: &str = "bob.the.builder@example.org";

@@ -17,5 +17,6 @@ mod extractors;
 mod headers;
 mod limits;
 mod links;
+mod panics;
 mod sessions;
 mod support;

@@ -128,7 +128,7 @@ impl World {
         .await
     }
 
-    async fn token(&self, address: &str, of: impl Fn(&Message) -> Option<String>) -> String {
+    pub(crate) async fn token(&self, address: &str, of: impl Fn(&Message) -> Option<String>) -> String {
         self.auth.deliver_due_mails().await.unwrap();
         let mails = self.mailbox.mails_to(&Email::parse(address).unwrap());
         mails.iter().rev().find_map(|mail| of(&mail.message)).expect("no such mail")
@@ -234,6 +234,12 @@ pub(crate) fn keys(value: &Value) -> Vec<&str> {
     keys
 }
 
+/// The path on the server of one under the base path, or after `//` under the root.
+pub(crate) fn full(path: &str) -> String {
+    let root = path.strip_prefix('/').filter(|root| root.starts_with('/'));
+    root.map_or_else(|| format!("/api/v1{path}"), str::to_owned)
+}
+
 /// A request without a body. Paths are under the base path unless they start with `//`.
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
     build(method, path, headers, Body::empty())
@@ -247,11 +253,7 @@ pub(crate) fn post(path: &str, body: &str, headers: &[(&str, &str)]) -> Request<
 }
 
 pub(crate) fn build(method: &str, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
-    let path = path
-        .strip_prefix('/')
-        .filter(|root| root.starts_with('/'))
-        .map_or_else(|| format!("/api/v1{path}"), str::to_owned);
-    let mut request = Request::builder().method(method).uri(path);
+    let mut request = Request::builder().method(method).uri(full(path));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
