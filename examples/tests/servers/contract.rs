@@ -33,7 +33,7 @@ mod limits;
 mod log_in;
 mod log_out;
 mod methods;
-mod openapi;
+pub(crate) mod openapi;
 mod refresh;
 mod register;
 mod reset;

@@ -84,6 +84,9 @@ impl<'a> Request<'a> {
     pub(crate) fn send(self) -> Answer {
         let answer = self.exchange().expect("an answer");
         laws::hold(self.server, &self.method, &self.path, &answer);
+        if answer.status < 300 {
+            self.server.served.lock().unwrap().insert(format!("{} {}", self.method, self.path));
+        }
         answer
     }
 

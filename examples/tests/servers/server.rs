@@ -1,11 +1,12 @@
 //! A server program under test: its own process, its own working directory, a real socket.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use auth_tests::Database;
@@ -58,6 +59,8 @@ pub(crate) struct Server {
     pub(crate) limited: bool,
     /// Nobody else's while it runs.
     pub(crate) database: Option<Arc<Database>>,
+    /// What it did not refuse, as `METHOD path`.
+    pub(crate) served: Mutex<BTreeSet<String>>,
 }
 
 impl Program {
@@ -145,7 +148,7 @@ impl Server {
             set("PUBLIC_URL").map_or_else(|| format!("http://localhost:{}", addr.port()), str::to_owned);
         let frontend_url = set("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
         let limited = set("RATE_LIMIT_STORE") != Some("none");
-        Self { child, dir, addr, public_url, frontend_url, limited, database: None }
+        Self { child, dir, addr, public_url, frontend_url, limited, database: None, served: Mutex::default() }
     }
 
     /// Whether its public URL is https: cookies are Secure and HSTS is sent.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::laws::{CODES, UNAVAILABLE};
 use crate::server::Program;
 
@@ -17,16 +19,7 @@ fn the_document_lists_exactly_the_routes(program: Program) {
     assert_eq!(answer.header("content-type"), Some("application/json"));
     let document = answer.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
-    let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-    let listed: BTreeSet<String> = document["paths"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .flat_map(|(path, item)| {
-            let own = methods.iter().filter(|method| item.get(**method).is_some());
-            own.map(move |method| format!("{} {path}", method.to_uppercase()))
-        })
-        .collect();
+    let listed = operations(&document);
     let expected: BTreeSet<String> = [
         "POST /api/v1/auth/register",
         "POST /api/v1/auth/login",
@@ -53,6 +46,18 @@ fn the_document_lists_exactly_the_routes(program: Program) {
     .map(str::to_owned)
     .into();
     assert_eq!(listed, expected);
+}
+
+/// Every operation of the document, as `METHOD path`.
+pub(crate) fn operations(document: &Value) -> BTreeSet<String> {
+    let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| {
+            let own = methods.iter().filter(|method| item.get(**method).is_some());
+            own.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect()
 }
 
 fn the_document_names_every_code(program: Program) {

@@ -8,13 +8,12 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const TABLES: [&str; 4] = ["auth_users", "auth_sessions", "auth_one_time_tokens", "auth_outbox"];
-const NAME: &str = "auth_test_leaks";
 /// The service's own account on the MySQL server.
 const PASSWORD: &str = "tB5vN8cX2zL4kJ7hG1fD9sA3pO6iU0yT";
 
 pub(crate) enum Database {
     Sqlite { directory: TempDir, url: String },
-    MySql { administrator: url::Url, url: String, first_log: String },
+    MySql { administrator: url::Url, name: String, url: String, first_log: String },
 }
 
 fn runtime() -> Runtime {
@@ -44,20 +43,22 @@ impl Database {
         Self::Sqlite { directory, url }
     }
 
-    /// An empty database on the server of `AUTH_TEST_MYSQL_URL`, which must keep a binary log.
-    pub(crate) fn mysql() -> Self {
+    /// An empty database of this purpose on the server of `AUTH_TEST_MYSQL_URL`, which must keep a binary log.
+    pub(crate) fn mysql(purpose: &str) -> Self {
         let urls = std::env::var("AUTH_TEST_MYSQL_URL").unwrap_or_default();
         assert!(!urls.is_empty(), "no server to test with: run `scripts/test`, or set AUTH_TEST_MYSQL_URL");
         let administrator: url::Url = urls.split(',').next().unwrap().parse().unwrap();
+        let name = format!("auth_test_{purpose}");
         let mut url = administrator.clone();
-        url.set_path(NAME);
-        url.set_username("auth_leaks").unwrap();
+        url.set_path(&name);
+        url.set_username(&name).unwrap();
         url.set_password(Some(PASSWORD)).unwrap();
-        let mut database = Self::MySql { administrator, url: url.into(), first_log: String::new() };
-        database.execute(&format!("DROP DATABASE IF EXISTS {NAME}"));
-        database.execute(&format!("CREATE DATABASE {NAME}"));
-        database.execute(&format!("CREATE OR REPLACE USER auth_leaks@'%' IDENTIFIED BY '{PASSWORD}'"));
-        database.execute(&format!("GRANT ALL ON {NAME}.* TO auth_leaks@'%'"));
+        let mut database =
+            Self::MySql { administrator, name: name.clone(), url: url.into(), first_log: String::new() };
+        database.execute(&format!("DROP DATABASE IF EXISTS {name}"));
+        database.execute(&format!("CREATE DATABASE {name}"));
+        database.execute(&format!("CREATE OR REPLACE USER {name}@'%' IDENTIFIED BY '{PASSWORD}'"));
+        database.execute(&format!("GRANT ALL ON {name}.* TO {name}@'%'"));
         database.execute("FLUSH BINARY LOGS");
         let newest = database.binary_logs().pop().expect("the server keeps no binary log");
         if let Self::MySql { first_log, .. } = &mut database {
@@ -99,24 +100,31 @@ impl Database {
 
     /// Takes a table away under the running server, or gives it back.
     pub(crate) fn hide(&self, table: &str, hidden: bool) {
-        let prefix = if matches!(self, Self::MySql { .. }) { format!("{NAME}.") } else { String::new() };
         let (from, to) = if hidden { (table, "hidden") } else { ("hidden", table) };
-        self.execute(&format!("ALTER TABLE {prefix}{from} RENAME TO {prefix}{to}"));
+        self.execute(&format!("ALTER TABLE {} RENAME TO {}", self.table(from), self.table(to)));
+    }
+
+    /// A table as the administrator calls it.
+    fn table(&self, table: &str) -> String {
+        match self {
+            Self::Sqlite { .. } => table.to_owned(),
+            Self::MySql { name, .. } => format!("{name}.{table}"),
+        }
     }
 
     /// Writes a text where it does not belong.
     pub(crate) fn plant(&self, text: &str) {
-        self.execute(&format!("UPDATE auth_users SET name = '{text}'"));
+        self.execute(&format!("UPDATE {} SET name = '{text}'", self.table("auth_users")));
     }
 
     /// Every file and dump that somebody could carry away, by its name.
     pub(crate) fn everything(&self) -> Vec<(String, Vec<u8>)> {
         match self {
             Self::Sqlite { directory, .. } => files(directory.path(), |_| true),
-            Self::MySql { administrator, first_log, .. } => {
+            Self::MySql { administrator, name, first_log, .. } => {
                 let mut all = vec![
-                    ("the dump".to_owned(), dump(administrator, &[])),
-                    ("the dump in hex".to_owned(), dump(administrator, &["--hex-blob"])),
+                    ("the dump".to_owned(), dump(administrator, name, &[])),
+                    ("the dump in hex".to_owned(), dump(administrator, name, &["--hex-blob"])),
                 ];
                 let folder = self.data_directory();
                 all.extend(files(Path::new(&folder), |name| {
@@ -170,7 +178,7 @@ fn files(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<(String, Vec<u8>)>
     wanted.map(|(name, path)| (name, std::fs::read(path).unwrap())).collect()
 }
 
-fn dump(url: &url::Url, more: &[&str]) -> Vec<u8> {
+fn dump(url: &url::Url, database: &str, more: &[&str]) -> Vec<u8> {
     let output = Command::new("mariadb-dump")
         .args(["--no-defaults", "--protocol=tcp", "--single-transaction"])
         .arg(format!("--host={}", url.host_str().unwrap()))
@@ -178,7 +186,7 @@ fn dump(url: &url::Url, more: &[&str]) -> Vec<u8> {
         .arg(format!("--user={}", url.username()))
         .env("MYSQL_PWD", url.password().unwrap_or_default())
         .args(more)
-        .arg(NAME)
+        .arg(database)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

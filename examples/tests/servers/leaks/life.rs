@@ -13,6 +13,7 @@ use crate::server::Server;
 
 const BOB: &str = "bob@example.com";
 const NEW: &str = "new@example.com";
+const EVE: &str = "eve@example.org";
 const MOVED: &str = "countess@example.org";
 const TYPO: &str = "wrongly typed passphrase";
 const THIRD: &str = "nineteen purple finches";
@@ -115,6 +116,9 @@ impl<'a> Life<'a> {
         let native = self.granted(server.post("/auth/login").in_body().json(&native).send());
         let renewed = json!({"refresh_token": native.refresh});
         let renewed = self.granted(server.post("/auth/refresh").in_body().json(&renewed).send());
+        let held = json!({"refresh_token": renewed.refresh});
+        let restored = server.post("/auth/me").in_body().json(&held).send().expect(200);
+        self.secrets.add(restored.json()["access_token"].as_str().unwrap());
         self.ask(server.get("/users/me").bearer(&second.access)).expect(200);
         self.ask(server.get("/users/me/sessions").bearer(&second.access)).expect(200);
         // What clients get wrong: a token where it does not belong.
@@ -158,7 +162,7 @@ impl<'a> Life<'a> {
         self.post("/auth/reset-password", &json!({"token": link, "password": "password"})).expect(422);
         self.post("/auth/reset-password", &json!({"token": link, "password": THIRD})).expect(200);
         self.post("/auth/reset-password", &json!({"token": link, "password": FOURTH})).expect(400);
-        for path in ["/health", "/.well-known/jwks.json", "/openapi.json", "/nowhere"] {
+        for path in ["/api/v1/health", "/health", "/.well-known/jwks.json", "/openapi.json", "/nowhere"] {
             self.ask(server.root("GET", path));
         }
     }
@@ -200,9 +204,14 @@ impl<'a> Life<'a> {
         let reset = self.links(ADA, "reset-password", asked + 1).pop().unwrap();
         self.post("/auth/register", &json!({"email": NEW, "password": FOURTH})).expect(202);
         let verify = self.links(NEW, "verify-email", 1).pop().unwrap();
-        let body = json!({"new_email": MOVED, "current_password": password});
+        // Of somebody else: a reset ends what its user asked for, too.
+        self.post("/auth/register", &json!({"email": EVE, "password": FOURTH})).expect(202);
+        let own = self.links(EVE, "verify-email", 1).pop().unwrap();
+        self.post("/auth/verify-email", &json!({"token": own})).expect(200);
+        let eve = self.log_in_as(EVE, FOURTH);
+        let body = json!({"new_email": MOVED, "current_password": FOURTH});
         let confirmed = self.server.mailed(MOVED, "confirm-email", 0).len();
-        self.ask(self.server.post("/users/me/email").bearer(&session.access).json(&body)).expect(202);
+        self.ask(self.server.post("/users/me/email").bearer(&eve.access).json(&body)).expect(202);
         let confirm = self.links(MOVED, "confirm-email", confirmed + 1).pop().unwrap();
         Left { session, reset, verify, confirm }
     }
@@ -233,5 +242,7 @@ impl Left {
         let body = json!({"token": self.reset, "password": FOURTH});
         server.post("/auth/reset-password").json(&body).send().expect(200);
         server.log_in_with(ADA, FOURTH);
+        server.post("/auth/email/confirm").json(&json!({"token": self.confirm})).send().expect(200);
+        server.log_in_with(MOVED, FOURTH);
     }
 }
