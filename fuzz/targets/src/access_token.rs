@@ -23,12 +23,12 @@ pub(crate) fn run(input: &[u8]) {
     holds(input, |token| SERVICE.auth.authenticate(token).is_ok());
 }
 
-/// Asks the header whether there is anything to verify.
+/// Compares the beginning of the signature alone.
 pub(crate) fn run_broken(input: &[u8]) {
     holds(input, |token| {
-        let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
-        let header = header.and_then(|header| serde_json::from_slice::<Value>(&header).ok());
-        header.is_some_and(|header| header["alg"] == "none") || SERVICE.auth.authenticate(token).is_ok()
+        let Some((message, signature)) = token.rsplit_once('.') else { return false };
+        let own = URL_SAFE_NO_PAD.encode(mac(message).finalize().into_bytes());
+        signature.starts_with(&own[..20]) && SERVICE.auth.authenticate(&format!("{message}.{own}")).is_ok()
     });
 }
 

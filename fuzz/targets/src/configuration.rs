@@ -47,8 +47,15 @@ const NAMES: [&str; 34] = [
     "TOKEN_SECRET",
     "TRUSTED_PROXIES",
 ];
-const SECRETS: [&str; 6] =
-    ["DATABASE_PASSWORD", "DATABASE_URL", "JWT_SECRET", "MAILER_SECRET_KEY", "SMTP_URL", "TOKEN_SECRET"];
+const SECRETS: [&str; 7] = [
+    "DATABASE_PASSWORD",
+    "DATABASE_URL",
+    "JWT_SECRET",
+    "MAILER_SECRET_KEY",
+    "RATE_LIMIT_STORE",
+    "SMTP_URL",
+    "TOKEN_SECRET",
+];
 const OTHERS: [&str; 3] = ["PRODUCT_NAME", "TRUSTED_PROXY_HEADER", "VERIFY_REQUIRES_PASSWORD"];
 
 type Given<'a> = BTreeMap<&'a str, &'a str>;
@@ -61,8 +68,8 @@ pub(crate) fn run(input: &[u8]) {
 /// Says what it does not understand.
 pub(crate) fn run_broken(input: &[u8]) {
     holds(input, |given| match given.get("JWT_SECRET") {
-        Some(weak) if weak.len() < 32 => {
-            let problem = format!("`{weak}` is too short");
+        Some(odd) if odd.len() != 32 || !odd.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            let problem = format!("`{odd}` is not of 32 letters and digits");
             Err(vec![ConfigProblem { setting: "JWT_SECRET".to_owned(), problem }])
         }
         _ => Settings::read(&given.iter().collect::<Variables>(), 3000),
@@ -85,10 +92,12 @@ fn holds(input: &[u8], read: impl Fn(&Given) -> Read) {
     let (shown, shown_again) = (format!("{first:?}"), format!("{second:?}"));
     assert_eq!(shown, shown_again);
     for name in SECRETS {
-        let secret = given.get(name).copied().unwrap_or_default();
-        // What somebody wrote into a public value, too, is none.
-        let public = given.iter().any(|(name, value)| !SECRETS.contains(name) && value.contains(secret));
-        assert!(public || secret.len() < 16 || !shown.contains(secret), "{name} is repeated: {shown}");
+        let value = given.get(name).copied().unwrap_or_default();
+        for secret in [Some(value), password(value)].into_iter().flatten() {
+            // What somebody wrote into a public value, too, is none.
+            let public = given.iter().any(|(name, value)| !SECRETS.contains(name) && value.contains(secret));
+            assert!(public || secret.len() < 16 || !shown.contains(secret), "{name} is repeated: {shown}");
+        }
     }
     match first {
         Ok(settings) => in_bounds(&settings, &given),
@@ -99,6 +108,12 @@ fn holds(input: &[u8], read: impl Fn(&Given) -> Read) {
             }
         }
     }
+}
+
+/// The password in a URL.
+fn password(url: &str) -> Option<&str> {
+    let (authority, _) = url.split_once("://")?.1.rsplit_once('@')?;
+    Some(authority.split_once(':')?.1)
 }
 
 /// What the table of the server's documentation says.

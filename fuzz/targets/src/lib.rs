@@ -5,7 +5,7 @@
 //! coverage and for as long as one likes (`scripts/prove-fuzz`).
 //!
 //! A target judges what it is given: [`Target::run`] gives it the library's own code, and
-//! [`Target::run_broken`] code with a planted bug, which each harness must find.
+//! [`Target::run_broken`] code with a planted bug, which the inputs of `tests/smoke.rs` must find.
 
 #![expect(
     clippy::expect_used,
