@@ -83,6 +83,7 @@ impl<'a> Request<'a> {
     #[track_caller]
     pub(crate) fn send(self) -> Answer {
         let answer = self.exchange().expect("an answer");
+        self.server.answered(&answer);
         laws::hold(self.server, &self.method, &self.path, &answer);
         if answer.status < 300 {
             self.server.served.lock().unwrap().insert(format!("{} {}", self.method, self.path));

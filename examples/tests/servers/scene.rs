@@ -117,6 +117,7 @@ impl Server {
             let mails = self.mails_to(email);
             let tokens: Vec<String> = mails.iter().filter_map(|mail| mail.token(page)).collect();
             if tokens.len() >= count {
+                self.issued(tokens.clone());
                 return tokens;
             }
             assert!(Instant::now() < deadline, "no link to {page} for {email}: {mails:?}");

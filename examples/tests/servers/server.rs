@@ -9,10 +9,13 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use auth_tests::Database;
+use auth_tests::{Database, Secrets};
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::answer::{Answer, CookieChange};
 use crate::http::Request;
+use crate::scene::{OTHER_PASSWORD, PASSWORD};
 
 /// The origins that every server of the suite allows besides its own.
 pub(crate) const APP: &str = "https://app.example.test";
@@ -44,7 +47,7 @@ const USUAL: [(&str, &str); 7] = [
     ("DATABASE_URL", "memory:"),
     ("JWT_SECRET", JWT_SECRET),
     ("RATE_LIMIT_STORE", "none"),
-    ("RUST_LOG", "debug"),
+    ("RUST_LOG", "trace"),
 ];
 
 /// A running server. Dropping it kills its process.
@@ -61,6 +64,16 @@ pub(crate) struct Server {
     pub(crate) database: Option<Arc<Database>>,
     /// What it did not refuse, as `METHOD path`.
     pub(crate) served: Mutex<BTreeSet<String>>,
+    said: Mutex<Said>,
+}
+
+/// What is searched once a server is over.
+#[derive(Debug, Default)]
+struct Said {
+    /// The tokens that it issued.
+    issued: BTreeSet<String>,
+    /// All that it refused with.
+    refusals: String,
 }
 
 impl Program {
@@ -148,7 +161,17 @@ impl Server {
             set("PUBLIC_URL").map_or_else(|| format!("http://localhost:{}", addr.port()), str::to_owned);
         let frontend_url = set("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
         let limited = set("RATE_LIMIT_STORE") != Some("none");
-        Self { child, dir, addr, public_url, frontend_url, limited, database: None, served: Mutex::default() }
+        Self {
+            child,
+            dir,
+            addr,
+            public_url,
+            frontend_url,
+            limited,
+            database: None,
+            served: Mutex::default(),
+            said: Mutex::default(),
+        }
     }
 
     /// Whether its public URL is https: cookies are Secure and HSTS is sent.
@@ -198,6 +221,38 @@ impl Server {
         fs::read_to_string(self.dir.path().join(STDERR)).unwrap()
     }
 
+    /// Keeps in mind what must not be found anywhere else.
+    pub(crate) fn issued(&self, tokens: impl IntoIterator<Item = String>) {
+        self.said.lock().unwrap().issued.extend(tokens.into_iter().filter(|token| !token.is_empty()));
+    }
+
+    /// Keeps an answer in mind, and what it issued.
+    pub(crate) fn answered(&self, answer: &Answer) {
+        if answer.status >= 400 {
+            self.said.lock().unwrap().refusals += &answer.text();
+        }
+        let body = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+        let tokens = ["access_token", "refresh_token"].map(|name| body[name].as_str().map(str::to_owned));
+        self.issued(tokens.into_iter().flatten());
+        if let CookieChange::Set { value, .. } = answer.cookie() {
+            self.issued([value]);
+        }
+    }
+
+    /// Promise 9, of every server of the suite: no secret is in what it printed, logged at every level, or refused
+    /// with.
+    fn kept_its_secrets(&self) {
+        let said = self.said.lock().unwrap();
+        let mut secrets = Secrets::default();
+        for secret in
+            [PASSWORD, OTHER_PASSWORD, JWT_SECRET].into_iter().chain(said.issued.iter().map(String::as_str))
+        {
+            secrets.add(secret);
+        }
+        assert_eq!(secrets.found_in(self.output()), Vec::<String>::new(), "in what it printed");
+        assert_eq!(secrets.found_in(&said.refusals), Vec::<String>::new(), "in a refusal");
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let sent =
             Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
@@ -227,6 +282,8 @@ impl Drop for Server {
             let from = all.len().saturating_sub(4000);
             let end: String = String::from_utf8_lossy(&all.as_bytes()[from..]).into_owned();
             eprintln!("--- the end of what the server printed:\n{end}");
+        } else {
+            self.kept_its_secrets();
         }
     }
 }

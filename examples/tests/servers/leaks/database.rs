@@ -8,12 +8,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 const TABLES: [&str; 4] = ["auth_users", "auth_sessions", "auth_one_time_tokens", "auth_outbox"];
-/// The service's own account on the MySQL server.
-const PASSWORD: &str = "tB5vN8cX2zL4kJ7hG1fD9sA3pO6iU0yT";
-
 pub(crate) enum Database {
     Sqlite { directory: TempDir, url: String },
-    MySql { administrator: url::Url, name: String, url: String, first_log: String },
+    MySql { administrator: url::Url, name: String, password: &'static str, url: String, first_log: String },
 }
 
 fn runtime() -> Runtime {
@@ -43,21 +40,27 @@ impl Database {
         Self::Sqlite { directory, url }
     }
 
-    /// An empty database of this purpose on the server of `AUTH_TEST_MYSQL_URL`, which must keep a binary log.
-    pub(crate) fn mysql(purpose: &str) -> Self {
+    /// An empty database on the server of `AUTH_TEST_MYSQL_URL`, which must keep a binary log, and an account of
+    /// the same name. The log tells its password: nobody else's may be the same.
+    pub(crate) fn mysql(name: &str, password: &'static str) -> Self {
         let urls = std::env::var("AUTH_TEST_MYSQL_URL").unwrap_or_default();
         assert!(!urls.is_empty(), "no server to test with: run `scripts/test`, or set AUTH_TEST_MYSQL_URL");
         let administrator: url::Url = urls.split(',').next().unwrap().parse().unwrap();
-        let name = format!("auth_test_{purpose}");
+        let name = name.to_owned();
         let mut url = administrator.clone();
         url.set_path(&name);
         url.set_username(&name).unwrap();
-        url.set_password(Some(PASSWORD)).unwrap();
-        let mut database =
-            Self::MySql { administrator, name: name.clone(), url: url.into(), first_log: String::new() };
+        url.set_password(Some(password)).unwrap();
+        let mut database = Self::MySql {
+            administrator,
+            name: name.clone(),
+            password,
+            url: url.into(),
+            first_log: String::new(),
+        };
         database.execute(&format!("DROP DATABASE IF EXISTS {name}"));
         database.execute(&format!("CREATE DATABASE {name}"));
-        database.execute(&format!("CREATE OR REPLACE USER {name}@'%' IDENTIFIED BY '{PASSWORD}'"));
+        database.execute(&format!("CREATE OR REPLACE USER {name}@'%' IDENTIFIED BY '{password}'"));
         database.execute(&format!("GRANT ALL ON {name}.* TO {name}@'%'"));
         database.execute("FLUSH BINARY LOGS");
         let newest = database.binary_logs().pop().expect("the server keeps no binary log");
@@ -76,7 +79,7 @@ impl Database {
     pub(crate) const fn password(&self) -> Option<&'static str> {
         match self {
             Self::Sqlite { .. } => None,
-            Self::MySql { .. } => Some(PASSWORD),
+            Self::MySql { password, .. } => Some(password),
         }
     }
 
@@ -112,9 +115,10 @@ impl Database {
         }
     }
 
-    /// Writes a text where it does not belong.
-    pub(crate) fn plant(&self, text: &str) {
-        self.execute(&format!("UPDATE {} SET name = '{text}'", self.table("auth_users")));
+    /// Writes a text where it does not belong: into the record of this user, among its bytes.
+    pub(crate) fn plant(&self, text: &str, email: &str) {
+        let table = self.table("auth_users");
+        self.execute(&format!("UPDATE {table} SET email_canonical = '{text}' WHERE email = '{email}'"));
     }
 
     /// Every file and dump that somebody could carry away, by its name.
@@ -127,10 +131,11 @@ impl Database {
                     ("the dump in hex".to_owned(), dump(administrator, name, &["--hex-blob"])),
                 ];
                 let folder = self.data_directory();
-                all.extend(files(Path::new(&folder), |name| {
+                let logs = files(Path::new(&folder), |name| {
                     name.starts_with("binlog.0") && name >= first_log.as_str()
-                }));
-                assert!(all.len() > 2, "no binary log in {folder}");
+                });
+                assert!(!logs.is_empty(), "no binary log in {folder}");
+                all.extend(logs.into_iter().map(|(_, bytes)| ("the binary log".to_owned(), bytes)));
                 all
             }
         }

@@ -39,6 +39,7 @@ fn doors(server: &Server, text: &str) -> Vec<String> {
             server.post("/auth/reset-password").json(&body)
         }),
         ("confirm", server.post("/auth/email/confirm").json(&json!({"token": text}))),
+        ("native me", server.post("/auth/me").in_body().json(&json!({"refresh_token": text}))),
         ("native refresh", server.post("/auth/refresh").in_body().json(&json!({"refresh_token": text}))),
     ];
     if plain && text.len() < 4000 {
