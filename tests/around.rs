@@ -5,6 +5,8 @@ use std::fmt::Debug;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::ptr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -32,10 +34,10 @@ pub enum Manner {
     HidingFaults,
     /// What fails was done, it says.
     LyingAboutErrors,
-    /// This method does nothing and says that it was done.
+    /// This method, `Trait::method` where traits share its name, does nothing and says that it was done.
     Forgetting(&'static str),
-    /// This method panics and says all that it was given.
-    Panicking(&'static str),
+    /// The call of this number panics and says all that it was given.
+    Panicking(Nth),
 }
 
 /// Passes calls on in a manner.
@@ -103,19 +105,45 @@ impl Manner {
                 None => call.await,
             },
             Self::LyingAboutErrors => call.await.or_else(|error| T::DONE.ok_or(error)),
-            Self::Forgetting(forgotten) if forgotten == method => Ok(T::DONE.expect("something to be done")),
+            Self::Forgetting(forgotten) if method.ends_with(forgotten) => {
+                Ok(T::DONE.expect("something to be done"))
+            }
             Self::AsTheyAre | Self::Forgetting(_) | Self::Panicking(_) => call.await,
         }
     }
 
     fn begin(self, method: &str, arguments: &dyn Debug) {
-        if let Self::Panicking(panicking) = self
-            && panicking == method
+        if let Self::Panicking(nth) = self
+            && nth.0.fetch_sub(1, Ordering::Relaxed) == 0
         {
             panic!("{method} of {arguments:?} {arguments:#?}");
         }
     }
 }
+
+/// One of the calls of all that share it, by its number from zero on.
+#[derive(Debug, Clone, Copy)]
+pub struct Nth(&'static AtomicI64);
+
+impl Nth {
+    /// The call of this number.
+    pub fn new(number: i64) -> Self {
+        Self(Box::leak(Box::new(AtomicI64::new(number))))
+    }
+
+    /// Whether there were so many calls.
+    pub fn came(self) -> bool {
+        self.0.load(Ordering::Relaxed) < 0
+    }
+}
+
+impl PartialEq for Nth {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Nth {}
 
 /// What a call answers the first time it is asked, unless it panics.
 async fn at_once<F: Future>(call: F) -> Option<F::Output> {
@@ -135,8 +163,9 @@ macro_rules! around {
         #[async_trait]
         impl<S: $trait> $trait for Around<S> {
             $(async fn $method(&self, $($argument: $type),*) -> $answer {
-                self.0.begin(stringify!($method), &($(&$argument,)*));
-                self.0.call(stringify!($method), $trait::$method(&self.1, $($argument),*)).await
+                let method = concat!(stringify!($trait), "::", stringify!($method));
+                self.0.begin(method, &($(&$argument,)*));
+                self.0.call(method, $trait::$method(&self.1, $($argument),*)).await
             })*
         }
     };

@@ -27,7 +27,7 @@ use auth_core::{
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
 
-pub use around::{Around, Manner};
+pub use around::{Around, Manner, Nth};
 pub use mysql::Database;
 pub use needles::{Secrets, spellings};
 pub use store::{Store, new_store};

@@ -121,6 +121,11 @@ impl World {
 
     pub(crate) async fn reset_token(&self, address: &str) -> String {
         self.auth.forgot_password(address, &Client::unknown()).await.unwrap();
+        self.mailed_reset_token(address).await
+    }
+
+    /// The one that was asked for last.
+    pub(crate) async fn mailed_reset_token(&self, address: &str) -> String {
         self.token(address, |message| match message {
             Message::ResetPassword { token, .. } => Some(token.expose().to_string()),
             _ => None,
