@@ -31,7 +31,7 @@ pub use around::{Around, Manner, Nth};
 pub use mysql::Database;
 pub use needles::{Secrets, spellings};
 pub use store::{Store, new_store};
-pub use transcript::{Listening, Transcript, listen};
+pub use transcript::{Listening, Transcript, listen, said};
 
 /// The secret of every world: random text from a generator, used nowhere else.
 pub const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";

@@ -1,5 +1,6 @@
 //! Writing down all that a thread says: what it is told to, what it logs, and what it panics with.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::{Debug, Write};
@@ -73,6 +74,14 @@ pub struct Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         PANICS.set(None);
+    }
+}
+
+/// What a panic said, of what `catch_unwind` or a task's end gives.
+pub fn said(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(said) => *said,
+        Err(panic) => panic.downcast::<&str>().map_or_else(|_| String::new(), |said| (*said).to_owned()),
     }
 }
 

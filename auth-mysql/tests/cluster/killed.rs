@@ -9,6 +9,7 @@ use auth_core::store::{Guarded, SessionRotation, Settlement};
 use auth_core::{Outbox, TokenStore as _};
 use auth_mysql::MySqlStore;
 use auth_testkit::samples::{self, at};
+use auth_tests::said;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::node::Nodes;
@@ -159,21 +160,22 @@ async fn a_killed_node_loses_nothing_and_brings_no_second_winner() {
 
 /// The controls.
 async fn what_is_not_there_is_seen(stores: Vec<MySqlStore>, told: &Told) {
-    let (session, generation) = *told.rotated.keys().max().unwrap();
+    let (session, acknowledged) = *told.rotated.keys().max().unwrap();
+    let generation = stores[0].find_session(samples::session_id(session)).await.unwrap().unwrap().generation;
     let mut lost = told.clone();
     lost.rotated.insert((session, generation + 1), vec![at(60)]);
     let mut won_twice = told.clone();
-    won_twice.rotated.get_mut(&(session, generation)).unwrap().push(at(60));
-    let mut anothers = told.clone();
-    anothers.rotated.remove(&(session, generation));
-    anothers.unknown.remove(&(session, generation));
-    for (what, told) in
-        [("a rotation lost", lost), ("two winners", won_twice), ("nobody's rotation", anothers)]
+    won_twice.rotated.get_mut(&(session, acknowledged)).unwrap().push(at(60));
+    let mut nobodys = told.clone();
+    nobodys.rotated.remove(&(session, generation));
+    nobodys.unknown.remove(&(session, generation));
+    for (told, saying) in [(lost, "rotation is lost"), (won_twice, "won twice"), (nobodys, "nobody rotated")]
     {
         let stores = stores.clone();
         let judged = tokio::spawn(async move { check(&stores, &told).await }).await;
-        assert!(judged.is_err_and(|end| end.is_panic()), "nobody saw {what}");
-        println!("proof mysql: control: {what}: seen");
+        let said = said(judged.expect_err("nobody saw it").into_panic());
+        assert!(said.contains(saying), "{said}");
+        println!("proof mysql: control: an untrue report: seen: {said}");
     }
     assert_eq!(drain(&stores[0], &[u32::MAX]).await, 1, "a mail that nobody promised");
     println!("proof mysql: control: a mail lost: seen");

@@ -10,7 +10,7 @@ use auth_core::{
 };
 use auth_mysql::MySqlOptions;
 use auth_testkit::FakeClock;
-use auth_tests::{Around, Manner};
+use auth_tests::{Around, Manner, said};
 use zeroize::Zeroizing;
 
 use crate::proxy::{Direction, Proxy};
@@ -248,10 +248,7 @@ async fn registrations(purpose: &str, manner: Manner) {
 
 /// Somebody saw it, and said so.
 async fn is_seen(forgotten: &str, by: impl Future<Output = ()> + Send + 'static, saying: &str) {
-    let end = tokio::spawn(by).await.expect_err("nobody saw it").into_panic();
-    let said = end
-        .downcast::<String>()
-        .map_or_else(|end| (*end.downcast::<&str>().unwrap()).to_owned(), |said| *said);
+    let said = said(tokio::spawn(by).await.expect_err("nobody saw it").into_panic());
     assert!(said.contains(saying), "{said}");
     println!("proof mysql: control: a store that forgets `{forgotten}`: seen: {saying}");
 }
