@@ -74,7 +74,13 @@ fn count(purged: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
+    use super::outbox::MAX_INTENTS;
     use super::*;
+    use crate::email::Email;
+    use crate::id::IntentId;
+    use crate::store::{Intent, Outbox as _, Promise, Settlement, StoreErrorKind};
 
     #[test]
     fn debug_shows_no_data() {
@@ -91,5 +97,30 @@ mod tests {
         });
         assert!(panicked.join().is_err());
         assert_eq!(*lock(&data), 1);
+    }
+
+    #[tokio::test]
+    async fn without_a_worker_the_outbox_fills_and_says_so() {
+        let (store, email) = (MemoryStore::new(), Email::parse("ada@example.com").unwrap());
+        let intent = |number: u128| Intent {
+            id: IntentId::from_bytes(number.to_be_bytes()),
+            email: email.clone(),
+            promise: Promise::Verification,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        for number in 0..MAX_INTENTS as u128 {
+            store.insert(&intent(number)).await.unwrap();
+        }
+        let full = store.insert(&intent(u128::MAX)).await.unwrap_err();
+        assert_eq!(full.kind(), StoreErrorKind::Unavailable);
+        store.insert(&intent(0)).await.unwrap();
+        let now = DateTime::UNIX_EPOCH;
+        for claimed in store.claim(now, now, 1).await.unwrap() {
+            assert_eq!(
+                store.complete(claimed.intent.id, claimed.attempt).await.unwrap(),
+                Settlement::Settled
+            );
+        }
+        store.insert(&intent(u128::MAX)).await.unwrap();
     }
 }

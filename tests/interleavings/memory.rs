@@ -1,5 +1,7 @@
 //! The memory store: each guarded write has one winner, and what ended does not come back.
 
+#[path = "../../auth-core/src/memory/outbox.rs"]
+mod outbox;
 #[path = "../../auth-core/src/memory/token.rs"]
 mod token;
 #[path = "../../auth-core/src/memory/user.rs"]
@@ -9,7 +11,8 @@ use std::fmt;
 use std::sync::PoisonError;
 
 use auth_core::{
-    Digest, Email, Epoch, PasswordHash, Session, SessionId, TokenStore, User, UserId, UserStatus, UserStore,
+    Digest, Email, Epoch, IntentId, Outbox, PasswordHash, Session, SessionId, TokenStore, User, UserId,
+    UserStatus, UserStore,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use shuttle::future::block_on;
@@ -17,15 +20,17 @@ use shuttle::sync::{Arc, Mutex, MutexGuard};
 use shuttle::thread;
 
 use crate::breaks;
-use crate::store::{Guarded, NewPassword, Revocation, SessionRotation};
+use crate::store::{Guarded, Intent, NewPassword, Promise, Revocation, SessionRotation, Settlement};
+use outbox::Intents;
 use token::Tokens;
 use user::Users;
 
-/// The store without its outbox, over the scheduler's locks.
+/// The store, over the scheduler's locks.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryStore {
     users: Arc<Mutex<Users>>,
     tokens: Arc<Mutex<Tokens>>,
+    intents: Arc<Mutex<Intents>>,
 }
 
 impl fmt::Debug for MemoryStore {
@@ -48,6 +53,7 @@ fn count(purged: usize) -> u64 {
 
 const USER: UserId = UserId::from_bytes([1; 16]);
 const SESSION: SessionId = SessionId::from_bytes([2; 16]);
+const INTENT: IntentId = IntentId::from_bytes([3; 16]);
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -100,7 +106,7 @@ fn race<T: Send + 'static>(work: &[fn(&MemoryStore) -> T], check: fn(&MemoryStor
                 contested_at: None,
                 created_at: now(),
             };
-            let _inserted = block_on(store.insert(&user)).unwrap();
+            let _inserted = block_on(UserStore::insert(&store, &user)).unwrap();
             let racers: Vec<_> = work
                 .iter()
                 .map(|racer| {
@@ -202,4 +208,78 @@ fn of_concurrent_writes_under_one_epoch_one_is_applied_and_a_rehash_overwrites_n
             }
         },
     );
+}
+
+fn intent() -> Intent {
+    Intent {
+        id: INTENT,
+        email: Email::parse("ada@example.com").unwrap(),
+        promise: Promise::PasswordReset,
+        created_at: now(),
+    }
+}
+
+/// What a worker came to hold, and whether it settled it.
+fn claim(store: &MemoryStore, lease_until: DateTime<Utc>) -> Option<u32> {
+    let claimed = block_on(store.claim(now(), lease_until, 9)).unwrap();
+    claimed.first().map(|claimed| claimed.attempt)
+}
+
+fn leased() -> DateTime<Utc> {
+    now() + TimeDelta::seconds(30)
+}
+
+fn claim_and_complete(store: &MemoryStore) -> bool {
+    let Some(attempt) = claim(store, leased()) else { return false };
+    block_on(store.complete(INTENT, attempt)).unwrap() == Settlement::Settled
+}
+
+fn promise(store: &MemoryStore) -> bool {
+    block_on(Outbox::insert(store, &intent())).unwrap();
+    false
+}
+
+fn one_has_mailed(settled: &[bool]) {
+    assert!(settled.iter().filter(|settled| **settled).count() <= 1, "mailed twice");
+}
+
+#[test]
+fn a_leased_mail_is_one_workers() {
+    race(&[promise, claim_and_complete, claim_and_complete], |store, settled| {
+        one_has_mailed(&settled);
+        let queued = block_on(store.stats()).unwrap().queued;
+        assert_eq!(queued, u64::from(!settled.contains(&true)), "none is lost");
+    });
+}
+
+/// A lease that is over when it begins: two may have mailed, and one settles.
+#[test]
+fn of_two_workers_whose_lease_is_over_the_last_settles() {
+    let work: fn(&MemoryStore) -> bool = |store| {
+        promise(store);
+        let Some(attempt) = claim(store, now()) else { return false };
+        match attempt % 2 {
+            0 => block_on(store.retry(INTENT, attempt, leased())).unwrap() == Settlement::Settled,
+            _ => block_on(store.bury(INTENT, attempt, now(), "refused")).unwrap() == Settlement::Settled,
+        }
+    };
+    race(&[work, work], |store, settled| {
+        assert!(settled.contains(&true), "somebody settles");
+        let stats = block_on(store.stats()).unwrap();
+        assert_eq!(stats.queued + stats.dead, 1, "it is there once");
+    });
+}
+
+/// Looks what is due, and then mails it without a lease.
+fn complete_without_a_lease(store: &MemoryStore) -> bool {
+    promise(store);
+    let is_due = block_on(store.stats()).unwrap().queued > 0;
+    thread::yield_now();
+    is_due && block_on(store.complete(INTENT, 0)).is_ok()
+}
+
+#[test]
+fn a_worker_without_a_lease_is_seen() {
+    let unleased = complete_without_a_lease;
+    assert!(breaks(|| race(&[unleased, unleased], |_, settled| one_has_mailed(&settled))));
 }

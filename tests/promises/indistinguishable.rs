@@ -218,6 +218,28 @@ async fn asking_for_a_mail_looks_the_same_whoever_the_address_is() {
     }
 }
 
+/// Of a link whose name is known and whose secret is not: the owner's class is not told.
+#[tokio::test]
+async fn a_reset_with_a_bad_link_looks_the_same_whoever_the_account_is() {
+    let world = world_of_all(BcryptImport::Refuse, 1).await;
+    let mut first = None;
+    // A disabled account is sent none, a stranger neither.
+    for address in EVERYBODY
+        .into_iter()
+        .filter(|address| !address.starts_with("unknown") && !address.starts_with("disabled"))
+    {
+        let link = world.reset_token(address).await;
+        let bad = format!("{}.{}", link.split_once('.').unwrap().0, "A".repeat(43));
+        let here = fresh();
+        let reset = world.auth.reset_password(&bad, Password::new(PASSWORD), &here);
+        let this = seen(&world, &here, reset).await;
+        assert_eq!((this.answer.as_str(), this.hashes), ("Err(InvalidToken)", 0), "{address}");
+        assert_eq!(this.calls, ["find_one_time"], "{address}");
+        assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
+        world.wait(60 * 60);
+    }
+}
+
 /// Whoever is logged in cannot find out either who else has an account.
 #[tokio::test]
 async fn a_change_of_address_looks_the_same_whoever_has_the_new_one() {

@@ -9,7 +9,7 @@ use crate::id::IntentId;
 use crate::store::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Removal, Settlement, StoreError};
 
 /// How many intents are kept at most, some 100 MB: without a worker they would only ever grow.
-const MAX_INTENTS: usize = 100_000;
+pub(super) const MAX_INTENTS: usize = 100_000;
 
 /// Queued intents, the order in which they are due, and dead letters.
 #[derive(Default)]
@@ -154,37 +154,5 @@ impl Outbox for MemoryStore {
             oldest_created_at: intents.queued.values().map(|queued| queued.intent.created_at).min(),
             dead: count(intents.dead.len()),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::email::Email;
-    use crate::store::{Promise, StoreErrorKind};
-
-    #[tokio::test]
-    async fn without_a_worker_the_outbox_fills_and_says_so() {
-        let (store, email) = (MemoryStore::new(), Email::parse("ada@example.com").unwrap());
-        let intent = |number: u128| Intent {
-            id: IntentId::from_bytes(number.to_be_bytes()),
-            email: email.clone(),
-            promise: Promise::Verification,
-            created_at: DateTime::UNIX_EPOCH,
-        };
-        for number in 0..MAX_INTENTS as u128 {
-            store.insert(&intent(number)).await.unwrap();
-        }
-        let full = store.insert(&intent(u128::MAX)).await.unwrap_err();
-        assert_eq!(full.kind(), StoreErrorKind::Unavailable);
-        store.insert(&intent(0)).await.unwrap();
-        let now = DateTime::UNIX_EPOCH;
-        for claimed in store.claim(now, now, 1).await.unwrap() {
-            assert_eq!(
-                store.complete(claimed.intent.id, claimed.attempt).await.unwrap(),
-                Settlement::Settled
-            );
-        }
-        store.insert(&intent(u128::MAX)).await.unwrap();
     }
 }
