@@ -220,10 +220,11 @@ async fn crowded(scene: Scene, dry: &DryRun, index: usize, hears: fn(Answer) -> 
 /// Every password that a flow hashes or judges.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() {
-    let (mut cells, mut operations) = (0, BTreeSet::new());
+    let (mut draws, mut cells, mut operations) = (0, 0, BTreeSet::new());
     for &flow in Flow::ALL {
         let dry = DryRun::of(flow).await;
         for index in 0..dry.calls(Part::Generator).len() {
+            draws += 1;
             let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
             if crowded(scene, &dry, index, |answer| answer).await {
                 operations.insert(flow.operation());
@@ -231,7 +232,9 @@ async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() 
             }
         }
     }
-    println!("proof faults: Hasher [Busy]: {cells} cells, {cells} answered `Failed`, 0 broke a promise");
+    println!(
+        "proof faults: Hasher [Busy]: {cells} of {draws} draws are for a hash, each answered `Failed`; 0 broke a promise"
+    );
     for operation in
         ["change_password", "create_user", "log_in", "register", "reset_password", "verify_email"]
     {

@@ -103,7 +103,7 @@ async fn a_flow_that_cannot_be_done_after_it_was_dropped_is_seen() {
         [(Flow::ResetPassword, "set_password"), (Flow::ConfirmEmail, "set_email"), (Flow::Refresh, "rotate")];
     for (flow, method) in forgotten {
         let (dry, scene) = (DryRun::of(flow).await, scene(flow, Manner::Forgetting(method)).await);
-        let check = async move { dropped(scene, &dry, 0).await };
+        let check = async move { dropped(scene, &dry, 2).await };
         assert!(breaks(check).await, "{flow:?} without `{method}`");
     }
     println!(
