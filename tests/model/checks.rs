@@ -46,7 +46,7 @@ static EXPLORED: AtomicUsize = AtomicUsize::new(0);
 
 /// Explores a world whole, which has no fewer states than this, and finds no promise broken. Those of all worlds are
 /// more than a million, even in the short run.
-fn explore(name: &str, least: usize, bounds: Bounds) {
+fn explore(name: &str, floor: usize, bounds: Bounds) {
     let began = Instant::now();
     let threads = if long() { 2 } else { 1 };
     let checker = World::new(bounds, None).checker().threads(threads).spawn_bfs().join();
@@ -62,7 +62,7 @@ fn explore(name: &str, least: usize, bounds: Bounds) {
         let (last, actions) = (path.last_state().clone(), path.into_actions());
         panic!("{name} breaks the promise `{promise}` by {actions:#?} and arrives at {last:#?}");
     }
-    assert!(checker.is_done() && states >= least, "{name} was not explored whole: {states} states");
+    assert!(checker.is_done() && states >= floor, "{name} was not explored whole: {states} states");
 }
 
 /// The bounds of this run.
