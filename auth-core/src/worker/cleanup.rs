@@ -19,7 +19,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// Clean-up rests so many times as long as it works, so that most of a database is left to those who wait
 /// for an answer.
-const REST: u32 = 3;
+const REST: u32 = 5;
 
 /// What a clean-up deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
