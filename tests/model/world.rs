@@ -245,6 +245,7 @@ impl Model for World {
                                 .map(|outcome| Action::Move(index, outcome)),
                         );
                     }
+                    // Any other write of unknown outcome ends its request, as a drop before or after it does.
                     _ => {}
                 }
             }
