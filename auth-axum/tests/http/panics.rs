@@ -31,7 +31,8 @@ impl Scene {
     async fn new(secrets: &mut Secrets) -> Self {
         let world = World::new();
         let session = world.user_and_session().await;
-        let claims = world.auth.authenticate(session.bearer.split_once(' ').unwrap().1).unwrap();
+        let access = session.bearer.split_once(' ').unwrap().1;
+        let claims = world.auth.authenticate(access).unwrap();
         let (auth, client) = (&world.auth, Client::unknown());
         auth.register(BOB, Password::new(OTHER_PASSWORD), None, &client).await.unwrap();
         auth.change_email(&claims, NEW, Password::new(PASSWORD), &client).await.unwrap();
@@ -42,8 +43,7 @@ impl Scene {
                 _ => None,
             })
             .await;
-        let bare = session.bearer.split_once(' ').unwrap().1;
-        for secret in [session.refresh_token(), bare, &verify, &reset, &confirm] {
+        for secret in [session.refresh_token(), access, &verify, &reset, &confirm] {
             secrets.add(secret);
         }
         let store = world.store.inner();
@@ -101,8 +101,7 @@ impl Scene {
 
 /// Mails a new link and cleans up in the background of this instance; a panic there is its task's.
 async fn background(scene: &Scene, manner: Manner, secrets: &mut Secrets) {
-    let here = &scene.world.auth;
-    here.forgot_password(ADA, &Client::unknown()).await.unwrap();
+    scene.world.auth.forgot_password(ADA, &Client::unknown()).await.unwrap();
     let auth = scene.instance(manner).auth;
     let worked = tokio::spawn(async move {
         drop(auth.deliver_due_mails().await);

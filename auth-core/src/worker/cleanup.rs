@@ -18,7 +18,7 @@ use crate::store::StoreError;
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
 /// Clean-up rests so many times as long as it works, so that most of a database is left to those who wait
-/// for an answer.
+/// for an answer. `docs/scale.md` says what was measured.
 const REST: u32 = 5;
 
 /// What a clean-up deleted.

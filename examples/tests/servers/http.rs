@@ -83,7 +83,6 @@ impl<'a> Request<'a> {
     #[track_caller]
     pub(crate) fn send(self) -> Answer {
         let answer = self.exchange().expect("an answer");
-        self.server.answered(&answer);
         laws::hold(self.server, &self.method, &self.path, &answer);
         if answer.status < 300 {
             self.server.served.lock().unwrap().insert(format!("{} {}", self.method, self.path));
@@ -99,7 +98,9 @@ impl<'a> Request<'a> {
             stream.write_all(&self.head())?;
             self.write_body(stream)
         };
-        Answer::parse(&exchange(self.server.addr, ask)?, self.method == "HEAD")
+        let answer = Answer::parse(&exchange(self.server.addr, ask)?, self.method == "HEAD")?;
+        self.server.answered(&answer);
+        Some(answer)
     }
 
     fn head(&self) -> Vec<u8> {

@@ -239,6 +239,11 @@ impl Server {
         }
     }
 
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Promise 9, of every server of the suite: no secret is in what it printed, logged at every level, or refused
     /// with.
     fn kept_its_secrets(&self) {
@@ -269,14 +274,15 @@ impl Server {
 
     /// What it leaves behind, for the next one; kills it where it still runs.
     pub(crate) fn leave(mut self) -> TempDir {
+        self.end();
+        self.kept_its_secrets();
         std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
         if std::thread::panicking() {
             let all = self.output();
             let from = all.len().saturating_sub(4000);
