@@ -6,56 +6,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use auth_core::store::{UserInsert, UserStore};
 use auth_core::{BcryptImport, Client, Email, Password, PasswordHash, RateLimits, User};
 use auth_sqlite::SqliteStore;
-use auth_tests::{PASSWORD, World, client};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
-
-/// The statements that sqlx reports to have run, in order.
-#[derive(Debug, Clone, Default)]
-struct Statements(Arc<Mutex<Vec<String>>>);
-
-impl Statements {
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
-
-impl Visit for Statements {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // The first words, and the whole text where there is more.
-        if ["summary", "db.statement"].contains(&field.name()) {
-            self.0.lock().unwrap().push(format!("{value:?}"));
-        }
-    }
-}
-
-impl Subscriber for Statements {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
+use auth_tests::{PASSWORD, SqlLog, World, client};
 
 const EVERYBODY: [&str; 7] =
     ["unknown", "verified", "disabled", "unverified", "contested", "passwordless", "bcrypt"];
@@ -98,7 +54,7 @@ async fn world_of_all(store: Arc<SqliteStore>) -> World {
 /// Makes one kind of request for each of these accounts. Gives the first whose answer or statements are others than
 /// those of the one before.
 async fn told_apart<T, E: Debug, F: Future<Output = Result<T, E>>>(
-    statements: &Statements,
+    statements: &SqlLog,
     accounts: &[&'static str],
     least: usize,
     request: impl Fn(String, Client) -> F,
@@ -120,7 +76,7 @@ async fn told_apart<T, E: Debug, F: Future<Output = Result<T, E>>>(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_class_of_account_is_answered_with_the_same_sql() {
-    let statements = Statements::default();
+    let statements = SqlLog::of_the_process();
     tracing::subscriber::set_global_default(statements.clone()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(dir.path().join("auth.db")).await.unwrap());
@@ -163,13 +119,22 @@ async fn every_class_of_account_is_answered_with_the_same_sql() {
     assert_eq!(told_apart(&statements, &EVERYBODY, 1, looks_twice).await, Some("verified"));
 }
 
-/// The record itself: a query more is seen.
+/// The record itself: a query more is seen, and a connection more is not.
 #[test]
 fn a_query_is_recorded() {
-    let statements = Statements::default();
+    let statements = SqlLog::of_this_thread();
     tracing::subscriber::with_default(statements.clone(), || {
-        tracing::event!(target: "sqlx::query", tracing::Level::DEBUG, summary = "SELECT 1");
-        tracing::event!(target: "elsewhere", tracing::Level::DEBUG, summary = "SELECT 2");
+        for (summary, whole) in [
+            ("PRAGMA journal_mode = WAL; …", "\n\nPRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON;\n"),
+            ("SET SESSION sql_mode …", "\n\nSET SESSION sql_mode = 'STRICT_ALL_TABLES'\n"),
+            ("SELECT id, user_id, purpose, …", "\n\nSELECT id, user_id, purpose, email FROM here\n"),
+            ("SELECT 1", ""),
+        ] {
+            tracing::event!(target: "sqlx::query", tracing::Level::DEBUG, summary, db.statement = whole);
+            tracing::event!(target: "elsewhere", tracing::Level::DEBUG, summary = "SELECT 2");
+        }
     });
-    assert_eq!(statements.take(), ["\"SELECT 1\""]);
+    let run = ["SELECT id, user_id, purpose, …", "SELECT id, user_id, purpose, email FROM here", "SELECT 1"];
+    assert_eq!(statements.take(), run);
+    assert_eq!(statements.take(), [""; 0]);
 }

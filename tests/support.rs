@@ -14,6 +14,7 @@ mod around;
 mod mysql;
 mod needles;
 pub mod page;
+mod sql_log;
 mod store;
 mod transcript;
 
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 pub use around::{Around, Manner, Nth};
 pub use mysql::Database;
 pub use needles::{Secrets, spellings};
+pub use sql_log::SqlLog;
 pub use store::{Store, new_store};
 pub use transcript::{Listening, Transcript, listen, said};
 
