@@ -144,6 +144,8 @@ pub use random::{RandomError, RandomSource, SystemRandom};
 pub use refresh_token::{MalformedToken, RefreshToken};
 pub use secret::Secret;
 pub use session::Session;
+#[doc(hidden)]
+pub use store::methods::named as __private;
 pub use store::{JoinedStore, Outbox, StoreError, StoreErrorKind, TokenStore, UserStore};
 pub use user::{Epoch, MAX_NAME_CHARS, Name, NameError, PasswordHash, User, UserStatus};
 pub use worker::{CleanedUp, Delivered};

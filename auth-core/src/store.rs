@@ -27,9 +27,12 @@
 //!    code points.
 //! 8. **Prove it** with the conformance suite of the crate `auth-testkit`: it races each promise and
 //!    names the one that does not hold.
+//!
+//! What wraps any store, to watch, route or fail its calls, is written with [`methods_of`](crate::methods_of).
 
 mod import;
 mod joined;
+pub(crate) mod methods;
 mod outbox;
 mod token;
 mod user;

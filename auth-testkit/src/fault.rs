@@ -5,19 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::store::{
-    ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, JoinedStore,
-    NewEmail, NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation,
-    Settlement, Spend, StoreError, TokenStore, UserInsert, UserStore,
-};
-use auth_core::{
-    Bucket, Email, Epoch, IntentId, Mail, MailError, MailErrorKind, Mailer, OneTimeToken, PasswordHash,
-    RateLimiter, Reservation, Rule, Session, SessionId, User, UserId, UserStatus,
-};
-use chrono::{DateTime, Utc};
+use auth_core::{MailError, MailErrorKind, StoreError, methods_of};
 use tokio::sync::watch;
-
-use crate::methods::{token_store_methods, user_store_methods};
 
 /// How long a call waits for others to meet.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,10 +33,9 @@ pub enum Fault {
 
 /// Wraps a store, a mailer or a rate limiter, notes each call and goes wrong where it is told to.
 ///
-/// It implements whichever of [`UserStore`], [`TokenStore`], [`JoinedStore`], [`Outbox`], [`Mailer`] and
-/// [`RateLimiter`] the wrapped value implements. A clone shares calls and faults with the original.
-/// Where one value serves several traits, wrap a clone of it for each: `insert` is then the name of
-/// one method only.
+/// It implements whichever of the traits of [`methods_of`] the wrapped value implements. A clone shares
+/// calls and faults with the original. Where one value serves several traits, wrap a clone of it for
+/// each: `insert` is then the name of one method only.
 ///
 /// # Examples
 ///
@@ -232,41 +220,18 @@ macro_rules! pass_through {
     };
 }
 
-user_store_methods! { pass_through }
-token_store_methods! { pass_through }
-
-pass_through! { JoinedStore:
-    fn find_session_and_user(id: SessionId) -> Result<Option<(Session, Option<User>)>, StoreError>;
-}
-
-pass_through! { Outbox:
-    fn insert(intent: &Intent) -> Result<(), StoreError>;
-    fn claim(now: DateTime<Utc>, until: DateTime<Utc>, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError>;
-    fn complete(id: IntentId, attempt: u32) -> Result<Settlement, StoreError>;
-    fn retry(id: IntentId, attempt: u32, due_at: DateTime<Utc>) -> Result<Settlement, StoreError>;
-    fn bury(id: IntentId, attempt: u32, at: DateTime<Utc>, reason: &str) -> Result<Settlement, StoreError>;
-    fn dead_letters(limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
-    fn find_dead_letter(id: IntentId) -> Result<Option<DeadLetter>, StoreError>;
-    fn remove_dead_letter(id: IntentId) -> Result<Removal, StoreError>;
-    fn purge_dead_letters(before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
-    fn stats() -> Result<OutboxStats, StoreError>;
-}
-
-pass_through! { Mailer:
-    fn send(mail: &Mail) -> Result<(), MailError>;
-}
-
-pass_through! { RateLimiter:
-    fn reserve(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
-    fn look(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
-    fn give_back(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
-    fn clear(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
-}
+methods_of! { UserStore => pass_through }
+methods_of! { TokenStore => pass_through }
+methods_of! { JoinedStore => pass_through }
+methods_of! { Outbox => pass_through }
+methods_of! { Mailer => pass_through }
+methods_of! { RateLimiter => pass_through }
 
 #[cfg(test)]
 mod tests {
-    use auth_core::MemoryStore;
-    use auth_core::store::StoreErrorKind;
+    use auth_core::store::{Intent, Outbox, StoreErrorKind, UserStore};
+    use auth_core::{Email, IntentId, Mail, Mailer, MemoryStore};
+    use chrono::DateTime;
 
     use super::*;
 

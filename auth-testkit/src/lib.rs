@@ -4,7 +4,6 @@ pub mod broken;
 mod clock;
 mod fault;
 mod hashing;
-mod methods;
 pub mod samples;
 pub mod suite;
 

@@ -2,19 +2,11 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use auth_core::store::{
-    Deletion, EmailChange, EmailVerification, Guarded, JoinedStore, NewEmail, NewPassword, OneTimeInsert,
-    Revocation, SessionRotation, Spend, StoreError, TokenStore, UserInsert, UserStore,
-};
-use auth_core::{
-    Email, Epoch, IntentId, MemoryStore, OneTimeToken, PasswordHash, Session, SessionId, User, UserId,
-    UserStatus,
-};
-use chrono::{DateTime, Utc};
+use auth_core::store::{JoinedStore, StoreError};
+use auth_core::{MemoryStore, Session, SessionId, User, UserId, UserStatus, methods_of};
 
 use self::JoinedDefect as D;
 use super::{defects, lock};
-use crate::methods::{token_store_methods, user_store_methods};
 
 defects! {
     /// One way for a joined store to be wrong.
@@ -63,8 +55,8 @@ macro_rules! delegate {
     };
 }
 
-user_store_methods! { delegate }
-token_store_methods! { delegate }
+methods_of! { UserStore => delegate }
+methods_of! { TokenStore => delegate }
 
 #[async_trait]
 impl JoinedStore for BrokenJoinedStore {
