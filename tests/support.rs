@@ -13,6 +13,7 @@
 mod around;
 mod mysql;
 mod needles;
+mod occupied;
 pub mod page;
 mod sql_log;
 mod store;
@@ -31,6 +32,7 @@ use tokio::task::JoinHandle;
 pub use around::{Around, Manner, Nth};
 pub use mysql::Database;
 pub use needles::{Secrets, spellings};
+pub use occupied::Occupied;
 pub use sql_log::SqlLog;
 pub use store::{Store, new_store};
 pub use transcript::{Listening, Transcript, listen, said};

@@ -1,15 +1,10 @@
 //! What a flow calls: each part can fail at each of its calls.
 
-use std::pin::Pin;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use auth_core::{HashingError, HashingPool, Password, RandomError, RandomSource, SystemRandom, Verified};
+use auth_core::{HashingPool, RandomError, RandomSource, SystemRandom};
 use auth_testkit::{Fault, cheap_hashing};
-use auth_tests::Manner;
-use tokio::task::unconstrained;
+use auth_tests::{Manner, Occupied};
 
 /// What a flow calls. The hashing threads are none of them: they come with the library, each of their
 /// jobs draws a salt first, and what can go wrong in them is a full queue; see [`Unreliable::occupy_at`].
@@ -20,8 +15,6 @@ pub(crate) enum Part {
     Mailer,
     Generator,
 }
-
-type Job = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
 
 #[derive(Default)]
 struct Plan {
@@ -84,7 +77,7 @@ impl RandomSource for Unreliable {
             (fault, plan.occupied.take_if(|(index, _)| *index == call))
         };
         if let Some((_, pool)) = occupied {
-            let occupying = Occupied::of(&pool);
+            let occupying = Occupied::of(&pool, cheap_hashing().threads);
             self.plan().occupying = Some(occupying);
         }
         match fault {
@@ -98,53 +91,5 @@ impl RandomSource for Unreliable {
             Some(Fault::Panic) => panic!("told to panic"),
             Some(fault) => panic!("no fault of a generator: {fault:?}"),
         }
-    }
-}
-
-/// Every thread of a pool held and every place of its queue taken, until it is dropped.
-struct Occupied {
-    hold: Arc<Hold>,
-    _jobs: Vec<Job>,
-}
-
-impl Occupied {
-    fn of(pool: &HashingPool) -> Self {
-        let (hold, mut jobs) = (Arc::<Hold>::default(), Vec::new());
-        let waker = Waker::from(Arc::clone(&hold));
-        loop {
-            // A thread that is not held yet will take a job out of the queue.
-            let all_held = hold.held.load(SeqCst) == cheap_hashing().threads;
-            let pool = pool.clone();
-            // Unconstrained: else the runtime itself wakes what was polled too often, on this thread.
-            let verified = async move { pool.verify(&Password::new("wrong"), None).await };
-            let mut job: Job = Box::pin(unconstrained(verified));
-            match job.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Pending => jobs.push(job),
-                Poll::Ready(Err(HashingError::Busy { .. })) if all_held => return Self { hold, _jobs: jobs },
-                Poll::Ready(_) => std::thread::yield_now(),
-            }
-        }
-    }
-}
-
-impl Drop for Occupied {
-    fn drop(&mut self) {
-        *self.hold.released.lock().unwrap() = true;
-        self.hold.release.notify_all();
-    }
-}
-
-/// A waker that holds who wakes it: a hashing thread that has an answer for it.
-#[derive(Default)]
-struct Hold {
-    held: AtomicU32,
-    released: Mutex<bool>,
-    release: Condvar,
-}
-
-impl Wake for Hold {
-    fn wake(self: Arc<Self>) {
-        self.held.fetch_add(1, SeqCst);
-        drop(self.release.wait_while(self.released.lock().unwrap(), |released| !*released).unwrap());
     }
 }

@@ -1,0 +1,68 @@
+//! A hashing pool that has room for nothing more.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use auth_core::{HashingError, HashingPool, Password, Verified};
+use tokio::task::unconstrained;
+
+/// Every thread of a pool held and every place of its queue taken, until it is dropped.
+pub struct Occupied {
+    hold: Arc<Hold>,
+    _jobs: Vec<Job>,
+}
+
+type Job = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
+
+impl Occupied {
+    /// Of a pool of so many threads.
+    pub fn of(pool: &HashingPool, threads: u32) -> Self {
+        let (hold, mut jobs) = (Arc::<Hold>::default(), Vec::new());
+        let waker = Waker::from(Arc::clone(&hold));
+        loop {
+            // A thread that is not held yet will take a job out of the queue.
+            let all_held = hold.held.load(SeqCst) == threads;
+            let pool = pool.clone();
+            // Unconstrained: else the runtime itself wakes what was polled too often, on this thread.
+            let verified = async move { pool.verify(&Password::new("wrong"), None).await };
+            let mut job: Job = Box::pin(unconstrained(verified));
+            match job.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => jobs.push(job),
+                Poll::Ready(Err(HashingError::Busy { .. })) if all_held => return Self { hold, _jobs: jobs },
+                Poll::Ready(_) => std::thread::yield_now(),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Occupied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Occupied").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        *self.hold.released.lock().unwrap() = true;
+        self.hold.release.notify_all();
+    }
+}
+
+/// A waker that holds who wakes it: a hashing thread that has an answer for it.
+#[derive(Default)]
+struct Hold {
+    held: AtomicU32,
+    released: Mutex<bool>,
+    release: Condvar,
+}
+
+impl Wake for Hold {
+    fn wake(self: Arc<Self>) {
+        self.held.fetch_add(1, SeqCst);
+        drop(self.release.wait_while(self.released.lock().unwrap(), |released| !*released).unwrap());
+    }
+}
