@@ -1,15 +1,18 @@
 //! Every write that the traits have, each on records of its own.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 
-use auth_core::store::{EmailVerification, NewPassword};
+use auth_core::store::{EmailVerification, NewEmail, NewPassword};
 use auth_core::{
-    Epoch, OneTimeToken, Outbox, PasswordHash, Session, StoreError, TokenStore, User, UserStatus, UserStore,
+    Email, Epoch, JoinedStore, OneTimeToken, Outbox, PasswordHash, Registration, Session, StoreError,
+    TokenStore, User, UserStatus, UserStore, methods_of,
 };
 use auth_mysql::MySqlStore;
 use auth_testkit::samples::{self, at};
+use sqlx::mysql::MySqlPoolOptions;
 
 pub(crate) struct Write {
     pub(crate) name: &'static str,
@@ -25,9 +28,12 @@ fn told<T: Debug>(outcome: Result<T, StoreError>) -> String {
     outcome.map_or_else(|error| format!("{:?}", error.kind()), |outcome| format!("{outcome:?}"))
 }
 
+/// How many there are.
+pub(crate) const WRITES: u32 = 25;
+
 /// Makes what the writes are about.
 pub(crate) async fn prepare(store: &MySqlStore) {
-    for number in 2..=8 {
+    for number in [2, 3, 4, 5, 6, 7, 8, 17, 18] {
         let _ = UserStore::insert(store, &samples::user(number)).await.unwrap();
     }
     let stale = User { created_at: at(-10), ..samples::user(9) };
@@ -62,37 +68,92 @@ macro_rules! writes {
     };
 }
 
+fn hash() -> PasswordHash {
+    PasswordHash::from_stored("$argon2id$y")
+}
+
 /// The writes, to be awaited in any order or together.
 pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
     let epoch = Epoch::from_u64(1);
-    let hash = || PasswordHash::from_stored("$argon2id$y");
+    let verified = |activate| EmailVerification { at: at(5), activate };
+    let registration = || Registration { password_hash: hash(), name: None };
+    let password = || NewPassword { password_hash: hash(), at: at(5), email_verified_at: Some(at(5)) };
+    let moved = || NewEmail { email: Email::parse("moved@example.com").unwrap(), at: at(5) };
     writes! { store;
-        "insert a user": UserStore::insert(&store, &samples::user(1)) => "Inserted", then "Conflict";
-        "verify_email": store.verify_email(samples::user_id(2), epoch, &EmailVerification { at: at(5), activate: None })
+        "UserStore::insert": UserStore::insert(&store, &samples::user(1)) => "Inserted", then "Conflict";
+        "UserStore::verify_email": store.verify_email(samples::user_id(2), epoch, &verified(None)) => "Applied", then "Lost";
+        "UserStore::verify_email, activating":
+            store.verify_email(samples::user_id(17), epoch, &verified(Some(registration()))) => "Applied", then "Lost";
+        "UserStore::set_password": store.set_password(samples::user_id(3), epoch, &password()) => "Applied", then "Lost";
+        "UserStore::set_email": store.set_email(samples::user_id(18), epoch, &moved()) => "Applied", then "Lost";
+        "UserStore::rehash_password": store.rehash_password(samples::user_id(4), epoch, &hash())
+            => "Applied", then "Applied";
+        "UserStore::set_status": store.set_status(samples::user_id(5), epoch, UserStatus::Disabled)
             => "Applied", then "Lost";
-        "set_password": store.set_password(samples::user_id(3), epoch,
-            &NewPassword { password_hash: hash(), at: at(5), email_verified_at: Some(at(5)) }) => "Applied", then "Lost";
-        "rehash_password": store.rehash_password(samples::user_id(4), epoch, &hash()) => "Applied", then "Applied";
-        "set_status": store.set_status(samples::user_id(5), epoch, UserStatus::Disabled) => "Applied", then "Lost";
-        "advance_epoch": store.advance_epoch(samples::user_id(6), epoch) => "Applied", then "Lost";
-        "delete": store.delete(samples::user_id(7)) => "Deleted", then "NotFound";
-        "contest": store.contest(&samples::user(8).email, samples::user_id(99), at(5)) => "Applied", then "Applied";
-        "purge_unverified": store.purge_unverified(at(-5), 10) => "1", then "0";
-        "insert_session": store.insert_session(&samples::session(10)) => "()", then "Conflict";
-        "rotate": store.rotate(&samples::rotation(1, 0)) => "Applied", then "Lost";
-        "revoke_session": store.revoke_session(samples::user_id(0), samples::session_id(2)) => "Revoked", then "NotFound";
-        "purge_sessions": store.purge_sessions(at(-5), 10) => "1", then "0";
-        "insert_one_time": store.insert_one_time(&samples::one_time(10)) => "Inserted", then "Exists";
-        "spend": store.spend(samples::intent_id(1), at(5)) => "Spent", then "NotSpendable";
-        "purge_one_time": store.purge_one_time(at(-5), 10) => "1", then "0";
-        "insert an intent": Outbox::insert(&store, &samples::intent(10)) => "()", then "()";
-        "claim": claim(&store) => "1", then "0";
-        "complete": store.complete(samples::intent_id(11), 1) => "Settled", then "LeaseLost";
-        "retry": store.retry(samples::intent_id(12), 1, at(700)) => "Settled", then "Settled";
-        "bury": store.bury(samples::intent_id(13), 1, at(0), "refused") => "Settled", then "LeaseLost";
-        "remove_dead_letter": store.remove_dead_letter(samples::intent_id(14)) => "Removed", then "NotFound";
-        "purge_dead_letters": store.purge_dead_letters(at(-5), 10) => "1", then "0";
+        "UserStore::advance_epoch": store.advance_epoch(samples::user_id(6), epoch) => "Applied", then "Lost";
+        "UserStore::delete": store.delete(samples::user_id(7)) => "Deleted", then "NotFound";
+        "UserStore::contest": store.contest(&samples::user(8).email, samples::user_id(99), at(5))
+            => "Applied", then "Applied";
+        "UserStore::purge_unverified": store.purge_unverified(at(-5), 10) => "1", then "0";
+        "TokenStore::insert_session": store.insert_session(&samples::session(10)) => "()", then "Conflict";
+        "TokenStore::rotate": store.rotate(&samples::rotation(1, 0)) => "Applied", then "Lost";
+        "TokenStore::revoke_session": store.revoke_session(samples::user_id(0), samples::session_id(2))
+            => "Revoked", then "NotFound";
+        "TokenStore::purge_sessions": store.purge_sessions(at(-5), 10) => "1", then "0";
+        "TokenStore::insert_one_time": store.insert_one_time(&samples::one_time(10)) => "Inserted", then "Exists";
+        "TokenStore::spend": store.spend(samples::intent_id(1), at(5)) => "Spent", then "NotSpendable";
+        "TokenStore::purge_one_time": store.purge_one_time(at(-5), 10) => "1", then "0";
+        "Outbox::insert": Outbox::insert(&store, &samples::intent(10)) => "()", then "()";
+        "Outbox::claim": claim(&store) => "1", then "0";
+        "Outbox::complete": store.complete(samples::intent_id(11), 1) => "Settled", then "LeaseLost";
+        "Outbox::retry": store.retry(samples::intent_id(12), 1, at(700)) => "Settled", then "Settled";
+        "Outbox::bury": store.bury(samples::intent_id(13), 1, at(0), "refused") => "Settled", then "LeaseLost";
+        "Outbox::remove_dead_letter": store.remove_dead_letter(samples::intent_id(14)) => "Removed", then "NotFound";
+        "Outbox::purge_dead_letters": store.purge_dead_letters(at(-5), 10) => "1", then "0";
     }
+}
+
+/// What only reads.
+const READS: [&str; 9] = [
+    "JoinedStore::find_session_and_user",
+    "Outbox::dead_letters",
+    "Outbox::find_dead_letter",
+    "Outbox::stats",
+    "TokenStore::find_one_time",
+    "TokenStore::find_session",
+    "TokenStore::find_sessions_by_user",
+    "UserStore::find_by_email",
+    "UserStore::find_by_id",
+];
+
+/// What a trait has.
+trait Methods {
+    const NAMES: &[&str];
+}
+
+macro_rules! names {
+    ($trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Methods for dyn $trait {
+            const NAMES: &[&str] = &[$(concat!(stringify!($trait), "::", stringify!($method))),*];
+        }
+    };
+}
+
+methods_of! { UserStore => names }
+methods_of! { TokenStore => names }
+methods_of! { JoinedStore => names }
+methods_of! { Outbox => names }
+
+#[tokio::test]
+async fn every_method_that_does_not_only_read_is_among_them() {
+    let traits =
+        [<dyn UserStore>::NAMES, <dyn TokenStore>::NAMES, <dyn JoinedStore>::NAMES, <dyn Outbox>::NAMES];
+    let pool = MySqlPoolOptions::new().connect_lazy("mysql://nobody@127.0.0.1/nothing").unwrap();
+    let writes = writes(&MySqlStore::from_pool(pool));
+    assert_eq!(writes.len(), WRITES as usize);
+    let written = writes.iter().map(|write| write.name.split(',').next().unwrap());
+    let all: BTreeSet<_> = written.chain(READS).collect();
+    assert_eq!(all, traits.concat().into_iter().collect());
 }
 
 async fn claim(store: &MySqlStore) -> Result<usize, StoreError> {
