@@ -42,6 +42,7 @@ impl From<MigrateError> for OpenError {
 // https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html and
 // https://mariadb.com/kb/en/mariadb-error-code-reference/
 const DATABASE_ACCESS_DENIED: u16 = 1044;
+const UNKNOWN_COMMAND: u16 = 1047;
 const COLUMN_NULL: u16 = 1048;
 const TABLE_EXISTS: u16 = 1050;
 const SERVER_SHUTDOWN: u16 = 1053;
@@ -54,10 +55,13 @@ const UNKNOWN_VARIABLE: u16 = 1193;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 const DEADLOCK: u16 = 1213;
 const OUT_OF_RANGE: u16 = 1264;
+const OPTION_PREVENTS: u16 = 1290;
 const INCORRECT_DATETIME: u16 = 1292;
 const INCORRECT_STRING: u16 = 1366;
 const TOO_LONG: u16 = 1406;
 const EXPRESSION_OUT_OF_RANGE: u16 = 1690;
+const READ_ONLY_TRANSACTION: u16 = 1792;
+const READ_ONLY_MODE: u16 = 1836;
 const CONNECTION_KILLED: u16 = 1927;
 const SESSION_KILLED: u16 = 3169;
 const CHECK_VIOLATED: u16 = 3819;
@@ -79,7 +83,9 @@ pub(crate) enum Trouble {
     Duplicate,
     /// The shape of a record is wrong.
     Record,
-    /// The server is reached but does not work now: read-only, full, out of its cluster, forbidden.
+    /// The server is read-only or out of its cluster. Nothing was done, and another may be the primary now.
+    NoPrimary,
+    /// The server is reached but does not work now: full, forbidden.
     Refused,
 }
 
@@ -94,6 +100,10 @@ impl Trouble {
                     Self::Broken
                 }
                 Some(DUPLICATE) => Self::Duplicate,
+                // 1047 is what a node of a Galera cluster says that is not in its primary component.
+                Some(UNKNOWN_COMMAND | OPTION_PREVENTS | READ_ONLY_TRANSACTION | READ_ONLY_MODE) => {
+                    Self::NoPrimary
+                }
                 Some(
                     COLUMN_NULL
                     | OUT_OF_RANGE
@@ -107,6 +117,11 @@ impl Trouble {
                 _ => Self::Refused,
             },
         }
+    }
+
+    /// Whether the statement may do better when it runs again, over another connection where its own was given up.
+    pub(crate) fn may_pass(self, given_up: bool) -> bool {
+        matches!(self, Self::Contention | Self::Broken) || (self == Self::NoPrimary && given_up)
     }
 }
 
@@ -149,7 +164,9 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     match Trouble::of(&error) {
         Trouble::Duplicate => StoreError::conflict(error),
         Trouble::Record => StoreError::corrupt(error),
-        Trouble::Contention | Trouble::Broken | Trouble::Refused => StoreError::unavailable(error),
+        Trouble::Contention | Trouble::Broken | Trouble::NoPrimary | Trouble::Refused => {
+            StoreError::unavailable(error)
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl MySqlStore {
         loop {
             let mut connection = self.connections.lend().await?;
             let outcome = within(statement().execute(&mut *connection)).await;
-            connection.done(&outcome);
+            let given_up = connection.done(&outcome);
             let error = match (outcome, broken.take()) {
                 (Ok(done), Some(broken)) if done.rows_affected() == 0 => return Ok(Written::Unknown(broken)),
                 (Ok(done), _) => return Ok(Written::Records(done.rows_affected())),
@@ -124,11 +124,11 @@ impl MySqlStore {
                 }
             };
             match Trouble::of(&error) {
-                Trouble::Contention | Trouble::Broken => {}
                 Trouble::Duplicate => {
                     return Ok(broken.map_or(Written::Duplicate(error), Written::Unknown));
                 }
-                Trouble::Record | Trouble::Refused => return Err(store_error(error)),
+                trouble if trouble.may_pass(given_up) => {}
+                _ => return Err(store_error(error)),
             }
             let Some(pause) = pauses.next().filter(|_| !is_late(&error)) else {
                 return Err(store_error(error));
@@ -171,12 +171,12 @@ impl MySqlStore {
         loop {
             let mut connection = self.connections.lend().await?;
             let outcome = within(statement().fetch_all(&mut *connection)).await;
-            connection.done(&outcome);
+            let given_up = connection.done(&outcome);
             let error = match outcome {
                 Ok(rows) => return Ok(rows),
                 Err(error) => error,
             };
-            if !matches!(Trouble::of(&error), Trouble::Contention | Trouble::Broken) {
+            if !Trouble::of(&error).may_pass(given_up) {
                 return Err(store_error(error));
             }
             let Some(pause) = pauses.next().filter(|_| !is_late(&error)) else {

@@ -16,7 +16,9 @@ use zeroize::Zeroizing;
 use crate::contention::lock_everything;
 use crate::server::{self, Alone};
 use crate::service::{OTHER_PASSWORD, PASSWORD, client, fresh_email, link, service};
-use crate::writes::{all_done, all_done_or_repeated, all_repeated, all_unavailable, prepare, together};
+use crate::writes::{
+    WRITES, all_done, all_done_or_repeated, all_repeated, all_unavailable, prepare, together,
+};
 
 /// Somebody with a session and a reset link, who asks during an outage.
 struct Visitor {
@@ -102,6 +104,38 @@ async fn a_read_only_server_is_read_and_refuses_writes_as_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_to_what_is_no_longer_the_primary_are_left_for_new_ones() {
+    let mut alone = Alone::new("demoted").await;
+    let store = alone.store(WRITES).await;
+    left_for_the_new_primary(&mut alone, &store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_of_a_pool_to_what_is_no_longer_the_primary_are_left_for_new_ones() {
+    let mut alone = Alone::new("demoted_pool").await;
+    let store = alone.store_over_a_pool(WRITES).await;
+    left_for_the_new_primary(&mut alone, &store).await;
+}
+
+/// The old connections meet a server that takes no writes; to new ones it is the primary.
+async fn left_for_the_new_primary(alone: &mut Alone, store: &MySqlStore) {
+    prepare(store).await;
+    let before = alone.connections().await;
+    assert_eq!(before.len(), WRITES as usize);
+    alone.run("SET GLOBAL read_only = 1").await;
+    // A right over all databases is one of connections that come after it.
+    let right = if server::kind() == "mysql" { "CONNECTION_ADMIN" } else { "READ ONLY ADMIN" };
+    alone.run(&format!("GRANT {right} ON *.* TO 'app'@'%'")).await;
+    all_done(&together(store).await);
+    let after = alone.connections().await;
+    assert!(after.is_disjoint(&before), "{after:?} of {before:?}");
+    alone.run(&format!("REVOKE {right} ON *.* FROM 'app'@'%'")).await;
+    alone.run("SET GLOBAL read_only = 0").await;
+    all_repeated(&together(store).await);
+    println!("proof mysql: connections to a server that was no longer the primary, left: {}", before.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_without_room_for_a_connection_is_unavailable() {
     let mut alone = Alone::new("full").await;
     let store = MySqlStore::connect(&alone.url()).await.unwrap();
@@ -119,6 +153,8 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
     };
     let number = full.as_database_error().unwrap().downcast_ref::<MySqlDatabaseError>().number();
     assert_eq!(number, 1040, "{full}");
+    // The place that is kept free for an administrator: who gets as far as that is turned away uncounted.
+    let keeper = server::administrator().await;
     let refused = all_unavailable(&together(&store).await);
     visitor.is_told_unavailable().await;
     let opened = MySqlStore::connect(&alone.url()).await.unwrap_err();
@@ -127,6 +163,7 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
     assert!(turned_away >= i64::try_from(refused).unwrap(), "{turned_away}");
     assert_eq!(alone.records().await, records, "nothing was written");
     alone.run("SET GLOBAL max_connections = 300").await;
+    drop(keeper);
     all_done(&together(&store).await);
     all_repeated(&together(&store).await);
     visitor.gets_on().await;
@@ -138,21 +175,21 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn connections_killed_while_idle_are_replaced_unseen() {
     let mut alone = Alone::new("idle").await;
-    let store = alone.store(23).await;
+    let store = alone.store(WRITES).await;
     killed_while_idle(&mut alone, &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn connections_of_a_pool_killed_while_idle_are_replaced_unseen() {
     let mut alone = Alone::new("idle_pool").await;
-    let store = alone.store_over_a_pool(23).await;
+    let store = alone.store_over_a_pool(WRITES).await;
     killed_while_idle(&mut alone, &store).await;
 }
 
 async fn killed_while_idle(alone: &mut Alone, store: &MySqlStore) {
     prepare(store).await;
     let killed = alone.kill_connections().await;
-    assert_eq!(killed, 23);
+    assert_eq!(killed, WRITES as usize);
     all_done(&together(store).await);
     all_repeated(&together(store).await);
     println!("proof mysql: connections killed while idle: {killed}");
@@ -161,14 +198,14 @@ async fn killed_while_idle(alone: &mut Alone, store: &MySqlStore) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn connections_killed_in_mid_statement_are_replaced_unseen() {
     let mut alone = Alone::new("amid").await;
-    let store = alone.store(23).await;
+    let store = alone.store(WRITES).await;
     killed_in_mid_statement(&mut alone, &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn connections_of_a_pool_killed_in_mid_statement_are_replaced_unseen() {
     let mut alone = Alone::new("amid_pool").await;
-    let store = alone.store_over_a_pool(23).await;
+    let store = alone.store_over_a_pool(WRITES).await;
     killed_in_mid_statement(&mut alone, &store).await;
 }
 
@@ -180,9 +217,9 @@ async fn killed_in_mid_statement(alone: &mut Alone, store: &MySqlStore) {
         let store = store.clone();
         async move { together(&store).await }
     });
-    alone.until_waiting(23).await;
+    alone.until_waiting(i64::from(WRITES)).await;
     let killed = alone.kill_connections().await;
-    assert_eq!(killed, 23);
+    assert_eq!(killed, WRITES as usize);
     held.execute("ROLLBACK").await.unwrap();
     all_done(&writing.await.unwrap());
     all_repeated(&together(store).await);
@@ -192,7 +229,7 @@ async fn killed_in_mid_statement(alone: &mut Alone, store: &MySqlStore) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_hangs_is_unavailable_in_time() {
     let mut alone = Alone::new("hung").await;
-    let store = alone.store(26).await;
+    let store = alone.store(WRITES + 3).await;
     let visitor = Visitor::new(&store).await;
     prepare(&store).await;
     let frozen = alone.freeze();
@@ -207,4 +244,20 @@ async fn a_server_that_hangs_is_unavailable_in_time() {
     all_repeated(&together(&store).await);
     visitor.gets_on().await;
     println!("proof mysql: hung server: {refused} writes unavailable within {:?}", Duration::from_secs(9));
+}
+
+/// However many connections were at hand, and have to be given up first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_caller_of_a_server_that_hangs_waits_no_longer_than_for_one_connection() {
+    let mut alone = Alone::new("doubted").await;
+    let store = alone.store(12).await;
+    let frozen = alone.freeze();
+    // This one was trusted, and is not answered; the others are in doubt from then on.
+    store.find_session(samples::session_id(1)).await.unwrap_err();
+    let began = Instant::now();
+    store.find_session(samples::session_id(1)).await.unwrap_err();
+    let waited = began.elapsed();
+    assert!(waited < Duration::from_secs(6), "{waited:?}, where 3 s for a connection are promised");
+    drop(frozen);
+    assert!(store.find_session(samples::session_id(1)).await.unwrap().is_none());
 }

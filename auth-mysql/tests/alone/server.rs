@@ -1,5 +1,6 @@
 //! The server of these proofs alone.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::OnceLock;
@@ -35,7 +36,7 @@ fn scripts() -> PathBuf {
 
 /// Beside the ports of the shared servers.
 pub(crate) fn port() -> u16 {
-    env::var("AUTH_TEST_PORT").map_or(33306, |port| port.parse::<u16>().unwrap()) + 10
+    env::var("AUTH_TEST_PORT").map_or(23306, |port| port.parse::<u16>().unwrap()) + 10
 }
 
 fn succeeds(command: &mut Command) {
@@ -246,14 +247,20 @@ impl Alone {
         }
     }
 
-    /// Kills every connection of the service; says how many.
-    pub(crate) async fn kill_connections(&mut self) -> usize {
+    /// The connections of the service.
+    pub(crate) async fn connections(&mut self) -> BTreeSet<i64> {
         let list = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE user = 'app'";
         let rows = self.admin.fetch_all(sqlx::raw_sql(list)).await.unwrap();
-        for row in &rows {
-            self.run(&format!("KILL {}", row.get_unchecked::<i64, _>(0))).await;
+        rows.iter().map(|row| row.get_unchecked(0)).collect()
+    }
+
+    /// Kills every connection of the service; says how many.
+    pub(crate) async fn kill_connections(&mut self) -> usize {
+        let connections = self.connections().await;
+        for connection in &connections {
+            self.run(&format!("KILL {connection}")).await;
         }
-        rows.len()
+        connections.len()
     }
 
     /// All that the tables hold.

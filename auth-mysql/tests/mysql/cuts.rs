@@ -37,12 +37,8 @@ impl Service {
     /// One connection, so that all bytes count. A database of its own, or another proof would send its
     /// mails. What the store says while it is cut comes in this manner.
     async fn new(purpose: &str, manner: Manner) -> Self {
-        let url: url::Url = server::Scratch::new(purpose).await.url().parse().unwrap();
-        let proxy = Proxy::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
-        let mut through = url.clone();
-        through.set_host(Some("127.0.0.1")).unwrap();
-        through.set_port(Some(proxy.port)).unwrap();
-        let store = MySqlOptions::from_url(through.as_str()).unwrap().connections(1).open().await.unwrap();
+        let (proxy, url) = Proxy::before(server::Scratch::new(purpose).await.url()).await;
+        let store = MySqlOptions::from_url(&url).unwrap().connections(1).open().await.unwrap();
         let (auth, mailbox, clock) = service::service(store.clone());
         let instance = instance(Around(manner, store), &mailbox, &clock);
         Self { auth, instance, mailbox, clock, proxy, failed: 0 }

@@ -19,6 +19,8 @@ mod server;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod silence;
+#[cfg(test)]
 mod spread;
 #[cfg(test)]
 mod statements;

@@ -1,4 +1,5 @@
-//! A TCP proxy between store and server that cuts a connection after a given number of bytes.
+//! A TCP proxy between store and server that cuts a connection after a given number of bytes, or swallows what
+//! those send that it has.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -23,21 +24,34 @@ struct Plan {
     left: [AtomicI64; 2],
     passed: [AtomicI64; 2],
     cuts: AtomicU64,
+    /// Connections of an earlier generation are not answered any more.
+    generation: AtomicU64,
 }
 
 pub(crate) struct Proxy {
-    pub(crate) port: u16,
+    port: u16,
     plan: Arc<Plan>,
 }
 
 impl Proxy {
-    /// Listens before this server.
-    pub(crate) async fn new(host: String, port: u16) -> Self {
+    /// Listens before the server of this URL; gives the URL that leads through it. Without parameters: a certificate
+    /// is of the server's name, and a socket is no way through here.
+    pub(crate) async fn before(url: &str) -> (Self, String) {
+        let mut url: url::Url = url.parse().unwrap();
+        let proxy = Self::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(proxy.port)).unwrap();
+        url.set_query(None);
+        (proxy, url.into())
+    }
+
+    async fn new(host: String, port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let plan = Arc::new(Plan {
             left: [AtomicI64::new(ENDLESS), AtomicI64::new(ENDLESS)],
             passed: [AtomicI64::new(0), AtomicI64::new(0)],
             cuts: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
         });
         let proxy = Self { port: listener.local_addr().unwrap().port(), plan: Arc::clone(&plan) };
         tokio::spawn(async move {
@@ -77,6 +91,11 @@ impl Proxy {
             .map(|way| self.plan.passed[way as usize].swap(0, Ordering::SeqCst))
     }
 
+    /// Passes nothing on any more of the connections that there are, and says nothing: a firewall that forgot them.
+    pub(crate) fn swallow(&self) {
+        self.plan.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(crate) fn cuts(&self) -> u64 {
         self.plan.cuts.load(Ordering::SeqCst)
     }
@@ -91,6 +110,7 @@ async fn pump(
     cut: Arc<Notify>,
 ) {
     let mut buffer = vec![0; 16 * 1024];
+    let generation = plan.generation.load(Ordering::SeqCst);
     loop {
         let read = tokio::select! {
             read = from.read(&mut buffer) => read.unwrap_or(0),
@@ -99,6 +119,9 @@ async fn pump(
         if read == 0 {
             cut.notify_one();
             return;
+        }
+        if plan.generation.load(Ordering::SeqCst) != generation {
+            continue;
         }
         let counted = i64::try_from(read).unwrap();
         plan.passed[way as usize].fetch_add(counted, Ordering::SeqCst);
