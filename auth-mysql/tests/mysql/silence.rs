@@ -34,7 +34,7 @@ async fn nor_to_the_next_of_a_pool_that_others_use() {
 }
 
 /// There is one connection, which hangs; TCP would try for a quarter of an hour.
-async fn given_up_for_a_new_one(proxy: &Proxy, store: &MySqlStore, is_back: impl Fn() -> bool) {
+async fn given_up_for_a_new_one(proxy: &Proxy, store: &MySqlStore, is_back: impl Fn() -> bool + Sync) {
     for _ in 0..3 {
         assert!(store.find_session(samples::session_id(1)).await.unwrap().is_none());
         let back = async {
