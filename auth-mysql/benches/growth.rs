@@ -21,6 +21,7 @@ mod table;
 
 use std::collections::HashMap;
 use std::env;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use auth_core::{
@@ -30,7 +31,7 @@ use auth_core::{
 
 use sqlx::MySqlConnection;
 
-use crate::service::{PASSWORD, client, percentile};
+use crate::service::{Bounds, PASSWORD, client, percentile};
 use crate::table::Table;
 
 const ROUNDS: usize = 24;
@@ -117,7 +118,10 @@ fn micros(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1e6
 }
 
-async fn compare(subjects: &mut [Subject]) {
+/// What growth may cost, as many times as with the fewest users.
+const GROWTH: f64 = 1.2;
+
+async fn compare(subjects: &mut [Subject], commits: &str, bounds: &mut Bounds) {
     for round in 0..=ROUNDS {
         for subject in &mut *subjects {
             for _ in 0..REFRESHES {
@@ -141,9 +145,16 @@ async fn compare(subjects: &mut [Subject]) {
     println!("|---|---|---|---|---|---|---|");
     let floor = subjects[0].medians();
     for subject in subjects {
-        let cells = subject.medians().into_iter().zip(floor);
+        let medians = subject.medians();
+        let cells = medians.into_iter().zip(floor);
         let cells: Vec<_> = cells.map(|(ours, floor)| format!("{ours:.0} | {:.2}", ours / floor)).collect();
         println!("| {} | {} |", subject.table.users, cells.join(" | "));
+        for (what, (ours, floor)) in
+            ["refresh", "log-in", "clean-up"].into_iter().zip(medians.into_iter().zip(floor))
+        {
+            let what = format!("{what}, {} users, commits {commits}", subject.table.users);
+            bounds.ask(what, ours / floor, 0.0..=GROWTH);
+        }
     }
     println!();
 }
@@ -159,13 +170,13 @@ async fn sizes(subjects: &mut [Subject]) {
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+async fn main() -> ExitCode {
     let url = env::var("AUTH_TEST_MYSQL_URL").expect("AUTH_TEST_MYSQL_URL names the server");
     let mut server = service::connect(&url).await;
     beside::note_slow_statements(&mut server).await;
     wait_for_disk(&mut server, false).await;
     let users = env::var("USERS").unwrap_or_else(|_| "10000,100000".to_owned());
-    let mut subjects = Vec::new();
+    let (mut subjects, mut bounds) = (Vec::new(), Bounds::default());
     let mut password_hash = None;
     for users in users.split(',').map(|users| users.parse().expect("USERS are numbers")) {
         let hash = match &password_hash {
@@ -183,13 +194,14 @@ async fn main() {
         wait_for_disk(&mut server, waits).await;
         table::written_out(&mut server).await;
         println!("Commits {commits} for the disk:\n");
-        compare(&mut subjects).await;
+        compare(&mut subjects, commits, &mut bounds).await;
     }
     table::written_out(&mut server).await;
-    beside::compare(subjects.last_mut().unwrap()).await;
+    beside::compare(subjects.last_mut().unwrap(), &mut bounds).await;
     for subject in subjects {
         subject.table.dropped().await;
     }
+    bounds.judge()
 }
 
 /// Whether a commit waits until it is on the disk.

@@ -16,6 +16,7 @@ mod service;
 
 use std::env;
 use std::fs;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,11 +29,13 @@ use chrono::TimeDelta;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{MySqlConnection, Row as _};
 
-use crate::service::{PASSWORD, client, connect, percentile};
+use crate::service::{Bounds, PASSWORD, client, connect, percentile};
 
 /// Short, so that whatever else the machine does meets all contenders alike.
 const ROUND: Duration = Duration::from_millis(250);
 const ROUNDS: usize = 20;
+/// What is asked of: a store that opened its pool itself.
+const OWN: &str = "own pool";
 
 /// One client and what it refreshes.
 enum Caller {
@@ -170,26 +173,27 @@ impl Contender {
         self.rounds.push((rate, (cpu() - spent) as f64 / 1e3 / done));
     }
 
-    /// Medians; the ratios are those of rounds side by side.
-    fn print(&mut self, floor: &[(f64, f64)]) {
+    /// Medians. Gives the ratios of throughput and of processor time: those of rounds side by side.
+    fn print(&mut self, floor: &[(f64, f64)]) -> [f64; 2] {
         let median = |values: &mut dyn Iterator<Item = f64>| percentile(&mut values.collect::<Vec<_>>(), 50);
         let pairs = || self.rounds.iter().zip(floor);
+        let rate = median(&mut pairs().map(|(ours, floor)| ours.0 / floor.0));
+        let spent = median(&mut pairs().map(|(ours, floor)| ours.1 / floor.1));
         println!(
-            "| {} | {} | {:.0} | {:.2} | {:.0} | {:.2} | {:.0} | {:.0} |",
+            "| {} | {} | {:.0} | {rate:.2} | {:.0} | {spent:.2} | {:.0} | {:.0} |",
             self.callers.len(),
             self.name,
             median(&mut self.rounds.iter().map(|round| round.0)),
-            median(&mut pairs().map(|(ours, floor)| ours.0 / floor.0)),
             median(&mut self.rounds.iter().map(|round| round.1)),
-            median(&mut pairs().map(|(ours, floor)| ours.1 / floor.1)),
             percentile(&mut self.latencies, 50),
             percentile(&mut self.latencies, 99),
         );
+        [rate, spent]
     }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
+async fn main() -> ExitCode {
     let url = env::var("AUTH_TEST_MYSQL_URL").expect("AUTH_TEST_MYSQL_URL names the server");
     let own = MySqlOptions::from_url(&url).unwrap().connections(32).open().await.unwrap();
     let shared = MySqlPoolOptions::new()
@@ -211,17 +215,18 @@ async fn main() {
         alone.round(Duration::from_secs(number("SECONDS") as u64)).await;
         let itself = alone.rounds.clone();
         alone.print(&itself);
-        return;
+        return ExitCode::SUCCESS;
     }
 
     println!(
         "| connections | refresh through | per second | of the floor | client CPU, us | of the floor | p50, us | p99, us |"
     );
     println!("|---|---|---|---|---|---|---|---|");
+    let mut bounds = Bounds::default();
     for connections in [1, 8, 32] {
         let mut contenders = [
             Contender::bare(&url, &own_auth, &own, connections).await,
-            Contender::through_auth("own pool", &own_auth, &own, connections).await,
+            Contender::through_auth(OWN, &own_auth, &own, connections).await,
             Contender::through_auth("shared pool", &shared_auth, &shared, connections).await,
         ];
         for contender in &mut contenders {
@@ -236,7 +241,20 @@ async fn main() {
         }
         let floor = contenders[0].rounds.clone();
         for contender in &mut contenders {
-            contender.print(&floor);
+            let [rate, spent] = contender.print(&floor);
+            if contender.name == OWN {
+                bounds.ask(
+                    format!("throughput of the floor, {connections} connections"),
+                    rate,
+                    0.85..=f64::INFINITY,
+                );
+                bounds.ask(
+                    format!("processor time of the floor, {connections} connections"),
+                    spent,
+                    0.0..=1.4,
+                );
+            }
         }
     }
+    bounds.judge()
 }

@@ -1,5 +1,8 @@
-//! What the measurements share: a service with cheap hashes and no limits.
+//! What the measurements share: a service with cheap hashes and no limits, and what is asked of figures.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use auth_core::{Auth, Client, Mailbox, Policy};
@@ -41,4 +44,28 @@ pub(crate) async fn connect(url: &str) -> MySqlConnection {
 pub(crate) fn percentile(values: &mut [f64], hundredths: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[(values.len() * hundredths / 100).min(values.len() - 1)]
+}
+
+/// What was asked of figures.
+#[derive(Default)]
+pub(crate) struct Bounds {
+    rows: Vec<String>,
+    broken: usize,
+}
+
+impl Bounds {
+    /// Whether a figure is in its range.
+    pub(crate) fn ask(&mut self, what: impl Display, measured: f64, range: RangeInclusive<f64>) {
+        let (holds, (least, most)) = (range.contains(&measured), range.into_inner());
+        self.broken += usize::from(!holds);
+        let asked = if most.is_finite() { format!("at most {most}") } else { format!("at least {least}") };
+        let holds = if holds { "yes" } else { "NO" };
+        self.rows.push(format!("| {what} | {measured:.2} | {asked} | {holds} |"));
+    }
+
+    /// Prints them; a failure where one is broken.
+    pub(crate) fn judge(self) -> ExitCode {
+        println!("\n| what | measured | asked | holds |\n|---|---|---|---|\n{}", self.rows.join("\n"));
+        if self.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }

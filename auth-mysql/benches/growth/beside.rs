@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 
 use crate::Subject;
-use crate::service::{WINDOW, client, percentile};
+use crate::service::{Bounds, WINDOW, client, percentile};
 use crate::table::{Table, run};
 
 /// Windows of one kind.
@@ -32,7 +32,7 @@ pub(crate) async fn note_slow_statements(connection: &mut MySqlConnection) {
 }
 
 /// Alternates until everything that is over is deleted, or `WINDOWS` of each kind have passed.
-pub(crate) async fn compare(subject: &mut Subject) {
+pub(crate) async fn compare(subject: &mut Subject, bounds: &mut Bounds) {
     let number = |name, default| env::var(name).map_or(default, |number| number.parse().expect(name));
     let (rate, windows) = (number("RATE", 200), number("WINDOWS", u32::MAX));
     let (mut quiet, mut cleaning) = (Windows::default(), Windows::default());
@@ -53,6 +53,8 @@ pub(crate) async fn compare(subject: &mut Subject) {
         p99
     });
     println!("| ratio | | | {:.2} | | |", p99[1] / p99[0]);
+    bounds.ask("p99 of refreshes beside clean-up, in times that without", p99[1] / p99[0], 0.0..=1.5);
+    bounds.ask("statements over 50 ms beside clean-up", cleaning.slow as f64, 0.0..=0.0);
     let Windows { deleted, took, .. } = cleaning;
     println!(
         "\n{deleted} sessions cleaned up in {took:.0?}, {:.0} a second",
