@@ -1,5 +1,6 @@
 //! The example servers on the MySQL server that `AUTH_TEST_MYSQL_URL` names.
 
+use std::env;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
@@ -49,5 +50,29 @@ fn a_dead_database_is_unavailable_within_seconds_and_then_forgotten() {
         relay.reopen();
         server.root("GET", "/health").send().expect(200);
         server.refresh(&session);
+    }
+}
+
+/// As the Node service was told of its database, with a certificate that is checked.
+#[test]
+fn a_database_named_in_pieces_is_reached_over_verified_tls_alone() {
+    let authorities = env::var("AUTH_TEST_MYSQL_CA").expect("the file of its authority");
+    for program in PROGRAMS {
+        let database = Database::empty();
+        let url: Url = database.url().parse().unwrap();
+        let port = url.port().unwrap_or(3306).to_string();
+        let pieces = [
+            ("DATABASE_HOST", url.host_str().unwrap()),
+            ("DATABASE_PORT", &port),
+            ("DATABASE_USER", url.username()),
+            ("DATABASE_PASSWORD", url.password().unwrap()),
+            ("DATABASE_NAME", url.path().trim_start_matches('/')),
+            ("DATABASE_SSL", "true"),
+        ];
+        let (status, printed) = program.refuses(&[&pieces[..], &[("DATABASE_URL", "")]].concat());
+        assert_eq!(status.code(), Some(69), "a certificate of an authority that nobody trusts: {printed}");
+        assert!(printed.contains("certificate"), "{printed}");
+        let trusted = [&pieces[..], &[("DATABASE_SSL_CA", &authorities)]].concat();
+        program.start_in(tempdir().unwrap(), &trusted).session(ADA);
     }
 }
