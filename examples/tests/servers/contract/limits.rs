@@ -228,13 +228,19 @@ fn until_limited(per_minute: u64, ask: impl Fn() -> Answer) -> Answer {
     unreachable!()
 }
 
+/// Asks until a 429 comes, which it does soon where the places are used up: one may have come back meanwhile.
+#[track_caller]
+fn still_limited(ask: impl Fn() -> Answer) -> Answer {
+    (0..5).map(|_| ask()).find(|answer| answer.status == 429).expect("a 429")
+}
+
 fn three_hundred_refreshes_per_address(program: Program) {
     let server = program.start_limited();
     let session = server.session("ada@example.com");
     let refused = until_limited(300, || server.post("/auth/refresh").cookie("AA.AA").send());
     server.post("/auth/me").send().problem(405, "method_not_allowed");
     limited(&refused, 300, 60);
-    limited(&server.post("/auth/refresh").send(), 300, 60);
+    limited(&still_limited(|| server.post("/auth/refresh").send()), 300, 60);
     server.get("/users/me").bearer(&session.access).send().expect(200);
 }
 
