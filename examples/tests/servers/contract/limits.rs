@@ -96,12 +96,25 @@ fn success_gives_the_place_back(program: Program) {
 fn fifty_failures_close_an_address(program: Program) {
     let server = program.start_limited();
     server.user("ada@example.com");
-    for number in 0..50 {
-        let answer = guess(&server, &format!("unknown{number}@example.com"), OTHER_PASSWORD).expect(401);
-        assert_eq!(limit(&answer, 50, QUARTER).left, 49 - number);
-    }
-    limited(&guess(&server, "another@example.com", OTHER_PASSWORD), 50, QUARTER);
-    limited(&guess(&server, "ada@example.com", PASSWORD), 50, QUARTER);
+    let start = Instant::now();
+    let refused = until_limited(50, QUARTER, |taken| {
+        let answer = guess(&server, &format!("unknown{taken}@example.com"), OTHER_PASSWORD);
+        if answer.status == 429 {
+            return answer;
+        }
+        let answer = answer.expect(401);
+        let (left, least) = (limit(&answer, 50, QUARTER).left, (49 - taken).max(0));
+        let most = least + come_back(start, 50, QUARTER);
+        assert!((least..=most).contains(&left), "{left} left after {taken} and this one");
+        answer
+    });
+    limited(&refused, 50, QUARTER);
+    // The right password takes no place, so it is asked for right after a failure that finds none.
+    let right = still_limited(|| {
+        guess(&server, "another@example.com", OTHER_PASSWORD);
+        guess(&server, "ada@example.com", PASSWORD)
+    });
+    limited(&right, 50, QUARTER);
 }
 
 fn a_wrong_current_password_counts_per_session(program: Program) {
@@ -204,7 +217,7 @@ fn sixty_refreshes_per_session_once_proven(program: Program) {
     for _ in 0..61 {
         me(&forged).problem(401, "invalid_refresh_token");
     }
-    let refused = until_limited(60, || me(&session.refresh));
+    let refused = until_limited(60, 60, |_| me(&session.refresh));
     limited(&refused, 60, 60);
     // Another session has places of its own, and the limited one still lives.
     let other = server.log_in("ada@example.com");
@@ -212,20 +225,26 @@ fn sixty_refreshes_per_session_once_proven(program: Program) {
     server.get("/users/me").bearer(&session.access).send().expect(200);
 }
 
-/// Asks until a 429 comes. Places come back one by one, so that many per minute may be added to a full
-/// bucket while it is emptied, and no more.
+/// Asks until a 429 comes, each time with how many were not. Places come back one by one, so that as many may be
+/// added to a full bucket while it is emptied, and no more.
 #[track_caller]
-fn until_limited(per_minute: u64, ask: impl Fn() -> Answer) -> Answer {
+fn until_limited(quota: i64, window: i64, ask: impl Fn(i64) -> Answer) -> Answer {
     let start = Instant::now();
     for taken in 0.. {
-        let answer = ask();
+        let answer = ask(taken);
         if answer.status == 429 {
-            let added = start.elapsed().as_secs() * per_minute / 60 + per_minute / 60 + 1;
-            assert!((per_minute..=per_minute + added).contains(&taken), "{taken} were taken");
+            assert!(taken >= quota, "only {taken} were taken");
             return answer;
         }
+        let most = quota + come_back(start, quota, window);
+        assert!(taken < most, "{taken} and one more were taken, at most {most}");
     }
     unreachable!()
+}
+
+/// How many places may have come back since then, at most.
+fn come_back(since: Instant, quota: i64, window: i64) -> i64 {
+    i64::try_from(since.elapsed().as_millis()).unwrap() * quota / (1000 * window) + 1
 }
 
 /// Asks until a 429 comes, which it does soon where the places are used up: one may have come back meanwhile.
@@ -237,7 +256,7 @@ fn still_limited(ask: impl Fn() -> Answer) -> Answer {
 fn three_hundred_refreshes_per_address(program: Program) {
     let server = program.start_limited();
     let session = server.session("ada@example.com");
-    let refused = until_limited(300, || server.post("/auth/refresh").cookie("AA.AA").send());
+    let refused = until_limited(300, 60, |_| server.post("/auth/refresh").cookie("AA.AA").send());
     server.post("/auth/me").send().problem(405, "method_not_allowed");
     limited(&refused, 300, 60);
     limited(&still_limited(|| server.post("/auth/refresh").send()), 300, 60);
