@@ -148,16 +148,16 @@ fn other_cookies_do_not_matter(program: Program) {
         .clears_cookie();
 }
 
-/// The leeway of one second makes the minimum age two: rotations come after it.
+/// The leeway of five seconds makes the minimum age ten: rotations come after it.
 fn within_the_leeway_a_parent_gets_the_same_child(program: Program) {
-    let server = program.start_with(&[("REFRESH_REUSE_LEEWAY", "1s")]);
+    let server = program.start_with(&[("REFRESH_REUSE_LEEWAY", "5s")]);
     let first = server.session("ada@example.com");
     let fresh = server.post("/auth/refresh").cookie(&first.refresh).send().expect(200);
     shapes::session(&fresh.json(), 900);
     if let CookieChange::Set { value, .. } = fresh.cookie() {
         assert_eq!(value, first.refresh, "younger than the minimum age");
     }
-    sleep(Duration::from_millis(2100));
+    sleep(Duration::from_millis(10_100));
     let children: Vec<String> = scope(|scope| {
         let tab = || server.post("/auth/refresh").cookie(&first.refresh).send().expect(200).new_cookie();
         let tabs: Vec<_> = (0..12).map(|_| scope.spawn(tab)).collect();
@@ -167,7 +167,7 @@ fn within_the_leeway_a_parent_gets_the_same_child(program: Program) {
     server.get("/auth/me").cookie(&first.refresh).send().expect(200).touches_no_cookie();
     let second = Session { refresh: children[0].clone(), ..first.clone() };
     assert!(server.lives(&second));
-    sleep(Duration::from_millis(1100));
+    sleep(Duration::from_millis(5100));
     server.post("/auth/refresh").cookie(&first.refresh).send().problem(401, "invalid_refresh_token");
     server.is_dead(&second);
 }
