@@ -172,15 +172,16 @@ fn within_the_leeway_a_parent_gets_the_same_child(program: Program) {
     server.is_dead(&second);
 }
 
+/// Each refresh begins the idle time anew: two are made, together later than one idle time.
 fn an_idle_session_ends(program: Program) {
-    let server = program.start_with(&[("REFRESH_TOKEN_EXP", "2s"), ("ACCESS_TOKEN_EXP", "1s")]);
+    let server = program.start_with(&[("REFRESH_TOKEN_EXP", "8s"), ("ACCESS_TOKEN_EXP", "1s")]);
     let first = server.session("ada@example.com");
-    sleep(Duration::from_millis(1100));
+    sleep(Duration::from_millis(4500));
     expired_access_token(&server, &first);
     let second = server.refresh(&first);
-    sleep(Duration::from_millis(1100));
+    sleep(Duration::from_millis(4500));
     let third = server.refresh(&second);
-    sleep(Duration::from_millis(2100));
+    sleep(Duration::from_millis(8100));
     server.is_dead(&third);
     server.post("/auth/logout").cookie(&third.refresh).send().expect(204).clears_cookie();
     let body = json!({"refresh_token": third.refresh});
