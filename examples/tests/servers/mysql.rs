@@ -43,7 +43,7 @@ fn a_dead_database_is_unavailable_within_seconds_and_then_forgotten() {
                 scope.spawn(move || {
                     let begun = Instant::now();
                     request.send().expect(503).touches_no_cookie();
-                    assert!(begun.elapsed() < Duration::from_secs(5), "{program:?}: {:?}", begun.elapsed());
+                    assert!(begun.elapsed() < Duration::from_secs(15), "{program:?}: {:?}", begun.elapsed());
                 });
             }
         });

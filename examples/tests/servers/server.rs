@@ -268,7 +268,7 @@ impl Server {
     pub(crate) fn terminate(&mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();
         self.signal("TERM");
-        let status = ended_within(&mut self.child, Duration::from_secs(10)).expect("it stops within 10 s");
+        let status = ended_within(&mut self.child, Duration::from_secs(20)).expect("it stops within 20 s");
         (status, begun.elapsed())
     }
 
