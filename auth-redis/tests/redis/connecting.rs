@@ -51,7 +51,7 @@ async fn nobody_there_is_said_in_time() {
         let error = refusal(&format!("redis://:hunter2@{address}/0")).await;
         assert!(matches!(error, ConnectError::Unreachable(_)), "{error:?}");
         assert!(!all_of(&error).contains("hunter2"));
-        assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
     }
 }
 
