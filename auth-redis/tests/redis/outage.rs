@@ -65,7 +65,7 @@ async fn while_redis_is_dead_the_policy_holds_and_a_new_one_counts_at_once() {
     let limiter = server.limiter().await;
     let other = server.limiter().await.outage(OutagePolicy::open_for(["log_in_client"]));
     let closed = server.limiter().await.outage(OutagePolicy::closed());
-    server.signal("-KILL");
+    server.kill();
     policy_holds(&limiter, &OPEN).await;
     policy_holds(&other, &["log_in_client"]).await;
     policy_holds(&closed, &[]).await;
@@ -85,7 +85,7 @@ async fn a_restart_between_two_calls_goes_unnoticed() {
     for _ in 0..3 {
         assert!(granted(&limiter, &bucket("restart", 1), &hourly(1)).await, "nothing is kept on disk");
         assert!(!granted(&limiter, &bucket("restart", 1), &hourly(1)).await);
-        server.signal("-KILL");
+        server.kill();
         server.start_again();
     }
     assert!(granted(&limiter, &bucket("restart", 1), &hourly(1)).await);

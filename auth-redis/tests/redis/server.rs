@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use auth_core::{Bucket, Policy, Rule};
 use auth_redis::RedisLimiter;
@@ -84,6 +85,26 @@ impl Server {
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.env["REDIS_PID"]]).status().unwrap();
         assert!(sent.success(), "{signal} did not reach Redis");
+    }
+
+    /// `kill -9`. Comes back when it is dead, before which it would not be started again.
+    pub(crate) fn kill(&self) {
+        self.signal("-KILL");
+        let began = Instant::now();
+        while self.lives() {
+            assert!(began.elapsed() < PATIENCE, "Redis does not die");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Whether its process is there; one that nobody has asked for its end yet is not, once no thread is left to it.
+    fn lives(&self) -> bool {
+        let process = Path::new("/proc").join(&self.env["REDIS_PID"]);
+        // The state follows the name, which may hold anything but ends with the last parenthesis.
+        let Ok(stat) = fs::read_to_string(process.join("stat")) else { return false };
+        let is_zombie = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'));
+        let threads = fs::read_dir(process.join("task")).map_or(0, Iterator::count);
+        !is_zombie || threads > 1
     }
 }
 
