@@ -6,14 +6,18 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use auth_tests::page::{Block, blocks, matches};
 
-use crate::server::PROGRAMS;
+use crate::server::{PROGRAMS, ended_within};
 
 const REST_API: &str = include_str!("../../../docs/http.md");
 const ON_AXUM: &str = include_str!("../../../docs/start-axum.md");
 const ON_ACTIX: &str = include_str!("../../../docs/start-actix.md");
+
+/// Where a guide waits for what never comes, nobody else ends it. It may build a service first.
+const PATIENCE: Duration = Duration::from_mins(30);
 
 /// One thing that a reader does.
 enum Step {
@@ -69,11 +73,12 @@ fn follow(guide: &str, directory: &Path, port: u16, who: impl Debug) {
         .spawn()
         .unwrap();
     let group = format!("-{}", shell.id());
-    let status = shell.wait().unwrap();
+    let status = ended_within(&mut shell, PATIENCE);
     // What the guide left running; there may be nothing.
     let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
     let printed = fs::read_to_string(&out).unwrap();
-    assert!(status.success(), "{who:?}: {printed}\n{}", fs::read_to_string(&err).unwrap());
+    let succeeded = status.is_some_and(|status| status.success());
+    assert!(succeeded, "{who:?}: {status:?}: {printed}\n{}", fs::read_to_string(&err).unwrap());
     let outputs: Vec<&str> = printed.split("\n== next\n").collect();
     assert_eq!(outputs.len(), steps.len());
     for (step, printed) in steps.iter().zip(outputs) {
