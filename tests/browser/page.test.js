@@ -80,19 +80,23 @@ async function logIn(page, password = ADA.password, origin = url) {
   await view(page, 'account');
 }
 
-/** Waits for a mail of this subject and opens the link in it. */
-async function openMailedLink(page, subject, origin = url) {
-  for (let tries = 0; tries < 100; tries += 1) {
-    const mails = await (await fetch(`${origin}/dev/mailbox.json`)).json();
-    const mail = mails.findLast((one) => one.subject.includes(subject));
-    if (mail) {
-      await page.goto('about:blank');
-      await page.goto(mail.text.match(/http\S+/)[0]);
-      return;
-    }
+/** Waits until so many mails of such a subject have come; returns them, the oldest first. */
+async function mailed(fits, count, origin = url) {
+  let mails;
+  for (const end = Date.now() + 10_000; Date.now() < end;) {
+    mails = await (await fetch(`${origin}/dev/mailbox.json`)).json();
+    const fitting = mails.filter(({ subject }) => fits(subject));
+    if (fitting.length >= count) return fitting;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  assert.fail(`no mail about ${subject}`);
+  return assert.fail(`not ${count} such mails among ${mails.map(({ subject }) => subject).join(', ')}: ${fits}`);
+}
+
+/** Waits for a mail of this subject and opens the link in it. */
+async function openMailedLink(page, subject, origin = url) {
+  const mails = await mailed((one) => one.includes(subject), 1, origin);
+  await page.goto('about:blank');
+  await page.goto(mails.at(-1).text.match(/http\S+/)[0]);
 }
 
 /** No script can see the refresh token, wherever it looks. */
@@ -282,8 +286,7 @@ test('a whole account’s life', async (t) => {
     await view(page, 'log-in');
     await picture(page, 'reuse-detected');
     assert.equal(await refreshCookie(), undefined, 'the page’s own session ended, too');
-    const mails = await (await fetch(`${url}/dev/mailbox.json`)).json();
-    assert.ok(mails.some(({ subject }) => subject.startsWith('You were logged out')));
+    await mailed((subject) => subject.startsWith('You were logged out'), 1);
   });
 
   await t.test('resets a forgotten password', async () => {
@@ -332,8 +335,7 @@ test('a whole account’s life', async (t) => {
     await openMailedLink(page, 'Confirm your new address');
     await page.getByRole('button', { name: 'Confirm my new address' }).click();
     await shown(page, 'This link has expired, or it was used already.');
-    const mails = await (await fetch(`${url}/dev/mailbox.json`)).json();
-    const told = mails.filter(({ subject }) => subject.endsWith('was changed') && subject.startsWith('The address'));
+    const told = await mailed((subject) => subject.endsWith('was changed') && subject.startsWith('The address'), 2);
     assert.deepEqual(told.map(({ to }) => to).sort(), ['ada@example.com', 'countess@example.org']);
     assert.ok(told.every(({ text }) => text.includes('c***@example.org') && !text.includes('token=')));
   });
