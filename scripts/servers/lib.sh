@@ -7,23 +7,52 @@ now_ms() { date +%s%3N; }
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
-# apt_install PACKAGE...: what is missing, without letting a package start a service.
-apt_install() {
-  local missing=() package made='' rc=0
+# missing PACKAGE...: those that are not installed.
+missing() {
+  local package
   for package in "$@"; do
-    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || printf '%s\n' "$package"
   done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  [ "$(id -u)" = 0 ] || die "please install ${missing[*]}"
+}
+
+# apt_install PACKAGE...: what is missing, without letting a package start a service. One after the other on a machine;
+# what fails is tried three times.
+apt_install() {
+  local wanted
+  wanted=$(missing "$@")
+  [ -n "$wanted" ] || return 0
+  [ "$(id -u)" = 0 ] || die "please install ${wanted//$'\n'/ }"
+  (
+    flock 8
+    # Nothing that a package leaves running may hold the lock.
+    install_missing "$@" 8>&-
+  ) 8>/var/cache/apt/auth-servers.lock
+}
+
+install_missing() {
+  local packages made='' rc=0 try
+  mapfile -t packages < <(missing "$@")
+  [ ${#packages[@]} -gt 0 ] || return 0
   if [ ! -e /usr/sbin/policy-rc.d ]; then
     printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
     chmod 755 /usr/sbin/policy-rc.d
     made=yes
   fi
-  apt-get update -qq || true
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || rc=$?
+  for try in 1 2 3; do
+    rc=0
+    apt_patiently update || say "apt-get update failed; it was try $try of 3"
+    apt_patiently install -y --no-install-recommends "${packages[@]}" >&2 || rc=$?
+    [ "$rc" != 0 ] || break
+    say "apt-get install failed; it was try $try of 3"
+    [ "$try" = 3 ] || sleep $((try * 5))
+  done
   [ -z "$made" ] || rm -f /usr/sbin/policy-rc.d
   return "$rc"
+}
+
+# Others may be at it, and mirrors may hang up.
+apt_patiently() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5 "$@"
 }
 
 # gone PID: no such process, or a zombie without a thread left, whose parent reaps late.
