@@ -30,7 +30,7 @@ async fn a_copy_of_the_database_with_pending_and_sent_mails_lets_nobody_in() {
         let service = Service::over(store.clone(), mailer(&settings("STARTTLS", "at-rest.test")));
         service.auth.register(ADA, password(), None, &client()).await.unwrap();
         let sent = || async { service.events.count("mail_sent") == 1 };
-        until("the first mail", Duration::from_secs(5), sent).await;
+        until("the first mail", Duration::from_secs(30), sent).await;
     }
     let pending = auth(store.clone(), auth_core::Mailbox::new(), crate::service::SECRET, Recorder::default());
     pending.register("bob@at-rest.example.com", password(), None, &client()).await.unwrap();

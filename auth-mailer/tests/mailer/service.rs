@@ -21,7 +21,7 @@ pub(crate) const SECRET: &str = "r8Yt2Lw5Qz9Xc4Vn7Bm1Kd6Hf3Gj0PsA";
 pub(crate) const PASSWORD: &str = "seventeen blue herons";
 
 /// How long a mailer of the tests tries.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(4);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn templates() -> Templates {
     let links = Links::new("https://app.lighthouse.example").unwrap();
