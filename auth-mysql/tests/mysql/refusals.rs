@@ -1,5 +1,7 @@
 //! Servers hang up, have no room, and refuse records.
 
+use std::time::{Duration, Instant};
+
 use auth_core::store::Guarded;
 use auth_core::{StoreErrorKind, TokenStore as _, UserStore as _};
 use auth_mysql::MySqlStore;
@@ -20,10 +22,15 @@ async fn killed_connections_are_replaced_unseen() {
         let list =
             "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = 'auth_test_killed'";
         // MySQL's list fails while any statement runs whose text is not UTF-8, such as those with ids.
+        let asked = Instant::now();
         let rows = loop {
-            if let Ok(rows) = stranger.fetch_all(list).await {
-                break rows;
+            match stranger.fetch_all(list).await {
+                Ok(rows) => break rows,
+                Err(error) => {
+                    assert!(asked.elapsed() < Duration::from_mins(1), "no list of connections: {error}");
+                }
             }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         };
         for row in rows {
             let kill = format!("KILL {}", row.get::<i64, _>(0));
