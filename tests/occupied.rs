@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use auth_core::{HashingError, HashingPool, Password, Verified};
 use tokio::task::unconstrained;
@@ -23,7 +24,12 @@ impl Occupied {
     pub fn of(pool: &HashingPool, threads: u32) -> Self {
         let (hold, mut jobs) = (Arc::<Hold>::default(), Vec::new());
         let waker = Waker::from(Arc::clone(&hold));
+        let begun = Instant::now();
         loop {
+            assert!(
+                begun.elapsed() < Duration::from_mins(1),
+                "a thread is not held, or the queue has no end"
+            );
             // A thread that is not held yet will take a job out of the queue.
             let all_held = hold.held.load(SeqCst) == threads;
             let pool = pool.clone();

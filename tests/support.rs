@@ -20,7 +20,7 @@ mod store;
 mod transcript;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth_core::{
     AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, Grant, LiveCheck, Mail,
@@ -158,10 +158,12 @@ impl World {
         self.store.reset();
         self.store.fail_method(method, Fault::Meet(usize::MAX));
         let held = tokio::spawn(work);
-        while !self.store.calls().contains(&method) {
-            assert!(!held.is_finished(), "`{method}` was never called");
-            tokio::task::yield_now().await;
-        }
+        run_until(&format!("`{method}` is called"), || {
+            let called = self.store.calls().contains(&method);
+            assert!(called || !held.is_finished(), "`{method}` was never called");
+            called
+        })
+        .await;
         self.store.fail_method(method, Fault::Delay(Duration::ZERO));
         held
     }
@@ -269,6 +271,15 @@ pub fn client() -> Client {
 /// The text of a grant's refresh token.
 pub fn text(grant: &Grant) -> String {
     grant.refresh_token.expose().to_string()
+}
+
+/// Lets other tasks run until this holds, and panics where a minute is not enough.
+pub async fn run_until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited in vain until {what}");
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Runs `count` copies of a task, released together on all threads, and gives what each returned.

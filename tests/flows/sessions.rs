@@ -8,7 +8,7 @@ use auth_core::{
     PasswordHash, RefreshPolicy, Session, SessionError, SessionId, User, UserError, UserId,
 };
 use auth_testkit::Fault;
-use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, run_until, text};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -330,9 +330,7 @@ async fn a_grant_shows_what_is_stored_also_when_a_rival_stored_it() {
         let (auth, token) = (world.auth.clone(), text(&second));
         async move { auth.refresh(&token, &client()).await }
     });
-    while world.store.calls().len() <= swap {
-        tokio::task::yield_now().await;
-    }
+    run_until("the late one is about to swap", || world.store.calls().len() > swap).await;
     world.wait(1);
     world.auth.refresh(&text(&second), &client()).await.unwrap();
     let rehashed = PasswordHash::from_stored("$argon2id$another");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use auth_core::{EventKind, LogInError, Message, Password};
 use auth_testkit::Fault;
-use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, run_until, text};
 
 const ADA: &str = "ada@example.com";
 const FAULTS: [Fault; 4] = [Fault::ErrorBefore, Fault::ErrorAfterCommit, Fault::Panic, Fault::Hang];
@@ -22,9 +22,8 @@ async fn die_at<T: Send + 'static>(
     world.store.reset();
     world.store.fail_call(call, fault);
     let flow = tokio::spawn(flow);
-    while !flow.is_finished() && (fault != Fault::Hang || world.store.calls().len() <= call) {
-        tokio::task::yield_now().await;
-    }
+    let hangs = || fault == Fault::Hang && world.store.calls().len() > call;
+    run_until("the flow has died", || flow.is_finished() || hangs()).await;
     flow.abort();
     let ended = flow.await.ok();
     let reached = world.store.calls().len() > call;

@@ -10,7 +10,7 @@ use auth_core::{
     Password, Severity, User,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, World, client, race};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, World, client, race, run_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -42,9 +42,7 @@ async fn promise(world: &World, count: usize) {
 async fn die_at<S: ?Sized + Send + Sync>(world: &World, place: &Faulty<S>, call: usize) {
     let auth = world.auth.clone();
     let pass = tokio::spawn(async move { auth.deliver_due_mails().await });
-    while place.calls().len() <= call && !pass.is_finished() {
-        tokio::task::yield_now().await;
-    }
+    run_until("it may die", || place.calls().len() > call || pass.is_finished()).await;
     pass.abort();
     let _killed = pass.await;
 }
@@ -128,10 +126,11 @@ async fn a_worker_whose_lease_was_taken_over_settles_nothing() {
         mailer.fail_call(0, Fault::Meet(usize::MAX));
         let auth = world.auth.clone();
         let slow = tokio::spawn(async move { auth.deliver_due_mails().await });
-        while mailer.calls().is_empty() {
+        run_until("a mail is sent", || {
             assert!(!slow.is_finished(), "nothing was sent");
-            tokio::task::yield_now().await;
-        }
+            !mailer.calls().is_empty()
+        })
+        .await;
         world.wait(31);
         // The second worker has the intent now, and either sends it or is about to try again.
         if kind.is_none() {

@@ -29,10 +29,10 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth_testkit::Fault;
-use auth_tests::{Manner, client};
+use auth_tests::{Manner, client, run_until};
 
 use self::part::Part;
 use self::scene::{ADA, Answer, Flow, Scene};
@@ -209,7 +209,9 @@ async fn crowded(scene: Scene, dry: &DryRun, index: usize, hears: fn(Answer) -> 
     scene.occupy_hashing(index);
     let answer = scene.act().await;
     scene.heal();
+    let freed = Instant::now();
     while scene.world.auth.hashing().stats().queued > 0 {
+        assert!(freed.elapsed() < Duration::from_mins(1), "{what}: hashing does not come to its end");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let failed = matches!(answer, Answer::Failed);
@@ -250,10 +252,12 @@ async fn overtaken(scene: Scene, index: usize, method: &str) {
     scene.fail(Part::Store, index, Fault::Meet(usize::MAX));
     let acting = Arc::clone(&scene);
     let held = tokio::spawn(async move { acting.act().await });
-    while scene.calls(Part::Store).len() <= index {
-        assert!(!held.is_finished(), "{what}: not met");
-        tokio::task::yield_now().await;
-    }
+    run_until("the call is held", || {
+        let met = scene.calls(Part::Store).len() > index;
+        assert!(met || !held.is_finished(), "{what}: not met");
+        met
+    })
+    .await;
     // A user who was deleted meanwhile has nothing to be disabled.
     let disabled = scene.world.auth.disable_user(scene.grant.user.id).await;
     assert!(disabled.is_ok() || flow == Flow::DeleteUser, "{what}");

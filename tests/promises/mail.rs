@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth_core::{Clock, Delivered, EventKind, Mail, MailErrorKind, Message, Password, RegisterError, User};
 use auth_testkit::Fault;
-use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, run_until, text};
 
 const ADA: &str = "ada@example.com";
 /// As stored, and as others may write it.
@@ -321,8 +321,9 @@ async fn an_intent_whose_record_was_never_written_is_dropped_after_the_grace_and
         assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 1);
         world.wait(1);
         dropped_after += 1;
+        assert!(dropped_after <= 600, "it is never dropped");
     }
-    assert!((300..=600).contains(&dropped_after), "{dropped_after} s");
+    assert!(dropped_after >= 300, "{dropped_after} s");
     assert_eq!(world.mailbox.mails().len(), 0);
     assert_settled(&world).await;
 }
@@ -334,10 +335,11 @@ async fn an_intent_seen_before_its_record_is_mailed_once_the_record_is_there() {
     let auth = world.auth.clone();
     let register = async move { auth.register(ADA, Password::new(PASSWORD), None, &client()).await };
     let register = tokio::spawn(register);
-    while world.store.calls().len() < 2 {
+    run_until("the record is written", || {
         assert!(!register.is_finished(), "the record was never written");
-        tokio::task::yield_now().await;
-    }
+        world.store.calls().len() >= 2
+    })
+    .await;
     for _ in 0..30 {
         let delivered = world.auth.deliver_due_mails().await.unwrap();
         assert_eq!((delivered.sent, delivered.dropped, delivered.buried), (0, 0, 0));
@@ -378,9 +380,8 @@ async fn a_registration_that_dies_at_any_call_leaves_no_user_without_a_mail() {
             let auth = world.auth.clone();
             let work = async move { auth.register(ADA, Password::new(PASSWORD), None, &client()).await };
             let work = tokio::spawn(work);
-            while !work.is_finished() && (fault != Fault::Hang || world.store.calls().len() <= call) {
-                tokio::task::yield_now().await;
-            }
+            let hangs = || fault == Fault::Hang && world.store.calls().len() > call;
+            run_until("it has died", || work.is_finished() || hangs()).await;
             work.abort();
             assert!(!matches!(work.await, Ok(Ok(()))), "{fault:?} at {call}");
             world.store.reset();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth_core::{Grant, LiveCheck, RefreshError, RefreshPolicy, ReuseScope};
 use auth_testkit::Fault;
-use auth_tests::{World, client, race, text};
+use auth_tests::{World, client, race, run_until, text};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -143,9 +143,7 @@ async fn a_request_whose_child_was_itself_rotated_is_superseded_and_harms_nobody
         let (auth, parent) = (world.auth.clone(), text(&parent));
         async move { auth.refresh(&parent, &client()).await }
     });
-    while world.store.calls().last() != Some(&"rotate") {
-        tokio::task::yield_now().await;
-    }
+    run_until("the slow one is about to swap", || world.store.calls().last() == Some(&"rotate")).await;
     let swift = world.another_process();
     let child = swift.auth.refresh(&text(&parent), &client()).await.unwrap();
     let grandchild = swift.auth.refresh(&text(&child), &client()).await.unwrap();

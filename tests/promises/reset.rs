@@ -9,7 +9,7 @@ use auth_core::{
     PasswordError, RefreshError, ResetPasswordError, Rule, VerifyEmailError,
 };
 use auth_testkit::Fault;
-use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, run_until, text};
 
 const ADA: &str = "ada@example.com";
 const THIRD_PASSWORD: &str = "eleven muddy lanterns";
@@ -299,9 +299,8 @@ async fn a_reset_that_dies_at_any_call_took_place_whole_or_can_be_made_again() {
             };
             let work = tokio::spawn(work);
             // A hanging call is a client that goes away: its flow is dropped there.
-            while !work.is_finished() && (fault != Fault::Hang || world.store.calls().len() <= call) {
-                tokio::task::yield_now().await;
-            }
+            let hangs = || fault == Fault::Hang && world.store.calls().len() > call;
+            run_until("it has died", || work.is_finished() || hangs()).await;
             work.abort();
             let answer = work.await;
             let calls = world.store.calls();

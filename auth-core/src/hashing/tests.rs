@@ -2,6 +2,8 @@ mod bcrypt;
 mod engines;
 mod queue;
 
+use std::time::Instant;
+
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use proptest::prelude::*;
@@ -184,7 +186,9 @@ async fn threads_end_with_the_last_handle() {
     drop(first);
     second.hash(&Password::new("password")).await.unwrap();
     drop(second);
+    let dropped = Instant::now();
     while alive.strong_count() > 0 {
+        assert!(dropped.elapsed() < Duration::from_mins(1), "the threads do not end");
         tokio::task::yield_now().await;
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::env;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth_core::store::{JoinedStore, OutboxStats};
 use auth_core::{Auth, Mailbox, Outbox};
@@ -80,6 +80,7 @@ async fn kill(auth: &Auth, database: &str, part: &str, processes: usize) -> u32 
     let mut kills = 0_u32;
     loop {
         let (before, step) = (count(part).await, u64::from(kills * 37 % 101) + 20);
+        let begun = Instant::now();
         let queued = loop {
             let OutboxStats { queued, .. } = auth.outbox_stats().await.unwrap();
             if queued == 0 || count(part).await >= before + step {
@@ -88,6 +89,10 @@ async fn kill(auth: &Auth, database: &str, part: &str, processes: usize) -> u32 
             for sender in &mut senders {
                 assert!(sender.try_wait().unwrap().is_none(), "a sender ended by itself");
             }
+            assert!(
+                begun.elapsed() < Duration::from_mins(3),
+                "{queued} mails are queued, and too few are sent"
+            );
             tokio::time::sleep(Duration::from_micros(u64::from(kills * 397 % 2_000))).await;
         };
         let mut killed = senders.remove(0);

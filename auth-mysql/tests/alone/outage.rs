@@ -147,7 +147,10 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
     let mut guests = Vec::new();
     let full = loop {
         match server::connect(&alone.url()).await {
-            Ok(guest) => guests.push(guest),
+            Ok(guest) => {
+                guests.push(guest);
+                assert!(guests.len() < 100, "there is always room");
+            }
             Err(full) => break full,
         }
     };

@@ -116,8 +116,10 @@ async fn a_node_that_wakes_accepts_nothing_that_ended_while_it_slept() {
         nodes.run("freeze", sleeper).await;
         // The others wait until they have given it up.
         let reset = async || here.reset_password(&ended.link, Password::new(OTHER_PASSWORD), &client()).await;
+        let asleep = Instant::now();
         while let Err(error) = reset().await {
             assert!(matches!(error, ResetPasswordError::Failed(_)), "{error:?}");
+            assert!(asleep.elapsed() < Duration::from_mins(2), "the others do not go on: {error:?}");
         }
         let (answers, stop) = (Arc::new(Mutex::new(Answers::default())), Arc::new(AtomicBool::new(false)));
         let asking: Vec<_> = (0..4)

@@ -227,8 +227,10 @@ fn life(
                 scope.spawn(move || register(server, life, &format!("user-{round}-{client}")))
             })
             .collect();
+        let begun = Instant::now();
         while !is_enough(&life) {
             assert!(!clients.iter().any(std::thread::ScopedJoinHandle::is_finished));
+            assert!(begun.elapsed() < Duration::from_mins(3), "too little happens to kill it over");
             std::thread::sleep(Duration::from_millis(1));
         }
         server.signal("KILL");

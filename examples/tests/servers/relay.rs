@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 pub(crate) struct Relay {
     pub(crate) addr: SocketAddr,
@@ -26,7 +27,9 @@ impl Relay {
     pub(crate) fn close(&self) {
         self.open.store(false, Ordering::SeqCst);
         // Wakes the thread, which then drops the listener.
+        let told = Instant::now();
         while TcpStream::connect(self.addr).is_ok() {
+            assert!(told.elapsed() < Duration::from_secs(20), "the relay still listens");
             std::thread::yield_now();
         }
         for stream in self.streams.lock().unwrap().drain(..) {

@@ -42,7 +42,9 @@ async fn a_full_queue_is_busy_and_drains_again() {
         })
         .collect();
     // One worker, so the tasks have all run up to their wait once this one runs again.
+    let spawned = Instant::now();
     while pool.stats().queued < 4 {
+        assert!(spawned.elapsed() < Duration::from_mins(1), "fewer than four wait");
         tokio::task::yield_now().await;
     }
     for _ in 0..2 {
