@@ -46,16 +46,16 @@ impl Counted {
         Self { store, auth, mailbox, clock, rows: Vec::new() }
     }
 
-    /// What was asked of the server so far: statements that read, that write, and anything else, pings
-    /// above all.
+    /// What was asked of the server so far: statements that read, that write, and anything else, questions
+    /// whether it lives above all.
     async fn counts(&self) -> [i64; 3] {
         let mut connection = self.store.connections.lend().await.unwrap();
         let sql = "SHOW SESSION STATUS WHERE variable_name IN ('Com_select', 'Com_insert', 'Com_update', \
-            'Com_delete', 'Com_begin', 'Com_commit', 'Com_rollback', 'Com_set_option', 'Com_admin_commands')";
+            'Com_delete', 'Com_begin', 'Com_commit', 'Com_rollback', 'Com_set_option', 'Com_admin_commands', 'Com_do')";
         let outcome = connection.fetch_all(sql).await;
-        connection.done(&outcome);
+        let rows = connection.done(outcome).map_err(|(_, error)| error).unwrap();
         let mut counts = [0; 3];
-        for row in outcome.unwrap() {
+        for row in rows {
             let (name, count): (String, String) = (row.get(0), row.get(1));
             let kind = match &*name {
                 "Com_select" => 0,

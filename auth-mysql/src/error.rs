@@ -118,11 +118,6 @@ impl Trouble {
             },
         }
     }
-
-    /// Whether the statement may do better when it runs again, over another connection where its own was given up.
-    pub(crate) fn may_pass(self, given_up: bool) -> bool {
-        matches!(self, Self::Contention | Self::Broken) || (self == Self::NoPrimary && given_up)
-    }
 }
 
 /// Whether this session variable is one that only other servers know.

@@ -13,7 +13,7 @@ use sqlx::{Connection as _, Executor as _, MySql, MySqlConnection, Row as _, Sql
 use tokio::time::timeout;
 
 use crate::MySqlStore;
-use crate::connections::{Connections, LONG_IDLE, lives};
+use crate::connections::Connections;
 use crate::error::{OpenError, Trouble, is_met_migration, is_no_table, is_unknown_variable, store_error};
 
 /// How long one statement may take. Every one finds its rows by a key.
@@ -79,9 +79,6 @@ pub(crate) async fn connect(
         .max_connections(connections)
         .acquire_timeout(CONNECTION_PATIENCE)
         .test_before_acquire(false)
-        .before_acquire(|connection, about| {
-            Box::pin(async move { Ok(about.idle_for < LONG_IDLE || lives(connection).await) })
-        })
         .after_connect(|connection, _| Box::pin(prepare(connection)))
         .connect_lazy_with(options);
     Ok(Connections::of_own(pool))
@@ -114,26 +111,25 @@ impl MySqlStore {
         loop {
             let mut connection = self.connections.lend().await?;
             let outcome = within(statement().execute(&mut *connection)).await;
-            let given_up = connection.done(&outcome);
-            let error = match (outcome, broken.take()) {
+            let (trouble, error) = match (connection.done(outcome), broken.take()) {
                 (Ok(done), Some(broken)) if done.rows_affected() == 0 => return Ok(Written::Unknown(broken)),
                 (Ok(done), _) => return Ok(Written::Records(done.rows_affected())),
-                (Err(error), earlier) => {
+                (Err(failed), earlier) => {
                     broken = earlier;
-                    error
+                    failed
                 }
             };
-            match Trouble::of(&error) {
+            match trouble {
+                Trouble::Contention | Trouble::Broken | Trouble::NoPrimary => {}
                 Trouble::Duplicate => {
                     return Ok(broken.map_or(Written::Duplicate(error), Written::Unknown));
                 }
-                trouble if trouble.may_pass(given_up) => {}
-                _ => return Err(store_error(error)),
+                Trouble::Record | Trouble::Refused => return Err(store_error(error)),
             }
             let Some(pause) = pauses.next().filter(|_| !is_late(&error)) else {
                 return Err(store_error(error));
             };
-            if Trouble::of(&error) == Trouble::Broken {
+            if trouble == Trouble::Broken {
                 broken = Some(error);
             }
             tokio::time::sleep(pause).await;
@@ -171,12 +167,11 @@ impl MySqlStore {
         loop {
             let mut connection = self.connections.lend().await?;
             let outcome = within(statement().fetch_all(&mut *connection)).await;
-            let given_up = connection.done(&outcome);
-            let error = match outcome {
+            let (trouble, error) = match connection.done(outcome) {
                 Ok(rows) => return Ok(rows),
-                Err(error) => error,
+                Err(failed) => failed,
             };
-            if !Trouble::of(&error).may_pass(given_up) {
+            if !matches!(trouble, Trouble::Contention | Trouble::Broken | Trouble::NoPrimary) {
                 return Err(store_error(error));
             }
             let Some(pause) = pauses.next().filter(|_| !is_late(&error)) else {
@@ -209,14 +204,26 @@ impl MySqlStore {
         loop {
             let mut connection =
                 self.connections.lend().await.map_err(|error| OpenError::Unreachable(Box::new(error)))?;
-            match (migrate(&mut connection).await, pauses.next()) {
-                (Err(error), Some(pause)) if is_met_migration(&error) => tokio::time::sleep(pause).await,
+            let error = match migrate(&mut connection).await {
+                Ok(()) => return connection.done(Ok(())).map_err(|(_, error)| error.into()),
+                Err(error) => error,
+            };
+            match (error, pauses.next()) {
+                (error, Some(pause)) if is_met_migration(&error) => {
+                    // It may hold sqlx's lock, for which the next would wait.
+                    connection.give_up();
+                    tokio::time::sleep(pause).await;
+                }
                 // Who began it died or was broken off by others.
-                (Err(MigrateError::Dirty(version)), None) if !forgotten => {
+                (MigrateError::Dirty(version), None) if !forgotten => {
                     forget_unfinished(&mut connection, version).await?;
+                    connection.give_up();
                     (pauses, forgotten) = (migration_pauses(), true);
                 }
-                (outcome, _) => return Ok(outcome?),
+                (error, _) => {
+                    connection.give_up();
+                    return Err(error.into());
+                }
             }
         }
     }

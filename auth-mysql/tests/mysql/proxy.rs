@@ -1,13 +1,15 @@
-//! A TCP proxy between store and server that cuts a connection after a given number of bytes, or swallows what
-//! those send that it has.
+//! A TCP proxy between store and server that cuts a connection after a given number of bytes, swallows what it
+//! is given, or holds answers back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
 /// Never to be cut.
 const ENDLESS: i64 = i64::MAX / 2;
@@ -26,6 +28,9 @@ struct Plan {
     cuts: AtomicU64,
     /// Connections of an earlier generation are not answered any more.
     generation: AtomicU64,
+    /// Whether answers are held back, and how many connections there are.
+    holds: AtomicBool,
+    open: AtomicU64,
 }
 
 pub(crate) struct Proxy {
@@ -52,6 +57,8 @@ impl Proxy {
             passed: [AtomicI64::new(0), AtomicI64::new(0)],
             cuts: AtomicU64::new(0),
             generation: AtomicU64::new(0),
+            holds: AtomicBool::new(false),
+            open: AtomicU64::new(0),
         });
         let proxy = Self { port: listener.local_addr().unwrap().port(), plan: Arc::clone(&plan) };
         tokio::spawn(async move {
@@ -62,13 +69,14 @@ impl Proxy {
                 let ((from_store, to_store), (from_server, to_server)) =
                     (store.into_split(), server.into_split());
                 let cut = Arc::new(Notify::new());
-                tokio::spawn(pump(
-                    from_store,
-                    to_server,
-                    Direction::ToServer,
-                    Arc::clone(&plan),
-                    Arc::clone(&cut),
-                ));
+                let requests =
+                    pump(from_store, to_server, Direction::ToServer, Arc::clone(&plan), Arc::clone(&cut));
+                plan.open.fetch_add(1, Ordering::SeqCst);
+                let counted = Arc::clone(&plan);
+                tokio::spawn(async move {
+                    requests.await;
+                    counted.open.fetch_sub(1, Ordering::SeqCst);
+                });
                 tokio::spawn(pump(from_server, to_store, Direction::ToStore, Arc::clone(&plan), cut));
             }
         });
@@ -94,6 +102,21 @@ impl Proxy {
     /// Passes nothing on any more of the connections that there are, and says nothing: a firewall that forgot them.
     pub(crate) fn swallow(&self) {
         self.plan.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Holds answers back until told otherwise.
+    pub(crate) fn hold(&self, holds: bool) {
+        self.plan.holds.store(holds, Ordering::SeqCst);
+    }
+
+    /// Comes back when there are so many connections.
+    pub(crate) async fn until_open(&self, connections: u64) {
+        let reached = async {
+            while self.plan.open.load(Ordering::SeqCst) != connections {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(20), reached).await.expect("connections come and go");
     }
 
     pub(crate) fn cuts(&self) -> u64 {
@@ -122,6 +145,12 @@ async fn pump(
         }
         if plan.generation.load(Ordering::SeqCst) != generation {
             continue;
+        }
+        while matches!(way, Direction::ToStore) && plan.holds.load(Ordering::SeqCst) {
+            tokio::select! {
+                () = sleep(Duration::from_millis(1)) => {}
+                () = cut.notified() => return,
+            }
         }
         let counted = i64::try_from(read).unwrap();
         plan.passed[way as usize].fetch_add(counted, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! A network that swallows what it is given, and callers who do not wait for the end of that.
+//! A network that swallows or holds back what it is given, and callers who do not wait for the end of that.
 
 use std::time::Duration;
 
@@ -48,4 +48,33 @@ async fn given_up_for_a_new_one(proxy: &Proxy, store: &MySqlStore, is_back: impl
         timeout(patience, store.find_session(samples::session_id(1))).await.expect_err("nothing answers");
     }
     assert!(store.find_session(samples::session_id(1)).await.unwrap().is_none());
+}
+
+/// Two callers go away: the first from a statement, so that the other connection is in doubt, the second from the question
+/// whether that one lives. What answers that late is nobody else's answer.
+#[tokio::test]
+async fn a_late_answer_is_not_taken_for_that_of_the_next_statement() {
+    let (proxy, url) = Proxy::before(Scratch::new("late").await.url()).await;
+    let store = MySqlOptions::from_url(&url).unwrap().connections(2).open().await.unwrap();
+    for number in [1, 2] {
+        store.insert_session(&samples::session(number)).await.unwrap();
+    }
+    let reads_its_own = async |number| {
+        let found = store.find_session(samples::session_id(number)).await.unwrap();
+        assert_eq!(found.map(|session| session.id), Some(samples::session_id(number)));
+    };
+    for _ in 0..3 {
+        // At once, so that each has a connection.
+        tokio::join!(reads_its_own(1), reads_its_own(2));
+        proxy.until_open(2).await;
+        proxy.hold(true);
+        let soon = Duration::from_millis(200);
+        timeout(soon, store.find_session(samples::session_id(1))).await.expect_err("it is held back");
+        proxy.until_open(1).await;
+        timeout(soon, store.find_session(samples::session_id(2))).await.expect_err("it is held back");
+        proxy.hold(false);
+        for _ in 0..5 {
+            tokio::join!(reads_its_own(1), reads_its_own(2));
+        }
+    }
 }

@@ -1,0 +1,100 @@
+use sqlx::mysql::MySqlRow;
+use sqlx::{Executor as _, Row as _};
+
+use super::*;
+use crate::{MySqlOptions, MySqlStore};
+
+/// One that takes no writes for long, because no other takes its place, is not left over and over.
+#[test]
+fn a_server_that_is_not_the_primary_is_left_once_in_a_while() {
+    let at_hand = AtHand::new(1);
+    let old = Instant::now();
+    assert!(!at_hand.has_left(old));
+    assert!(at_hand.leaves(old));
+    assert!(at_hand.has_left(old) && at_hand.leaves(old), "whoever was on its way there too");
+    let new = Instant::now();
+    assert!(!at_hand.has_left(new));
+    assert!(!at_hand.leaves(new), "the new one led to the same");
+    let long_ago = at_hand.left_at.lock().unwrap().and_then(|left_at| left_at.checked_sub(LEAVING));
+    *at_hand.left_at.lock().unwrap() = long_ago;
+    assert!(at_hand.leaves(new));
+}
+
+async fn open() -> MySqlStore {
+    open_with(1).await
+}
+
+async fn open_with(connections: u32) -> MySqlStore {
+    let urls = std::env::var("AUTH_TEST_MYSQL_URL").expect("a server; run `scripts/test`");
+    let url = urls.split(',').next().unwrap();
+    MySqlOptions::from_url(url).unwrap().connections(connections).open().await.unwrap()
+}
+
+async fn ask(store: &MySqlStore, sql: &'static str) -> Result<MySqlRow, sqlx::Error> {
+    let mut lent = store.connections.lend().await.unwrap();
+    let outcome = lent.fetch_one(sqlx::raw_sql(sql)).await;
+    lent.done(outcome).map_err(|(_, error)| error)
+}
+
+/// A firewall that forgets a connection is not met by a statement.
+#[tokio::test]
+async fn one_that_was_idle_for_long_is_asked_before_it_is_used() {
+    let (store, killer) = (open().await, open().await);
+    let age = |by| {
+        let free = &mut store.connections.at_hand.as_ref().unwrap().free.lock().unwrap()[0];
+        free.idle_since = free.idle_since.checked_sub(by).unwrap();
+    };
+    for (idle_for, used) in [(Duration::ZERO, true), (LONG_IDLE, false)] {
+        let id: u64 = ask(&store, "SELECT CONNECTION_ID()").await.unwrap().get_unchecked(0);
+        let mut lent = killer.connections.lend().await.unwrap();
+        lent.execute(sqlx::query("KILL ?").bind(id)).await.unwrap();
+        drop(lent);
+        age(idle_for);
+        let outcome = ask(&store, "SELECT CONNECTION_ID()").await;
+        assert_eq!(outcome.is_err(), used, "idle for {idle_for:?}: {outcome:?}");
+    }
+}
+
+/// Changed rights and names are met within half an hour, and what is beyond need goes.
+#[tokio::test]
+async fn one_that_is_old_or_idle_for_too_long_is_closed() {
+    for age in [
+        |free: &mut Free| free.opened_at = free.opened_at.checked_sub(LIFETIME).unwrap(),
+        |free: &mut Free| free.idle_since = free.idle_since.checked_sub(IDLE).unwrap(),
+    ] {
+        let store = open_with(2).await;
+        let at_hand = store.connections.at_hand.as_ref().unwrap();
+        let (one, other) = (store.connections.lend().await.unwrap(), store.connections.lend().await.unwrap());
+        _ = one.done(Ok(()));
+        age(&mut at_hand.free.lock().unwrap()[0]);
+        _ = other.done(Ok(()));
+        assert_eq!(at_hand.free.lock().unwrap().len(), 1, "the younger one");
+    }
+}
+
+/// On every connection of a store's own, whatever the server's defaults are.
+#[tokio::test]
+async fn every_connection_is_strict_in_utc_and_reads_what_is_committed() {
+    let store = open().await;
+    let mut lent = store.connections.lend().await.unwrap();
+    let said = async |lent: &mut Lent| {
+        let sql = "SELECT @@SESSION.sql_mode LIKE '%STRICT_ALL_TABLES%', @@SESSION.time_zone = '+00:00', \
+            @@SESSION.autocommit = 1, @@SESSION.innodb_lock_wait_timeout = 1";
+        let row = lent.fetch_one(sqlx::raw_sql(sql)).await.unwrap();
+        // The name is another on MariaDB before 11.1.
+        let sql = "SHOW SESSION VARIABLES WHERE variable_name IN ('tx_isolation', 'transaction_isolation')";
+        let isolation: String = lent.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get_unchecked(1);
+        let [strict, utc, autocommit, lock_wait] = [0, 1, 2, 3].map(|column| row.get_unchecked(column));
+        [strict, utc, autocommit, lock_wait, i64::from(isolation == "READ-COMMITTED")]
+    };
+    assert_eq!(said(&mut lent).await, [1; 5], "as it is opened");
+    for sql in [
+        "SET SESSION sql_mode = '', time_zone = '+05:00', autocommit = 0, innodb_lock_wait_timeout = 50",
+        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    ] {
+        lent.execute(sql).await.unwrap();
+    }
+    assert_eq!(said(&mut lent).await, [0; 5], "as a server may have it");
+    MySqlStore::prepare(&mut lent).await.unwrap();
+    assert_eq!(said(&mut lent).await, [1; 5], "as it is prepared");
+}
