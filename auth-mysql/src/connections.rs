@@ -31,6 +31,9 @@ const LIFETIME: Duration = Duration::from_mins(30);
 /// connections lead to the same one.
 const LEAVING: Duration = Duration::from_secs(5);
 
+/// Closing waits this long for running statements, which may take five seconds.
+const CLOSING: Duration = Duration::from_secs(6);
+
 /// A pool of sqlx, and connections of it at hand.
 ///
 /// sqlx's pool asks every connection that comes back whether it lives, and waits for the answer as long as TCP does: as many
@@ -112,7 +115,7 @@ impl Connections {
             }
             closed.await;
         };
-        drop(timeout(CONNECTION_PATIENCE, goodbyes).await);
+        drop(timeout(CLOSING, goodbyes).await);
     }
 }
 

@@ -100,7 +100,7 @@ impl MySqlStore {
         self.find_by_id(UserId::from_bytes([0; 16])).await.map(|_| ())
     }
 
-    /// Waits for running statements and closes all connections, those of a pool given to
+    /// Waits for running statements, for six seconds at most, and closes all connections, those of a pool given to
     /// [`from_pool`](Self::from_pool) included. Every later call fails as
     /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). Nothing is lost without it.
     pub async fn close(&self) {
