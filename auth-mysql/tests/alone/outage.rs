@@ -124,7 +124,7 @@ async fn left_for_the_new_primary(alone: &mut Alone, store: &MySqlStore) {
     assert_eq!(before.len(), WRITES as usize);
     alone.run("SET GLOBAL read_only = 1").await;
     // A right over all databases is one of connections that come after it.
-    let right = if server::kind() == "mysql" { "CONNECTION_ADMIN" } else { "READ ONLY ADMIN" };
+    let right = if server::kind() == "mysql" { "SUPER" } else { "READ ONLY ADMIN" };
     alone.run(&format!("GRANT {right} ON *.* TO 'app'@'%'")).await;
     all_done(&together(store).await);
     let after = alone.connections().await;
