@@ -284,6 +284,18 @@ async fn a_clean_up_rests_five_times_as_long_as_it_works() {
     assert!(began.elapsed() >= batch * (3 * 6 + 1), "{:?}", began.elapsed());
 }
 
+#[tokio::test]
+async fn a_clean_up_deletes_ten_batches_a_second_at_most() {
+    let world = World::with(many_sessions);
+    world.user("bob@example.com").await;
+    world.store.fail_method("purge_sessions", Fault::ErrorBefore);
+    with_ended_sessions(&world, 35).await;
+    world.store.reset();
+    let began = Instant::now();
+    assert_eq!(world.auth.clean_up().await.unwrap().sessions, 35);
+    assert!(began.elapsed() >= 3 * Duration::from_millis(100), "{:?}", began.elapsed());
+}
+
 /// A second passes whenever somebody looks.
 #[derive(Debug)]
 struct Ticking(FakeClock, Mutex<Duration>);

@@ -95,6 +95,17 @@ impl Table {
         )
     }
 
+    /// So many sessions more that are over, of users as scattered as all.
+    pub(crate) async fn end_more(&mut self, count: u64) {
+        let sql = format!(
+            "INSERT INTO auth_sessions (id, user_id, epoch, generation, digest, created_at, rotated_at, \
+             idle_expires_at, expires_at, ip, user_agent) SELECT RANDOM_BYTES(16), user_id, epoch, generation, digest, \
+             created_at, rotated_at, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR, expires_at, ip, user_agent \
+             FROM auth_sessions WHERE ends_at > UTC_TIMESTAMP(6) LIMIT {count}"
+        );
+        run(&mut self.connection, sql).await;
+    }
+
     /// Some user, another for each number.
     pub(crate) fn email(&self, number: u64) -> Email {
         Email::parse(&format!("user{}@example.com", number * SCATTER % self.users)).unwrap()
