@@ -29,7 +29,7 @@ statements! {
     REMOVE_DEAD_LETTER = "DELETE FROM auth_outbox WHERE id = ? AND dead_at IS NOT NULL";
     FIND_OLD_DEAD_LETTERS = "SELECT id FROM auth_outbox WHERE dead_at < ? ORDER BY dead_at LIMIT ?";
     /// The keys follow.
-    PURGE_DEAD_LETTERS = "DELETE FROM auth_outbox WHERE dead_at < ?";
+    PURGE_DEAD_LETTERS = "DELETE auth_outbox FROM auth_outbox FORCE INDEX (PRIMARY) WHERE dead_at < ?";
     STATS = "SELECT (SELECT count(*) FROM auth_outbox WHERE dead_at IS NULL) AS queued, \
         (SELECT min(created_at) FROM auth_outbox WHERE dead_at IS NULL) AS created_at, \
         (SELECT count(*) FROM auth_outbox WHERE dead_at IS NOT NULL) AS dead";

@@ -84,7 +84,8 @@ fn with_values(name: &str, sql: &str) -> String {
         });
     }
     if name.starts_with("PURGE") {
-        whole = format!("{whole} AND id IN ({})", vec![ID; BATCH].join(", "));
+        let keys: Vec<_> = (0..BATCH).map(|number| format!("x'{number:032x}'")).collect();
+        whole = format!("{whole} AND id IN ({})", keys.join(", "));
     }
     whole
 }
@@ -106,6 +107,8 @@ async fn wasteful(connection: &mut MySqlConnection, name: &str, sql: &str) -> Ve
             || access == "index_merge" && extra.contains("intersect") && key.ends_with(",PRIMARY")
             || access.is_empty() && extra.contains("optimized away")
             || extra.contains("No tables used");
+        // What is over is found by a read, and deleted by its keys alone.
+        let frugal = frugal && (!name.starts_with("PURGE") || key == "PRIMARY");
         if !frugal || extra.contains("filesort") || extra.contains("temporary") {
             wasteful.push(format!("{name}: {access} by {key}: {extra}"));
         }

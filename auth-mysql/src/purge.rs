@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, query};
 use crate::MySqlStore;
 
 /// How many records one statement deletes, so that none holds locks for long.
-pub(crate) const BATCH: usize = 100;
+pub(crate) const BATCH: usize = 200;
 
 /// How the records of a table are found whose time has come, and deleted.
 pub(crate) struct Purge {
@@ -43,8 +43,8 @@ impl MySqlStore {
         }
     }
 
-    /// Deletes records by primary key. The keys come from a read before, so locks are taken in the order of
-    /// every other write: the record first, its index entries then.
+    /// Deletes records by primary key, which a hint makes sure of: the keys come from a read before, so locks are taken
+    /// in the order of every other write, the record first, its index entries then.
     async fn delete_batches(
         &self,
         delete: &'static str,

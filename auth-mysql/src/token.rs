@@ -37,11 +37,11 @@ statements! {
     SPEND = "UPDATE auth_one_time_tokens SET spent_at = ? WHERE id = ? AND spent_at IS NULL";
     FIND_ENDED_SESSIONS = "SELECT id FROM auth_sessions WHERE ends_at <= ? ORDER BY ends_at LIMIT ?";
     /// The keys follow.
-    PURGE_SESSIONS = "DELETE FROM auth_sessions WHERE ends_at <= ?";
+    PURGE_SESSIONS = "DELETE auth_sessions FROM auth_sessions FORCE INDEX (PRIMARY) WHERE ends_at <= ?";
     FIND_ENDED_ONE_TIME = "SELECT id FROM auth_one_time_tokens WHERE expires_at <= ? \
         ORDER BY expires_at LIMIT ?";
     /// The keys follow.
-    PURGE_ONE_TIME = "DELETE FROM auth_one_time_tokens WHERE expires_at <= ?";
+    PURGE_ONE_TIME = "DELETE auth_one_time_tokens FROM auth_one_time_tokens FORCE INDEX (PRIMARY) WHERE expires_at <= ?";
 }
 
 pub(crate) fn read_session(row: &MySqlRow) -> Result<Session, StoreError> {

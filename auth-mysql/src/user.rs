@@ -40,7 +40,7 @@ statements! {
     DELETE = "DELETE FROM auth_users WHERE id = ?";
     FIND_UNVERIFIED = "SELECT id FROM auth_users WHERE unverified_since < ? ORDER BY unverified_since LIMIT ?";
     /// The keys follow.
-    PURGE_UNVERIFIED = "DELETE FROM auth_users WHERE unverified_since < ?";
+    PURGE_UNVERIFIED = "DELETE auth_users FROM auth_users FORCE INDEX (PRIMARY) WHERE unverified_since < ?";
 }
 
 fn status_text(status: UserStatus) -> &'static str {
