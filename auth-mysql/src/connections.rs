@@ -91,8 +91,8 @@ impl Connections {
         if at_hand.trusts(idle_since) || lives(&mut lent).await {
             return Ok(lent);
         }
-        // The others are idle for longer still. Where the server is gone, each would cost another second.
-        at_hand.close_all();
+        // Where the server is gone, each of those that are idle for longer still would cost another second.
+        at_hand.close_idle_since(idle_since);
         self.lend_from_pool(lent.0.take().and_then(Loan::broke)).await
     }
 
@@ -138,6 +138,12 @@ impl AtHand {
         close_each(self.take_all());
     }
 
+    /// Those that came before then, and not since.
+    fn close_idle_since(&self, then: Instant) {
+        let idle: Vec<_> = lock(&self.free).extract_if(.., |free| free.idle_since <= then).collect();
+        close_each(idle);
+    }
+
     /// Whether a connection that is idle since then needs no question.
     fn trusts(&self, idle_since: Instant) -> bool {
         let broke_at = *lock(&self.broke_at);
@@ -176,7 +182,7 @@ impl AtHand {
         };
         let over: Vec<_> = all.extract_if(.., is_over).collect();
         drop(all);
-        close_each(over);
+        part_from_each(over);
     }
 }
 
@@ -199,6 +205,14 @@ fn close(connection: PoolConnection<MySql>) {
 fn close_each(all: Vec<Free>) {
     for free in all {
         close(free.connection);
+    }
+}
+
+/// With the goodbye without which a server counts an aborted connection and warns of it.
+fn part_from_each(all: Vec<Free>) {
+    let Ok(runtime) = Handle::try_current() else { return close_each(all) };
+    for Free { connection, .. } in all {
+        runtime.spawn(timeout(PATIENCE, connection.detach().close()));
     }
 }
 

@@ -54,7 +54,7 @@ impl MySqlStore {
 
     /// Makes a new connection fit for this store: strict, UTC, READ COMMITTED, and on a node of a
     /// cluster reading what other nodes acknowledged. It replaces the session's whole `sql_mode` and sets
-    /// `innodb_lock_wait_timeout` to one second, for a service's own statements over that pool too. For `after_connect` of
+    /// `innodb_lock_wait_timeout` and `lock_wait_timeout` to one second, for a service's own statements over that pool too. For `after_connect` of
     /// a pool of your own:
     ///
     /// ```no_run

@@ -77,6 +77,9 @@ impl MySqlOptions {
         bare.set_query(None);
         let connect = MySqlConnectOptions::from_str(bare.as_str());
         let connect = connect.map_err(|_| OpenError::MalformedUrl("it cannot be decoded"))?;
+        // An address of IPv6 stands in brackets in a URL, and nowhere else.
+        let host = connect.get_host().trim_matches(['[', ']']).to_owned();
+        let connect = connect.host(&host);
         let mut options = Self { connect, tls: Tls::ByHost, connections: CONNECTIONS };
         for (key, value) in url.query_pairs() {
             options = match (&*key, &*value) {
@@ -128,7 +131,7 @@ impl MySqlOptions {
         self
     }
 
-    /// Requires verified TLS and trusts the authorities of this PEM file, for a private one.
+    /// Requires verified TLS and trusts the authorities of this PEM file too, for a private one.
     #[must_use]
     pub fn tls_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.connect = self.connect.ssl_ca(path.into());

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// it is also how long callers of a dead one wait for their error.
 pub(crate) const CONNECTION_PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long making the tables may take.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A statement with its values. It owns them, so that it can be made anew for every attempt.
 pub(crate) type Statement = Query<'static, MySql, MySqlArguments>;
 
@@ -42,19 +45,23 @@ fn migrator() -> Migrator {
     );
     // Not sqlx's own name: a service may keep its migrations in the same database.
     migrator.dangerous_set_table_name("auth_migrations");
+    // MySQL would wait for the lock of a process whose host is gone as long as TCP does. MariaDB and the nodes of a cluster
+    // have no such lock, so that migrations stand each other anyway.
+    migrator.set_locking(false);
     migrator
 }
 
 /// What every connection says first.
 ///
 /// Strict, because a value cut short would be another value; READ COMMITTED, because a lost guard is
-/// read again and must show what is true, and because it locks no gaps.
+/// read again and must show what is true, and because it locks no gaps. A second for the lock of a record and for that of a
+/// table: MySQL does not notice that whoever waits for a table has gone, and keeps a place for it.
 pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     connection
         .execute(
             "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,\
              ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, \
-             innodb_lock_wait_timeout = 1",
+             innodb_lock_wait_timeout = 1, lock_wait_timeout = 1",
         )
         .await?;
     connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
@@ -204,13 +211,13 @@ impl MySqlStore {
         loop {
             let mut connection =
                 self.connections.lend().await.map_err(|error| OpenError::Unreachable(Box::new(error)))?;
-            let error = match migrate(&mut connection).await {
+            let migrated = timeout(MIGRATION_PATIENCE, migrate(&mut connection)).await;
+            let error = match migrated.unwrap_or_else(|_| Err(late().into())) {
                 Ok(()) => return connection.done(Ok(())).map_err(|(_, error)| error.into()),
                 Err(error) => error,
             };
             match (error, pauses.next()) {
                 (error, Some(pause)) if is_met_migration(&error) => {
-                    // It may hold sqlx's lock, for which the next would wait.
                     connection.give_up();
                     tokio::time::sleep(pause).await;
                 }
@@ -241,8 +248,11 @@ fn migration_pauses() -> impl Iterator<Item = Duration> + Send {
 
 /// The outcome of a statement, or that it took too long.
 async fn within<T>(statement: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T, sqlx::Error> {
-    let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer from the database").into());
-    timeout(PATIENCE, statement).await.unwrap_or_else(late)
+    timeout(PATIENCE, statement).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn late() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no answer from the database").into()
 }
 
 /// Whether patience ended. Trying again would only double the wait.
@@ -255,9 +265,7 @@ async fn migrate(connection: &mut MySqlConnection) -> Result<(), MigrateError> {
         return Ok(());
     }
     migrator().run_direct(None, &mut *connection, false).await?;
-    // It looks for a migration that is under way, and then at what was applied. Where no lock keeps others
-    // out (a cluster's other nodes, and MariaDB, which knows no endless GET_LOCK), one that began in
-    // between counts as applied.
+    // It looks for a migration that is under way, and then at what was applied. One that began in between counts as applied.
     if is_migrated(connection).await? {
         return Ok(());
     }

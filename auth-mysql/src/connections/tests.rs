@@ -52,6 +52,20 @@ async fn one_that_was_idle_for_long_is_asked_before_it_is_used() {
     }
 }
 
+/// One that does not answer takes along those that may have gone with it, not one that worked meanwhile.
+#[tokio::test]
+async fn whoever_came_back_while_another_was_in_doubt_stays() {
+    let store = open_with(2).await;
+    let at_hand = store.connections.at_hand.as_ref().unwrap();
+    let (one, other) = (store.connections.lend().await.unwrap(), store.connections.lend().await.unwrap());
+    _ = one.done(Ok(()));
+    let in_doubt = at_hand.free.lock().unwrap()[0].idle_since;
+    _ = other.done(Ok(()));
+    at_hand.close_idle_since(in_doubt);
+    let left: Vec<_> = at_hand.free.lock().unwrap().iter().map(|free| free.idle_since).collect();
+    assert!(matches!(left[..], [idle_since] if idle_since > in_doubt), "{left:?} of {in_doubt:?}");
+}
+
 /// Changed rights and names are met within half an hour, and what is beyond need goes.
 #[tokio::test]
 async fn one_that_is_old_or_idle_for_too_long_is_closed() {
@@ -76,22 +90,24 @@ async fn every_connection_is_strict_in_utc_and_reads_what_is_committed() {
     let mut lent = store.connections.lend().await.unwrap();
     let said = async |lent: &mut Lent| {
         let sql = "SELECT @@SESSION.sql_mode LIKE '%STRICT_ALL_TABLES%', @@SESSION.time_zone = '+00:00', \
-            @@SESSION.autocommit = 1, @@SESSION.innodb_lock_wait_timeout = 1";
+            @@SESSION.autocommit = 1, @@SESSION.innodb_lock_wait_timeout = 1, @@SESSION.lock_wait_timeout = 1";
         let row = lent.fetch_one(sqlx::raw_sql(sql)).await.unwrap();
         // The name is another on MariaDB before 11.1.
         let sql = "SHOW SESSION VARIABLES WHERE variable_name IN ('tx_isolation', 'transaction_isolation')";
         let isolation: String = lent.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get_unchecked(1);
-        let [strict, utc, autocommit, lock_wait] = [0, 1, 2, 3].map(|column| row.get_unchecked(column));
-        [strict, utc, autocommit, lock_wait, i64::from(isolation == "READ-COMMITTED")]
+        let [strict, utc, autocommit, record, table] =
+            [0, 1, 2, 3, 4].map(|column| row.get_unchecked(column));
+        [strict, utc, autocommit, record, table, i64::from(isolation == "READ-COMMITTED")]
     };
-    assert_eq!(said(&mut lent).await, [1; 5], "as it is opened");
+    assert_eq!(said(&mut lent).await, [1; 6], "as it is opened");
     for sql in [
-        "SET SESSION sql_mode = '', time_zone = '+05:00', autocommit = 0, innodb_lock_wait_timeout = 50",
+        "SET SESSION sql_mode = '', time_zone = '+05:00', autocommit = 0, innodb_lock_wait_timeout = 50, \
+         lock_wait_timeout = 50",
         "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
     ] {
         lent.execute(sql).await.unwrap();
     }
-    assert_eq!(said(&mut lent).await, [0; 5], "as a server may have it");
+    assert_eq!(said(&mut lent).await, [0; 6], "as a server may have it");
     MySqlStore::prepare(&mut lent).await.unwrap();
-    assert_eq!(said(&mut lent).await, [1; 5], "as it is prepared");
+    assert_eq!(said(&mut lent).await, [1; 6], "as it is prepared");
 }

@@ -2,7 +2,7 @@
 //! date (1020). The server counts them, so that no proof passes without one.
 
 use auth_core::store::{Guarded, NewPassword, UserInsert};
-use auth_core::{Email, PasswordHash, TokenStore as _, User, UserStore as _};
+use auth_core::{Email, PasswordHash, StoreErrorKind, TokenStore as _, User, UserStore as _};
 use auth_mysql::MySqlStore;
 use auth_testkit::samples::{self, at};
 use sqlx::mysql::MySqlPoolOptions;
@@ -152,6 +152,28 @@ async fn a_lock_that_is_let_go_late_is_outwaited() {
     all_done(&writing.await.unwrap());
     all_repeated(&together(&store).await);
     println!("proof mysql: lock-wait timeouts (1205), outwaited: {}", alone.lock_timeouts().await - before);
+}
+
+/// MySQL does not notice that whoever waits for a table has gone: each would keep a place.
+#[tokio::test]
+async fn whoever_gave_up_on_a_locked_table_waits_no_longer_on_the_server() {
+    let mut alone = Alone::new("table").await;
+    let store = alone.store(4).await;
+    let open = alone.connections().await;
+    alone.lock_sessions().await;
+    for _ in 0..2 {
+        let mut reads = JoinSet::new();
+        for _ in 0..open.len() {
+            let store = store.clone();
+            reads.spawn(async move { store.find_session(samples::session_id(1)).await });
+        }
+        for read in reads.join_all().await {
+            assert_eq!(read.unwrap_err().kind(), StoreErrorKind::Unavailable);
+        }
+        assert_eq!(alone.connections().await, open);
+    }
+    alone.run("UNLOCK TABLES").await;
+    assert!(store.find_session(samples::session_id(1)).await.unwrap().is_none());
 }
 
 /// Locks every record and every gap, so that no write gets anywhere until a rollback.

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use auth_core::store::Guarded;
 use auth_core::{
     Auth, Failure, FailureKind, LogInError, Password, RefreshError, ResetPasswordError, TokenStore as _,
     UserStore as _,
@@ -133,6 +134,42 @@ async fn left_for_the_new_primary(alone: &mut Alone, store: &MySqlStore) {
     alone.run("SET GLOBAL read_only = 0").await;
     all_repeated(&together(store).await);
     println!("proof mysql: connections to a server that was no longer the primary, left: {}", before.len());
+}
+
+/// What servers of other makes, clusters and groups say where these here cannot be brought to it.
+#[tokio::test]
+async fn a_connection_that_meets_a_number_of_its_servers_end_or_demotion_is_left_for_a_new_one() {
+    let mut alone = Alone::new("numbers").await;
+    alone.store(1).await.insert_session(&samples::session(2)).await.unwrap();
+    let mut stranger = alone.stranger().await;
+    for (round, number) in (0..).zip([1047, 1053, 1290, 1792, 1836, 1927, 3169, 4031]) {
+        let store = alone.store(1).await;
+        let before = alone.connections().await;
+        let old = before.last().unwrap();
+        let trigger = format!(
+            "CREATE TRIGGER told BEFORE UPDATE ON auth_sessions FOR EACH ROW BEGIN \
+             IF CONNECTION_ID() <= {old} THEN SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {number}, \
+             MESSAGE_TEXT = 'told'; END IF; END"
+        );
+        stranger.execute("DROP TRIGGER IF EXISTS told").await.unwrap();
+        stranger.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))).await.unwrap();
+        let rotated = store.rotate(&samples::rotation(2, round)).await.unwrap();
+        assert_eq!(rotated, Guarded::Applied, "{number}");
+        let after = alone.connections().await;
+        assert!(after.is_disjoint(&before), "{number}: {after:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_that_the_server_found_idle_for_too_long_are_replaced_unseen() {
+    let mut alone = Alone::new("idle_timeout").await;
+    alone.run("SET GLOBAL wait_timeout = 2").await;
+    let store = alone.store(WRITES).await;
+    alone.run("SET GLOBAL wait_timeout = DEFAULT").await;
+    prepare(&store).await;
+    alone.until_none_is_connected().await;
+    all_done(&together(&store).await);
+    all_repeated(&together(&store).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -158,7 +158,7 @@ impl Alone {
 
     /// Makes as many reads as there are connections wait for a table.
     async fn all_open(&mut self, store: MySqlStore, connections: u32) -> MySqlStore {
-        self.run(&format!("LOCK TABLES {}.auth_sessions WRITE", self.database)).await;
+        self.lock_sessions().await;
         let mut reads = JoinSet::new();
         for _ in 0..connections {
             let store = store.clone();
@@ -174,6 +174,11 @@ impl Alone {
         self.run("UNLOCK TABLES").await;
         assert!(reads.join_all().await.iter().all(Option::is_none));
         store
+    }
+
+    /// Keeps everybody else from the table of sessions until `UNLOCK TABLES`.
+    pub(crate) async fn lock_sessions(&mut self) {
+        self.run(&format!("LOCK TABLES {}.auth_sessions WRITE", self.database)).await;
     }
 
     /// Somebody else in the database of this proof, who reads what is true.
@@ -252,6 +257,14 @@ impl Alone {
         let list = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE user = 'app'";
         let rows = self.admin.fetch_all(sqlx::raw_sql(list)).await.unwrap();
         rows.iter().map(|row| row.get_unchecked(0)).collect()
+    }
+
+    pub(crate) async fn until_none_is_connected(&mut self) {
+        let started = Instant::now();
+        while !self.connections().await.is_empty() {
+            assert!(started.elapsed() < PATIENCE, "somebody stays connected");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Kills every connection of the service; says how many.

@@ -118,6 +118,12 @@ async fn what_cannot_be_reached_is_told_apart_and_shows_no_password() {
     }
 }
 
+#[test]
+fn an_ipv6_address_is_named_without_the_brackets_of_its_url() {
+    let options = MySqlOptions::from_url("mysql://shop:pw@[::1]:3307/shop").unwrap();
+    assert!(format!("{options:?}").contains("\"::1\""), "{options:?}");
+}
+
 #[tokio::test]
 async fn a_closed_store_is_unavailable() {
     let store = server::store().await;
