@@ -51,7 +51,7 @@ impl Counted {
     async fn counts(&self) -> [i64; 3] {
         let mut connection = self.store.connections.lend().await.unwrap();
         let sql = "SHOW SESSION STATUS WHERE variable_name IN ('Com_select', 'Com_insert', 'Com_update', \
-            'Com_delete', 'Com_begin', 'Com_commit', 'Com_rollback', 'Com_set_option', 'Com_admin_commands', 'Com_do')";
+            'Com_delete', 'Com_delete_multi', 'Com_begin', 'Com_commit', 'Com_rollback', 'Com_set_option', 'Com_admin_commands', 'Com_do')";
         let outcome = connection.fetch_all(sql).await;
         let rows = connection.done(outcome).map_err(|(_, error)| error).unwrap();
         let mut counts = [0; 3];
@@ -59,7 +59,7 @@ impl Counted {
             let (name, count): (String, String) = (row.get(0), row.get(1));
             let kind = match &*name {
                 "Com_select" => 0,
-                "Com_insert" | "Com_update" | "Com_delete" => 1,
+                "Com_insert" | "Com_update" | "Com_delete" | "Com_delete_multi" => 1,
                 _ => 2,
             };
             counts[kind] += count.parse::<i64>().unwrap();
