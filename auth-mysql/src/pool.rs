@@ -45,8 +45,8 @@ fn migrator() -> Migrator {
     );
     // Not sqlx's own name: a service may keep its migrations in the same database.
     migrator.dangerous_set_table_name("auth_migrations");
-    // MySQL would wait for the lock of a process whose host is gone as long as TCP does. MariaDB and the nodes of a cluster
-    // have no such lock, so that migrations stand each other anyway.
+    // MySQL would wait for the lock of a process whose host is gone as long as TCP does. MariaDB knows no endless wait, and the
+    // nodes of a cluster no common lock, so that migrations that meet are put right anyway.
     migrator.set_locking(false);
     migrator
 }

@@ -231,16 +231,19 @@ async fn a_used_link_that_was_deleted_stays_used_when_the_clock_goes_back() {
     world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
 }
 
-/// Sessions that have ended, of as many users, besides one that lives.
+/// So many sessions that have ended, besides one that lives, and nothing else that is over.
 async fn with_ended_sessions(world: &World, count: usize) {
+    world.user("bob@example.com").await;
     world.user(ADA).await;
     for _ in 0..count {
         world.log_in(ADA).await;
     }
     world.clock.advance(7 * DAY);
+    world.store.fail_method("purge_sessions", Fault::ErrorBefore);
     world.auth.clean_up().await.unwrap_err();
     world.store.reset();
     world.log_in("bob@example.com").await;
+    world.store.reset();
 }
 
 fn many_sessions(policy: &mut Policy) {
@@ -254,10 +257,7 @@ fn many_sessions(policy: &mut Policy) {
 async fn rows_are_deleted_in_batches_until_none_is_left_and_counted() {
     for (ended, batches) in [(0, 1), (9, 1), (10, 2), (35, 4)] {
         let world = World::with(many_sessions);
-        world.user("bob@example.com").await;
-        world.store.fail_method("purge_sessions", Fault::ErrorBefore);
         with_ended_sessions(&world, ended).await;
-        world.store.reset();
         let cleaned = world.auth.clean_up().await.unwrap();
         assert_eq!(cleaned.sessions, u64::try_from(ended).unwrap());
         assert!(cleaned.finished);
@@ -272,10 +272,7 @@ async fn rows_are_deleted_in_batches_until_none_is_left_and_counted() {
 #[tokio::test]
 async fn a_clean_up_rests_five_times_as_long_as_it_works() {
     let world = World::with(many_sessions);
-    world.user("bob@example.com").await;
-    world.store.fail_method("purge_sessions", Fault::ErrorBefore);
     with_ended_sessions(&world, 35).await;
-    world.store.reset();
     let batch = Duration::from_millis(50);
     world.store.fail_method("purge_sessions", Fault::Delay(batch));
     let began = Instant::now();
@@ -287,10 +284,7 @@ async fn a_clean_up_rests_five_times_as_long_as_it_works() {
 #[tokio::test]
 async fn a_clean_up_deletes_ten_batches_a_second_at_most() {
     let world = World::with(many_sessions);
-    world.user("bob@example.com").await;
-    world.store.fail_method("purge_sessions", Fault::ErrorBefore);
     with_ended_sessions(&world, 35).await;
-    world.store.reset();
     let began = Instant::now();
     assert_eq!(world.auth.clean_up().await.unwrap().sessions, 35);
     assert!(began.elapsed() >= 3 * Duration::from_millis(100), "{:?}", began.elapsed());
@@ -318,10 +312,7 @@ async fn a_clean_up_ends_with_its_budget_and_the_next_goes_on() {
     let ticking = Ticking(clock.clone(), Mutex::default());
     let world = World::built(many_sessions, |builder| builder.clock(ticking));
     let world = World { clock, ..world };
-    world.user("bob@example.com").await;
-    world.store.fail_method("purge_sessions", Fault::ErrorBefore);
     with_ended_sessions(&world, 35).await;
-    world.store.reset();
     // Three seconds are a batch of each of two kinds, then one more look at the clock: many sessions
     // do not starve what comes after them.
     let counts = async || world.auth.clean_up().await.unwrap();

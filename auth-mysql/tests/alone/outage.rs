@@ -165,9 +165,9 @@ async fn connections_that_the_server_found_idle_for_too_long_are_replaced_unseen
     let mut alone = Alone::new("idle_timeout").await;
     alone.run("SET GLOBAL wait_timeout = 2").await;
     let store = alone.store(WRITES).await;
-    alone.run("SET GLOBAL wait_timeout = DEFAULT").await;
     prepare(&store).await;
     alone.until_none_is_connected().await;
+    alone.run("SET GLOBAL wait_timeout = DEFAULT").await;
     all_done(&together(&store).await);
     all_repeated(&together(&store).await);
 }
