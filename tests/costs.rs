@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use allocation_counter::measure;
-use auth_core::{Auth, Client, Email, Grant, LiveCheck, Mailbox, MemoryStore, Password, Policy};
+use auth_core::{Auth, Client, Email, LiveCheck, Mailbox, MemoryStore, Password, Policy, SessionTokens};
 use auth_testkit::cheap_hashing;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World};
 use tokio::runtime::{Builder, Runtime};
@@ -22,7 +22,7 @@ impl Service {
         let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
-        let auth = Auth::over(store, mailbox.clone()).policy(policy);
+        let auth = Auth::builder(store, mailbox.clone()).policy(policy);
         let service = Self {
             auth: auth.secret(SECRET).build().unwrap(),
             runtime: Builder::new_current_thread().enable_time().build().unwrap(),
@@ -37,7 +37,7 @@ impl Service {
         service
     }
 
-    fn log_in(&self) -> Grant {
+    fn log_in(&self) -> SessionTokens {
         self.runtime.block_on(self.auth.log_in(ADA, Password::new(PASSWORD), &client())).unwrap()
     }
 }

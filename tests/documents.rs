@@ -44,7 +44,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 fn every_promise_names_tests_that_exist() {
     let docs = fs::read_to_string(root().join("auth-core/src/lib.rs")).unwrap();
     let list = docs.split_once("where it is proved").unwrap().1;
-    let sources: String = ["tests/promises", "tests/model"]
+    let sources: String = ["tests/guarantees", "tests/model"]
         .iter()
         .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
         .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
@@ -60,7 +60,7 @@ fn every_promise_names_tests_that_exist() {
             assert!(sources.contains(&format!("fn {name}()")), "promise {number}: no test is called {name}");
         }
         for file in quoted(promise).filter(|name| name.strip_suffix(".rs").is_some()) {
-            assert!(root().join("tests/promises").join(file).exists(), "promise {number}: no file {file}");
+            assert!(root().join("tests/guarantees").join(file).exists(), "promise {number}: no file {file}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Promise 13 under a flood of keys, counted to the byte.
+//! MailRequest 13 under a flood of keys, counted to the byte.
 //!
 //! A program of its own, because it counts what the whole process allocates. How a running server
 //! stands a thousand log-ins at once is measured by `scripts/prove-exhaustion`.
@@ -34,7 +34,7 @@ fn key(number: u32) -> [u8; 16] {
 async fn a_flood_of_keys_stays_within_the_memory_configured_for_them() {
     let heap = dhat::Profiler::builder().testing().build();
     let quota = Rule::Quota { count: 5, window: Duration::from_mins(15) };
-    let streak = Rule::Streak { failures: 100, then_every: Duration::from_mins(15) };
+    let streak = Rule::ConsecutiveFailures { failures: 100, then_every: Duration::from_mins(15) };
     let keys = keys();
     for room in [keys / 10, keys] {
         let (room, before) = (usize::try_from(room).unwrap(), dhat::HeapStats::get().curr_bytes);

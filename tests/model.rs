@@ -14,12 +14,12 @@
 mod checks;
 #[path = "model/flight.rs"]
 mod flight;
+#[path = "model/guarantees.rs"]
+mod guarantees;
 #[path = "model/mutants.rs"]
 mod mutants;
 #[path = "model/oracle.rs"]
 mod oracle;
-#[path = "model/promises.rs"]
-mod promises;
 #[path = "model/protocol.rs"]
 mod protocol;
 #[path = "model/state.rs"]

@@ -1,4 +1,4 @@
-//! Promise 10, one layer deeper: for every class of account the same SQL, statement by statement.
+//! MailRequest 10, one layer deeper: for every class of account the same SQL, statement by statement.
 //!
 //! A program of its own, because it reads the whole process's log.
 

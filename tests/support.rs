@@ -10,32 +10,32 @@
 )]
 #![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
 
-mod around;
+mod busy_hashing;
+mod interceptor;
+mod log_capture;
 mod mysql;
-mod needles;
-mod occupied;
 pub mod page;
+mod secret_scan;
 mod sql_log;
 mod store;
-mod transcript;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use auth_core::{
-    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, Grant, LiveCheck, Mail,
-    Mailbox, Mailer, MemoryStore, Message, Password, Policy, User,
+    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, LiveCheck, Mail, Mailbox,
+    Mailer, MemoryStore, Message, Password, Policy, SessionTokens, User,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
 
-pub use around::{Around, Manner, Nth};
+pub use busy_hashing::BusyHashing;
+pub use interceptor::{Behavior, Interceptor, Nth};
+pub use log_capture::{Listening, LogCapture, listen, said};
 pub use mysql::Database;
-pub use needles::{Secrets, spellings};
-pub use occupied::Occupied;
+pub use secret_scan::{Secrets, spellings};
 pub use sql_log::SqlLog;
 pub use store::{Store, new_store};
-pub use transcript::{Listening, Transcript, listen, said};
 
 /// The secret of every world: random text from a generator, used nowhere else.
 pub const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
@@ -118,7 +118,7 @@ impl World {
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         change(&mut policy);
-        let builder = Auth::over(store.clone(), mailbox.clone())
+        let builder = Auth::builder(store.clone(), mailbox.clone())
             .clock(clock.clone())
             .event_sink(events.clone())
             .secret(SECRET)
@@ -138,7 +138,7 @@ impl World {
     pub fn process_with(&self, mailer: impl Mailer + 'static, change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = self.auth.policy().clone();
         change(&mut policy);
-        let auth = Auth::over(self.store.clone(), mailer)
+        let auth = Auth::builder(self.store.clone(), mailer)
             .clock(self.clock.clone())
             .event_sink(self.events.clone())
             .secret(SECRET)
@@ -170,7 +170,7 @@ impl World {
 
     /// Whether each door still opens to this session: refresh tokens at `restore` (which writes
     /// nothing), access tokens at the live doors. All must agree.
-    pub async fn lives(&self, grant: &Grant) -> bool {
+    pub async fn lives(&self, grant: &SessionTokens) -> bool {
         let restored = self.auth.restore(&text(grant), &client()).await.is_ok();
         // The cached check first: the others renew what is cached.
         for check in [LiveCheck::CachedUser, LiveCheck::User, LiveCheck::UserAndSession] {
@@ -199,12 +199,12 @@ impl World {
     }
 
     /// Logs in with [`PASSWORD`].
-    pub async fn log_in(&self, address: &str) -> Grant {
+    pub async fn log_in(&self, address: &str) -> SessionTokens {
         self.auth.log_in(address, Password::new(PASSWORD), &client()).await.unwrap()
     }
 
     /// What an access token says.
-    pub fn claims(&self, grant: &Grant) -> AccessClaims {
+    pub fn claims(&self, grant: &SessionTokens) -> AccessClaims {
         self.auth.authenticate(grant.access_token.expose()).unwrap()
     }
 
@@ -236,7 +236,7 @@ impl World {
     }
 
     /// Asks for a change to a new address and takes the token out of the mail to it.
-    pub async fn confirmation_token(&self, grant: &Grant, new_email: &str) -> String {
+    pub async fn confirmation_token(&self, grant: &SessionTokens, new_email: &str) -> String {
         let password = Password::new(PASSWORD);
         self.auth.change_email(&self.claims(grant), new_email, password, &client()).await.unwrap();
         let mails = self.mails(new_email).await;
@@ -269,7 +269,7 @@ pub fn client() -> Client {
 }
 
 /// The text of a grant's refresh token.
-pub fn text(grant: &Grant) -> String {
+pub fn text(grant: &SessionTokens) -> String {
     grant.refresh_token.expose().to_string()
 }
 

@@ -12,7 +12,7 @@ use axum::routing::get;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
-    let auth = Auth::over(store, mailbox.clone())
+    let auth = Auth::builder(store, mailbox.clone())
         .key_ring(KeyRing::generate(&SystemRandom)?)
         .root_secret(RootSecret::generate(&SystemRandom)?)
         .build()?;

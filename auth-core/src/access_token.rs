@@ -105,7 +105,7 @@ impl AccessClaims {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let store = MemoryStore::new();
-/// let auth = Auth::over(store, Mailbox::new())
+/// let auth = Auth::builder(store, Mailbox::new())
 ///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR") // yours comes from the configuration
 ///     .claims_source(Roles)
 ///     .build()?;

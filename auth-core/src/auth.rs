@@ -17,9 +17,9 @@ use crate::access_token::{AccessClaims, InvalidAccessToken};
 use crate::client::Client;
 use crate::flow;
 use crate::flow::{
-    AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, Grant, LiveCheck, LogInError,
+    AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, LiveCheck, LogInError,
     LogOutError, LoggedOut, RefreshError, RegisterError, ResendVerificationError, ResetPasswordError,
-    Restored, SessionError, UserError, VerifyEmailError,
+    RestoredSession, SessionError, SessionTokens, UserError, VerifyEmailError,
 };
 use crate::hashing::HashingPool;
 use crate::id::{IntentId, SessionId, UserId};
@@ -52,19 +52,19 @@ impl Auth {
     /// use auth_core::{Auth, Mailbox, MemoryStore};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let auth = Auth::over(MemoryStore::new(), Mailbox::new())
+    /// let auth = Auth::builder(MemoryStore::new(), Mailbox::new())
     ///     .secret("output of `openssl rand -base64 48`")
     ///     .build()?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn over(store: impl JoinedStore + Outbox + 'static, mailer: impl Mailer + 'static) -> AuthBuilder {
+    pub fn builder(store: impl JoinedStore + Outbox + 'static, mailer: impl Mailer + 'static) -> AuthBuilder {
         AuthBuilder::over(Arc::new(store), Arc::new(mailer))
     }
 
     /// Starts to put an `Auth` together over stores of different places. For one that keeps everything
-    /// there is [`over`](Self::over), which is faster.
-    pub fn builder(
+    /// there is [`builder`](Self::builder), which is faster.
+    pub fn builder_with_stores(
         users: impl UserStore + 'static,
         tokens: impl TokenStore + 'static,
         mailer: impl Mailer + 'static,
@@ -137,7 +137,7 @@ impl Auth {
         email: &str,
         password: Password,
         client: &Client,
-    ) -> Result<Grant, LogInError> {
+    ) -> Result<SessionTokens, LogInError> {
         flow::log_in::log_in(&self.0, email, &password, client).await
     }
 
@@ -162,7 +162,7 @@ impl Auth {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
-    /// # let auth = Auth::over(store, mailbox.clone())
+    /// # let auth = Auth::builder(store, mailbox.clone())
     /// #     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
     /// #     .build()?;
     /// # let client = Client::new(None, None);
@@ -201,7 +201,7 @@ impl Auth {
     ///   reuse included.
     /// - [`RefreshError::Superseded`] when this request merely lost a race: keep the client's cookie.
     /// - [`RefreshError::RateLimited`], [`RefreshError::Failed`].
-    pub async fn refresh(&self, refresh_token: &str, client: &Client) -> Result<Grant, RefreshError> {
+    pub async fn refresh(&self, refresh_token: &str, client: &Client) -> Result<SessionTokens, RefreshError> {
         flow::refresh::refresh(&self.0, refresh_token, client).await
     }
 
@@ -211,7 +211,11 @@ impl Auth {
     /// # Errors
     ///
     /// - As [`refresh`](Self::refresh), except that nothing is ever superseded.
-    pub async fn restore(&self, refresh_token: &str, client: &Client) -> Result<Restored, RefreshError> {
+    pub async fn restore(
+        &self,
+        refresh_token: &str,
+        client: &Client,
+    ) -> Result<RestoredSession, RefreshError> {
         flow::refresh::restore(&self.0, refresh_token, client).await
     }
 
@@ -280,7 +284,7 @@ impl Auth {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
-    /// # let auth = Auth::over(store, mailbox.clone())
+    /// # let auth = Auth::builder(store, mailbox.clone())
     /// #     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
     /// #     .build()?;
     /// # let client = Client::new(None, None);
@@ -328,7 +332,7 @@ impl Auth {
         current_password: Password,
         new_password: Password,
         client: &Client,
-    ) -> Result<Grant, ChangePasswordError> {
+    ) -> Result<SessionTokens, ChangePasswordError> {
         flow::change_password::change_password(&self.0, claims, &current_password, &new_password, client)
             .await
     }
@@ -344,7 +348,7 @@ impl Auth {
     /// # let store = MemoryStore::new();
     /// # let root = auth_core::RootSecret::generate(&auth_core::SystemRandom).unwrap();
     /// # let ring = auth_core::KeyRing::generate(&auth_core::SystemRandom).unwrap();
-    /// # let auth = Auth::over(store, Mailbox::new()).key_ring(ring).root_secret(root).build().unwrap();
+    /// # let auth = Auth::builder(store, Mailbox::new()).key_ring(ring).root_secret(root).build().unwrap();
     /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     /// let background = tokio::spawn({
     ///     let auth = auth.clone();

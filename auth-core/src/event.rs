@@ -136,7 +136,7 @@ pub enum EventKind {
     /// The breach check could not answer and the policy says to go on.
     BreachCheckSkipped,
     /// Something that is not needed for safety could not be done.
-    TidyingFailed { what: &'static str, error: String },
+    BestEffortFailed { what: &'static str, error: String },
     /// `Auth` was built. Without a durable outbox, promised mails die with the process.
     Started { durable_outbox: bool },
     /// A mail was sent.
@@ -150,7 +150,7 @@ pub enum EventKind {
         error: String,
     },
     /// A mail was given up and became a dead letter.
-    MailBuried { intent_id: IntentId, promise: &'static str, attempt: u32, reason: String },
+    MailDeadLettered { intent_id: IntentId, promise: &'static str, attempt: u32, reason: String },
     /// An intent spoke of nothing and was dropped.
     MailDropped { intent_id: IntentId, promise: &'static str },
     /// The outbox could not be worked on.
@@ -193,7 +193,7 @@ impl EventKind {
             Self::RefreshRefused { .. } => "session_renewal_refused",
             Self::TokenReuse { .. } => "authn_token_reuse",
             Self::SessionRevoked { .. } => "session_revoked",
-            Self::SessionsRevoked { .. } => "authn_token_revoked",
+            Self::SessionsRevoked { .. } => "sessions_revoked",
             Self::ResetRequested { .. } => "authn_password_reset_requested",
             Self::PasswordReset { .. } => "authn_password_reset",
             Self::PasswordChanged { .. } => "authn_password_change",
@@ -208,11 +208,11 @@ impl EventKind {
             Self::UserEnabled { .. } => "user_enabled",
             Self::UserDeleted { .. } => "user_deleted",
             Self::BreachCheckSkipped => "breach_check_skipped",
-            Self::TidyingFailed { .. } => "tidying_failed",
+            Self::BestEffortFailed { .. } => "best_effort_failed",
             Self::Started { .. } => "sys_startup",
             Self::MailSent { .. } => "mail_sent",
             Self::MailRetried { .. } => "mail_retried",
-            Self::MailBuried { .. } => "mail_buried",
+            Self::MailDeadLettered { .. } => "mail_dead_lettered",
             Self::MailDropped { .. } => "mail_dropped",
             Self::OutboxFailed { .. } => "outbox_failed",
             Self::CleanedUp { .. } => "cleaned_up",
@@ -272,10 +272,10 @@ impl EventKind {
             | Self::MailedTokenRefused { .. }
             | Self::RateLimited { .. }
             | Self::BreachCheckSkipped
-            | Self::TidyingFailed { .. }
+            | Self::BestEffortFailed { .. }
             | Self::Started { durable_outbox: false }
             | Self::MailRetried { .. }
-            | Self::MailBuried { .. }
+            | Self::MailDeadLettered { .. }
             | Self::OutboxFailed { .. }
             | Self::CleanUpFailed { .. } => Severity::Warn,
             _ => Severity::Info,

@@ -23,7 +23,7 @@ pub use authenticate::{AuthenticateError, Authenticated, LiveCheck};
 pub use change_email::{ChangeEmailError, ConfirmEmailError};
 pub use change_password::ChangePasswordError;
 pub use create_user::CreateUserError;
-pub use grant::{Grant, Restored};
+pub use grant::{RestoredSession, SessionTokens};
 pub use log_in::LogInError;
 pub use log_out::{LogOutError, LoggedOut};
 pub use refresh::{RefreshError, decision};

@@ -190,14 +190,14 @@ impl Inner {
             if returned.is_ok() {
                 client.note_returned(limit.bucket.limit);
             }
-            self.tidied("give a rate limit place back", returned);
+            self.log_best_effort("give a rate limit place back", returned);
         }
     }
 
     /// Gives places back, and forgets everything counted in streaks among them.
     pub(crate) async fn give_back_and_end_streaks(&self, places: Places, client: &Client) {
         let (streaks, quotas) =
-            places.0.into_iter().partition(|limit| matches!(limit.rule, Rule::Streak { .. }));
+            places.0.into_iter().partition(|limit| matches!(limit.rule, Rule::ConsecutiveFailures { .. }));
         self.give_back(Places(quotas), client).await;
         for limit in streaks {
             self.forget(Some(limit)).await;
@@ -208,7 +208,7 @@ impl Inner {
     pub(crate) async fn forget(&self, limit: Option<Limit>) {
         if let Some(limit) = limit {
             let cleared = self.limiter.clear(&limit.bucket, &limit.rule).await;
-            self.tidied("clear a rate limit", cleared);
+            self.log_best_effort("clear a rate limit", cleared);
         }
     }
 }

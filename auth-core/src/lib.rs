@@ -2,7 +2,7 @@
 //!
 //! # What is promised, and where it is proved
 //!
-//! Each promise has its tests, which go through [`Auth`] alone, in `tests/promises/` of the repository;
+//! Each promise has its tests, which go through [`Auth`] alone, in `tests/guarantees/` of the repository;
 //! every test was seen to fail when the code was broken on purpose. What a store must contribute is
 //! proved by the suite of `auth-testkit`. Promises 1 to 5, 7 and 14 are model checked besides, in every
 //! interleaving of bounded worlds with lost, repeated and late messages, crashes and clean-ups, by the
@@ -24,7 +24,7 @@
 //!    checked: `honest_tabs_are_never_taken_for_a_thief`, `honest_tabs_log_out_among_forgeries`.
 //! 4. **Once.** A one-time token works at most once, over all processes and crashes: `once.rs`,
 //!    `of_many_concurrent_resets_one_succeeds_and_its_password_is_the_one_that_works`,
-//!    `of_many_concurrent_verifications_one_succeeds`, `new_address.rs`,
+//!    `of_many_concurrent_verifications_one_succeeds`, `change_email.rs`,
 //!    `of_many_users_who_confirm_one_address_one_gets_it`, and `crash.rs`. Model checked:
 //!    `two_resets_with_one_link`.
 //! 5. **Reset is a barrier.** No session from before it lives, no log-in with the old password commits
@@ -33,12 +33,12 @@
 //!    `a_log_in_in_flight_during_a_reset_is_dead_on_arrival_and_harms_no_newer_session`,
 //!    `no_rehash_overwrites_the_password_of_a_reset`. An access token that a log-in in flight took away
 //!    is dead at live doors; one that a service checks by its signature alone lives until its expiry. A
-//!    change of address that waits is cancelled: `new_address.rs`,
+//!    change of address that waits is cancelled: `change_email.rs`,
 //!    `a_reset_cancels_a_change_that_waits_whether_or_not_it_was_mailed`. Model checked:
 //!    `a_reset_among_log_ins_and_a_thief`.
 //! 6. **Purpose.** A token made for one purpose, user, address or epoch is refused for any other:
 //!    `purpose.rs`, `every_kind_of_token_opens_its_own_door_and_no_other`,
-//!    `every_token_dies_with_the_epoch_it_was_made_under`, and `new_address.rs`,
+//!    `every_token_dies_with_the_epoch_it_was_made_under`, and `change_email.rs`,
 //!    `a_link_is_bound_to_the_mailbox_it_went_to_and_to_the_user_who_asked`.
 //! 7. **Lifetime.** Nothing lives past its absolute expiry: `lifetime.rs`,
 //!    `refreshing_every_hour_for_forty_days_ends_at_the_absolute_limit`,
@@ -118,9 +118,9 @@ pub use event::{
 pub use failure::{Failure, FailureKind};
 pub use flow::{
     AuthenticateError, Authenticated, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
-    CreateUserError, ForgotPasswordError, Grant, InvalidRegistration, LiveCheck, LogInError, LogOutError,
-    LoggedOut, RefreshError, RegisterError, ResendVerificationError, ResetPasswordError, Restored,
-    SessionError, UserError, VerifyEmailError, decision,
+    CreateUserError, ForgotPasswordError, InvalidRegistration, LiveCheck, LogInError, LogOutError, LoggedOut,
+    RefreshError, RegisterError, ResendVerificationError, ResetPasswordError, RestoredSession, SessionError,
+    SessionTokens, UserError, VerifyEmailError, decision,
 };
 pub use hashing::{
     Argon2Engine, BcryptImport, Calibration, CostFloor, HashingError, HashingPolicy, HashingPool,

@@ -25,7 +25,7 @@ pub enum Rule {
     },
     /// So many failures in a row, after which one try is allowed every so often, until
     /// [`RateLimiter::clear`]. Never a lock for good.
-    Streak {
+    ConsecutiveFailures {
         /// How many failures are free.
         failures: u32,
         /// How often one more try is allowed afterwards.

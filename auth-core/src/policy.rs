@@ -33,7 +33,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// policy.password = PasswordPolicy::nist_single_factor();
 ///
 /// let store = MemoryStore::new();
-/// let auth = Auth::over(store, Mailbox::new())
+/// let auth = Auth::builder(store, Mailbox::new())
 ///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR") // yours comes from the configuration
 ///     .policy(policy)
 ///     .build()?;
@@ -362,8 +362,9 @@ mod tests {
             ("limits.log_in_account", |p| {
                 p.limits.log_in_account = Some(Rule::Quota { count: 0, window: MINUTE });
             }),
-            ("limits.log_in_streak", |p| {
-                p.limits.log_in_streak = Some(Rule::Streak { failures: 1, then_every: Duration::ZERO });
+            ("limits.log_in_consecutive_failures", |p| {
+                p.limits.log_in_consecutive_failures =
+                    Some(Rule::ConsecutiveFailures { failures: 1, then_every: Duration::ZERO });
             }),
             ("live_cache", |p| p.live_cache = Duration::from_secs(6)),
             ("access.lifetime", |p| p.access.lifetime = 25 * HOUR),

@@ -11,7 +11,7 @@
 //!    Every promise is one conditional write on one record, and whether a record was affected
 //!    decides: put the guard into the `WHERE` (or the compare-and-set), never into a read before it.
 //!    Each method says under `# Atomicity` what must be true.
-//! 2. **Outcomes are values, failures are errors.** A lost guard is [`Guarded::Lost`], a missing
+//! 2. **Outcomes are values, failures are errors.** A lost guard is [`GuardedWrite::Stale`], a missing
 //!    record `Ok(None)`. [`StoreError`] means that the store could not do its work. Never report a
 //!    failure as "not found": a dead database must not read as a wrong token.
 //! 3. **An unknown outcome is not a failure to hide.** When the connection is lost during a guarded
@@ -42,18 +42,18 @@ use std::fmt;
 
 pub use import::{ImportProgress, import_users};
 pub use joined::JoinedStore;
-pub use outbox::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement};
+pub use outbox::{ClaimedIntent, DeadLetter, Intent, MailRequest, Outbox, OutboxStats, Removal, Settlement};
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
-pub use user::{Deletion, EmailChange, EmailVerification, NewEmail, NewPassword, UserInsert, UserStore};
+pub use user::{Deletion, EmailVerification, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore};
 
 /// What became of a write guarded by a condition on its own record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a guarded write that lost changed nothing"]
-pub enum Guarded {
+pub enum GuardedWrite {
     /// The guard held and the record was written.
     Applied,
     /// The guard did not hold, or there is no such record; nothing changed.
-    Lost,
+    Stale,
 }
 
 /// What kind of failure a store met.

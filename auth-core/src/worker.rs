@@ -36,7 +36,7 @@ async fn stop_requested(stopped: &mut watch::Receiver<()>) {
 }
 
 /// The messages of an error and of its sources, for logs.
-pub(crate) fn chain_of(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -1,6 +1,6 @@
 //! The refresh cookie: the only place where a browser holds a refresh token.
 
-use auth_core::Grant;
+use auth_core::SessionTokens;
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 use http::header::COOKIE;
@@ -11,7 +11,7 @@ use crate::config::HttpConfig;
 use crate::problem::{Code, Problem};
 
 /// The `Set-Cookie` that hands over the refresh token of a grant.
-pub(crate) fn set(config: &HttpConfig, grant: &Grant) -> Option<HeaderValue> {
+pub(crate) fn set(config: &HttpConfig, grant: &SessionTokens) -> Option<HeaderValue> {
     // Whole seconds, rounded down: the browser forgets it no later than the server.
     let lives = i64::try_from(grant.refresh_expires_in.as_secs()).unwrap_or(i64::MAX);
     value(config, &grant.refresh_token.expose(), Duration::seconds(lives))

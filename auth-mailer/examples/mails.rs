@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     let auth =
-        Auth::over(store, mailbox.clone()).secret("a secret for pictures, not for a service").build()?;
+        Auth::builder(store, mailbox.clone()).secret("a secret for pictures, not for a service").build()?;
     let client = Client::new(None, None);
     let password = || Password::new("seventeen blue herons");
     auth.register("ada@example.com", password(), Some("Ada Lovelace"), &client).await?;

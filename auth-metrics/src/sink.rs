@@ -41,7 +41,7 @@ fn count(kind: &EventKind) {
         }
         EventKind::MailSent { promise, .. } => mail(promise, "sent"),
         EventKind::MailRetried { promise, .. } => mail(promise, "retried"),
-        EventKind::MailBuried { promise, .. } => mail(promise, "dead"),
+        EventKind::MailDeadLettered { promise, .. } => mail(promise, "dead"),
         EventKind::MailDropped { promise, .. } => mail(promise, "dropped"),
         kind => match labelled(kind) {
             Some((name, label, value)) => add(name, &[(label, value)], 1),
@@ -93,7 +93,7 @@ const fn plain(kind: &EventKind) -> Option<&'static str> {
         EventKind::ResetRequested { .. } => "auth_password_resets_requested_total",
         EventKind::PasswordReset { .. } => "auth_password_resets_total",
         EventKind::BreachCheckSkipped => "auth_breach_checks_skipped_total",
-        EventKind::TidyingFailed { .. } => "auth_tidying_failures_total",
+        EventKind::BestEffortFailed { .. } => "auth_best_effort_failures_total",
         EventKind::OutboxFailed { .. } => "auth_outbox_failures_total",
         _ => return None,
     })

@@ -242,7 +242,7 @@ async fn wait_for_disk(server: &mut MySqlConnection, wait: bool) {
 
 /// As long as a hash with the parameters of a real service.
 async fn hash_as_kept() -> String {
-    let auth = Auth::over(auth_core::MemoryStore::new(), auth_core::Mailbox::new())
+    let auth = Auth::builder(auth_core::MemoryStore::new(), auth_core::Mailbox::new())
         .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
         .build()
         .unwrap();

@@ -26,7 +26,7 @@ pub(crate) fn service(store: &MySqlStore) -> Auth {
     policy.clean_up.budget = WINDOW;
     let limits = &mut policy.limits;
     (limits.refresh_client, limits.refresh_session, limits.log_in_client) = (None, None, None);
-    Auth::over(store.clone(), Mailbox::new())
+    Auth::builder(store.clone(), Mailbox::new())
         .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
         .policy(policy)
         .build()

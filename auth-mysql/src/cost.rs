@@ -37,7 +37,7 @@ impl Counted {
         let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
-        let auth = Auth::over(store.clone(), mailbox.clone())
+        let auth = Auth::builder(store.clone(), mailbox.clone())
             .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
             .policy(policy)
             .clock(clock.clone())

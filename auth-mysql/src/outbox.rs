@@ -62,7 +62,7 @@ fn read_dead_letter(row: &MySqlRow) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         intent: read_intent(&record)?,
         attempts: record.unsigned("attempts")?,
-        buried_at: record.time("dead_at")?,
+        dead_lettered_at: record.time("dead_at")?,
         reason: record.text("reason")?.to_owned(),
     })
 }
@@ -147,7 +147,7 @@ impl Outbox for MySqlStore {
         self.settle(|| query(RETRY).bind(kept(due_at)).bind(id.as_bytes().as_slice()).bind(attempt)).await
     }
 
-    async fn bury(
+    async fn move_to_dead_letters(
         &self,
         id: IntentId,
         attempt: u32,

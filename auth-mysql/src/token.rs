@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use auth_core::store::{Guarded, OneTimeInsert, Revocation, SessionRotation, Spend};
+use auth_core::store::{GuardedWrite, OneTimeInsert, Revocation, SessionRotation, Spend};
 use auth_core::{
     Digest, Email, IntentId, Name, OneTimeToken, PasswordHash, Purpose, Registration, Session, SessionId,
     StoreError, TokenStore, UserId,
@@ -129,7 +129,7 @@ impl TokenStore for MySqlStore {
         self.list(read_session, || query(FIND_SESSIONS_BY_USER).bind(user_id.as_bytes().as_slice())).await
     }
 
-    async fn rotate(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError> {
+    async fn rotate(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError> {
         let statement = || {
             query(ROTATE)
                 .bind(rotation.generation)
@@ -150,7 +150,7 @@ impl TokenStore for MySqlStore {
             }))
         };
         let rotated = self.write_ours(statement, is_ours).await?;
-        Ok(if rotated { Guarded::Applied } else { Guarded::Lost })
+        Ok(if rotated { GuardedWrite::Applied } else { GuardedWrite::Stale })
     }
 
     async fn revoke_session(&self, user_id: UserId, id: SessionId) -> Result<Revocation, StoreError> {

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserInsert,
+    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert,
 };
 use auth_core::{Email, Epoch, Name, PasswordHash, StoreError, User, UserId, UserStatus, UserStore};
 use chrono::{DateTime, Utc};
@@ -82,8 +82,8 @@ fn read_id(row: &MySqlRow) -> Result<Vec<u8>, StoreError> {
     Record::new(TABLE, row).blob("id").map(<[u8]>::to_vec)
 }
 
-fn guarded(affected: u64) -> Guarded {
-    if affected == 0 { Guarded::Lost } else { Guarded::Applied }
+fn guarded(affected: u64) -> GuardedWrite {
+    if affected == 0 { GuardedWrite::Stale } else { GuardedWrite::Applied }
 }
 
 impl MySqlStore {
@@ -95,11 +95,11 @@ impl MySqlStore {
         (id, epoch): (UserId, Epoch),
         bind: impl Fn(Statement) -> Statement + Send + Sync,
         is_ours: impl Fn(&User) -> bool + Send + Sync,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let statement = || bind(query(sql)).bind(id.as_bytes().as_slice()).bind(epoch.as_u64());
         let is_ours = async { Ok(self.find_by_id(id).await?.is_some_and(|user| is_ours(&user))) };
         let applied = self.write_ours(statement, is_ours).await?;
-        Ok(if applied { Guarded::Applied } else { Guarded::Lost })
+        Ok(if applied { GuardedWrite::Applied } else { GuardedWrite::Stale })
     }
 
     /// Runs a write that anybody may have made: it is guarded by `id` and `epoch`, its last two values.
@@ -108,7 +108,7 @@ impl MySqlStore {
         sql: &'static str,
         (id, epoch): (UserId, Epoch),
         bind: impl Fn(Statement) -> Statement + Send + Sync,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let statement = || bind(query(sql)).bind(id.as_bytes().as_slice()).bind(epoch.as_u64());
         self.write(statement).await.map(guarded)
     }
@@ -166,7 +166,12 @@ impl UserStore for MySqlStore {
         self.find(read, || query(FIND_BY_EMAIL).bind(email.canonical().as_bytes())).await
     }
 
-    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+    async fn mark_contested(
+        &self,
+        email: &Email,
+        rival: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<GuardedWrite, StoreError> {
         let statement = || {
             query(CONTEST).bind(kept(at)).bind(email.canonical().as_bytes()).bind(rival.as_bytes().as_slice())
         };
@@ -178,7 +183,7 @@ impl UserStore for MySqlStore {
         id: UserId,
         epoch: Epoch,
         verification: &EmailVerification,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let at = kept(verification.at);
         let is_ours = |user: &User| {
             user.email_verified_at.map(kept) == Some(at)
@@ -203,7 +208,7 @@ impl UserStore for MySqlStore {
         id: UserId,
         epoch: Epoch,
         password: &NewPassword,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let bind = |statement: Statement| {
             statement
                 .bind(password.password_hash.expose())
@@ -213,18 +218,23 @@ impl UserStore for MySqlStore {
         self.write_user(SET_PASSWORD, (id, epoch), bind, |user| has_hash(user, &password.password_hash)).await
     }
 
-    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+    async fn set_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        new: &NewEmail,
+    ) -> Result<SetEmailOutcome, StoreError> {
         let bind = |statement: Statement| {
             statement.bind(new.email.canonical().as_bytes()).bind(new.email.address()).bind(kept(new.at))
         };
         let is_ours =
             |user: &User| user.email == new.email && user.email_verified_at.map(kept) == Some(kept(new.at));
-        if self.write_user(SET_EMAIL, (id, epoch), bind, is_ours).await? == Guarded::Applied {
-            return Ok(EmailChange::Applied);
+        if self.write_user(SET_EMAIL, (id, epoch), bind, is_ours).await? == GuardedWrite::Applied {
+            return Ok(SetEmailOutcome::Applied);
         }
         // Under an epoch that is still the same, the unique key refused the write.
         let guard_holds = self.find_by_id(id).await?.is_some_and(|user| user.epoch == epoch);
-        Ok(if guard_holds { EmailChange::Taken } else { EmailChange::Lost })
+        Ok(if guard_holds { SetEmailOutcome::Taken } else { SetEmailOutcome::Stale })
     }
 
     async fn rehash_password(
@@ -232,15 +242,20 @@ impl UserStore for MySqlStore {
         id: UserId,
         epoch: Epoch,
         hash: &PasswordHash,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         self.write_unmarked(REHASH_PASSWORD, (id, epoch), |statement| statement.bind(hash.expose())).await
     }
 
-    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+    async fn set_status(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        status: UserStatus,
+    ) -> Result<GuardedWrite, StoreError> {
         self.write_unmarked(SET_STATUS, (id, epoch), |statement| statement.bind(status_text(status))).await
     }
 
-    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
         self.write_unmarked(ADVANCE_EPOCH, (id, epoch), |statement| statement).await
     }
 

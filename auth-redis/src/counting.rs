@@ -42,7 +42,7 @@ pub(crate) enum Count {
     /// So many places, one of which becomes free every `interval`.
     Quota { count: u64, interval: u64 },
     /// So many free tries, then one every `wait`.
-    Streak { failures: u64, wait: u64 },
+    ConsecutiveFailures { failures: u64, wait: u64 },
 }
 
 impl Count {
@@ -54,9 +54,9 @@ impl Count {
                 let interval = micros(window).div_ceil(u64::from(count).max(1));
                 (count > 0 && interval > 0).then_some(Self::Quota { count: count.into(), interval })
             }
-            Rule::Streak { failures, then_every } => {
+            Rule::ConsecutiveFailures { failures, then_every } => {
                 let wait = micros(then_every);
-                (wait > 0).then_some(Self::Streak { failures: failures.into(), wait })
+                (wait > 0).then_some(Self::ConsecutiveFailures { failures: failures.into(), wait })
             }
         }
     }
@@ -65,7 +65,7 @@ impl Count {
     pub(crate) fn of_a_fresh_bucket(self) -> Reservation {
         let (remaining, reset_after) = match self {
             Self::Quota { count, interval } => (count.saturating_sub(1), interval),
-            Self::Streak { failures, wait } => {
+            Self::ConsecutiveFailures { failures, wait } => {
                 (failures.saturating_sub(1), if failures > 1 { 0 } else { wait })
             }
         };
@@ -76,7 +76,9 @@ impl Count {
     pub(crate) fn call(self, act: Act, bucket: &Bucket) -> ScriptInvocation<'static> {
         let (script, kind, numbers) = match self {
             Self::Quota { count, interval } => (&*QUOTA, 'q', [count, interval, 0]),
-            Self::Streak { failures, wait } => (&*STREAK, 's', [failures, wait, memory(failures, wait)]),
+            Self::ConsecutiveFailures { failures, wait } => {
+                (&*STREAK, 's', [failures, wait, memory(failures, wait)])
+            }
         };
         let mut call = script.prepare_invoke();
         let key = u128::from_be_bytes(bucket.key);
@@ -128,7 +130,7 @@ mod tests {
         for rule in [
             Rule::Quota { count: 0, window: Duration::MAX },
             Rule::Quota { count: 5, window: Duration::ZERO },
-            Rule::Streak { failures: 5, then_every: Duration::ZERO },
+            Rule::ConsecutiveFailures { failures: 5, then_every: Duration::ZERO },
         ] {
             assert_eq!(Count::of(&rule), None);
         }
@@ -146,8 +148,9 @@ mod tests {
                 };
                 assert!(now + count * interval < LUA_IS_EXACT_TO, "{count} in {time:?}");
                 assert!((count + 1) * interval < LUA_IS_EXACT_TO, "{count} in {time:?}");
-                let rule = Rule::Streak { failures: u32::try_from(count).unwrap(), then_every: time };
-                let Some(Count::Streak { failures, wait }) = Count::of(&rule) else {
+                let rule =
+                    Rule::ConsecutiveFailures { failures: u32::try_from(count).unwrap(), then_every: time };
+                let Some(Count::ConsecutiveFailures { failures, wait }) = Count::of(&rule) else {
                     panic!("{rule:?} is not counted")
                 };
                 assert!(now + wait < LUA_IS_EXACT_TO && memory(failures, wait) >= wait / 1000, "{rule:?}");

@@ -16,7 +16,7 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 
 /// Counts requests in Redis or Valkey, for any number of servers.
 ///
-/// [`Rule::Quota`] is GCRA in whole microseconds, [`Rule::Streak`] a counter; each call is one script on
+/// [`Rule::Quota`] is GCRA in whole microseconds, [`Rule::ConsecutiveFailures`] a counter; each call is one script on
 /// one key, by the clock of Redis.
 ///
 /// - A place given back before anything else was taken leaves no trace. Otherwise the part of it that
@@ -48,7 +48,7 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let limiter = RedisLimiter::connect("redis://:password@127.0.0.1:6379/0").await?;
 /// let store = MemoryStore::new(); // yours is shared
-/// let auth = Auth::over(store, Mailbox::new())
+/// let auth = Auth::builder(store, Mailbox::new())
 ///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
 ///     .rate_limiter(limiter)
 ///     .build()?;

@@ -54,7 +54,7 @@ fn read_dead_letter(row: &SqliteRow) -> Result<DeadLetter, StoreError> {
     Ok(DeadLetter {
         intent: read_intent(&record)?,
         attempts: record.integer("attempts")?,
-        buried_at: record.time("dead_at")?,
+        dead_lettered_at: record.time("dead_at")?,
         reason: record.text("reason")?.to_owned(),
     })
 }
@@ -125,7 +125,7 @@ impl Outbox for SqliteStore {
         self.settle(|| query(RETRY).bind(id.as_bytes().as_slice()).bind(attempt).bind(micros(due_at))).await
     }
 
-    async fn bury(
+    async fn move_to_dead_letters(
         &self,
         id: IntentId,
         attempt: u32,

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use auth_core::store::{Guarded, OneTimeInsert, Revocation, SessionRotation, Spend};
+use auth_core::store::{GuardedWrite, OneTimeInsert, Revocation, SessionRotation, Spend};
 use auth_core::{
     Digest, Email, IntentId, Name, OneTimeToken, PasswordHash, Purpose, Registration, Session, SessionId,
     StoreError, TokenStore, UserId,
@@ -112,7 +112,7 @@ impl TokenStore for SqliteStore {
         self.list(read_session, || query(FIND_SESSIONS_BY_USER).bind(user_id.as_bytes().as_slice())).await
     }
 
-    async fn rotate(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError> {
+    async fn rotate(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError> {
         let statement = || {
             query(ROTATE)
                 .bind(rotation.id.as_bytes().as_slice())
@@ -124,7 +124,7 @@ impl TokenStore for SqliteStore {
                 .bind(micros(rotation.idle_expires_at))
         };
         let rotated = self.write(statement).await?;
-        Ok(if rotated == 0 { Guarded::Lost } else { Guarded::Applied })
+        Ok(if rotated == 0 { GuardedWrite::Stale } else { GuardedWrite::Applied })
     }
 
     async fn revoke_session(&self, user_id: UserId, id: SessionId) -> Result<Revocation, StoreError> {

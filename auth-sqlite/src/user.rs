@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserInsert,
+    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert,
 };
 use auth_core::{Email, Epoch, Name, PasswordHash, StoreError, User, UserId, UserStatus, UserStore};
 use chrono::{DateTime, Utc};
@@ -78,8 +78,8 @@ pub(crate) fn read_user(record: &Record<'_>) -> Result<User, StoreError> {
     })
 }
 
-fn guarded(affected: u64) -> Guarded {
-    if affected == 0 { Guarded::Lost } else { Guarded::Applied }
+fn guarded(affected: u64) -> GuardedWrite {
+    if affected == 0 { GuardedWrite::Stale } else { GuardedWrite::Applied }
 }
 
 impl SqliteStore {
@@ -90,9 +90,9 @@ impl SqliteStore {
         id: UserId,
         epoch: Epoch,
         bind: impl Fn(Statement) -> Statement + Send + Sync,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let Some(epoch) = epoch_number(epoch) else {
-            return Ok(Guarded::Lost);
+            return Ok(GuardedWrite::Stale);
         };
         let statement = || bind(query(sql).bind(id.as_bytes().as_slice()).bind(epoch));
         self.write(statement).await.map(guarded)
@@ -138,7 +138,12 @@ impl UserStore for SqliteStore {
         self.find(read, || query(FIND_BY_EMAIL).bind(email.canonical())).await
     }
 
-    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+    async fn mark_contested(
+        &self,
+        email: &Email,
+        rival: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<GuardedWrite, StoreError> {
         let statement =
             || query(CONTEST).bind(email.canonical()).bind(rival.as_bytes().as_slice()).bind(micros(at));
         self.write(statement).await.map(guarded)
@@ -149,7 +154,7 @@ impl UserStore for SqliteStore {
         id: UserId,
         epoch: Epoch,
         verification: &EmailVerification,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let at = micros(verification.at);
         match &verification.activate {
             None => self.write_user(VERIFY_EMAIL, id, epoch, |statement| statement.bind(at)).await,
@@ -170,7 +175,7 @@ impl UserStore for SqliteStore {
         id: UserId,
         epoch: Epoch,
         password: &NewPassword,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         self.write_user(SET_PASSWORD, id, epoch, |statement| {
             statement
                 .bind(password.password_hash.expose())
@@ -180,16 +185,21 @@ impl UserStore for SqliteStore {
         .await
     }
 
-    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+    async fn set_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        new: &NewEmail,
+    ) -> Result<SetEmailOutcome, StoreError> {
         let bind = |statement: Statement| {
             statement.bind(new.email.canonical()).bind(new.email.address()).bind(micros(new.at))
         };
-        if self.write_user(SET_EMAIL, id, epoch, bind).await? == Guarded::Applied {
-            return Ok(EmailChange::Applied);
+        if self.write_user(SET_EMAIL, id, epoch, bind).await? == GuardedWrite::Applied {
+            return Ok(SetEmailOutcome::Applied);
         }
         // An epoch that is still the same was no reason to pass the record over.
         let guard_holds = self.find_by_id(id).await?.is_some_and(|user| user.epoch == epoch);
-        Ok(if guard_holds { EmailChange::Taken } else { EmailChange::Lost })
+        Ok(if guard_holds { SetEmailOutcome::Taken } else { SetEmailOutcome::Stale })
     }
 
     async fn rehash_password(
@@ -197,15 +207,20 @@ impl UserStore for SqliteStore {
         id: UserId,
         epoch: Epoch,
         hash: &PasswordHash,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         self.write_user(REHASH_PASSWORD, id, epoch, |statement| statement.bind(hash.expose())).await
     }
 
-    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+    async fn set_status(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        status: UserStatus,
+    ) -> Result<GuardedWrite, StoreError> {
         self.write_user(SET_STATUS, id, epoch, |statement| statement.bind(status_text(status))).await
     }
 
-    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
         self.write_user(ADVANCE_EPOCH, id, epoch, |statement| statement).await
     }
 

@@ -50,7 +50,7 @@ use defects;
 
 /// Lets other tasks in between a read and the write that relies on it: as long as a database round
 /// trip takes, so that the defect shows every time.
-async fn dawdle() {
+async fn delay() {
     tokio::time::sleep(Duration::from_millis(2)).await;
 }
 

@@ -7,22 +7,22 @@
 //!
 //! ```
 //! use auth_core::MemoryStore;
-//! use auth_core::store::{Guarded, TokenStore};
+//! use auth_core::store::{GuardedWrite, TokenStore};
 //! use auth_testkit::samples;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), auth_core::StoreError> {
 //! let store = MemoryStore::new();
 //! store.insert_session(&samples::session(1)).await?;
-//! assert_eq!(store.rotate(&samples::rotation(1, 0)).await?, Guarded::Applied);
-//! assert_eq!(store.rotate(&samples::rotation(1, 0)).await?, Guarded::Lost);
+//! assert_eq!(store.rotate(&samples::rotation(1, 0)).await?, GuardedWrite::Applied);
+//! assert_eq!(store.rotate(&samples::rotation(1, 0)).await?, GuardedWrite::Stale);
 //! # Ok(())
 //! # }
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use auth_core::store::{Intent, Promise, SessionRotation};
+use auth_core::store::{Intent, MailRequest, SessionRotation};
 use auth_core::{
     Digest, Email, Epoch, IntentId, Name, OneTimeToken, PasswordHash, Purpose, Registration, Session,
     SessionId, User, UserId, UserStatus,
@@ -132,5 +132,10 @@ pub fn one_time(number: u32) -> OneTimeToken {
 
 /// An intent to mail a reset link to the address of [`user`] of this number, promised at [`at`]`(0)`.
 pub fn intent(number: u32) -> Intent {
-    Intent { id: intent_id(number), email: email(number), promise: Promise::PasswordReset, created_at: at(0) }
+    Intent {
+        id: intent_id(number),
+        email: email(number),
+        promise: MailRequest::PasswordReset,
+        created_at: at(0),
+    }
 }

@@ -45,7 +45,7 @@ pub(crate) enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(SessionCommand),
-    /// Promise a user a mail with a link that sets a new password; a running server sends it
+    /// MailRequest a user a mail with a link that sets a new password; a running server sends it
     Reset {
         /// E-mail address or id
         user: String,
@@ -169,7 +169,7 @@ pub(crate) enum DeadLetterCommand {
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// Promise the mail of a dead letter anew, with a new link
+    /// MailRequest the mail of a dead letter anew, with a new link
     #[command(group(ArgGroup::new("which").required(true).args(["id", "all"])))]
     Requeue {
         /// Id of the dead letter

@@ -42,7 +42,7 @@ async fn list(service: &Service, limit: u32) -> Result<Report, Problem> {
                 letter.intent.id.to_string(),
                 letter.intent.promise.name().to_owned(),
                 plain(letter.intent.email.address()),
-                time(letter.buried_at),
+                time(letter.dead_lettered_at),
                 plain(&letter.reason),
             ]
         })
@@ -59,7 +59,7 @@ fn json(letter: &DeadLetter) -> Value {
         "email": letter.intent.email.address(),
         "created_at": time(letter.intent.created_at),
         "attempts": letter.attempts,
-        "buried_at": time(letter.buried_at),
+        "dead_lettered_at": time(letter.dead_lettered_at),
         "reason": letter.reason,
     })
 }

@@ -50,7 +50,7 @@ impl Opened {
     where
         S: JoinedStore + Outbox + Clone + 'static,
     {
-        let builder = Auth::over(Timed::new(store.clone()), Timed::new(mailer))
+        let builder = Auth::builder(Timed::new(store.clone()), Timed::new(mailer))
             .event_sink(MetricsSink::new(TracingSink::default()));
         Self { builder, users: Arc::new(store.clone()) }
     }

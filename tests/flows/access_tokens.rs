@@ -196,7 +196,7 @@ async fn without_its_claims_no_token_is_made_and_the_same_input_works_later() {
 #[test]
 fn a_key_ring_stands_whichever_call_comes_first() {
     let ring = KeyRing::new(SigningKey::from_pem(ed25519().0).unwrap());
-    let start = || Auth::builder(MemoryStore::new(), MemoryStore::new(), Mailbox::new());
+    let start = || Auth::builder_with_stores(MemoryStore::new(), MemoryStore::new(), Mailbox::new());
     let published = |builder: AuthBuilder| builder.build().unwrap().jwks()["keys"].as_array().unwrap().len();
     assert_eq!(published(start().secret(SECRET)), 0, "HS256 publishes nothing");
     assert_eq!(published(start().key_ring(ring.clone()).secret(SECRET)), 1);
@@ -274,7 +274,7 @@ async fn other_services_verify_tokens_by_the_published_keys_alone() {
 fn process(world: &World, ring: KeyRing) -> Auth {
     let mut policy = auth_core::Policy::default();
     policy.hashing = cheap_hashing();
-    Auth::builder(world.store.clone(), world.store.clone(), Mailbox::new())
+    Auth::builder_with_stores(world.store.clone(), world.store.clone(), Mailbox::new())
         .outbox(world.store.clone())
         .clock(world.clock.clone())
         .root_secret(RootSecret::new(SECRET).unwrap())
@@ -308,8 +308,9 @@ async fn a_key_is_replaced_without_logging_anyone_out() {
         let only_b = process(&world, KeyRing::new(b));
         let log_in = async |auth: &Auth| auth.log_in(ADA, Password::new(PASSWORD), &client()).await.unwrap();
         let (old, new) = (log_in(&only_a).await, log_in(&b_knows_a).await);
-        let reads =
-            |auth: &Auth, grant: &auth_core::Grant| auth.authenticate(grant.access_token.expose()).is_ok();
+        let reads = |auth: &Auth, grant: &auth_core::SessionTokens| {
+            auth.authenticate(grant.access_token.expose()).is_ok()
+        };
         assert!(reads(&only_a, &old) && !reads(&only_a, &new), "before the first step nobody knows B");
         assert!(reads(&a_knows_b, &old) && reads(&a_knows_b, &new));
         assert!(reads(&b_knows_a, &old) && reads(&b_knows_a, &new));

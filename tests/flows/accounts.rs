@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auth_core::{
-    AuthenticateError, Grant, LiveCheck, LogInError, Password, RefreshError, User, UserError, UserId,
+    AuthenticateError, LiveCheck, LogInError, Password, RefreshError, SessionTokens, User, UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
@@ -87,7 +87,7 @@ async fn deleting_needs_no_session_to_be_deleted() {
     world.auth.delete_user(user.id).await.unwrap();
     world.store.reset();
     assert!(world.auth.refresh(&text(&grant), &client()).await.is_err());
-    assert_eq!(world.events.count("tidying_failed"), 1);
+    assert_eq!(world.events.count("best_effort_failed"), 1);
     world.wait(8 * 24 * 60 * 60);
     assert_eq!(world.auth.clean_up().await.unwrap().sessions, 1, "cleaned up later");
 }
@@ -166,7 +166,7 @@ async fn what_was_in_flight_when_a_user_was_disabled_or_deleted_is_dead_on_arriv
             let held = world.hold_before(method, in_flight).await;
             carry_out(&world, &act, user.id).await;
             world.store.release();
-            let arrived: Option<Grant> = held.await.unwrap();
+            let arrived: Option<SessionTokens> = held.await.unwrap();
             if let Some(grant) = &arrived {
                 assert!(!world.lives(grant).await, "{method}");
             }

@@ -141,5 +141,5 @@ async fn nobody_and_a_disabled_user_get_no_link_and_the_administrator_learns_why
     world.register(BOB, PASSWORD).await;
     let bob = world.auth.find_user(BOB).await.unwrap();
     world.wait(40 * 24 * 60 * 60);
-    assert!(matches!(world.auth.send_reset_link(bob.id).await, Err(UserError::NotFound)), "lapsed");
+    assert!(matches!(world.auth.send_reset_link(bob.id).await, Err(UserError::NotFound)), "is_abandoned");
 }

@@ -2,8 +2,8 @@
 
 use auth_core::store::{Deletion, UserStore};
 use auth_core::{
-    ChangeEmailError, ConfirmEmailError, Email, EmailError, Grant, LogInError, Mail, Message, Name, Password,
-    User, UserStatus,
+    ChangeEmailError, ConfirmEmailError, Email, EmailError, LogInError, Mail, Message, Name, Password,
+    SessionTokens, User, UserStatus,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
@@ -19,7 +19,12 @@ fn world() -> World {
     })
 }
 
-async fn change(world: &World, grant: &Grant, new: &str, password: &str) -> Result<(), ChangeEmailError> {
+async fn change(
+    world: &World,
+    grant: &SessionTokens,
+    new: &str,
+    password: &str,
+) -> Result<(), ChangeEmailError> {
     world.auth.change_email(&world.claims(grant), new, Password::new(password), &client()).await
 }
 

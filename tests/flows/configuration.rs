@@ -17,7 +17,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 fn builder() -> AuthBuilder {
     let store = MemoryStore::new();
-    Auth::over(store, Mailbox::new())
+    Auth::builder(store, Mailbox::new())
 }
 
 fn refused(policy: Policy) -> ConfigError {
@@ -110,14 +110,15 @@ fn every_limit_that_would_allow_nothing_or_never_end_is_named() {
         Rule::Quota { count: 0, window: MINUTE },
         Rule::Quota { count: 1, window: Duration::ZERO },
         Rule::Quota { count: 1, window: DAY + MINUTE },
-        Rule::Streak { failures: 0, then_every: MINUTE },
-        Rule::Streak { failures: 1, then_every: Duration::ZERO },
+        Rule::ConsecutiveFailures { failures: 0, then_every: MINUTE },
+        Rule::ConsecutiveFailures { failures: 1, then_every: Duration::ZERO },
     ];
     for rule in bad {
         let mut policy = Policy::default();
         let all = Some(rule);
         let l = &mut policy.limits;
-        (l.log_in_account, l.log_in_client, l.log_in_streak, l.change_password) = (all, all, all, all);
+        (l.log_in_account, l.log_in_client, l.log_in_consecutive_failures, l.change_password) =
+            (all, all, all, all);
         (l.register_client, l.register_mailbox, l.resend_client, l.resend_mailbox) = (all, all, all, all);
         (l.forgot_client, l.forgot_mailbox, l.verify_client, l.reset_client) = (all, all, all, all);
         (l.change_email_client, l.change_email_mailbox, l.confirm_email_client) = (all, all, all);

@@ -38,7 +38,7 @@ async fn plant(world: &World, user: &User, hash: PasswordHash) {
     let users: &dyn UserStore = world.store.inner();
     assert_eq!(
         users.rehash_password(user.id, user.epoch, &hash).await.unwrap(),
-        auth_core::store::Guarded::Applied
+        auth_core::store::GuardedWrite::Applied
     );
 }
 

@@ -17,7 +17,7 @@ async fn a_whole_life_over_a_store_for_each() {
     let (mailbox, clock) = (Mailbox::new(), FakeClock::default());
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
-    let auth = Auth::builder(users.clone(), tokens.clone(), mailbox.clone())
+    let auth = Auth::builder_with_stores(users.clone(), tokens.clone(), mailbox.clone())
         .outbox(outbox.clone())
         .clock(clock.clone())
         .secret(SECRET)
@@ -35,7 +35,7 @@ async fn a_whole_life_over_a_store_for_each() {
     }
     let second = auth.refresh(&text(&first), &client()).await.unwrap();
     assert_eq!((users.calls(), tokens.calls()), (vec!["find_by_id"], vec!["find_session", "rotate"]));
-    let enters = |grant: &auth_core::Grant| {
+    let enters = |grant: &auth_core::SessionTokens| {
         let (auth, token) = (auth.clone(), grant.access_token.expose().to_owned());
         async move { auth.authenticate_live(&token, LiveCheck::UserAndSession).await.map(|_| ()) }
     };

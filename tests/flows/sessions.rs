@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use auth_core::store::Guarded;
+use auth_core::store::GuardedWrite;
 use auth_core::{
-    Auth, AuthenticateError, ChangePasswordError, EventKind, Grant, LiveCheck, LoggedOut, Password,
-    PasswordHash, RefreshPolicy, Session, SessionError, SessionId, User, UserError, UserId,
+    Auth, AuthenticateError, ChangePasswordError, EventKind, LiveCheck, LoggedOut, Password, PasswordHash,
+    RefreshPolicy, Session, SessionError, SessionId, SessionTokens, User, UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, run_until, text};
@@ -13,7 +13,7 @@ use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, run_until, text}
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
 
-async fn enters(auth: &Auth, grant: &Grant, check: LiveCheck) -> bool {
+async fn enters(auth: &Auth, grant: &SessionTokens, check: LiveCheck) -> bool {
     match auth.authenticate_live(grant.access_token.expose(), check).await {
         Ok(_) => true,
         Err(AuthenticateError::InvalidToken) => false,
@@ -300,7 +300,7 @@ async fn every_refresh_says_what_was_decided() {
 }
 
 /// The user and the session of a grant are those that the store has.
-async fn shows_what_is_stored(world: &World, grant: &Grant) {
+async fn shows_what_is_stored(world: &World, grant: &SessionTokens) {
     let found = world.store.inner().find_session_and_user(grant.session.id).await.unwrap();
     let (session, user) = found.unwrap();
     let user = user.unwrap();
@@ -335,7 +335,7 @@ async fn a_grant_shows_what_is_stored_also_when_a_rival_stored_it() {
     world.auth.refresh(&text(&second), &client()).await.unwrap();
     let rehashed = PasswordHash::from_stored("$argon2id$another");
     let (store, user) = (world.store.inner(), &second.user);
-    assert_eq!(store.rehash_password(user.id, user.epoch, &rehashed).await.unwrap(), Guarded::Applied);
+    assert_eq!(store.rehash_password(user.id, user.epoch, &rehashed).await.unwrap(), GuardedWrite::Applied);
     world.store.release();
     shows_what_is_stored(&world, &late.await.unwrap().unwrap()).await;
 }

@@ -20,7 +20,7 @@ use shuttle::sync::{Arc, Mutex, MutexGuard};
 use shuttle::thread;
 
 use crate::breaks;
-use crate::store::{Guarded, Intent, NewPassword, Promise, Revocation, SessionRotation, Settlement};
+use crate::store::{GuardedWrite, Intent, MailRequest, NewPassword, Revocation, SessionRotation, Settlement};
 use outbox::Intents;
 use token::Tokens;
 use user::Users;
@@ -120,18 +120,18 @@ fn race<T: Send + 'static>(work: &[fn(&MemoryStore) -> T], check: fn(&MemoryStor
     );
 }
 
-fn rotate(store: &MemoryStore) -> Guarded {
+fn rotate(store: &MemoryStore) -> GuardedWrite {
     block_on(store.rotate(&rotation(0))).unwrap()
 }
 
-fn rotate_twice(store: &MemoryStore) -> Guarded {
+fn rotate_twice(store: &MemoryStore) -> GuardedWrite {
     let first = rotate(store);
     let _second = block_on(store.rotate(&rotation(1))).unwrap();
     first
 }
 
-fn one_is_applied(outcomes: &[Guarded]) {
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Guarded::Applied).count(), 1);
+fn one_is_applied(outcomes: &[GuardedWrite]) {
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == GuardedWrite::Applied).count(), 1);
 }
 
 #[test]
@@ -144,21 +144,21 @@ fn of_concurrent_rotations_of_one_parent_one_is_applied() {
 }
 
 /// Looks, and then writes whatever was written meanwhile.
-fn rotate_unguarded(store: &MemoryStore) -> Guarded {
+fn rotate_unguarded(store: &MemoryStore) -> GuardedWrite {
     let kept = block_on(store.find_session(SESSION)).unwrap();
     if kept.is_none_or(|kept| kept.generation > 0) {
-        return Guarded::Lost;
+        return GuardedWrite::Stale;
     }
     let _either = block_on(store.revoke_session(USER, SESSION)).unwrap();
     let _either = block_on(store.insert_session(&Session { generation: 1, ..session() }));
-    Guarded::Applied
+    GuardedWrite::Applied
 }
 
 #[test]
 fn a_rotation_without_its_guard_is_seen() {
-    assert!(breaks(|| race::<Guarded>(&[rotate_unguarded, rotate_unguarded], |_, outcomes| one_is_applied(
-        &outcomes
-    ))));
+    assert!(breaks(|| race::<GuardedWrite>(&[rotate_unguarded, rotate_unguarded], |_, outcomes| {
+        one_is_applied(&outcomes)
+    })));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_session_that_ended_does_not_come_back_by_a_rotation_or_a_purge() {
 
 #[test]
 fn of_concurrent_writes_under_one_epoch_one_is_applied_and_a_rehash_overwrites_nothing() {
-    race::<Option<Guarded>>(
+    race::<Option<GuardedWrite>>(
         &[
             |store| {
                 let password = NewPassword {
@@ -200,10 +200,10 @@ fn of_concurrent_writes_under_one_epoch_one_is_applied_and_a_rehash_overwrites_n
             },
         ],
         |store, outcomes| {
-            assert_eq!(outcomes.iter().filter(|outcome| **outcome == Some(Guarded::Applied)).count(), 1);
+            assert_eq!(outcomes.iter().filter(|outcome| **outcome == Some(GuardedWrite::Applied)).count(), 1);
             let user = block_on(store.find_by_id(USER)).unwrap().unwrap();
             assert_eq!(user.epoch, Epoch::from_u64(1));
-            if outcomes.first() == Some(&Some(Guarded::Applied)) {
+            if outcomes.first() == Some(&Some(GuardedWrite::Applied)) {
                 assert_eq!(user.password_hash.unwrap().expose(), "new");
             }
         },
@@ -214,7 +214,7 @@ fn intent() -> Intent {
     Intent {
         id: INTENT,
         email: Email::parse("ada@example.com").unwrap(),
-        promise: Promise::PasswordReset,
+        promise: MailRequest::PasswordReset,
         created_at: now(),
     }
 }
@@ -260,7 +260,10 @@ fn of_two_workers_whose_lease_is_over_the_last_settles() {
         let Some(attempt) = claim(store, now()) else { return false };
         match attempt % 2 {
             0 => block_on(store.retry(INTENT, attempt, leased())).unwrap() == Settlement::Settled,
-            _ => block_on(store.bury(INTENT, attempt, now(), "refused")).unwrap() == Settlement::Settled,
+            _ => {
+                block_on(store.move_to_dead_letters(INTENT, attempt, now(), "refused")).unwrap()
+                    == Settlement::Settled
+            }
         }
     };
     race(&[work, work], |store, settled| {

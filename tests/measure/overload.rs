@@ -1,4 +1,4 @@
-//! Promise 13: the example server under bursts of a thousand log-ins at once.
+//! MailRequest 13: the example server under bursts of a thousand log-ins at once.
 //!
 //! How much more memory it takes than before, how soon it turns away what is too much, and how long
 //! health and token checks take meanwhile.

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use crate::checks::{BROWSER, NOTHING, STRICT};
-use crate::promises::Promise;
+use crate::guarantees::MailRequest;
 use crate::state::Left;
 use crate::world::{Bounds, Mutant, World};
 
 /// Finds a way in which a mistake breaks a promise.
-fn breaks(mutant: Mutant, promise: Promise, bounds: Bounds) {
+fn breaks(mutant: Mutant, promise: MailRequest, bounds: Bounds) {
     let found = HasDiscoveries::AnyOf(BTreeSet::from([promise.name()]));
     let checker = World::new(bounds, Some(mutant)).checker().finish_when(found).spawn_bfs().join();
     let Some(path) = checker.discovery(promise.name()) else {
@@ -25,77 +25,77 @@ const HONEST: Bounds = Bounds { honest: true, ..BROWSER };
 #[test]
 fn a_swap_without_its_guard_is_noticed() {
     let left = Left { refreshes: 3, ..NOTHING };
-    breaks(Mutant::SwapUnguarded, Promise::OneLiveChild, Bounds { left, ..STRICT });
+    breaks(Mutant::SwapUnguarded, MailRequest::OneLiveChild, Bounds { left, ..STRICT });
 }
 
 #[test]
 fn a_lost_swap_that_is_not_read_again_is_noticed() {
     let left = Left { refreshes: 2, ..NOTHING };
-    breaks(Mutant::SwapNotReadAgain, Promise::NoFalseKill, Bounds { left, ..HONEST });
+    breaks(Mutant::SwapNotReadAgain, MailRequest::NoFalseKill, Bounds { left, ..HONEST });
 }
 
 #[test]
 fn an_unknown_swap_that_is_trusted_is_noticed() {
     let left = Left { refreshes: 1, unknowns: 1, ..NOTHING };
-    breaks(Mutant::UnknownSwapTrusted, Promise::OneLiveChild, Bounds { left, ..STRICT });
+    breaks(Mutant::UnknownSwapTrusted, MailRequest::OneLiveChild, Bounds { left, ..STRICT });
 }
 
 #[test]
 fn an_epoch_that_is_not_checked_is_noticed_after_reuse() {
     let left = Left { refreshes: 2, thefts: 1, replays: 1, ..NOTHING };
-    breaks(Mutant::EpochIgnored, Promise::ReuseKills, Bounds { left, ..STRICT });
+    breaks(Mutant::EpochIgnored, MailRequest::ReuseKills, Bounds { left, ..STRICT });
 }
 
 #[test]
 fn an_epoch_that_is_not_checked_is_noticed_after_a_reset() {
     let left = Left { refreshes: 1, resets: 1, ..NOTHING };
-    breaks(Mutant::EpochIgnored, Promise::ResetIsABarrier, Bounds { left, ..STRICT });
+    breaks(Mutant::EpochIgnored, MailRequest::ResetIsABarrier, Bounds { left, ..STRICT });
 }
 
 #[test]
 fn a_detected_reuse_that_ends_nothing_is_noticed() {
     let left = Left { refreshes: 1, thefts: 1, replays: 1, ..NOTHING };
-    breaks(Mutant::KillForgotten, Promise::ReuseKills, Bounds { left, ..STRICT });
+    breaks(Mutant::KillForgotten, MailRequest::ReuseKills, Bounds { left, ..STRICT });
 }
 
 #[test]
 fn a_leeway_without_end_is_noticed() {
     let left = Left { refreshes: 1, thefts: 1, replays: 1, ..NOTHING };
-    breaks(Mutant::LeewayUnbounded, Promise::ReuseKills, Bounds { left, ..BROWSER });
+    breaks(Mutant::LeewayUnbounded, MailRequest::ReuseKills, Bounds { left, ..BROWSER });
 }
 
 #[test]
 fn a_leeway_without_a_minimum_age_is_noticed() {
     let left = Left { refreshes: 3, ..NOTHING };
-    breaks(Mutant::MinimumAgeDropped, Promise::NoFalseKill, Bounds { left, ..HONEST });
+    breaks(Mutant::MinimumAgeDropped, MailRequest::NoFalseKill, Bounds { left, ..HONEST });
 }
 
 #[test]
 fn a_fresh_token_that_is_set_again_is_noticed() {
     let left = Left { refreshes: 4, ..NOTHING };
-    breaks(Mutant::FreshTokenSetAgain, Promise::NoFalseKill, Bounds { left, ..HONEST });
+    breaks(Mutant::FreshTokenSetAgain, MailRequest::NoFalseKill, Bounds { left, ..HONEST });
 }
 
 #[test]
 fn a_reset_without_its_guard_is_noticed() {
     let left = Left { resets: 2, ..NOTHING };
-    breaks(Mutant::ResetUnguarded, Promise::Once, Bounds { left, ..STRICT });
+    breaks(Mutant::ResetUnguarded, MailRequest::Once, Bounds { left, ..STRICT });
 }
 
 #[test]
 fn a_rehash_without_its_guard_is_noticed() {
     let left = Left { log_ins: 1, resets: 1, ..NOTHING };
-    breaks(Mutant::RehashUnguarded, Promise::ResetIsABarrier, Bounds { left, ..STRICT });
+    breaks(Mutant::RehashUnguarded, MailRequest::ResetIsABarrier, Bounds { left, ..STRICT });
 }
 
 #[test]
 fn an_idle_time_that_slides_past_the_end_is_noticed() {
     let left = Left { refreshes: 1, ..NOTHING };
-    breaks(Mutant::IdleTimeUncapped, Promise::Lifetime, Bounds { left, idle: 3, ..STRICT });
+    breaks(Mutant::IdleTimeUncapped, MailRequest::Lifetime, Bounds { left, idle: 3, ..STRICT });
 }
 
 #[test]
 fn a_clean_up_that_is_too_eager_is_noticed() {
     let left = Left { refreshes: 1, ..NOTHING };
-    breaks(Mutant::CleanUpTooEager, Promise::CleanUpIsNeutral, Bounds { left, ..STRICT });
+    breaks(Mutant::CleanUpTooEager, MailRequest::CleanUpIsNeutral, Bounds { left, ..STRICT });
 }

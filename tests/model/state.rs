@@ -1,7 +1,7 @@
 //! What the checker tells apart: the store, everything on its way, and what the promises must remember.
 
 use crate::flight::{Flight, Owner};
-use crate::promises::Promise;
+use crate::guarantees::MailRequest;
 
 /// Ticks since the beginning.
 pub(crate) type Time = u8;
@@ -109,7 +109,7 @@ pub(crate) struct State {
 
 impl State {
     /// Notes a broken promise, unless what it demands holds.
-    pub(crate) fn demand(&mut self, promise: Promise, holds: bool) {
+    pub(crate) fn demand(&mut self, promise: MailRequest, holds: bool) {
         if !holds {
             self.broken |= promise.bit();
         }
@@ -158,8 +158,8 @@ impl State {
         row.rotated_at = at;
         row.idle_expires_at = idle_expires_at;
         let (after, lifetime_holds) = (row.generation, row.idle_expires_at <= row.expires_at);
-        self.demand(Promise::OneLiveChild, after == before + 1);
-        self.demand(Promise::Lifetime, lifetime_holds);
+        self.demand(MailRequest::OneLiveChild, after == before + 1);
+        self.demand(MailRequest::Lifetime, lifetime_holds);
         self.consumed_at[usize::from(parent.session)][usize::from(parent.generation)].get_or_insert(now);
         true
     }
@@ -171,7 +171,7 @@ impl State {
         }
         self.account = Account { epoch: self.account.epoch + 1, password };
         self.effects += 1;
-        self.demand(Promise::Once, self.effects == 1);
+        self.demand(MailRequest::Once, self.effects == 1);
         true
     }
 }

@@ -6,8 +6,8 @@ use auth_core::RefreshPolicy;
 use stateright::{Model, Property};
 
 use crate::flight::{Flight, Owner, Presented, Request, Step};
+use crate::guarantees::MailRequest;
 use crate::oracle::{Oracle, TICK};
-use crate::promises::Promise;
 use crate::state::{Account, Deleted, GENERATIONS, Left, Link, Row, SESSIONS, State, Time, Token};
 
 /// A mistake made on purpose, to see that the model would notice.
@@ -171,12 +171,12 @@ impl World {
 }
 
 /// What a state must satisfy whatever led to it.
-fn holds(promise: Promise, state: &State) -> bool {
+fn holds(promise: MailRequest, state: &State) -> bool {
     let mut live = state.rows.iter().flatten().filter(|row| row.epoch == state.account.epoch);
     let stands = match promise {
-        Promise::ReuseKills => live.all(|row| state.killed.is_none_or(|killed| row.epoch > killed)),
-        Promise::ResetIsABarrier => live.all(|row| row.proved == state.account.password),
-        Promise::LogOutIsFinal => {
+        MailRequest::ReuseKills => live.all(|row| state.killed.is_none_or(|killed| row.epoch > killed)),
+        MailRequest::ResetIsABarrier => live.all(|row| row.proved == state.account.password),
+        MailRequest::LogOutIsFinal => {
             state.rows.iter().zip(state.logged_out).all(|(row, out)| row.is_none() || !out)
         }
         _ => true,
@@ -289,8 +289,8 @@ impl Model for World {
     fn properties(&self) -> Vec<Property<Self>> {
         macro_rules! always {
             ($($promise:ident),*) => {
-                vec![$(Property::always(Promise::$promise.name(), |_: &Self, state| {
-                    holds(Promise::$promise, state)
+                vec![$(Property::always(MailRequest::$promise.name(), |_: &Self, state| {
+                    holds(MailRequest::$promise, state)
                 })),*]
             };
         }

@@ -40,7 +40,7 @@ fn the_limits_are_those_of_the_document() {
         .map(|(name, rule)| {
             let text = match rule.expect(name) {
                 Rule::Quota { count, window } => format!("{count} in {}", spelled(window)),
-                Rule::Streak { failures, then_every } => {
+                Rule::ConsecutiveFailures { failures, then_every } => {
                     format!("after {failures}, one each {}", spelled(then_every))
                 }
             };

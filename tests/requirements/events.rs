@@ -52,7 +52,7 @@ async fn every_step_is_reported_once_by_its_name() {
     auth.log_out(&text(&changed), &client()).await.unwrap();
     expect("log out", &[("session_revoked", Info)]);
     auth.log_out_everywhere(changed.user.id, &client()).await.unwrap();
-    expect("log out everywhere", &[("authn_token_revoked", Info)]);
+    expect("log out everywhere", &[("sessions_revoked", Info)]);
     auth.forgot_password(ADA, &client()).await.unwrap();
     expect("forgot", &[("authn_password_reset_requested", Info)]);
     auth.deliver_due_mails().await.unwrap();

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use auth_core::MemoryStore;
-use auth_tests::{Around, Manner};
+use auth_tests::{Behavior, Interceptor};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine as _, StateMachineTest};
@@ -24,8 +24,8 @@ macro_rules! forgets {
                 type Reference = Reference;
 
                 fn init_test(reference: &Reference) -> Service {
-                    let forgetting = Manner::Forgetting(stringify!($method));
-                    Service::over(|| Arc::new(Around(forgetting, MemoryStore::new())), reference)
+                    let forgetting = Behavior::Forgetting(stringify!($method));
+                    Service::over(|| Arc::new(Interceptor(forgetting, MemoryStore::new())), reference)
                 }
 
                 fn apply(service: Service, reference: &Reference, step: Step) -> Service {

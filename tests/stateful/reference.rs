@@ -31,7 +31,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    fn lapses_at(&self) -> Option<u64> {
+    fn abandoned_at(&self) -> Option<u64> {
         let touched = self.contested_at.unwrap_or(self.created_at);
         (!self.verified && !self.disabled).then_some(touched + UNVERIFIED)
     }
@@ -145,7 +145,8 @@ impl Reference {
             Purpose::Confirm { .. } => (VERIFICATION, Mailed::ConfirmLink),
         };
         let expires_at = now + lifetime;
-        let expires_at = account.lapses_at().map_or(expires_at, |lapses_at| expires_at.min(lapses_at));
+        let expires_at =
+            account.abandoned_at().map_or(expires_at, |abandoned_at| expires_at.min(abandoned_at));
         let (account, epoch) = (account.id, account.epoch);
         self.links.push(Link { account, epoch, purpose, activates, expires_at, spent: false });
         self.mailed = Some(mailed);
@@ -153,8 +154,9 @@ impl Reference {
 
     /// The account of an address as mails and log-ins see it.
     fn known(&self, who: usize) -> Option<Account> {
-        let lapsed = |account: &Account| account.lapses_at().is_some_and(|lapses_at| self.now > lapses_at);
-        self.accounts[who].clone().filter(|account| !lapsed(account))
+        let is_abandoned =
+            |account: &Account| account.abandoned_at().is_some_and(|abandoned_at| self.now > abandoned_at);
+        self.accounts[who].clone().filter(|account| !is_abandoned(account))
     }
 
     fn register(&mut self, who: usize, password: usize) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::{
-    AccessClaims, ChangeEmailError, ChangePasswordError, ConfirmEmailError, Email, Grant, LogInError,
-    LoggedOut, Message, Password, RateLimits, RefreshError, RefreshPolicy, ResetPasswordError, SessionError,
-    SessionId, UserError, UserId, UserStore, VerifyEmailError,
+    AccessClaims, ChangeEmailError, ChangePasswordError, ConfirmEmailError, Email, LogInError, LoggedOut,
+    Message, Password, RateLimits, RefreshError, RefreshPolicy, ResetPasswordError, SessionError, SessionId,
+    SessionTokens, UserError, UserId, UserStore, VerifyEmailError,
 };
 use auth_tests::{Store, World, client, new_store, text};
 use proptest_state_machine::StateMachineTest;
@@ -55,7 +55,7 @@ impl Service {
         Self { runtime: Arc::new(runtime), world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
     }
 
-    fn begin(&mut self, grant: &Grant) -> Outcome {
+    fn begin(&mut self, grant: &SessionTokens) -> Outcome {
         let claims = self.world.claims(grant);
         let (id, user_id) = (grant.session.id, grant.user.id);
         self.sessions.push(Held { id, user_id, tokens: vec![text(grant)], claims });

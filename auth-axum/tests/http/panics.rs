@@ -1,4 +1,4 @@
-//! Promise 9 where everything breaks: a store, limiter or mailer that panics and says all that it was given leaves no
+//! MailRequest 9 where everything breaks: a store, limiter or mailer that panics and says all that it was given leaves no
 //! secret in the log, the panic or the answer.
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use auth_axum::{HttpConfig, router};
 use auth_core::{Auth, Client, Email, InProcessLimiter, Message, Password, TokenStore as _, UserStore as _};
 use auth_http::endpoints;
-use auth_tests::{Around, Manner, Nth, Secrets, Transcript, listen};
+use auth_tests::{Behavior, Interceptor, LogCapture, Nth, Secrets, listen};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ const BOB: &str = "bob.the.builder@example.org";
 const NEW: &str = "countess.of.lovelace@example.net";
 
 /// Somebody with something to do at every route.
-struct Scene {
+struct Fixture {
     world: World,
     session: LoggedIn,
     verify: String,
@@ -26,7 +26,7 @@ struct Scene {
     confirm: String,
 }
 
-impl Scene {
+impl Fixture {
     /// Adds what is secret in it.
     async fn new(secrets: &mut Secrets) -> Self {
         let world = World::new();
@@ -58,15 +58,17 @@ impl Scene {
     }
 
     /// Another instance of the service, whose parts have this manner.
-    fn instance(&self, manner: Manner) -> World {
-        let auth =
-            Auth::over(Around(manner, self.world.store.clone()), Around(manner, self.world.mailbox.clone()))
-                .rate_limiter(Around(manner, InProcessLimiter::new(Arc::new(self.world.clock.clone()))))
-                .clock(self.world.clock.clone())
-                .secret(SECRET)
-                .policy(self.world.auth.policy().clone())
-                .build()
-                .unwrap();
+    fn instance(&self, manner: Behavior) -> World {
+        let auth = Auth::builder(
+            Interceptor(manner, self.world.store.clone()),
+            Interceptor(manner, self.world.mailbox.clone()),
+        )
+        .rate_limiter(Interceptor(manner, InProcessLimiter::new(Arc::new(self.world.clock.clone()))))
+        .clock(self.world.clock.clone())
+        .secret(SECRET)
+        .policy(self.world.auth.policy().clone())
+        .build()
+        .unwrap();
         let config = HttpConfig::builder(PUBLIC).build().unwrap();
         World { router: router(auth.clone(), config), auth, ..self.world.clone() }
     }
@@ -100,23 +102,23 @@ impl Scene {
 }
 
 /// Mails a new link and cleans up in the background of this instance; a panic there is its task's.
-async fn background(scene: &Scene, manner: Manner, secrets: &mut Secrets) {
-    scene.world.auth.forgot_password(ADA, &Client::unknown()).await.unwrap();
-    let auth = scene.instance(manner).auth;
+async fn background(fixture: &Fixture, manner: Behavior, secrets: &mut Secrets) {
+    fixture.world.auth.forgot_password(ADA, &Client::unknown()).await.unwrap();
+    let auth = fixture.instance(manner).auth;
     let worked = tokio::spawn(async move {
         drop(auth.deliver_due_mails().await);
         drop(auth.clean_up().await);
     });
     drop(worked.await);
     // The link is derived: whoever mails it after the lease mails the same.
-    scene.world.clock.advance(Duration::from_mins(1));
-    secrets.add(&scene.world.mailed_reset_token(ADA).await);
+    fixture.world.clock.advance(Duration::from_mins(1));
+    secrets.add(&fixture.world.mailed_reset_token(ADA).await);
 }
 
 #[tokio::test]
 async fn what_panics_tells_no_secret() {
-    let transcript = Transcript::default();
-    let _listening = listen(&transcript);
+    let captured = LogCapture::default();
+    let _listening = listen(&captured);
     let mut secrets = Secrets::default();
     // And any password hash at all.
     for secret in [PASSWORD, OTHER_PASSWORD, SECRET, "$argon2id$v=19$"] {
@@ -128,29 +130,30 @@ async fn what_panics_tells_no_secret() {
         let (method, path) = (endpoint.method().as_str(), endpoint.paths(&base).remove(0));
         let path = path.strip_prefix("/api/v1").map_or_else(|| format!("/{path}"), str::to_owned);
         for number in 0.. {
-            let (scene, nth) = (Scene::new(&mut secrets).await, Nth::new(number));
-            let answer = scene.instance(Manner::Panicking(nth)).send(scene.request(method, &path)).await;
+            let (fixture, nth) = (Fixture::new(&mut secrets).await, Nth::new(number));
+            let answer =
+                fixture.instance(Behavior::Panicking(nth)).send(fixture.request(method, &path)).await;
             if !nth.came() {
                 let nobodys = path.ends_with("{id}") || path.ends_with("jwks.json");
                 assert!(answer.status.is_success() || nobodys, "{method} {path}: {}", answer.text());
                 break;
             }
             answer.is_problem(500, "internal_error");
-            transcript.debug(&answer.headers);
-            transcript.line(&answer.text());
+            captured.debug(&answer.headers);
+            captured.line(&answer.text());
             panics += 1;
         }
     }
     let mut in_background = 0;
     for number in 0.. {
         let nth = Nth::new(number);
-        background(&Scene::new(&mut secrets).await, Manner::Panicking(nth), &mut secrets).await;
+        background(&Fixture::new(&mut secrets).await, Behavior::Panicking(nth), &mut secrets).await;
         if !nth.came() {
             break;
         }
         in_background += 1;
     }
-    let written = transcript.text();
+    let written = captured.text();
     // Each said so itself, and each request's was logged besides.
     let (said, logged) = (written.matches("panicked at").count(), written.matches("panic: ").count());
     println!("proof panics: {panics} in requests, {in_background} in the background, none told a secret");
@@ -165,18 +168,18 @@ async fn what_panics_tells_no_secret() {
 /// The control: somebody who sends a token as the name of a browser, which is no secret.
 #[tokio::test]
 async fn a_secret_in_a_panic_is_found() {
-    let transcript = Transcript::default();
-    let _listening = listen(&transcript);
+    let captured = LogCapture::default();
+    let _listening = listen(&captured);
     let mut secrets = Secrets::default();
     for number in 0.. {
-        let (scene, nth) = (Scene::new(&mut secrets).await, Nth::new(number));
-        let browser = [("user-agent", scene.session.refresh_token())];
+        let (fixture, nth) = (Fixture::new(&mut secrets).await, Nth::new(number));
+        let browser = [("user-agent", fixture.session.refresh_token())];
         let body = json!({"email": ADA, "password": PASSWORD});
-        scene.instance(Manner::Panicking(nth)).post("/auth/login", body, &browser).await;
+        fixture.instance(Behavior::Panicking(nth)).post("/auth/login", body, &browser).await;
         if !nth.came() {
             break;
         }
     }
-    assert!(transcript.text().contains("insert_session of"));
-    assert_ne!(secrets.found_in(transcript.text()), Vec::<String>::new());
+    assert!(captured.text().contains("insert_session of"));
+    assert_ne!(secrets.found_in(captured.text()), Vec::<String>::new());
 }

@@ -60,7 +60,7 @@ impl World {
         policy.hashing = cheap_hashing();
         change(&mut policy);
         let builder =
-            Auth::over(store.clone(), mailbox.clone()).clock(clock.clone()).secret(SECRET).policy(policy);
+            Auth::builder(store.clone(), mailbox.clone()).clock(clock.clone()).secret(SECRET).policy(policy);
         let auth = parts(builder).build().unwrap();
         let config = config(HttpConfig::builder(PUBLIC).allow_origin(FRONT)).build().unwrap();
         let router = router(auth.clone(), config);

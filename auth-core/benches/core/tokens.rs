@@ -114,7 +114,7 @@ pub(crate) fn service(
     let mut policy = Policy::default();
     policy.limits = RateLimits::none();
     policy.limits.refresh_client = Some(Rule::Quota { count: 1_000_000_000, window: Duration::from_mins(1) });
-    let auth = Auth::over(store.clone(), mailbox.clone())
+    let auth = Auth::builder(store.clone(), mailbox.clone())
         .policy(policy)
         .key_ring(ring)
         .root_secret(RootSecret::new(SECRET)?)

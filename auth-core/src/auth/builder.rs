@@ -19,7 +19,7 @@ use crate::policy::Policy;
 use crate::random::{RandomSource, SystemRandom};
 use crate::store::{JoinedStore, Outbox, TokenStore, UserStore};
 
-/// Puts an [`Auth`] together. Made by [`Auth::over`] and [`Auth::builder`].
+/// Puts an [`Auth`] together. Made by [`Auth::builder`] and [`Auth::builder`].
 ///
 /// Only a secret is required; everything else has a default that is safe for one process.
 #[derive(Debug)]

@@ -79,22 +79,22 @@ impl Inner {
     }
 
     /// Notes that something not needed for safety could not be done.
-    pub(crate) fn tidied<T>(&self, what: &'static str, result: Result<T, StoreError>) {
+    pub(crate) fn log_best_effort<T>(&self, what: &'static str, result: Result<T, StoreError>) {
         if let Err(error) = result {
-            self.emit_own(EventKind::TidyingFailed { what, error: worker::chain_of(&error) });
+            self.emit_own(EventKind::BestEffortFailed { what, error: worker::error_chain(&error) });
         }
     }
 
     /// When clean-up may delete a user who never verified the address; `None` for everybody else.
-    pub(crate) fn lapses_at(&self, user: &User) -> Option<DateTime<Utc>> {
+    pub(crate) fn abandoned_at(&self, user: &User) -> Option<DateTime<Utc>> {
         let kept_for = self.policy.clean_up.unverified_user_lifetime;
         let abandoned = user.status == UserStatus::Active && !user.email_verified();
         abandoned.then(|| after(user.contested_at.unwrap_or(user.created_at).max(user.created_at), kept_for))
     }
 
     /// Whether clean-up may delete the user: then nothing may depend on whether it has.
-    pub(crate) fn lapsed(&self, user: &User, now: DateTime<Utc>) -> bool {
-        self.lapses_at(user).is_some_and(|lapses_at| now > lapses_at)
+    pub(crate) fn is_abandoned(&self, user: &User, now: DateTime<Utc>) -> bool {
+        self.abandoned_at(user).is_some_and(|abandoned_at| now > abandoned_at)
     }
 
     pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {

@@ -5,7 +5,7 @@ use crate::email::Email;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::id::UserId;
-use crate::store::{Deletion, Guarded, StoreError};
+use crate::store::{Deletion, GuardedWrite, StoreError};
 use crate::user::{User, UserStatus};
 
 /// How often a write is tried again that lost against others on the same user.
@@ -53,7 +53,7 @@ impl Inner {
                 EpochMove::Status(status) => self.users.set_status(user_id, user.epoch, *status).await?,
             };
             self.live_cache.forget(user_id);
-            if outcome == Guarded::Applied {
+            if outcome == GuardedWrite::Applied {
                 return Ok(());
             }
         }
@@ -108,5 +108,5 @@ async fn tidy_sessions(auth: &Inner, user_id: UserId) {
         }
         Ok(())
     };
-    auth.tidied("delete the sessions of a deleted user", tidied.await);
+    auth.log_best_effort("delete the sessions of a deleted user", tidied.await);
 }

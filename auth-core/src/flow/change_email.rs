@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::gate::{Limit, from_shut};
 use crate::one_time::Purpose;
 use crate::password::Password;
-use crate::store::{EmailChange, NewEmail, Promise, StoreError};
+use crate::store::{MailRequest, NewEmail, SetEmailOutcome, StoreError};
 use crate::user::User;
 
 /// Why no mail to a new address was promised. Never because the address is taken.
@@ -85,13 +85,13 @@ pub(crate) async fn change_email(
     let limits = &auth.policy.limits;
     let per_client = Limit::client(auth, "change_email_client", limits.change_email_client, client);
     let (user_id, session_id) = (user.id, claims.session_id);
-    if !auth.knows_password(claims, &user, current, per_client, client).await? {
+    if !auth.verify_current_password(claims, &user, current, per_client, client).await? {
         auth.emit(client, EventKind::EmailChangeFailed { user_id, session_id });
         return Err(ChangeEmailError::WrongPassword);
     }
     auth.emit(client, EventKind::EmailChangeRequested { user_id, session_id });
     // The epoch is the one that the session was found live under: no change outlives what ends it.
-    let promise = Promise::EmailChange { user_id, epoch: user.epoch };
+    let promise = MailRequest::ChangeEmail { user_id, epoch: user.epoch };
     let per_mailbox = ("change_email_mailbox", limits.change_email_mailbox);
     Ok(auth.promise_silently(&email, promise, per_mailbox, client).await?)
 }
@@ -112,29 +112,29 @@ pub(crate) async fn confirm_email(
     };
     let user_id = user.id;
     match auth.replace_email(&user, &NewEmail { email: token.email.clone(), at: now }).await? {
-        EmailChange::Applied => {
-            auth.tidy_spent(&token, now).await;
+        SetEmailOutcome::Applied => {
+            auth.mark_spent(&token, now).await;
             auth.emit(client, EventKind::EmailChanged { user_id });
             Ok(())
         }
-        EmailChange::Taken => {
+        SetEmailOutcome::Taken => {
             auth.emit(client, EventKind::EmailTaken { user_id });
             Err(ConfirmEmailError::Taken)
         }
-        EmailChange::Lost => Err(ConfirmEmailError::InvalidToken),
+        SetEmailOutcome::Stale => Err(ConfirmEmailError::InvalidToken),
     }
 }
 
 impl Inner {
     /// Promises the notices to both addresses, then sets the new one in one write guarded by the epoch
     /// of `user`.
-    async fn replace_email(&self, user: &User, new: &NewEmail) -> Result<EmailChange, Failure> {
+    async fn replace_email(&self, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, Failure> {
         for email in [&user.email, &new.email] {
             let (user_id, new_email, at) = (user.id, new.email.clone(), new.at);
-            self.promise(email, Promise::EmailChanged { user_id, new_email, at }, at).await?;
+            self.promise(email, MailRequest::EmailChanged { user_id, new_email, at }, at).await?;
         }
         let mut outcome = self.set_email(user, new).await?;
-        if outcome == EmailChange::Taken && self.free_lapsed(&new.email).await? {
+        if outcome == SetEmailOutcome::Taken && self.free_abandoned(&new.email).await? {
             outcome = self.set_email(user, new).await?;
         }
         self.live_cache.forget(user.id);
@@ -143,11 +143,11 @@ impl Inner {
     }
 
     /// When the outcome of the write is unknown, what the user looks like afterwards tells.
-    async fn set_email(&self, user: &User, new: &NewEmail) -> Result<EmailChange, StoreError> {
+    async fn set_email(&self, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, StoreError> {
         match self.users.set_email(user.id, user.epoch, new).await {
             Err(error) => match self.users.find_by_id(user.id).await {
                 Ok(Some(found)) if found.email == new.email && found.email_verified_at == Some(new.at) => {
-                    Ok(EmailChange::Applied)
+                    Ok(SetEmailOutcome::Applied)
                 }
                 _ => Err(error),
             },
@@ -157,10 +157,10 @@ impl Inner {
 
     /// Whether nobody has the address any more once the users are gone whom clean-up may delete: no
     /// answer may depend on whether it ran.
-    async fn free_lapsed(&self, email: &Email) -> Result<bool, StoreError> {
+    async fn free_abandoned(&self, email: &Email) -> Result<bool, StoreError> {
         let (policy, now) = (&self.policy.clean_up, self.now());
         match self.users.find_by_email(email).await? {
-            Some(holder) if !self.lapsed(&holder, now) => return Ok(false),
+            Some(holder) if !self.is_abandoned(&holder, now) => return Ok(false),
             _ => {}
         }
         let (before, batch) = (before(now, policy.unverified_user_lifetime), policy.batch.get());

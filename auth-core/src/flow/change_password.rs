@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::grant::Grant;
+use super::grant::SessionTokens;
 use crate::access_token::AccessClaims;
 use crate::auth::Inner;
 use crate::client::Client;
@@ -10,7 +10,7 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::gate::from_shut;
 use crate::password::{Password, PasswordError};
-use crate::store::{Guarded, NewPassword};
+use crate::store::{GuardedWrite, NewPassword};
 use crate::user::User;
 
 /// Why a password was not changed.
@@ -45,12 +45,12 @@ pub(crate) async fn change_password(
     current: &Password,
     new_password: &Password,
     client: &Client,
-) -> Result<Grant, ChangePasswordError> {
+) -> Result<SessionTokens, ChangePasswordError> {
     let Some((_, user)) = auth.live_session(claims, auth.now()).await? else {
         return Err(ChangePasswordError::SessionEnded);
     };
     auth.policy.password.check(new_password, Some(&user.email))?;
-    if !auth.knows_password(claims, &user, current, None, client).await? {
+    if !auth.verify_current_password(claims, &user, current, None, client).await? {
         let (user_id, session_id) = (user.id, claims.session_id);
         auth.emit(client, EventKind::PasswordChangeFailed { user_id, session_id });
         return Err(ChangePasswordError::WrongPassword);
@@ -67,7 +67,7 @@ async fn replace(
     user: User,
     new_password: &Password,
     client: &Client,
-) -> Result<Grant, ChangePasswordError> {
+) -> Result<SessionTokens, ChangePasswordError> {
     let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
     let now = auth.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: None };
@@ -78,7 +78,7 @@ async fn replace(
         ..user.clone()
     };
     let grant = auth.prepare_session(changed, now, client).await?;
-    if auth.replace_password(&user, &password).await? == Guarded::Lost {
+    if auth.replace_password(&user, &password).await? == GuardedWrite::Stale {
         return Err(ChangePasswordError::SessionEnded);
     }
     let (user_id, session_id) = (grant.user.id, grant.session.id);

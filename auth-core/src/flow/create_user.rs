@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::id::UserId;
 use crate::one_time::Registration;
 use crate::password::{Password, PasswordError};
-use crate::store::{EmailVerification, Guarded, StoreError, UserInsert};
+use crate::store::{EmailVerification, GuardedWrite, StoreError, UserInsert};
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
 /// How often another writer on the same address may be faster.
@@ -104,7 +104,7 @@ async fn take_over(
     let activate = Some(Registration { password_hash: password_hash.clone(), name: new.name.clone() });
     let verification = EmailVerification { at: new.created_at, activate };
     let written = auth.users.verify_email(found.id, found.epoch, &verification).await;
-    if matches!(written, Ok(Guarded::Lost)) {
+    if matches!(written, Ok(GuardedWrite::Stale)) {
         return Ok(None);
     }
     let ours =

@@ -15,7 +15,7 @@ const WRONG_ONES: &str = "change_password";
 impl Inner {
     /// Whether this is the user's password. Whatever it is asked for, wrong ones are counted together,
     /// per account and session. `besides` is a limit that right ones count against, too.
-    pub(super) async fn knows_password(
+    pub(super) async fn verify_current_password(
         &self,
         claims: &AccessClaims,
         user: &User,

@@ -18,7 +18,7 @@ use crate::user::User;
 
 /// What a client gets who logged in, refreshed or changed the password.
 #[derive(Debug, Clone)]
-pub struct Grant {
+pub struct SessionTokens {
     /// The user.
     pub user: User,
     /// The session, as it is after this operation.
@@ -36,7 +36,7 @@ pub struct Grant {
 
 /// What a client gets whose session was restored. It keeps the refresh token it has.
 #[derive(Debug, Clone)]
-pub struct Restored {
+pub struct RestoredSession {
     /// The user.
     pub user: User,
     /// The session.
@@ -47,9 +47,9 @@ pub struct Restored {
     pub expires_in: Duration,
 }
 
-impl Grant {
-    pub(super) fn of(restored: Restored, refresh_token: RefreshToken, now: DateTime<Utc>) -> Self {
-        let Restored { user, session, access_token, expires_in } = restored;
+impl SessionTokens {
+    pub(super) fn of(restored: RestoredSession, refresh_token: RefreshToken, now: DateTime<Utc>) -> Self {
+        let RestoredSession { user, session, access_token, expires_in } = restored;
         let refresh_expires_in = elapsed(now, session.idle_expires_at.min(session.expires_at));
         Self { user, session, access_token, expires_in, refresh_token, refresh_expires_in }
     }
@@ -63,7 +63,7 @@ impl Inner {
         user: User,
         now: DateTime<Utc>,
         client: &Client,
-    ) -> Result<Grant, Failure> {
+    ) -> Result<SessionTokens, Failure> {
         let policy = &self.policy.refresh;
         let id = SessionId::generate(now, &*self.random)?;
         let refresh_token = RefreshToken::first(id, &*self.random)?;
@@ -88,10 +88,10 @@ impl Inner {
     /// Begins a prepared session.
     pub(super) async fn begin_session(
         &self,
-        grant: Grant,
+        grant: SessionTokens,
         now: DateTime<Utc>,
         client: &Client,
-    ) -> Result<Grant, Failure> {
+    ) -> Result<SessionTokens, Failure> {
         self.tokens.insert_session(&grant.session).await?;
         self.end_surplus_sessions(&grant.session, now, client).await?;
         Ok(grant)
@@ -132,8 +132,8 @@ impl Inner {
         session: Session,
         refresh_token: RefreshToken,
         now: DateTime<Utc>,
-    ) -> Result<Grant, Failure> {
-        Ok(Grant::of(self.restored(user, session, now).await?, refresh_token, now))
+    ) -> Result<SessionTokens, Failure> {
+        Ok(SessionTokens::of(self.restored(user, session, now).await?, refresh_token, now))
     }
 
     /// Answers with a session alone.
@@ -142,7 +142,7 @@ impl Inner {
         user: User,
         session: Session,
         now: DateTime<Utc>,
-    ) -> Result<Restored, Failure> {
+    ) -> Result<RestoredSession, Failure> {
         let extra = match &self.claims {
             Some(source) => source.claims(&user, &session).await?,
             None => serde_json::Map::new(),
@@ -150,6 +150,6 @@ impl Inner {
         let (access_token, expires_at) = self.access_tokens.sign(&session, &extra, now, &*self.random)?;
         // Whole seconds, as the token itself counts: `exp` minus `iat`.
         let expires_in = elapsed(now.trunc_subsecs(0), expires_at);
-        Ok(Restored { user, session, access_token, expires_in })
+        Ok(RestoredSession { user, session, access_token, expires_in })
     }
 }

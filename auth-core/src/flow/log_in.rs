@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::grant::Grant;
+use super::grant::SessionTokens;
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::email::{Email, MAX_EMAIL_BYTES};
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::gate::{Limit, Places, from_shut};
 use crate::hashing::Verified;
 use crate::password::Password;
-use crate::store::Guarded;
+use crate::store::GuardedWrite;
 use crate::user::{User, UserStatus};
 
 /// Why a log-in was refused.
@@ -54,7 +54,12 @@ pub(super) fn failures(auth: &Inner, account: &[u8], client: &Client) -> Option<
 
 /// The streak of failed log-ins of an account, from wherever.
 pub(super) fn streak(auth: &Inner, account: &[u8]) -> Option<Limit> {
-    Limit::keyed(auth, "log_in_streak", auth.policy.limits.log_in_streak, &[account])
+    Limit::keyed(
+        auth,
+        "log_in_consecutive_failures",
+        auth.policy.limits.log_in_consecutive_failures,
+        &[account],
+    )
 }
 
 pub(crate) async fn log_in(
@@ -62,7 +67,7 @@ pub(crate) async fn log_in(
     text: &str,
     password: &Password,
     client: &Client,
-) -> Result<Grant, LogInError> {
+) -> Result<SessionTokens, LogInError> {
     auth.hashing.admit().map_err(Failure::from)?;
     let email = Email::parse(text).ok();
     let account = account(email.as_ref(), text);
@@ -104,7 +109,7 @@ async fn check(auth: &Inner, email: Option<Email>, password: &Password) -> Resul
     let user = auth.users.find_by_email(&email.unwrap_or_else(Email::of_nobody)).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
     let verified = auth.hashing.verify(password, stored).await?;
-    let user = user.filter(|user| !auth.lapsed(user, auth.now()));
+    let user = user.filter(|user| !auth.is_abandoned(user, auth.now()));
     let Some(user) = user else { return Ok(Checked::Refused(None, LogInFailure::UnknownAccount)) };
     let upgraded = match verified {
         Verified::NoMatch => return Ok(Checked::Refused(Some(user), LogInFailure::WrongPassword)),
@@ -118,17 +123,17 @@ async fn check(auth: &Inner, email: Option<Email>, password: &Password) -> Resul
         return Ok(Checked::Refused(Some(user), LogInFailure::NotVerified));
     }
     if let Some(hash) = upgraded {
-        // Guarded by the epoch: a password set meanwhile is not overwritten.
+        // GuardedWrite by the epoch: a password set meanwhile is not overwritten.
         let rehashed = auth.users.rehash_password(user.id, user.epoch, &hash).await;
-        if matches!(rehashed, Ok(Guarded::Applied)) {
+        if matches!(rehashed, Ok(GuardedWrite::Applied)) {
             auth.emit_own(EventKind::PasswordRehashed { user_id: user.id });
         }
-        auth.tidied("replace an outdated password hash", rehashed);
+        auth.log_best_effort("replace an outdated password hash", rehashed);
     }
     Ok(Checked::Proven(user))
 }
 
-async fn succeed(auth: &Inner, user: User, client: &Client) -> Result<Grant, LogInError> {
+async fn succeed(auth: &Inner, user: User, client: &Client) -> Result<SessionTokens, LogInError> {
     // Hashing takes long enough that the lifetimes should start now.
     let now = auth.now();
     let grant = auth.prepare_session(user, now, client).await?;
@@ -145,7 +150,7 @@ async fn refuse(
     reason: LogInFailure,
     places: Places,
     client: &Client,
-) -> Result<Grant, LogInError> {
+) -> Result<SessionTokens, LogInError> {
     let (account, user_id) = (auth.account_tag(account), user.map(|user| user.id));
     auth.emit(client, EventKind::LogInFailed { account, user_id, reason });
     if reason == LogInFailure::NotVerified {

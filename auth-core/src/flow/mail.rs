@@ -11,19 +11,19 @@ use crate::failure::Failure;
 use crate::gate::{Limit, Shut};
 use crate::id::IntentId;
 use crate::limiter::Rule;
-use crate::store::{Intent, Promise};
+use crate::store::{Intent, MailRequest};
 
 impl Inner {
     /// Writes an intent. Wake the worker once the record it speaks of is written.
     pub(super) async fn promise(
         &self,
         email: &Email,
-        promise: Promise,
+        promise: MailRequest,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {
         let id = match &promise {
             // However many replays of one session race each other, one notice is promised.
-            Promise::SessionsEnded { session_id, epoch, .. } => IntentId::from_bytes(
+            MailRequest::SessionsEnded { session_id, epoch, .. } => IntentId::from_bytes(
                 self.derived
                     .bucket("sessions_ended", &[session_id.as_bytes(), &epoch.as_u64().to_be_bytes()]),
             ),
@@ -37,7 +37,7 @@ impl Inner {
     pub(super) async fn promise_quietly(
         &self,
         email: &Email,
-        promise: Promise,
+        promise: MailRequest,
         event: EventKind,
         [(per_client, of_client), (per_mailbox, of_mailbox)]: [(&'static str, Option<Rule>); 2],
         client: &Client,
@@ -51,7 +51,7 @@ impl Inner {
     pub(super) async fn promise_silently(
         &self,
         email: &Email,
-        promise: Promise,
+        promise: MailRequest,
         (per_mailbox, of_mailbox): (&'static str, Option<Rule>),
         client: &Client,
     ) -> Result<(), Failure> {
@@ -67,7 +67,7 @@ impl Inner {
         &self,
         id: IntentId,
         email: &Email,
-        promise: Promise,
+        promise: MailRequest,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {
         let intent = Intent { id, email: email.clone(), promise, created_at: now };

@@ -31,8 +31,8 @@ impl Inner {
 
     /// Marks a token spent whose effect is done. The effect itself is what happens only once; this
     /// is tidying.
-    pub(super) async fn tidy_spent(&self, token: &OneTimeToken, now: DateTime<Utc>) {
+    pub(super) async fn mark_spent(&self, token: &OneTimeToken, now: DateTime<Utc>) {
         let spent = self.tokens.spend(token.id, now).await;
-        self.tidied("mark a mailed token spent", spent);
+        self.log_best_effort("mark a mailed token spent", spent);
     }
 }

@@ -6,7 +6,7 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::password::breach::{BreachOutcome, breached};
 use crate::password::{BreachPolicy, Password};
-use crate::store::{Guarded, NewPassword, Promise};
+use crate::store::{GuardedWrite, MailRequest, NewPassword};
 use crate::user::User;
 
 impl Inner {
@@ -31,13 +31,13 @@ impl Inner {
         &self,
         user: &User,
         password: &NewPassword,
-    ) -> Result<Guarded, Failure> {
-        let notice = Promise::PasswordChanged { user_id: user.id, at: password.at };
+    ) -> Result<GuardedWrite, Failure> {
+        let notice = MailRequest::PasswordChanged { user_id: user.id, at: password.at };
         self.promise(&user.email, notice, password.at).await?;
         let outcome = match self.users.set_password(user.id, user.epoch, password).await {
             Ok(outcome) => outcome,
             Err(error) => match self.users.find_by_id(user.id).await {
-                Ok(Some(found)) if holds(&found, password) => Guarded::Applied,
+                Ok(Some(found)) if holds(&found, password) => GuardedWrite::Applied,
                 _ => return Err(error.into()),
             },
         };

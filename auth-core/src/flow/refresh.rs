@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use self::decision::{Decision, Settled, decide, settle};
-use super::grant::{Grant, Restored};
+use super::grant::{RestoredSession, SessionTokens};
 use crate::auth::Inner;
 use crate::client::Client;
 use crate::clock::after;
@@ -19,7 +19,7 @@ use crate::limiter::Rule;
 use crate::policy::ReuseScope;
 use crate::refresh_token::RefreshToken;
 use crate::session::Session;
-use crate::store::{Guarded, Promise, SessionRotation, StoreError};
+use crate::store::{GuardedWrite, MailRequest, SessionRotation, StoreError};
 use crate::user::User;
 
 /// How often the state after a lost or unknown swap is asked for before the request fails.
@@ -58,10 +58,14 @@ struct Presented {
     decision: Decision,
 }
 
-pub(crate) async fn refresh(auth: &Inner, text: &str, client: &Client) -> Result<Grant, RefreshError> {
+pub(crate) async fn refresh(
+    auth: &Inner,
+    text: &str,
+    client: &Client,
+) -> Result<SessionTokens, RefreshError> {
     let exchanged = exchange(auth, text, client).await;
     match &exchanged {
-        Ok((Grant { session, refresh_token, .. }, renewal)) => auth.emit(
+        Ok((SessionTokens { session, refresh_token, .. }, renewal)) => auth.emit(
             client,
             EventKind::SessionRenewed {
                 user_id: session.user_id,
@@ -81,7 +85,11 @@ pub(crate) async fn refresh(auth: &Inner, text: &str, client: &Client) -> Result
     exchanged.map(|(grant, _)| grant)
 }
 
-async fn exchange(auth: &Inner, text: &str, client: &Client) -> Result<(Grant, Renewal), RefreshError> {
+async fn exchange(
+    auth: &Inner,
+    text: &str,
+    client: &Client,
+) -> Result<(SessionTokens, Renewal), RefreshError> {
     let now = auth.now();
     let limits = &auth.policy.limits;
     let _counted =
@@ -96,7 +104,11 @@ async fn exchange(auth: &Inner, text: &str, client: &Client) -> Result<(Grant, R
     })
 }
 
-pub(crate) async fn restore(auth: &Inner, text: &str, client: &Client) -> Result<Restored, RefreshError> {
+pub(crate) async fn restore(
+    auth: &Inner,
+    text: &str,
+    client: &Client,
+) -> Result<RestoredSession, RefreshError> {
     let now = auth.now();
     let limits = &auth.policy.limits;
     let _counted =
@@ -150,7 +162,7 @@ async fn rotate(
     session: Session,
     user: User,
     child: RefreshToken,
-) -> Result<Grant, RefreshError> {
+) -> Result<SessionTokens, RefreshError> {
     // Not the time of the request: what was done since must not eat into the leeway.
     let now = auth.now();
     let rotation = SessionRotation {
@@ -172,15 +184,15 @@ async fn rotate(
     // Signed before the swap: a failure after it would leave an honest client with a consumed token.
     let restored = auth.restored(user, session, now).await?;
     let unknown = match auth.tokens.rotate(&rotation).await {
-        Ok(Guarded::Applied) => return Ok(Grant::of(restored, child, now)),
-        Ok(Guarded::Lost) => None,
+        Ok(GuardedWrite::Applied) => return Ok(SessionTokens::of(restored, child, now)),
+        Ok(GuardedWrite::Stale) => None,
         Err(error) => Some(error),
     };
     // Lost, or the outcome is unknown: a second read says which token is in place now.
     let (session, user) = find_again(auth, rotation.id).await?;
     match (settle(session.as_ref(), user.as_ref(), &child, now), session, user) {
         (Settled::SameChild, Some(session), Some(user)) => {
-            Ok(Grant::of(Restored { user, session, ..restored }, child, now))
+            Ok(SessionTokens::of(RestoredSession { user, session, ..restored }, child, now))
         }
         (Settled::Superseded, ..) => Err(RefreshError::Superseded),
         (Settled::Unchanged, ..) => {
@@ -204,12 +216,12 @@ async fn end_reused(
     let (presented, current) = (presented.generation(), session.generation);
     // Before anything that can fail: once the sessions are dead, no later replay would tell.
     auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
-    let notice = Promise::SessionsEnded { user_id, session_id, epoch: session.epoch };
+    let notice = MailRequest::SessionsEnded { user_id, session_id, epoch: session.epoch };
     let promised = auth.promise(&user.email, notice.clone(), now).await;
     match auth.policy.refresh.reuse_scope {
         // Lost means that the epoch has moved already, and the sessions are dead.
         ReuseScope::User => match auth.users.advance_epoch(user_id, session.epoch).await? {
-            Guarded::Applied | Guarded::Lost => auth.live_cache.forget(user_id),
+            GuardedWrite::Applied | GuardedWrite::Stale => auth.live_cache.forget(user_id),
         },
         ReuseScope::Session => {
             let _gone = auth.tokens.revoke_session(user_id, session_id).await?;
@@ -218,8 +230,11 @@ async fn end_reused(
     if promised.is_err()
         && let Err(error) = auth.promise(&user.email, notice, now).await
     {
-        let error = crate::worker::chain_of(&error);
-        auth.emit(client, EventKind::TidyingFailed { what: "promise the notice of ended sessions", error });
+        let error = crate::worker::error_chain(&error);
+        auth.emit(
+            client,
+            EventKind::BestEffortFailed { what: "promise the notice of ended sessions", error },
+        );
     }
     auth.mail_promised.notify_one();
     Ok(())

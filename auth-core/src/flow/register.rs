@@ -12,7 +12,7 @@ use crate::gate::{Limit, from_shut};
 use crate::id::UserId;
 use crate::one_time::Registration;
 use crate::password::{Password, PasswordError};
-use crate::store::{Guarded, Promise, UserInsert};
+use crate::store::{GuardedWrite, MailRequest, UserInsert};
 use crate::user::{Epoch, Name, NameError, User, UserStatus};
 
 /// Every field of a registration that is not acceptable.
@@ -127,12 +127,12 @@ async fn attempt(
         contested_at: None,
         created_at: now,
     };
-    auth.promise(email, Promise::Registration { user_id: user.id, registration }, now).await?;
+    auth.promise(email, MailRequest::Registration { user_id: user.id, registration }, now).await?;
     let inserted = auth.users.insert(&user).await?;
     // A rival who registered first must not gain from this attempt's click, nor this one from the
-    // rival's link; see `Promise::Verification` in the worker.
-    match auth.users.contest(email, user.id, now).await? {
-        Guarded::Applied | Guarded::Lost => auth.mail_promised.notify_one(),
+    // rival's link; see `MailRequest::Verification` in the worker.
+    match auth.users.mark_contested(email, user.id, now).await? {
+        GuardedWrite::Applied | GuardedWrite::Stale => auth.mail_promised.notify_one(),
     }
     if inserted == UserInsert::Inserted {
         auth.emit(client, EventKind::UserCreated { user_id: user.id });

@@ -13,7 +13,7 @@ use crate::gate::{Limit, from_shut};
 use crate::id::UserId;
 use crate::one_time::Purpose;
 use crate::password::{Password, PasswordError};
-use crate::store::{Guarded, NewPassword, Promise};
+use crate::store::{GuardedWrite, MailRequest, NewPassword};
 use crate::user::UserStatus;
 
 /// Why no reset link was promised. Never because the address is unknown.
@@ -68,17 +68,17 @@ pub(crate) async fn forgot_password(
     let limits = &auth.policy.limits;
     let limits = [("forgot_client", limits.forgot_client), ("forgot_mailbox", limits.forgot_mailbox)];
     let event = EventKind::ResetRequested { account: auth.email_tag(&email) };
-    Ok(auth.promise_quietly(&email, Promise::PasswordReset, event, limits, client).await?)
+    Ok(auth.promise_quietly(&email, MailRequest::PasswordReset, event, limits, client).await?)
 }
 
 pub(crate) async fn send_reset_link(auth: &Inner, user_id: UserId) -> Result<(), UserError> {
     let now = auth.now();
-    let user = auth.users.find_by_id(user_id).await?.filter(|user| !auth.lapsed(user, now));
+    let user = auth.users.find_by_id(user_id).await?.filter(|user| !auth.is_abandoned(user, now));
     let user = user.ok_or(UserError::NotFound)?;
     if user.status == UserStatus::Disabled {
         return Err(UserError::Disabled);
     }
-    auth.promise(&user.email, Promise::PasswordReset, now).await?;
+    auth.promise(&user.email, MailRequest::PasswordReset, now).await?;
     auth.emit_own(EventKind::ResetRequested { account: auth.email_tag(&user.email) });
     auth.mail_promised.notify_one();
     Ok(())
@@ -108,10 +108,10 @@ pub(crate) async fn reset_password(
     // The notice looks for this time or a later one, and waits no longer than a write can last.
     let now = auth.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: Some(now) };
-    if auth.replace_password(&user, &password).await? == Guarded::Lost {
+    if auth.replace_password(&user, &password).await? == GuardedWrite::Stale {
         return Err(ResetPasswordError::InvalidToken);
     }
-    auth.tidy_spent(&token, now).await;
+    auth.mark_spent(&token, now).await;
     let account = user.email.canonical().as_bytes();
     auth.forget(streak(auth, account)).await;
     auth.forget(failures(auth, account, client)).await;

@@ -12,7 +12,7 @@ use crate::hashing::Verified;
 use crate::one_time::{OneTimeToken, Purpose};
 use crate::password::Password;
 use crate::policy::VerificationProof;
-use crate::store::{EmailVerification, Guarded, Promise};
+use crate::store::{EmailVerification, GuardedWrite, MailRequest};
 use crate::user::User;
 
 /// Why an address was not verified.
@@ -84,15 +84,15 @@ pub(crate) async fn verify_email(
         Ok(outcome) => outcome,
         // The outcome is unknown: what the user looks like now tells.
         Err(error) => match auth.users.find_by_id(user.id).await {
-            Ok(Some(user)) if bears(&user, &verification) => Guarded::Applied,
+            Ok(Some(user)) if bears(&user, &verification) => GuardedWrite::Applied,
             _ => return Err(error.into()),
         },
     };
-    if outcome == Guarded::Lost {
+    if outcome == GuardedWrite::Stale {
         return Err(VerifyEmailError::InvalidToken);
     }
     auth.live_cache.forget(user.id);
-    auth.tidy_spent(&token, now).await;
+    auth.mark_spent(&token, now).await;
     auth.emit(client, EventKind::EmailVerified { user_id: user.id });
     Ok(())
 }
@@ -130,5 +130,5 @@ pub(crate) async fn resend_verification(
     let limits = &auth.policy.limits;
     let limits = [("resend_client", limits.resend_client), ("resend_mailbox", limits.resend_mailbox)];
     let event = EventKind::VerificationRequested { account: auth.email_tag(&email) };
-    Ok(auth.promise_quietly(&email, Promise::Verification, event, limits, client).await?)
+    Ok(auth.promise_quietly(&email, MailRequest::Verification, event, limits, client).await?)
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::quota::{Arrival, quota};
-use self::streak::Streak;
+use self::streak::ConsecutiveFailures;
 use self::table::Table;
 use super::{Bucket, RateLimiter, Reservation, Rule};
 use crate::clock::Clock;
@@ -28,7 +28,7 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 
 /// Counts requests in the memory of this process.
 ///
-/// [`Rule::Quota`] is the GCRA of the crate `governor`, to the nanosecond; [`Rule::Streak`] a counter.
+/// [`Rule::Quota`] is the GCRA of the crate `governor`, to the nanosecond; [`Rule::ConsecutiveFailures`] a counter.
 /// Every operation takes the lock of one of 16 shards for 0.1 microseconds, or 2 where a bucket must
 /// go for a new one; it waits for nothing else and never fails.
 ///
@@ -75,7 +75,7 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 pub struct InProcessLimiter {
     clock: Arc<dyn Clock>,
     quotas: Table<Arrival>,
-    streaks: Table<Streak>,
+    streaks: Table<ConsecutiveFailures>,
 }
 
 impl InProcessLimiter {
@@ -114,8 +114,8 @@ impl InProcessLimiter {
                     (if taking { taken } else { arrival }, answer)
                 })
             }),
-            Rule::Streak { then_every: Duration::ZERO, .. } => NEVER,
-            Rule::Streak { failures, then_every } => {
+            Rule::ConsecutiveFailures { then_every: Duration::ZERO, .. } => NEVER,
+            Rule::ConsecutiveFailures { failures, then_every } => {
                 let now = self.now();
                 self.streaks.update(bucket, now, |streak| {
                     let (taken, answer) = streak.take(now, failures, then_every);
@@ -132,7 +132,7 @@ impl InProcessLimiter {
                     self.quotas.update(bucket, self.now(), |arrival| (arrival.give_back(quota), ()));
                 }
             }
-            Rule::Streak { failures, .. } => {
+            Rule::ConsecutiveFailures { failures, .. } => {
                 self.streaks.update(bucket, self.now(), |streak| (streak.give_back(failures), ()));
             }
         }
@@ -166,7 +166,7 @@ impl RateLimiter for InProcessLimiter {
     async fn clear(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
         match rule {
             Rule::Quota { .. } => self.quotas.remove(bucket),
-            Rule::Streak { .. } => self.streaks.remove(bucket),
+            Rule::ConsecutiveFailures { .. } => self.streaks.remove(bucket),
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Outbox for MemoryStore {
         Ok(Settlement::Settled)
     }
 
-    async fn bury(
+    async fn move_to_dead_letters(
         &self,
         id: IntentId,
         attempt: u32,
@@ -118,7 +118,7 @@ impl Outbox for MemoryStore {
         let Some(Queued { intent, attempt: attempts, .. }) = intents.take(id, attempt) else {
             return Ok(Settlement::LeaseLost);
         };
-        let letter = DeadLetter { intent, attempts, buried_at: at, reason: reason.to_owned() };
+        let letter = DeadLetter { intent, attempts, dead_lettered_at: at, reason: reason.to_owned() };
         intents.dead.insert(id, letter);
         Ok(Settlement::Settled)
     }
@@ -126,7 +126,7 @@ impl Outbox for MemoryStore {
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
         let intents = lock(&self.intents);
         let mut letters: Vec<_> = intents.dead.values().collect();
-        letters.sort_by_key(|letter| (letter.buried_at, letter.intent.id));
+        letters.sort_by_key(|letter| (letter.dead_lettered_at, letter.intent.id));
         Ok(letters.into_iter().take(at_most(limit)).cloned().collect())
     }
 
@@ -143,7 +143,7 @@ impl Outbox for MemoryStore {
 
     async fn purge_dead_letters(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         let mut intents = lock(&self.intents);
-        let old = intents.dead.extract_if(|_, letter| letter.buried_at < before);
+        let old = intents.dead.extract_if(|_, letter| letter.dead_lettered_at < before);
         Ok(count(old.take(at_most(limit)).count()))
     }
 

@@ -8,7 +8,7 @@ use super::{MemoryStore, at_most, count, lock};
 use crate::id::{IntentId, SessionId, UserId};
 use crate::one_time::OneTimeToken;
 use crate::session::Session;
-use crate::store::{Guarded, OneTimeInsert, Revocation, SessionRotation, Spend, StoreError, TokenStore};
+use crate::store::{GuardedWrite, OneTimeInsert, Revocation, SessionRotation, Spend, StoreError, TokenStore};
 
 /// Where a session stands among all of its user's, the oldest first.
 type Place = (UserId, DateTime<Utc>, SessionId);
@@ -60,19 +60,19 @@ impl TokenStore for MemoryStore {
             .collect())
     }
 
-    async fn rotate(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError> {
+    async fn rotate(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError> {
         let mut tokens = lock(&self.tokens);
         let current = |session: &&mut Session| {
             session.generation == rotation.from_generation && session.digest.matches(&rotation.from_digest)
         };
         let Some(session) = tokens.sessions.get_mut(&rotation.id).filter(current) else {
-            return Ok(Guarded::Lost);
+            return Ok(GuardedWrite::Stale);
         };
         session.generation = rotation.generation;
         session.digest = rotation.digest;
         session.rotated_at = rotation.rotated_at;
         session.idle_expires_at = rotation.idle_expires_at;
-        Ok(Guarded::Applied)
+        Ok(GuardedWrite::Applied)
     }
 
     async fn revoke_session(&self, user_id: UserId, id: SessionId) -> Result<Revocation, StoreError> {

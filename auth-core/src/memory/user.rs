@@ -7,8 +7,8 @@ use super::{MemoryStore, at_most, count, lock};
 use crate::email::Email;
 use crate::id::UserId;
 use crate::store::{
-    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, StoreError, UserInsert,
-    UserStore,
+    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, StoreError,
+    UserInsert, UserStore,
 };
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
@@ -31,13 +31,13 @@ impl Users {
         epoch: Epoch,
         guard: impl FnOnce(&User) -> bool,
         write: impl FnOnce(&mut User),
-    ) -> Guarded {
+    ) -> GuardedWrite {
         match self.by_id.get_mut(&id) {
             Some(user) if user.epoch == epoch && guard(user) => {
                 write(user);
-                Guarded::Applied
+                GuardedWrite::Applied
             }
-            _ => Guarded::Lost,
+            _ => GuardedWrite::Stale,
         }
     }
 }
@@ -67,16 +67,21 @@ impl UserStore for MemoryStore {
         Ok(id.and_then(|id| users.by_id.get(id)).cloned())
     }
 
-    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+    async fn mark_contested(
+        &self,
+        email: &Email,
+        rival: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<GuardedWrite, StoreError> {
         let mut users = lock(&self.users);
         let Users { by_id, by_email } = &mut *users;
         let user = by_email.get(email.canonical()).and_then(|id| by_id.get_mut(id));
         Ok(match user {
             Some(user) if user.id != rival => {
                 user.contested_at = Some(at);
-                Guarded::Applied
+                GuardedWrite::Applied
             }
-            _ => Guarded::Lost,
+            _ => GuardedWrite::Stale,
         })
     }
 
@@ -85,7 +90,7 @@ impl UserStore for MemoryStore {
         id: UserId,
         epoch: Epoch,
         verification: &EmailVerification,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let unverified = |user: &User| !user.email_verified();
         Ok(lock(&self.users).write(id, epoch, unverified, |user| {
             user.email_verified_at = Some(verification.at);
@@ -103,7 +108,7 @@ impl UserStore for MemoryStore {
         id: UserId,
         epoch: Epoch,
         password: &NewPassword,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         Ok(lock(&self.users).write(id, epoch, always, |user| {
             user.password_hash = Some(password.password_hash.clone());
             user.password_changed_at = password.at;
@@ -113,14 +118,19 @@ impl UserStore for MemoryStore {
         }))
     }
 
-    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+    async fn set_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        new: &NewEmail,
+    ) -> Result<SetEmailOutcome, StoreError> {
         let mut users = lock(&self.users);
         let Users { by_id, by_email } = &mut *users;
         let Some(user) = by_id.get_mut(&id).filter(|user| user.epoch == epoch) else {
-            return Ok(EmailChange::Lost);
+            return Ok(SetEmailOutcome::Stale);
         };
         if by_email.get(new.email.canonical()).is_some_and(|owner| *owner != id) {
-            return Ok(EmailChange::Taken);
+            return Ok(SetEmailOutcome::Taken);
         }
         by_email.remove(user.email.canonical());
         by_email.insert(new.email.canonical().to_owned(), id);
@@ -128,7 +138,7 @@ impl UserStore for MemoryStore {
         user.email_verified_at = Some(new.at);
         user.contested_at = None;
         user.epoch = user.epoch.next();
-        Ok(EmailChange::Applied)
+        Ok(SetEmailOutcome::Applied)
     }
 
     async fn rehash_password(
@@ -136,18 +146,23 @@ impl UserStore for MemoryStore {
         id: UserId,
         epoch: Epoch,
         hash: &PasswordHash,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         Ok(lock(&self.users).write(id, epoch, always, |user| user.password_hash = Some(hash.clone())))
     }
 
-    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+    async fn set_status(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        status: UserStatus,
+    ) -> Result<GuardedWrite, StoreError> {
         Ok(lock(&self.users).write(id, epoch, always, |user| {
             user.status = status;
             user.epoch = user.epoch.next();
         }))
     }
 
-    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
         Ok(lock(&self.users).write(id, epoch, always, |user| user.epoch = user.epoch.next()))
     }
 

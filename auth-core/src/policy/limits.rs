@@ -18,7 +18,7 @@ pub struct RateLimits {
     pub log_in_client: Option<Rule>,
     /// Failed log-ins in a row per account, from wherever. Default: after 100 (NIST SP 800-63B-4
     /// section 3.2.2) one try per 15 min until a success or a reset; never a lock for good.
-    pub log_in_streak: Option<Rule>,
+    pub log_in_consecutive_failures: Option<Rule>,
     /// Wrong current passwords per account and session, at a change of password and of address together.
     /// Default 5 per 15 min.
     pub change_password: Option<Rule>,
@@ -61,7 +61,10 @@ impl Default for RateLimits {
         Self {
             log_in_account: quota(5, quarter),
             log_in_client: quota(50, quarter),
-            log_in_streak: Some(Rule::Streak { failures: 100, then_every: quarter }),
+            log_in_consecutive_failures: Some(Rule::ConsecutiveFailures {
+                failures: 100,
+                then_every: quarter,
+            }),
             change_password: quota(5, quarter),
             register_client: quota(5, HOUR),
             register_mailbox: quota(3, HOUR),
@@ -92,7 +95,7 @@ impl RateLimits {
         Self {
             log_in_account: None,
             log_in_client: None,
-            log_in_streak: None,
+            log_in_consecutive_failures: None,
             change_password: None,
             register_client: None,
             register_mailbox: None,
@@ -117,7 +120,7 @@ impl RateLimits {
         [
             ("log_in_account", self.log_in_account),
             ("log_in_client", self.log_in_client),
-            ("log_in_streak", self.log_in_streak),
+            ("log_in_consecutive_failures", self.log_in_consecutive_failures),
             ("change_password", self.change_password),
             ("register_client", self.register_client),
             ("register_mailbox", self.register_mailbox),
@@ -142,7 +145,7 @@ impl RateLimits {
             let (count, window) = match rule {
                 None => continue,
                 Some(Rule::Quota { count, window }) => (count, window),
-                Some(Rule::Streak { failures, then_every }) => (failures, then_every),
+                Some(Rule::ConsecutiveFailures { failures, then_every }) => (failures, then_every),
             };
             if count == 0 {
                 problems.add(

@@ -8,7 +8,7 @@ use crate::user::User;
 /// Keeps users and sessions in one place, so that one read gives both. See
 /// [Writing a store](crate::store#writing-a-store).
 ///
-/// What [`Auth::over`](crate::Auth::over) asks for: with it a refresh costs two round trips instead of
+/// What [`Auth::builder`](crate::Auth::builder) asks for: with it a refresh costs two round trips instead of
 /// three. `impl JoinedStore for MyStore {}` is enough, and saves nothing.
 #[async_trait]
 pub trait JoinedStore: UserStore + TokenStore {

@@ -40,13 +40,13 @@ macro_rules! methods_of {
             fn insert(user: &User) -> Result<UserInsert, StoreError>;
             fn find_by_id(id: UserId) -> Result<Option<User>, StoreError>;
             fn find_by_email(email: &Email) -> Result<Option<User>, StoreError>;
-            fn contest(email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
-            fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<Guarded, StoreError>;
-            fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<Guarded, StoreError>;
-            fn set_email(id: UserId, epoch: Epoch, email: &NewEmail) -> Result<EmailChange, StoreError>;
-            fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Result<Guarded, StoreError>;
-            fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError>;
-            fn advance_epoch(id: UserId, epoch: Epoch) -> Result<Guarded, StoreError>;
+            fn mark_contested(email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<GuardedWrite, StoreError>;
+            fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<GuardedWrite, StoreError>;
+            fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<GuardedWrite, StoreError>;
+            fn set_email(id: UserId, epoch: Epoch, email: &NewEmail) -> Result<SetEmailOutcome, StoreError>;
+            fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Result<GuardedWrite, StoreError>;
+            fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<GuardedWrite, StoreError>;
+            fn advance_epoch(id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
             fn delete(id: UserId) -> Result<Deletion, StoreError>;
             fn purge_unverified(before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
         } }
@@ -56,7 +56,7 @@ macro_rules! methods_of {
             fn insert_session(session: &Session) -> Result<(), StoreError>;
             fn find_session(id: SessionId) -> Result<Option<Session>, StoreError>;
             fn find_sessions_by_user(user_id: UserId) -> Result<Vec<Session>, StoreError>;
-            fn rotate(rotation: &SessionRotation) -> Result<Guarded, StoreError>;
+            fn rotate(rotation: &SessionRotation) -> Result<GuardedWrite, StoreError>;
             fn revoke_session(user_id: UserId, id: SessionId) -> Result<Revocation, StoreError>;
             fn insert_one_time(token: &OneTimeToken) -> Result<OneTimeInsert, StoreError>;
             fn find_one_time(id: IntentId) -> Result<Option<OneTimeToken>, StoreError>;
@@ -76,7 +76,7 @@ macro_rules! methods_of {
             fn claim(now: DateTime<Utc>, until: DateTime<Utc>, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError>;
             fn complete(id: IntentId, attempt: u32) -> Result<Settlement, StoreError>;
             fn retry(id: IntentId, attempt: u32, due_at: DateTime<Utc>) -> Result<Settlement, StoreError>;
-            fn bury(id: IntentId, attempt: u32, at: DateTime<Utc>, reason: &str) -> Result<Settlement, StoreError>;
+            fn move_to_dead_letters(id: IntentId, attempt: u32, at: DateTime<Utc>, reason: &str) -> Result<Settlement, StoreError>;
             fn dead_letters(limit: u32) -> Result<Vec<DeadLetter>, StoreError>;
             fn find_dead_letter(id: IntentId) -> Result<Option<DeadLetter>, StoreError>;
             fn remove_dead_letter(id: IntentId) -> Result<Removal, StoreError>;
@@ -114,9 +114,9 @@ pub mod named {
     pub use chrono::{DateTime, Utc};
 
     pub use crate::store::{
-        ClaimedIntent, DeadLetter, Deletion, EmailChange, EmailVerification, Guarded, Intent, JoinedStore,
-        NewEmail, NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation,
-        Settlement, Spend, StoreError, TokenStore, UserInsert, UserStore,
+        ClaimedIntent, DeadLetter, Deletion, EmailVerification, GuardedWrite, Intent, JoinedStore, NewEmail,
+        NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation,
+        SetEmailOutcome, Settlement, Spend, StoreError, TokenStore, UserInsert, UserStore,
     };
     pub use crate::{
         Bucket, Email, Epoch, IntentId, Mail, MailError, Mailer, OneTimeToken, PasswordHash, RateLimiter,

@@ -22,14 +22,14 @@ pub struct Intent {
     /// change of address.
     pub email: Email,
     /// What was promised.
-    pub promise: Promise,
+    pub promise: MailRequest,
     /// When it was promised.
     pub created_at: DateTime<Utc>,
 }
 
 /// What kind of mail was promised.
 #[derive(Debug, Clone)]
-pub enum Promise {
+pub enum MailRequest {
     /// Somebody registered: a verification link, or "you already have an account".
     Registration {
         /// The id this attempt gave its user, should the address be free.
@@ -49,7 +49,7 @@ pub enum Promise {
         at: DateTime<Utc>,
     },
     /// This user wants the intent's address.
-    EmailChange {
+    ChangeEmail {
         /// Who.
         user_id: UserId,
         /// The epoch of the request: whatever moves it cancels the change.
@@ -82,7 +82,7 @@ pub enum Promise {
     },
 }
 
-impl Promise {
+impl MailRequest {
     /// A stable name for logs and dead letters.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl Promise {
             Self::Verification => "verification",
             Self::PasswordReset => "password_reset",
             Self::PasswordChanged { .. } => "password_changed",
-            Self::EmailChange { .. } => "email_change",
+            Self::ChangeEmail { .. } => "change_email",
             Self::EmailChanged { .. } => "email_changed",
             Self::SessionsEnded { .. } => "sessions_ended",
             Self::Unreadable { .. } => "unreadable",
@@ -114,7 +114,7 @@ enum KeptPromise {
     Verification,
     PasswordReset,
     PasswordChanged { user_id: String, at_micros: i64 },
-    EmailChange { user_id: String, epoch: u64 },
+    ChangeEmail { user_id: String, epoch: u64 },
     EmailChanged { user_id: String, new_email: String, at_micros: i64 },
     SessionsEnded { user_id: String, session_id: String, epoch: u64 },
 }
@@ -124,31 +124,31 @@ impl Intent {
     /// need no new columns. Keep `id` and `created_at` beside it.
     pub fn payload(&self) -> String {
         let promise = match &self.promise {
-            Promise::Registration { user_id, registration } => KeptPromise::Registration {
+            MailRequest::Registration { user_id, registration } => KeptPromise::Registration {
                 user_id: user_id.to_string(),
                 password_hash: registration.password_hash.expose().to_owned(),
                 name: registration.name.as_ref().map(|name| name.as_str().to_owned()),
             },
-            Promise::Verification => KeptPromise::Verification,
-            Promise::PasswordReset => KeptPromise::PasswordReset,
-            Promise::PasswordChanged { user_id, at } => KeptPromise::PasswordChanged {
+            MailRequest::Verification => KeptPromise::Verification,
+            MailRequest::PasswordReset => KeptPromise::PasswordReset,
+            MailRequest::PasswordChanged { user_id, at } => KeptPromise::PasswordChanged {
                 user_id: user_id.to_string(),
                 at_micros: at.timestamp_micros(),
             },
-            Promise::EmailChange { user_id, epoch } => {
-                KeptPromise::EmailChange { user_id: user_id.to_string(), epoch: epoch.as_u64() }
+            MailRequest::ChangeEmail { user_id, epoch } => {
+                KeptPromise::ChangeEmail { user_id: user_id.to_string(), epoch: epoch.as_u64() }
             }
-            Promise::EmailChanged { user_id, new_email, at } => KeptPromise::EmailChanged {
+            MailRequest::EmailChanged { user_id, new_email, at } => KeptPromise::EmailChanged {
                 user_id: user_id.to_string(),
                 new_email: new_email.address().to_owned(),
                 at_micros: at.timestamp_micros(),
             },
-            Promise::SessionsEnded { user_id, session_id, epoch } => KeptPromise::SessionsEnded {
+            MailRequest::SessionsEnded { user_id, session_id, epoch } => KeptPromise::SessionsEnded {
                 user_id: user_id.to_string(),
                 session_id: session_id.to_string(),
                 epoch: epoch.as_u64(),
             },
-            Promise::Unreadable { payload } => return payload.clone(),
+            MailRequest::Unreadable { payload } => return payload.clone(),
         };
         let kept = Kept { v: 1, email: self.email.address().to_owned(), promise };
         // Strings, integers and options always serialize.
@@ -156,42 +156,42 @@ impl Intent {
     }
 
     /// Reads what [`payload`](Self::payload) gave. A text that this version cannot read becomes
-    /// [`Promise::Unreadable`]: one bad record must not hold up the mails of all others.
+    /// [`MailRequest::Unreadable`]: one bad record must not hold up the mails of all others.
     pub fn from_stored(id: IntentId, created_at: DateTime<Utc>, payload: &str) -> Self {
         let (email, promise) = read(payload)
-            .unwrap_or_else(|| (Email::of_nobody(), Promise::Unreadable { payload: payload.to_owned() }));
+            .unwrap_or_else(|| (Email::of_nobody(), MailRequest::Unreadable { payload: payload.to_owned() }));
         Self { id, email, promise, created_at }
     }
 }
 
-fn read(payload: &str) -> Option<(Email, Promise)> {
+fn read(payload: &str) -> Option<(Email, MailRequest)> {
     let kept: Kept = serde_json::from_str(payload).ok()?;
     if kept.v != 1 {
         return None;
     }
     let promise = match kept.promise {
-        KeptPromise::Registration { user_id, password_hash, name } => Promise::Registration {
+        KeptPromise::Registration { user_id, password_hash, name } => MailRequest::Registration {
             user_id: user_id.parse().ok()?,
             registration: Registration {
                 password_hash: PasswordHash::from_stored(password_hash),
                 name: name.map(Name::from_stored),
             },
         },
-        KeptPromise::Verification => Promise::Verification,
-        KeptPromise::PasswordReset => Promise::PasswordReset,
-        KeptPromise::PasswordChanged { user_id, at_micros } => Promise::PasswordChanged {
+        KeptPromise::Verification => MailRequest::Verification,
+        KeptPromise::PasswordReset => MailRequest::PasswordReset,
+        KeptPromise::PasswordChanged { user_id, at_micros } => MailRequest::PasswordChanged {
             user_id: user_id.parse().ok()?,
             at: DateTime::from_timestamp_micros(at_micros)?,
         },
-        KeptPromise::EmailChange { user_id, epoch } => {
-            Promise::EmailChange { user_id: user_id.parse().ok()?, epoch: Epoch::from_u64(epoch) }
+        KeptPromise::ChangeEmail { user_id, epoch } => {
+            MailRequest::ChangeEmail { user_id: user_id.parse().ok()?, epoch: Epoch::from_u64(epoch) }
         }
-        KeptPromise::EmailChanged { user_id, new_email, at_micros } => Promise::EmailChanged {
+        KeptPromise::EmailChanged { user_id, new_email, at_micros } => MailRequest::EmailChanged {
             user_id: user_id.parse().ok()?,
             new_email: Email::from_stored(new_email),
             at: DateTime::from_timestamp_micros(at_micros)?,
         },
-        KeptPromise::SessionsEnded { user_id, session_id, epoch } => Promise::SessionsEnded {
+        KeptPromise::SessionsEnded { user_id, session_id, epoch } => MailRequest::SessionsEnded {
             user_id: user_id.parse().ok()?,
             session_id: session_id.parse().ok()?,
             epoch: Epoch::from_u64(epoch),
@@ -218,7 +218,7 @@ pub struct DeadLetter {
     /// How often it was claimed.
     pub attempts: u32,
     /// When it was given up.
-    pub buried_at: DateTime<Utc>,
+    pub dead_lettered_at: DateTime<Utc>,
     /// Why, for the operator.
     pub reason: String,
 }
@@ -303,7 +303,7 @@ pub trait Outbox: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// One write, guarded by id and `attempt`; dead letters are not touched.
-    async fn bury(
+    async fn move_to_dead_letters(
         &self,
         id: IntentId,
         attempt: u32,
@@ -354,7 +354,7 @@ mod tests {
 
     use super::*;
 
-    fn round_trip(promise: Promise) -> String {
+    fn round_trip(promise: MailRequest) -> String {
         let created_at = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
         let intent = Intent {
             id: IntentId::from_bytes([1; 16]),
@@ -378,17 +378,17 @@ mod tests {
             password_hash: PasswordHash::from_stored("$argon2id$x"),
             name: Name::parse("Ada").ok(),
         };
-        round_trip(Promise::Registration { user_id, registration });
-        round_trip(Promise::Verification);
-        round_trip(Promise::PasswordReset);
-        round_trip(Promise::PasswordChanged { user_id, at });
+        round_trip(MailRequest::Registration { user_id, registration });
+        round_trip(MailRequest::Verification);
+        round_trip(MailRequest::PasswordReset);
+        round_trip(MailRequest::PasswordChanged { user_id, at });
         let session_id = SessionId::from_bytes([3; 16]);
-        round_trip(Promise::SessionsEnded { user_id, session_id, epoch: Epoch::from_u64(9) });
+        round_trip(MailRequest::SessionsEnded { user_id, session_id, epoch: Epoch::from_u64(9) });
     }
 
     #[test]
     fn a_payload_of_another_version_is_kept_as_it_is() {
-        let payload = round_trip(Promise::Verification).replace("\"v\":1", "\"v\":2");
+        let payload = round_trip(MailRequest::Verification).replace("\"v\":1", "\"v\":2");
         let read = Intent::from_stored(IntentId::from_bytes([1; 16]), DateTime::UNIX_EPOCH, &payload);
         assert_eq!(read.promise.name(), "unreadable");
         assert_eq!(read.payload(), payload);

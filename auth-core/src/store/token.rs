@@ -3,7 +3,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Guarded, StoreError};
+use super::{GuardedWrite, StoreError};
 use crate::digest::Digest;
 use crate::id::{IntentId, SessionId, UserId};
 use crate::one_time::OneTimeToken;
@@ -91,9 +91,9 @@ pub trait TokenStore: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// One compare-and-swap, guarded by `id`, `from_generation` *and* `from_digest`: of any number
-    /// of concurrent callers with one parent exactly one gets [`Guarded::Applied`], and a session
+    /// of concurrent callers with one parent exactly one gets [`GuardedWrite::Applied`], and a session
     /// that was revoked meanwhile does not come back.
-    async fn rotate(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError>;
+    async fn rotate(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError>;
 
     /// Ends a session for good: it is found no more.
     ///

@@ -3,7 +3,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Guarded, StoreError};
+use super::{GuardedWrite, StoreError};
 use crate::email::Email;
 use crate::id::UserId;
 use crate::one_time::Registration;
@@ -61,13 +61,13 @@ pub struct NewEmail {
 /// What became of a new address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an address that was not applied changed nothing"]
-pub enum EmailChange {
+pub enum SetEmailOutcome {
     /// The guard held and the user has the new address.
     Applied,
     /// The guard held, but another user has the same canonical address; nothing changed.
     Taken,
     /// The guard did not hold, or there is no such user; nothing changed, whoever has the address.
-    Lost,
+    Stale,
 }
 
 /// Keeps users. See [Writing a store](crate::store#writing-a-store).
@@ -109,7 +109,12 @@ pub trait UserStore: Debug + Send + Sync {
     /// One write: `contested_at = at` where the address matches and the id differs from `rival`. A
     /// later call writes its later time. Verified users are written too, so that a registration
     /// costs as many writes whether its address is free, taken or verified.
-    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError>;
+    async fn mark_contested(
+        &self,
+        email: &Email,
+        rival: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<GuardedWrite, StoreError>;
 
     /// Marks the address verified and uncontested; with an activation also replaces password hash
     /// and name and moves the epoch one on. `password_changed_at` stays.
@@ -117,13 +122,13 @@ pub trait UserStore: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// One write, guarded by `id`, `epoch` and an empty `email_verified_at`: of any number of
-    /// concurrent callers exactly one gets [`Guarded::Applied`].
+    /// concurrent callers exactly one gets [`GuardedWrite::Applied`].
     async fn verify_email(
         &self,
         id: UserId,
         epoch: Epoch,
         verification: &EmailVerification,
-    ) -> Result<Guarded, StoreError>;
+    ) -> Result<GuardedWrite, StoreError>;
 
     /// Sets the password, moves the epoch one on, and marks the user uncontested.
     ///
@@ -136,7 +141,7 @@ pub trait UserStore: Debug + Send + Sync {
         id: UserId,
         epoch: Epoch,
         password: &NewPassword,
-    ) -> Result<Guarded, StoreError>;
+    ) -> Result<GuardedWrite, StoreError>;
 
     /// Replaces the address, marks it verified and uncontested, and moves the epoch one on. The old
     /// address is free at once.
@@ -147,7 +152,12 @@ pub trait UserStore: Debug + Send + Sync {
     /// number of concurrent callers and [inserts](Self::insert) with one address, exactly one gets it.
     /// Address and epoch change in the same instant, so whoever sees the new address sees every older
     /// session and every token mailed to the old one dead.
-    async fn set_email(&self, id: UserId, epoch: Epoch, email: &NewEmail) -> Result<EmailChange, StoreError>;
+    async fn set_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        email: &NewEmail,
+    ) -> Result<SetEmailOutcome, StoreError>;
 
     /// Replaces the hash of the *same* password by a stronger one. The epoch stays.
     ///
@@ -159,22 +169,27 @@ pub trait UserStore: Debug + Send + Sync {
         id: UserId,
         epoch: Epoch,
         hash: &PasswordHash,
-    ) -> Result<Guarded, StoreError>;
+    ) -> Result<GuardedWrite, StoreError>;
 
     /// Sets the status and moves the epoch one on.
     ///
     /// # Atomicity
     ///
     /// One write, guarded by `id` and `epoch`.
-    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError>;
+    async fn set_status(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        status: UserStatus,
+    ) -> Result<GuardedWrite, StoreError>;
 
     /// Moves the epoch one on, which ends all sessions and kills all mailed tokens of the user.
     ///
     /// # Atomicity
     ///
     /// One write, guarded by `id` and `epoch`: of any number of concurrent callers with one epoch
-    /// exactly one gets [`Guarded::Applied`], and the epoch moves once.
-    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError>;
+    /// exactly one gets [`GuardedWrite::Applied`], and the epoch moves once.
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
 
     /// Deletes the user. The address is free again at once; the id is never reused.
     ///

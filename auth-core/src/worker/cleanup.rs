@@ -135,7 +135,7 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
                 cleaned = clean_up(&auth) => cleaned,
             };
             if let Err(error) = cleaned {
-                auth.emit_own(EventKind::CleanUpFailed { error: super::chain_of(&error) });
+                auth.emit_own(EventKind::CleanUpFailed { error: super::error_chain(&error) });
             }
             due_at = schedule.find_next_occurrence(&auth.now(), false).ok();
         }

@@ -37,7 +37,7 @@ pub struct Delivered {
     /// To be tried again later.
     pub retried: u64,
     /// Given up; now dead letters.
-    pub buried: u64,
+    pub dead_lettered: u64,
     /// Dropped, because they spoke of nothing.
     pub dropped: u64,
 }
@@ -46,7 +46,7 @@ pub struct Delivered {
 enum Outcome {
     Sent,
     Retried,
-    Buried,
+    DeadLettered,
     Dropped,
 }
 
@@ -55,7 +55,7 @@ impl Delivered {
         *match outcome {
             Outcome::Sent => &mut self.sent,
             Outcome::Retried => &mut self.retried,
-            Outcome::Buried => &mut self.buried,
+            Outcome::DeadLettered => &mut self.dead_lettered,
             Outcome::Dropped => &mut self.dropped,
         } += 1;
     }
@@ -108,7 +108,7 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
                 continue;
             }
             Ok(_) => {}
-            Err(error) => auth.emit_own(EventKind::OutboxFailed { error: super::chain_of(&error) }),
+            Err(error) => auth.emit_own(EventKind::OutboxFailed { error: super::error_chain(&error) }),
         }
         tokio::select! {
             () = super::stop_requested(&mut stopped) => break,
@@ -125,14 +125,14 @@ pub(super) async fn run(auth: Arc<Inner>, mut stopped: watch::Receiver<()>) {
 /// A panic ends one sending; its intent becomes due again when its lease ends.
 fn report_panic(auth: &Inner, ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        auth.emit_own(EventKind::OutboxFailed { error: super::chain_of(&error) });
+        auth.emit_own(EventKind::OutboxFailed { error: super::error_chain(&error) });
     }
 }
 
 /// Delivers one intent; a failing outbox is reported and the intent becomes due when its lease ends.
 async fn deliver_alone(auth: Arc<Inner>, claimed: ClaimedIntent) {
     if let Err(error) = deliver(&auth, &claimed).await {
-        auth.emit_own(EventKind::OutboxFailed { error: super::chain_of(&error) });
+        auth.emit_own(EventKind::OutboxFailed { error: super::error_chain(&error) });
     }
 }
 
@@ -140,15 +140,15 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
     let policy = &auth.policy.mail;
     let age = elapsed(claimed.intent.created_at, auth.now());
     if age >= lifetime(auth, &claimed.intent.promise) {
-        return bury(auth, claimed, TOO_LATE).await;
+        return move_to_dead_letters(auth, claimed, TOO_LATE).await;
     }
     match compose(auth, &claimed.intent).await {
         Ok(Composed::Mail(mail)) => match send(auth, &mail).await {
             Ok(()) => complete(auth, claimed, Outcome::Sent).await,
             Err(error) => {
-                let cause = scrub::scrubbed(&super::chain_of(&error), &mail);
+                let cause = scrub::scrubbed(&super::error_chain(&error), &mail);
                 match error.kind() {
-                    MailErrorKind::Permanent => bury(auth, claimed, &cause).await,
+                    MailErrorKind::Permanent => move_to_dead_letters(auth, claimed, &cause).await,
                     MailErrorKind::Transient | MailErrorKind::Unknown => retry(auth, claimed, cause).await,
                 }
             }
@@ -156,11 +156,11 @@ async fn deliver(auth: &Inner, claimed: &ClaimedIntent) -> Result<Outcome, Store
         Ok(Composed::NotYet) if age < policy.orphan_grace => {
             retry(auth, claimed, "the record it speaks of is not there yet".to_owned()).await
         }
-        Ok(Composed::Expired) => bury(auth, claimed, TOO_LATE).await,
-        Ok(Composed::Unreadable) => bury(auth, claimed, UNREADABLE).await,
-        Ok(Composed::Dead) => bury(auth, claimed, LINK_DEAD).await,
+        Ok(Composed::Expired) => move_to_dead_letters(auth, claimed, TOO_LATE).await,
+        Ok(Composed::Unreadable) => move_to_dead_letters(auth, claimed, UNREADABLE).await,
+        Ok(Composed::Dead) => move_to_dead_letters(auth, claimed, LINK_DEAD).await,
         Ok(Composed::NotYet | Composed::Nothing) => complete(auth, claimed, Outcome::Dropped).await,
-        Err(error) => retry(auth, claimed, super::chain_of(&error)).await,
+        Err(error) => retry(auth, claimed, super::error_chain(&error)).await,
     }
 }
 
@@ -188,7 +188,7 @@ async fn complete(auth: &Inner, claimed: &ClaimedIntent, outcome: Outcome) -> Re
 
 async fn retry(auth: &Inner, claimed: &ClaimedIntent, error: String) -> Result<Outcome, StoreError> {
     if claimed.attempt >= auth.policy.mail.max_attempts {
-        return bury(auth, claimed, &error).await;
+        return move_to_dead_letters(auth, claimed, &error).await;
     }
     let (intent_id, promise, attempt) = (claimed.intent.id, claimed.intent.promise.name(), claimed.attempt);
     let retry_in = backoff(auth, attempt);
@@ -199,14 +199,18 @@ async fn retry(auth: &Inner, claimed: &ClaimedIntent, error: String) -> Result<O
     Ok(Outcome::Retried)
 }
 
-async fn bury(auth: &Inner, claimed: &ClaimedIntent, reason: &str) -> Result<Outcome, StoreError> {
+async fn move_to_dead_letters(
+    auth: &Inner,
+    claimed: &ClaimedIntent,
+    reason: &str,
+) -> Result<Outcome, StoreError> {
     let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
     let (intent_id, promise, attempt) = (claimed.intent.id, claimed.intent.promise.name(), claimed.attempt);
-    match auth.outbox.bury(intent_id, attempt, auth.now(), &reason).await? {
+    match auth.outbox.move_to_dead_letters(intent_id, attempt, auth.now(), &reason).await? {
         Settlement::Settled | Settlement::LeaseLost => {}
     }
-    auth.emit_own(EventKind::MailBuried { intent_id, promise, attempt, reason });
-    Ok(Outcome::Buried)
+    auth.emit_own(EventKind::MailDeadLettered { intent_id, promise, attempt, reason });
+    Ok(Outcome::DeadLettered)
 }
 
 /// The wait after this attempt: doubled each time, with jitter so that many mails that failed

@@ -1,6 +1,6 @@
 //! What several routes answer with: sessions and users, and nothing of them that is nobody's business.
 
-use auth_core::{AccessToken, Grant, Restored, User};
+use auth_core::{AccessToken, RestoredSession, SessionTokens, User};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::header::{CONTENT_TYPE, SET_COOKIE};
@@ -119,7 +119,7 @@ pub(crate) fn nothing() -> Response {
 }
 
 /// Hands over a new session, its refresh token where the client asked for it.
-pub(crate) fn granted(config: &HttpConfig, transport: Transport, grant: &Grant) -> Response {
+pub(crate) fn granted(config: &HttpConfig, transport: Transport, grant: &SessionTokens) -> Response {
     let mut body = SessionBody::of(&grant.user, &grant.access_token, grant.expires_in);
     match transport {
         Transport::Body => {
@@ -136,7 +136,7 @@ pub(crate) fn granted(config: &HttpConfig, transport: Transport, grant: &Grant) 
 pub(crate) fn refreshed(
     config: &HttpConfig,
     transport: Transport,
-    grant: &Grant,
+    grant: &SessionTokens,
     presented: &str,
 ) -> Response {
     if transport == Transport::Cookie && *grant.refresh_token.expose() == *presented {
@@ -146,7 +146,7 @@ pub(crate) fn refreshed(
 }
 
 /// Answers with a session whose client keeps the refresh token it has.
-pub(crate) fn restored(restored: &Restored) -> Response {
+pub(crate) fn restored(restored: &RestoredSession) -> Response {
     json(StatusCode::OK, &SessionBody::of(&restored.user, &restored.access_token, restored.expires_in))
 }
 

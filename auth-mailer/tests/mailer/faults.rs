@@ -80,7 +80,8 @@ async fn assert_one_mail(service: &Service, messages: &[Received]) {
 async fn promised_mail(service: &Service, to: &str, kind: MailErrorKind, what: &str) {
     service.auth.register(to, password(), None, &client()).await.unwrap();
     // What came of an attempt is written first, and then told.
-    let told: &[&str] = if kind == Permanent { &["mail_buried"] } else { &["mail_retried", "mail_sent"] };
+    let told: &[&str] =
+        if kind == Permanent { &["mail_dead_lettered"] } else { &["mail_retried", "mail_sent"] };
     let settled = || async {
         let stats = service.auth.outbox_stats().await.unwrap();
         stats.queued == 0 && told.iter().all(|name| service.events.count(name) > 0)

@@ -140,5 +140,5 @@ pub(crate) fn auth<S>(store: S, mailer: impl Mailer + 'static, secret: &str, eve
 where
     S: JoinedStore + Outbox + Clone + 'static,
 {
-    Auth::over(store, mailer).secret(secret).policy(policy()).event_sink(events).build().unwrap()
+    Auth::builder(store, mailer).secret(secret).policy(policy()).event_sink(events).build().unwrap()
 }

@@ -27,7 +27,7 @@ fn client() -> Client {
 fn service(mailer: impl Mailer + 'static, clock: &FakeClock) -> Auth {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
-    Auth::over(Timed::new(MemoryStore::new()), Timed::new(mailer))
+    Auth::builder(Timed::new(MemoryStore::new()), Timed::new(mailer))
         .clock(clock.clone())
         .event_sink(MetricsSink::new(TracingSink::default()))
         .policy(policy)

@@ -136,7 +136,7 @@ pub(crate) fn everything() -> Metrics {
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         let (store, sink) = (MemoryStore::new(), MetricsSink::new(last.clone()));
-        let builder = Auth::over(store, Mailbox::new());
+        let builder = Auth::builder(store, Mailbox::new());
         let auth = builder.event_sink(sink).policy(policy).secret(SECRET).build().unwrap();
         auth.forgot_password("ada@example.com", &Client::unknown()).await.unwrap();
         let account = last.0.lock().unwrap().unwrap();
@@ -177,7 +177,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::UserEnabled { user_id },
         EventKind::UserDeleted { user_id },
         EventKind::BreachCheckSkipped,
-        EventKind::TidyingFailed { what: "tidy", error: error() },
+        EventKind::BestEffortFailed { what: "tidy", error: error() },
         EventKind::Started { durable_outbox: true },
         EventKind::OutboxFailed { error: error() },
         EventKind::CleanUpFailed { error: error() },
@@ -211,7 +211,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         events.extend([
             EventKind::MailSent { intent_id, promise, attempt },
             EventKind::MailRetried { intent_id, promise, attempt, retry_in, error: error() },
-            EventKind::MailBuried { intent_id, promise, attempt, reason: error() },
+            EventKind::MailDeadLettered { intent_id, promise, attempt, reason: error() },
             EventKind::MailDropped { intent_id, promise },
         ]);
     }
@@ -224,7 +224,7 @@ const fn promises() -> [&'static str; 8] {
         "verification",
         "password_reset",
         "password_changed",
-        "email_change",
+        "change_email",
         "email_changed",
         "sessions_ended",
         "unreadable",

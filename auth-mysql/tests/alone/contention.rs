@@ -1,7 +1,7 @@
 //! Others are in the way: deadlocks (1213), locks that are not let go (1205), snapshots that are out of
 //! date (1020). The server counts them, so that no proof passes without one.
 
-use auth_core::store::{Guarded, NewPassword, UserInsert};
+use auth_core::store::{GuardedWrite, NewPassword, UserInsert};
 use auth_core::{Email, PasswordHash, StoreErrorKind, TokenStore as _, User, UserStore as _};
 use auth_mysql::MySqlStore;
 use auth_testkit::samples::{self, at};
@@ -62,7 +62,7 @@ async fn the_victim_of_a_deadlock_runs_again_and_its_guard_decides() {
         sqlx::query(sqlx::AssertSqlSafe(record)).bind(id).execute(&mut *held).await.unwrap();
         held.commit().await.unwrap();
         let outcome = writing.await.unwrap().unwrap();
-        assert_eq!(outcome, if moved { Guarded::Lost } else { Guarded::Applied }, "round {round}");
+        assert_eq!(outcome, if moved { GuardedWrite::Stale } else { GuardedWrite::Applied }, "round {round}");
         let kept = store.find_by_id(user.id).await.unwrap().unwrap();
         let hash = kept.password_hash.unwrap();
         assert_eq!(kept.epoch.as_u64(), user.epoch.as_u64() + 1, "round {round}: moved once");
@@ -235,7 +235,7 @@ async fn a_snapshot_that_is_out_of_date_runs_the_write_again() {
             stranger.execute("UPDATE audit SET n = n + 1").await.unwrap();
             stranger.execute("DO RELEASE_LOCK('audit')").await.unwrap();
         }
-        assert_eq!(writing.await.unwrap().unwrap(), Guarded::Applied, "round {round}");
+        assert_eq!(writing.await.unwrap().unwrap(), GuardedWrite::Applied, "round {round}");
         let kept = store.find_session(samples::session_id(1)).await.unwrap().unwrap();
         assert_eq!(kept.generation, round + 1);
         assert!(kept.digest.matches(&samples::digest(round + 1)));

@@ -6,7 +6,7 @@ use std::env;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use auth_core::store::{Guarded, Settlement};
+use auth_core::store::{GuardedWrite, Settlement};
 use auth_core::{Outbox, TokenStore};
 use auth_mysql::{MySqlOptions, MySqlStore};
 use auth_testkit::samples;
@@ -31,8 +31,8 @@ async fn write(store: MySqlStore, round: u32, acknowledged: Acknowledged) {
     for number in 0.. {
         let generation = acknowledged.lock().unwrap().0;
         match store.rotate(&samples::rotation(1, generation)).await {
-            Ok(Guarded::Applied) => acknowledged.lock().unwrap().0 += 1,
-            Ok(Guarded::Lost) => panic!("nobody else rotates this session"),
+            Ok(GuardedWrite::Applied) => acknowledged.lock().unwrap().0 += 1,
+            Ok(GuardedWrite::Stale) => panic!("nobody else rotates this session"),
             Err(_) => return,
         }
         let mail = round * 100_000 + number;

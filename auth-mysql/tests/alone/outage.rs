@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use auth_core::store::Guarded;
+use auth_core::store::GuardedWrite;
 use auth_core::{
     Auth, Failure, FailureKind, LogInError, Password, RefreshError, ResetPasswordError, TokenStore as _,
     UserStore as _,
@@ -154,7 +154,7 @@ async fn a_connection_that_meets_a_number_of_its_servers_end_or_demotion_is_left
         stranger.execute("DROP TRIGGER IF EXISTS told").await.unwrap();
         stranger.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))).await.unwrap();
         let rotated = store.rotate(&samples::rotation(2, round)).await.unwrap();
-        assert_eq!(rotated, Guarded::Applied, "{number}");
+        assert_eq!(rotated, GuardedWrite::Applied, "{number}");
         let after = alone.connections().await;
         assert!(after.is_disjoint(&before), "{number}: {after:?}");
     }

@@ -50,8 +50,11 @@ pub(crate) async fn prepare(store: &MySqlStore) {
         Outbox::insert(store, &samples::intent(number)).await.unwrap();
     }
     assert_eq!(store.claim(at(0), at(600), 10).await.unwrap().len(), 5);
-    for (number, buried_at) in [(14, at(0)), (15, at(-10))] {
-        let _ = store.bury(samples::intent_id(number), 1, buried_at, "refused").await.unwrap();
+    for (number, dead_lettered_at) in [(14, at(0)), (15, at(-10))] {
+        let _ = store
+            .move_to_dead_letters(samples::intent_id(number), 1, dead_lettered_at, "refused")
+            .await
+            .unwrap();
     }
     let mut due = samples::intent(16);
     due.created_at = at(-100);
@@ -92,7 +95,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
             => "Applied", then "Lost";
         "UserStore::advance_epoch": store.advance_epoch(samples::user_id(6), epoch) => "Applied", then "Lost";
         "UserStore::delete": store.delete(samples::user_id(7)) => "Deleted", then "NotFound";
-        "UserStore::contest": store.contest(&samples::user(8).email, samples::user_id(99), at(5))
+        "UserStore::mark_contested": store.mark_contested(&samples::user(8).email, samples::user_id(99), at(5))
             => "Applied", then "Applied";
         "UserStore::purge_unverified": store.purge_unverified(at(-5), 10) => "1", then "0";
         "TokenStore::insert_session": store.insert_session(&samples::session(10)) => "()", then "Conflict";
@@ -107,7 +110,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
         "Outbox::claim": claim(&store) => "1", then "0";
         "Outbox::complete": store.complete(samples::intent_id(11), 1) => "Settled", then "LeaseLost";
         "Outbox::retry": store.retry(samples::intent_id(12), 1, at(700)) => "Settled", then "Settled";
-        "Outbox::bury": store.bury(samples::intent_id(13), 1, at(0), "refused") => "Settled", then "LeaseLost";
+        "Outbox::move_to_dead_letters": store.move_to_dead_letters(samples::intent_id(13), 1, at(0), "refused") => "Settled", then "LeaseLost";
         "Outbox::remove_dead_letter": store.remove_dead_letter(samples::intent_id(14)) => "Removed", then "NotFound";
         "Outbox::purge_dead_letters": store.purge_dead_letters(at(-5), 10) => "1", then "0";
     }

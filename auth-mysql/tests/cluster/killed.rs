@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use auth_core::store::{Guarded, SessionRotation, Settlement};
+use auth_core::store::{GuardedWrite, SessionRotation, Settlement};
 use auth_core::{Outbox, TokenStore as _};
 use auth_mysql::MySqlStore;
 use auth_testkit::samples::{self, at};
@@ -50,8 +50,10 @@ async fn write(store: MySqlStore, writer: u32, told: Arc<Mutex<Told>>, stop: Arc
         let promised = Outbox::insert(&store, &samples::intent(mail)).await;
         let mut told = told.lock().unwrap();
         match outcome {
-            Ok(Guarded::Applied) => told.rotated.entry((session, from + 1)).or_default().push(rotated_at),
-            Ok(Guarded::Lost) => {}
+            Ok(GuardedWrite::Applied) => {
+                told.rotated.entry((session, from + 1)).or_default().push(rotated_at)
+            }
+            Ok(GuardedWrite::Stale) => {}
             Err(_) => told.unknown.entry((session, from + 1)).or_default().push(rotated_at),
         }
         match promised {

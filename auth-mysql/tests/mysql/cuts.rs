@@ -10,7 +10,7 @@ use auth_core::{
 };
 use auth_mysql::MySqlOptions;
 use auth_testkit::FakeClock;
-use auth_tests::{Around, Manner, said};
+use auth_tests::{Behavior, Interceptor, said};
 use zeroize::Zeroizing;
 
 use crate::proxy::{Direction, Proxy};
@@ -36,11 +36,11 @@ struct Service {
 impl Service {
     /// One connection, so that all bytes count. A database of its own, or another proof would send its
     /// mails. What the store says while it is cut comes in this manner.
-    async fn new(purpose: &str, manner: Manner) -> Self {
+    async fn new(purpose: &str, manner: Behavior) -> Self {
         let (proxy, url) = Proxy::before(server::Scratch::new(purpose).await.url()).await;
         let store = MySqlOptions::from_url(&url).unwrap().connections(1).open().await.unwrap();
         let (auth, mailbox, clock) = service::service(store.clone());
-        let instance = instance(Around(manner, store), &mailbox, &clock);
+        let instance = instance(Interceptor(manner, store), &mailbox, &clock);
         Self { auth, instance, mailbox, clock, proxy, failed: 0 }
     }
 
@@ -87,7 +87,7 @@ impl Service {
     }
 }
 
-async fn refreshes(purpose: &str, manner: Manner) {
+async fn refreshes(purpose: &str, manner: Behavior) {
     let mut service = Service::new(purpose, manner).await;
     let email = service.user().await;
     let auth = service.auth.clone();
@@ -128,7 +128,7 @@ async fn refreshes(purpose: &str, manner: Manner) {
     service.report("refresh", passed);
 }
 
-async fn resets(purpose: &str, manner: Manner) {
+async fn resets(purpose: &str, manner: Behavior) {
     let mut service = Service::new(purpose, manner).await;
     let email = service.user().await;
     let auth = service.auth.clone();
@@ -170,7 +170,7 @@ async fn resets(purpose: &str, manner: Manner) {
     service.report("reset", passed);
 }
 
-async fn changes_of_address(purpose: &str, manner: Manner) {
+async fn changes_of_address(purpose: &str, manner: Behavior) {
     let mut service = Service::new(purpose, manner).await;
     let mut own = service.user().await;
     let auth = service.auth.clone();
@@ -216,7 +216,7 @@ async fn changes_of_address(purpose: &str, manner: Manner) {
     service.report("change of address", passed);
 }
 
-async fn registrations(purpose: &str, manner: Manner) {
+async fn registrations(purpose: &str, manner: Behavior) {
     let mut service = Service::new(purpose, manner).await;
     let auth = service.auth.clone();
     let mut passed = [0; 2];
@@ -253,7 +253,7 @@ macro_rules! cut_anywhere {
     ($($test:ident: $flow:ident;)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
-            $flow(concat!("cut_", stringify!($flow)), Manner::AsTheyAre).await;
+            $flow(concat!("cut_", stringify!($flow)), Behavior::AsTheyAre).await;
         })*
     };
 }
@@ -269,7 +269,7 @@ macro_rules! forgotten {
     ($($control:ident: $flow:ident, forgetting $method:literal: $saying:literal;)*) => {
         $(#[tokio::test]
         async fn $control() {
-            let flow = $flow(stringify!($control), Manner::Forgetting($method));
+            let flow = $flow(stringify!($control), Behavior::Forgetting($method));
             is_seen($method, flow, $saying).await;
         })*
     };

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::store::{Guarded, NewPassword, SessionRotation, Spend, UserInsert};
+use auth_core::store::{GuardedWrite, NewPassword, SessionRotation, Spend, UserInsert};
 use auth_core::{
     Auth, Email, Password, PasswordHash, ResetPasswordError, TokenStore as _, User, UserStore as _,
 };
@@ -104,7 +104,7 @@ async fn one_of_all_rivals_rotates() {
             let rotated_at = at(60 + i64::from(number));
             node.rotate(&SessionRotation { rotated_at, ..samples::rotation(session, 0) }).await.unwrap()
         });
-        let winner = winner(&outcomes.await, &Guarded::Applied, &Guarded::Lost);
+        let winner = winner(&outcomes.await, &GuardedWrite::Applied, &GuardedWrite::Stale);
         for node in &nodes {
             let kept = node.find_session(samples::session_id(session)).await.unwrap().unwrap();
             assert_eq!((kept.generation, kept.rotated_at), (1, at(60 + i64::from(winner))));
@@ -127,7 +127,7 @@ async fn one_of_all_rivals_moves_the_epoch() {
                 NewPassword { password_hash: hash(number), at: at(5), email_verified_at: Some(at(5)) };
             node.set_password(user.id, user.epoch, &password).await.unwrap()
         });
-        let winner = winner(&outcomes.await, &Guarded::Applied, &Guarded::Lost);
+        let winner = winner(&outcomes.await, &GuardedWrite::Applied, &GuardedWrite::Stale);
         for node in &nodes {
             let kept = node.find_by_id(user.id).await.unwrap().unwrap();
             assert_eq!(kept.epoch.as_u64(), user.epoch.as_u64() + 1);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use auth_core::store::Guarded;
+use auth_core::store::GuardedWrite;
 use auth_core::{StoreErrorKind, TokenStore as _, UserStore as _};
 use auth_mysql::MySqlStore;
 use auth_testkit::samples;
@@ -39,7 +39,11 @@ async fn killed_connections_are_replaced_unseen() {
         // Each of these meets a connection that the server has closed.
         let found = store.find_by_id(user).await.unwrap().unwrap();
         assert!(store.find_session(session).await.unwrap().is_some(), "round {round}");
-        assert_eq!(store.advance_epoch(user, found.epoch).await.unwrap(), Guarded::Applied, "round {round}");
+        assert_eq!(
+            store.advance_epoch(user, found.epoch).await.unwrap(),
+            GuardedWrite::Applied,
+            "round {round}"
+        );
     }
     assert!(killed >= 20, "{killed}");
 }

@@ -77,7 +77,7 @@ pub(crate) fn instance(
     ] {
         *limit = None;
     }
-    Auth::over(store, mailbox.clone())
+    Auth::builder(store, mailbox.clone())
         .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
         .policy(policy)
         .clock(clock.clone())

@@ -1,4 +1,4 @@
-//! Promise 10 on MySQL: for every class of account the same SQL, statement by statement.
+//! MailRequest 10 on MySQL: for every class of account the same SQL, statement by statement.
 
 use auth_core::{Client, Password};
 use auth_tests::SqlLog;

@@ -19,7 +19,7 @@ async fn milliseconds_left(key: &str) -> i64 {
 async fn neither_address_nor_account_can_be_read_from_what_redis_holds() {
     let server = Server::start();
     let store = MemoryStore::new();
-    let auth = Auth::over(store, Mailbox::new())
+    let auth = Auth::builder(store, Mailbox::new())
         .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
         .policy(cheap())
         .rate_limiter(server.limiter().await)
@@ -77,7 +77,7 @@ async fn a_streak_is_held_as_long_as_its_tries_are_worth() {
     let limiter = SHARED.limiter().await;
     let (bucket, day) = (bucket("streak_expiry", 1), 24 * 3_600_000);
     for (then_every, held) in [(Duration::from_mins(15), day + 3_600_000), (Duration::from_millis(1), day)] {
-        let rule = Rule::Streak { failures: 100, then_every };
+        let rule = Rule::ConsecutiveFailures { failures: 100, then_every };
         let _granted = limiter.reserve(&bucket, &rule).await.unwrap();
         let left = milliseconds_left(&key('s', &bucket)).await;
         assert!(left <= held && left > held - 60_000, "{left} ms for {rule:?}");
@@ -90,7 +90,7 @@ async fn a_streak_is_held_as_long_as_its_tries_are_worth() {
 async fn looking_holds_nothing() {
     let limiter = SHARED.limiter().await;
     let bucket = bucket("looking", 1);
-    let streak = Rule::Streak { failures: 3, then_every: Duration::from_hours(1) };
+    let streak = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
     for rule in [hourly(3), streak] {
         let _seen = limiter.look(&bucket, &rule).await.unwrap();
         limiter.give_back(&bucket, &rule).await.unwrap();
@@ -104,7 +104,7 @@ async fn looking_holds_nothing() {
 async fn a_clock_that_was_set_back_costs_one_window_or_wait_at_most() {
     let limiter = SHARED.limiter().await;
     let bucket = bucket("clock", 1);
-    let streak = Rule::Streak { failures: 3, then_every: Duration::from_hours(1) };
+    let streak = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
     // Written by a clock that was 70 years ahead.
     let ahead = "4000000000000000";
     let _: () = SHARED.command(&["SET", &key('q', &bucket), ahead, "EX", "900"]).await;
@@ -121,7 +121,7 @@ async fn a_clock_that_was_set_back_costs_one_window_or_wait_at_most() {
 async fn what_makes_no_sense_fails_and_is_no_free_place() {
     let limiter = SHARED.limiter().await;
     let bucket = bucket("sense", 1);
-    let streak = Rule::Streak { failures: 3, then_every: Duration::from_hours(1) };
+    let streak = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
     for (kind, rule) in [('q', hourly(3)), ('s', streak)] {
         let key = key(kind, &bucket);
         let _: () = SHARED.command(&["SET", &key, "nonsense", "EX", "900"]).await;

@@ -76,7 +76,7 @@ async fn places(limiter: &RedisLimiter, bucket: &auth_core::Bucket, rule: &Rule)
 }
 
 fn rules() -> [Rule; 2] {
-    [hourly(10), Rule::Streak { failures: 10, then_every: Duration::from_hours(1) }]
+    [hourly(10), Rule::ConsecutiveFailures { failures: 10, then_every: Duration::from_hours(1) }]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -132,7 +132,7 @@ async fn a_redis_that_hangs_holds_up_nobody() {
 async fn a_log_in_fails_soon_and_a_refresh_goes_on() {
     let server = Server::start();
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
-    let auth = Auth::over(store, mailbox.clone())
+    let auth = Auth::builder(store, mailbox.clone())
         .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
         .policy(cheap())
         .rate_limiter(server.limiter().await.patience(Duration::from_secs(1)))

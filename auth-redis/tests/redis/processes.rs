@@ -26,7 +26,7 @@ const ROUNDS: u128 = 10;
 
 fn rules() -> [Rule; 2] {
     let Rule::Quota { window: every, .. } = hourly(1) else { unreachable!() };
-    [hourly(PLACES), Rule::Streak { failures: PLACES, then_every: every }]
+    [hourly(PLACES), Rule::ConsecutiveFailures { failures: PLACES, then_every: every }]
 }
 
 /// Another process, which counts where it is told.

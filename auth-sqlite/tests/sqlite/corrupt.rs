@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-use auth_core::store::{Guarded, Settlement, UserInsert};
+use auth_core::store::{GuardedWrite, Settlement, UserInsert};
 use auth_core::{Email, Epoch, Outbox, StoreError, StoreErrorKind, TokenStore, User, UserStore};
 use auth_sqlite::SqliteStore;
 use sqlx::AssertSqlSafe;
@@ -152,7 +152,7 @@ async fn an_epoch_beyond_the_schema_is_refused_and_matches_nobody() {
     assert_eq!(error.source().unwrap().to_string(), "auth_users.epoch makes no sense");
     let last = User { epoch: Epoch::from_u64((1 << 63) - 1), ..user };
     assert_eq!(UserStore::insert(&store, &last).await.unwrap(), UserInsert::Inserted);
-    assert_eq!(store.advance_epoch(last.id, beyond).await.unwrap(), Guarded::Lost);
+    assert_eq!(store.advance_epoch(last.id, beyond).await.unwrap(), GuardedWrite::Stale);
     // The last epoch cannot be moved, and the user stays as it is.
     let error = store.advance_epoch(last.id, last.epoch).await.expect_err("there is no next epoch");
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);

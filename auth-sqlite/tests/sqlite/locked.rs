@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use auth_core::store::Guarded;
+use auth_core::store::GuardedWrite;
 use auth_core::{StoreErrorKind, TokenStore};
 use auth_sqlite::{OpenError, SqliteStore};
 use sqlx::Connection as _;
@@ -28,7 +28,7 @@ async fn a_write_waits_for_a_lock_and_reads_do_not() {
     assert!(!waiting.is_finished());
     assert_eq!(store.find_session(samples::session_id(1)).await.unwrap().unwrap().generation, 0);
     transaction.rollback().await.unwrap();
-    assert_eq!(waiting.await.unwrap().unwrap(), Guarded::Applied);
+    assert_eq!(waiting.await.unwrap().unwrap(), GuardedWrite::Applied);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,7 +55,7 @@ async fn a_lock_that_is_never_released_makes_the_store_unavailable() {
     let waited = started.elapsed();
     assert!((Duration::from_secs(5)..Duration::from_secs(9)).contains(&waited), "{waited:?}");
     transaction.rollback().await.unwrap();
-    assert_eq!(store.rotate(&samples::rotation(1, 0)).await.unwrap(), Guarded::Applied);
+    assert_eq!(store.rotate(&samples::rotation(1, 0)).await.unwrap(), GuardedWrite::Applied);
 }
 
 #[tokio::test]

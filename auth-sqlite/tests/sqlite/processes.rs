@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use auth_core::store::{Guarded, Spend};
+use auth_core::store::{GuardedWrite, Spend};
 use auth_core::{Outbox, TokenStore};
 use auth_sqlite::SqliteStore;
 use sqlx::Row as _;
@@ -81,7 +81,10 @@ async fn write(store: &SqliteStore, first: u32, count: u32, mut tell: impl FnMut
         store.insert_session(&samples::session(number)).await.unwrap();
         tell("session", number, 0);
         for generation in 0..4 {
-            assert_eq!(store.rotate(&samples::rotation(number, generation)).await.unwrap(), Guarded::Applied);
+            assert_eq!(
+                store.rotate(&samples::rotation(number, generation)).await.unwrap(),
+                GuardedWrite::Applied
+            );
             tell("session", number, generation + 1);
         }
     }
@@ -174,7 +177,7 @@ async fn race_for_everything(path: PathBuf) {
         tasks.spawn(async move {
             let mut won = String::new();
             for number in (0..RECORDS).map(|number| (number + task * RECORDS / 8) % RECORDS) {
-                if store.rotate(&samples::rotation(number, 0)).await.unwrap() == Guarded::Applied {
+                if store.rotate(&samples::rotation(number, 0)).await.unwrap() == GuardedWrite::Applied {
                     writeln!(won, "told rotate {number} 0").unwrap();
                 }
                 if store.spend(samples::intent_id(number), at(10)).await.unwrap() == Spend::Spent {

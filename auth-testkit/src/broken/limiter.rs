@@ -7,7 +7,7 @@ use auth_core::store::StoreError;
 use auth_core::{Bucket, InProcessLimiter, RateLimiter, Reservation, Rule, SystemClock};
 
 use self::LimiterDefect as D;
-use super::{dawdle, defects, lock};
+use super::{defects, delay, lock};
 
 defects! {
     /// One way for a rate limiter to be wrong.
@@ -130,10 +130,10 @@ impl BrokenLimiter {
                 D::ZeroMeansUnlimited,
                 Rule::Quota { count: 0, .. }
                 | Rule::Quota { window: Duration::ZERO, .. }
-                | Rule::Streak { then_every: Duration::ZERO, .. },
+                | Rule::ConsecutiveFailures { then_every: Duration::ZERO, .. },
             ) => granted,
-            (D::NoFreeTriesGrantNone, Rule::Streak { failures: 0, .. }) => refused(HOUR),
-            (D::StreakLocksForGood, Rule::Streak { then_every, .. }) => lock(&self.marked)
+            (D::NoFreeTriesGrantNone, Rule::ConsecutiveFailures { failures: 0, .. }) => refused(HOUR),
+            (D::StreakLocksForGood, Rule::ConsecutiveFailures { then_every, .. }) => lock(&self.marked)
                 .contains(bucket)
                 .then_some(Reservation::Refused { retry_after: then_every }),
             (D::FixedWindow, Rule::Quota { count, window }) => {
@@ -174,10 +174,10 @@ impl BrokenLimiter {
                 let until = window.checked_div(count).and_then(|place| now.checked_add(place));
                 lock(&self.times).extend(until.map(|until| (*bucket, (until, 0))));
             }
-            (D::StreakLocksForGood, Rule::Streak { .. }, Reservation::Refused { .. }) => {
+            (D::StreakLocksForGood, Rule::ConsecutiveFailures { .. }, Reservation::Refused { .. }) => {
                 lock(&self.marked).insert(*bucket);
             }
-            (D::StreakEndsByWaiting, Rule::Streak { .. }, Reservation::Granted { .. }) => {
+            (D::StreakEndsByWaiting, Rule::ConsecutiveFailures { .. }, Reservation::Granted { .. }) => {
                 lock(&self.times).insert(*bucket, (now, 0));
             }
             _ => {}
@@ -204,13 +204,15 @@ impl RateLimiter for BrokenLimiter {
         if let Some(answer) = self.instead(bucket, rule) {
             return Ok(answer);
         }
-        if let (D::LargeRulesFail, Rule::Quota { window: time, .. } | Rule::Streak { then_every: time, .. }) =
-            (self.defect, *rule)
+        if let (
+            D::LargeRulesFail,
+            Rule::Quota { window: time, .. } | Rule::ConsecutiveFailures { then_every: time, .. },
+        ) = (self.defect, *rule)
             && time > CENTURY
         {
             return Err(StoreError::unavailable("a number is too large"));
         }
-        if let (D::StreakEndsByWaiting, Rule::Streak { then_every, .. }) = (self.defect, *rule) {
+        if let (D::StreakEndsByWaiting, Rule::ConsecutiveFailures { then_every, .. }) = (self.defect, *rule) {
             let last = lock(&self.times).get(bucket).map(|(last, _)| *last);
             if last.is_some_and(|last| last.elapsed() > then_every) {
                 self.inner().clear(bucket, rule).await?;
@@ -218,7 +220,7 @@ impl RateLimiter for BrokenLimiter {
         }
         if self.is(D::ReservesInTwoSteps) {
             let seen = self.inner().look(bucket, rule).await?;
-            dawdle().await;
+            delay().await;
             let _taken = self.inner().reserve(bucket, rule).await?;
             return Ok(seen);
         }
@@ -238,7 +240,7 @@ impl RateLimiter for BrokenLimiter {
     async fn give_back(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
         let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
         match (self.defect, rule) {
-            (D::StreakKeepsWhatIsGivenBack, Rule::Streak { .. }) => return Ok(()),
+            (D::StreakKeepsWhatIsGivenBack, Rule::ConsecutiveFailures { .. }) => return Ok(()),
             (D::GiveBackClears, _) => return self.inner().clear(bucket, rule).await,
             (D::GiveBackSavesUp, _) => {
                 let fresh = inner().look(bucket, rule).await?;
@@ -252,7 +254,7 @@ impl RateLimiter for BrokenLimiter {
                 if !lock(&self.marked).insert(*bucket) {
                     return Ok(());
                 }
-                dawdle().await;
+                delay().await;
                 lock(&self.marked).remove(bucket);
             }
             _ => {}
@@ -267,7 +269,7 @@ impl RateLimiter for BrokenLimiter {
             D::ClearTakesAll => *lock(&self.inner) = inner(),
             D::ClearsInTwoSteps => {
                 self.inner().clear(bucket, rule).await?;
-                dawdle().await;
+                delay().await;
             }
             _ => {}
         }

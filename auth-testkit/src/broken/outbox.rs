@@ -3,13 +3,13 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Promise, Removal, Settlement, StoreError,
+    ClaimedIntent, DeadLetter, Intent, MailRequest, Outbox, OutboxStats, Removal, Settlement, StoreError,
 };
 use auth_core::{IntentId, MemoryStore, Registration};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::OutboxDefect as D;
-use super::{dawdle, defects, lock, whole_seconds};
+use super::{defects, delay, lock, whole_seconds};
 
 defects! {
     /// One way for an outbox to be wrong.
@@ -127,7 +127,7 @@ impl BrokenOutbox {
         if self.is(D::WholeSeconds) {
             intent.created_at = whole_seconds(intent.created_at);
         }
-        if let (true, Promise::Registration { registration, .. }) =
+        if let (true, MailRequest::Registration { registration, .. }) =
             (self.is(D::PromisesAreCut), &mut intent.promise)
         {
             *registration = Registration { name: None, ..registration.clone() };
@@ -137,9 +137,13 @@ impl BrokenOutbox {
 
     fn read_letter(&self, letter: DeadLetter) -> DeadLetter {
         let intent = self.read(letter.intent);
-        let buried_at = letter.buried_at;
+        let dead_lettered_at = letter.dead_lettered_at;
         DeadLetter {
-            buried_at: if self.is(D::WholeSeconds) { whole_seconds(buried_at) } else { buried_at },
+            dead_lettered_at: if self.is(D::WholeSeconds) {
+                whole_seconds(dead_lettered_at)
+            } else {
+                dead_lettered_at
+            },
             intent,
             ..letter
         }
@@ -162,7 +166,7 @@ impl BrokenOutbox {
             return false;
         }
         let held = lock(&self.leases).get(&id).is_some_and(|(current, _)| *current == attempt);
-        dawdle().await;
+        delay().await;
         lock(&self.leases).remove(&id);
         held
     }
@@ -178,7 +182,7 @@ impl Outbox for BrokenOutbox {
         let known = lock(&self.known).contains(&intent.id);
         match self.defect {
             D::InsertReplaces => self.forget(intent.id).await?,
-            D::InsertReadsThenWrites => dawdle().await,
+            D::InsertReadsThenWrites => delay().await,
             _ => {}
         }
         if !lock(&self.known).insert(intent.id) && !known {
@@ -209,13 +213,14 @@ impl Outbox for BrokenOutbox {
         let mut claimed = self.passing().claim(now, lease_until, limit).await?;
         if self.is(D::ClaimReadsThenWrites) {
             lock(&self.readable).clone_from(&claimed);
-            dawdle().await;
+            delay().await;
             lock(&self.readable).clear();
         }
         if self.is(D::ShortestDueFirst) {
             claimed.reverse();
         }
-        let unreadable = |claim: &ClaimedIntent| matches!(claim.intent.promise, Promise::Unreadable { .. });
+        let unreadable =
+            |claim: &ClaimedIntent| matches!(claim.intent.promise, MailRequest::Unreadable { .. });
         if self.is(D::UnreadableFailsTheClaim) && claimed.iter().any(unreadable) {
             return Err(StoreError::corrupt("an intent cannot be read"));
         }
@@ -253,7 +258,7 @@ impl Outbox for BrokenOutbox {
         Ok(self.settled(self.passing().retry(id, self.guard(id, attempt), due_at).await?, held))
     }
 
-    async fn bury(
+    async fn move_to_dead_letters(
         &self,
         id: IntentId,
         attempt: u32,
@@ -262,7 +267,10 @@ impl Outbox for BrokenOutbox {
     ) -> Result<Settlement, StoreError> {
         let held = self.reads_as_held(id, attempt).await;
         let reason = if self.is(D::BuryForgetsTheReason) { "" } else { reason };
-        Ok(self.settled(self.passing().bury(id, self.guard(id, attempt), at, reason).await?, held))
+        Ok(self.settled(
+            self.passing().move_to_dead_letters(id, self.guard(id, attempt), at, reason).await?,
+            held,
+        ))
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
@@ -286,7 +294,7 @@ impl Outbox for BrokenOutbox {
             }
             D::RemoveReadsThenDeletes => {
                 let found = self.passing().find_dead_letter(id).await?.is_some();
-                dawdle().await;
+                delay().await;
                 let outcome = self.passing().remove_dead_letter(id).await?;
                 Ok(if found { Removal::Removed } else { outcome })
             }

@@ -3,14 +3,16 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use auth_core::store::{Guarded, OneTimeInsert, Revocation, SessionRotation, Spend, StoreError, TokenStore};
+use auth_core::store::{
+    GuardedWrite, OneTimeInsert, Revocation, SessionRotation, Spend, StoreError, TokenStore,
+};
 use auth_core::{
     IntentId, MemoryStore, Name, OneTimeToken, PasswordHash, Registration, Session, SessionId, UserId,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::TokenDefect as D;
-use super::{ascii, dawdle, defects, lock, whole_seconds};
+use super::{ascii, defects, delay, lock, whole_seconds};
 
 defects! {
     /// One way for a token store to be wrong.
@@ -202,19 +204,19 @@ impl BrokenTokenStore {
     }
 
     /// Reads the session, compares in the process, and writes later without a guard.
-    async fn rotate_late(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError> {
+    async fn rotate_late(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError> {
         let current = |session: &Session| {
             session.generation == rotation.from_generation && session.digest.matches(&rotation.from_digest)
         };
         let Some(read) = self.inner.find_session(rotation.id).await?.filter(current) else {
-            return Ok(Guarded::Lost);
+            return Ok(GuardedWrite::Stale);
         };
-        dawdle().await;
+        delay().await;
         let there = self.inner.find_session(rotation.id).await?.is_some();
         if there || self.is(D::RotateSavesTheWholeSession) {
             self.save(&applied(read, rotation)).await?;
         }
-        Ok(Guarded::Applied)
+        Ok(GuardedWrite::Applied)
     }
 }
 
@@ -256,22 +258,22 @@ impl TokenStore for BrokenTokenStore {
         Ok(sessions.into_iter().filter_map(|session| self.read(session)).collect())
     }
 
-    async fn rotate(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError> {
+    async fn rotate(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError> {
         match self.defect {
             D::RotateReadsThenWrites | D::RotateSavesTheWholeSession => self.rotate_late(rotation).await,
             D::RotateHitsTwins => {
-                let mut outcome = Guarded::Lost;
+                let mut outcome = GuardedWrite::Stale;
                 for session in self.sessions().await? {
                     let twin = SessionRotation { id: session.id, ..rotation.clone() };
-                    if self.inner.rotate(&twin).await? == Guarded::Applied {
-                        outcome = Guarded::Applied;
+                    if self.inner.rotate(&twin).await? == GuardedWrite::Applied {
+                        outcome = GuardedWrite::Applied;
                     }
                 }
                 Ok(outcome)
             }
             _ => {
                 let outcome = self.inner.rotate(&self.loosened(rotation).await?).await?;
-                let moves = self.is(D::RotateMovesTheExpiry) && outcome == Guarded::Applied;
+                let moves = self.is(D::RotateMovesTheExpiry) && outcome == GuardedWrite::Applied;
                 if moves && let Some(session) = self.inner.find_session(rotation.id).await? {
                     self.save(&Session { expires_at: session.expires_at + TimeDelta::hours(1), ..session })
                         .await?;
@@ -289,7 +291,7 @@ impl TokenStore for BrokenTokenStore {
                 Ok(Revocation::Revoked)
             }
             (D::RevokeReadsThenDeletes, Some(session)) if session.user_id == user_id => {
-                dawdle().await;
+                delay().await;
                 let _revoked = self.inner.revoke_session(user_id, id).await?;
                 Ok(Revocation::Revoked)
             }
@@ -327,7 +329,7 @@ impl TokenStore for BrokenTokenStore {
             },
         };
         if self.is(D::SpendReadsThenWrites) {
-            dawdle().await;
+            delay().await;
         }
         let outcome = self.inner.spend(id, at).await?;
         Ok(if before { Spend::Spent } else { outcome })
@@ -341,7 +343,7 @@ impl TokenStore for BrokenTokenStore {
                     D::PurgeLooksAtIdleOnly => session.idle_expires_at <= now,
                     _ => session.expired(now),
                 });
-                dawdle().await;
+                delay().await;
                 let mut purged = 0;
                 for (session, _) in over.iter().zip(0..limit) {
                     let revoked = self.inner.revoke_session(session.user_id, session.id).await?;

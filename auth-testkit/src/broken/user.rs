@@ -6,8 +6,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, StoreError, UserInsert,
-    UserStore,
+    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, StoreError,
+    UserInsert, UserStore,
 };
 use auth_core::{Email, Epoch, MemoryStore, Name, PasswordHash, User, UserId, UserStatus};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,7 +17,7 @@ pub use defect::UserDefect;
 
 use self::UserDefect as D;
 use self::spelling::{like, mark, unmarked};
-use super::{ascii, dawdle, lock, whole_seconds};
+use super::{ascii, delay, lock, whole_seconds};
 
 /// A [`UserStore`] with one defect.
 #[derive(Debug)]
@@ -56,13 +56,17 @@ impl BrokenUserStore {
     }
 
     /// Changes whoever has this id as the caller likes, with no guard at all.
-    async fn force(&self, id: UserId, change: impl FnOnce(&mut User) + Send) -> Result<Guarded, StoreError> {
+    async fn force(
+        &self,
+        id: UserId,
+        change: impl FnOnce(&mut User) + Send,
+    ) -> Result<GuardedWrite, StoreError> {
         let _gate = self.gate.write().await;
-        let Some(mut user) = self.passing().find_by_id(id).await? else { return Ok(Guarded::Lost) };
+        let Some(mut user) = self.passing().find_by_id(id).await? else { return Ok(GuardedWrite::Stale) };
         change(&mut user);
         let _deleted = self.passing().delete(id).await?;
         let _inserted = self.passing().insert(&user).await?;
-        Ok(Guarded::Applied)
+        Ok(GuardedWrite::Applied)
     }
 
     async fn has_epoch(&self, id: UserId, epoch: Epoch) -> Result<bool, StoreError> {
@@ -75,8 +79,8 @@ impl BrokenUserStore {
         Ok(user.map_or(epoch, |user| user.epoch))
     }
 
-    fn outcome(&self, outcome: Guarded) -> Guarded {
-        if self.is(D::MissingIsApplied) { Guarded::Applied } else { outcome }
+    fn outcome(&self, outcome: GuardedWrite) -> GuardedWrite {
+        if self.is(D::MissingIsApplied) { GuardedWrite::Applied } else { outcome }
     }
 
     /// What is compared instead of the canonical address.
@@ -167,7 +171,7 @@ impl UserStore for BrokenUserStore {
             }
             D::InsertReadsThenWrites => {
                 let found = self.passing().find_by_email(&user.email).await?;
-                dawdle().await;
+                delay().await;
                 let outcome = self.passing().insert(&user).await?;
                 Ok(if found.is_none() { UserInsert::Inserted } else { outcome })
             }
@@ -192,24 +196,31 @@ impl UserStore for BrokenUserStore {
         self.answer(self.passing().find_by_email(&self.kept(email)).await?)
     }
 
-    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+    async fn mark_contested(
+        &self,
+        email: &Email,
+        rival: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<GuardedWrite, StoreError> {
         let email = &self.kept(email);
         let found = self.passing().find_by_email(email).await?;
         match (self.defect, found) {
-            (D::ContestSparesVerified, Some(user)) if user.email_verified() => Ok(Guarded::Lost),
-            (D::ContestCountsChangedRows, Some(user)) if user.contested_at == Some(at) => Ok(Guarded::Lost),
+            (D::ContestSparesVerified, Some(user)) if user.email_verified() => Ok(GuardedWrite::Stale),
+            (D::ContestCountsChangedRows, Some(user)) if user.contested_at == Some(at) => {
+                Ok(GuardedWrite::Stale)
+            }
             (D::ContestHitsTheRival, Some(_)) => {
-                self.passing().contest(email, UserId::from_bytes([0; 16]), at).await
+                self.passing().mark_contested(email, UserId::from_bytes([0; 16]), at).await
             }
             (D::ContestHitsEveryone, _) => {
                 for user in self.everyone().await? {
-                    let _outcome = self.passing().contest(&user.email, rival, at).await?;
+                    let _outcome = self.passing().mark_contested(&user.email, rival, at).await?;
                 }
-                Ok(Guarded::Applied)
+                Ok(GuardedWrite::Applied)
             }
             _ => {
                 let _gate = self.gate.read().await;
-                Ok(self.outcome(self.passing().contest(email, rival, at).await?))
+                Ok(self.outcome(self.passing().mark_contested(email, rival, at).await?))
             }
         }
     }
@@ -219,7 +230,7 @@ impl UserStore for BrokenUserStore {
         id: UserId,
         epoch: Epoch,
         verification: &EmailVerification,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let before = self.passing().find_by_id(id).await?;
         let (contested_at, name, verified) = match before {
             Some(user) => (user.contested_at, user.name.clone(), user.email_verified()),
@@ -227,9 +238,9 @@ impl UserStore for BrokenUserStore {
         };
         if self.is(D::VerifyReadsThenWrites) || self.is(D::VerifyRepeats) {
             if !self.has_epoch(id, epoch).await? || (verified && !self.is(D::VerifyRepeats)) {
-                return Ok(Guarded::Lost);
+                return Ok(GuardedWrite::Stale);
             }
-            dawdle().await;
+            delay().await;
             let epoch = self.force(id, |user| user.email_verified_at = None).await?;
             let current = self.passing().find_by_id(id).await?.map(|user| user.epoch);
             let _written = self.passing().verify_email(id, current.unwrap_or_default(), verification).await?;
@@ -237,7 +248,7 @@ impl UserStore for BrokenUserStore {
         }
         let guard = self.epoch(D::VerifyIgnoresTheEpoch, id, epoch).await?;
         let outcome = self.passing().verify_email(id, guard, verification).await?;
-        if outcome == Guarded::Applied {
+        if outcome == GuardedWrite::Applied {
             let _written = match self.defect {
                 D::VerifyKeepsTheContest => self.force(id, |user| user.contested_at = contested_at).await?,
                 D::ActivationKeepsTheEpoch => self.force(id, |user| user.epoch = epoch).await?,
@@ -255,10 +266,10 @@ impl UserStore for BrokenUserStore {
         id: UserId,
         epoch: Epoch,
         password: &NewPassword,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let guard = self.epoch(D::PasswordIgnoresTheEpoch, id, epoch).await?;
         let outcome = self.passing().set_password(id, guard, password).await?;
-        if outcome == Guarded::Applied {
+        if outcome == GuardedWrite::Applied {
             let at = password.email_verified_at;
             let proof = at.or(Some(password.at));
             let _written = match self.defect {
@@ -273,26 +284,33 @@ impl UserStore for BrokenUserStore {
         Ok(self.outcome(outcome))
     }
 
-    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+    async fn set_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        new: &NewEmail,
+    ) -> Result<SetEmailOutcome, StoreError> {
         let new = &NewEmail { email: self.kept(&new.email), at: new.at };
         let before = self.passing().find_by_id(id).await?;
         if self.is(D::EmailReadsThenWrites) {
             let owner = self.passing().find_by_email(&new.email).await?;
-            dawdle().await;
+            delay().await;
             let outcome = self.passing().set_email(id, epoch, new).await?;
-            return Ok(if owner.is_none() { EmailChange::Applied } else { outcome });
+            return Ok(if owner.is_none() { SetEmailOutcome::Applied } else { outcome });
         }
         let guard = self.epoch(D::EmailIgnoresTheEpoch, id, epoch).await?;
         let outcome = self.passing().set_email(id, guard, new).await?;
         match (self.defect, outcome) {
-            (D::TakenIsAConflict, EmailChange::Taken) => Err(StoreError::conflict("the address is taken")),
-            (D::TakenIsLost, EmailChange::Taken) => Ok(EmailChange::Lost),
-            (D::TakenGoesFirst, EmailChange::Lost) => {
-                let owner = self.passing().find_by_email(&new.email).await?;
-                Ok(if owner.is_some() { EmailChange::Taken } else { outcome })
+            (D::TakenIsAConflict, SetEmailOutcome::Taken) => {
+                Err(StoreError::conflict("the address is taken"))
             }
-            (D::MissingIsApplied, EmailChange::Lost) => Ok(EmailChange::Applied),
-            (_, EmailChange::Applied) => {
+            (D::TakenIsLost, SetEmailOutcome::Taken) => Ok(SetEmailOutcome::Stale),
+            (D::TakenGoesFirst, SetEmailOutcome::Stale) => {
+                let owner = self.passing().find_by_email(&new.email).await?;
+                Ok(if owner.is_some() { SetEmailOutcome::Taken } else { outcome })
+            }
+            (D::MissingIsApplied, SetEmailOutcome::Stale) => Ok(SetEmailOutcome::Applied),
+            (_, SetEmailOutcome::Applied) => {
                 let Some(before) = before else { return Ok(outcome) };
                 let _written = match self.defect {
                     D::EmailForgetsTheEpoch => self.force(id, |user| user.epoch = epoch).await?,
@@ -304,9 +322,9 @@ impl UserStore for BrokenUserStore {
                     }
                     D::EmailKeepsTheOldOne => {
                         lock(&self.taken).insert(before.email.canonical().to_owned());
-                        Guarded::Applied
+                        GuardedWrite::Applied
                     }
-                    _ => Guarded::Applied,
+                    _ => GuardedWrite::Applied,
                 };
                 Ok(outcome)
             }
@@ -319,9 +337,9 @@ impl UserStore for BrokenUserStore {
         id: UserId,
         epoch: Epoch,
         hash: &PasswordHash,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         if self.is(D::RehashReadsThenWrites) && self.has_epoch(id, epoch).await? {
-            dawdle().await;
+            delay().await;
             return self.force(id, |user| user.password_hash = Some(hash.clone())).await;
         }
         let guard = self.epoch(D::RehashIgnoresTheEpoch, id, epoch).await?;
@@ -332,27 +350,32 @@ impl UserStore for BrokenUserStore {
         Ok(self.outcome(outcome))
     }
 
-    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+    async fn set_status(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        status: UserStatus,
+    ) -> Result<GuardedWrite, StoreError> {
         let guard = self.epoch(D::StatusIgnoresTheEpoch, id, epoch).await?;
         let outcome = self.passing().set_status(id, guard, status).await?;
-        if self.is(D::StatusForgetsTheEpoch) && outcome == Guarded::Applied {
+        if self.is(D::StatusForgetsTheEpoch) && outcome == GuardedWrite::Applied {
             return self.force(id, |user| user.epoch = epoch).await;
         }
         Ok(self.outcome(outcome))
     }
 
-    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
         if self.is(D::AdvanceSavesTheWholeUser) {
             let Some(read) = self.passing().find_by_id(id).await?.filter(|user| user.epoch == epoch) else {
-                return Ok(Guarded::Lost);
+                return Ok(GuardedWrite::Stale);
             };
-            dawdle().await;
-            let mut outcome = Guarded::Lost;
+            delay().await;
+            let mut outcome = GuardedWrite::Stale;
             let _saved = self
                 .force(id, |user| {
                     if user.epoch == epoch {
                         *user = User { epoch: epoch.next(), ..read };
-                        outcome = Guarded::Applied;
+                        outcome = GuardedWrite::Applied;
                     }
                 })
                 .await?;
@@ -362,7 +385,7 @@ impl UserStore for BrokenUserStore {
             for user in self.everyone().await? {
                 let _outcome = self.passing().advance_epoch(user.id, epoch).await?;
             }
-            return Ok(Guarded::Applied);
+            return Ok(GuardedWrite::Applied);
         }
         let guard = self.epoch(D::AdvanceIgnoresTheEpoch, id, epoch).await?;
         Ok(self.outcome(self.passing().advance_epoch(id, guard).await?))
@@ -376,7 +399,7 @@ impl UserStore for BrokenUserStore {
             lock(&self.taken).insert(user.email.canonical().to_owned());
         }
         if self.is(D::DeleteReadsThenDeletes) {
-            dawdle().await;
+            delay().await;
         }
         let outcome = self.passing().delete(id).await?;
         let read = self.is(D::DeleteReadsThenDeletes) && found.is_some();
@@ -403,7 +426,7 @@ impl UserStore for BrokenUserStore {
                 old.retain(|user| {
                     user.created_at < before && active(user) && unverified(user) && uncontested(user)
                 });
-                dawdle().await;
+                delay().await;
                 let mut purged = 0;
                 for (user, _) in old.iter().zip(0..limit) {
                     if self.is(D::PurgeKeepsTheAddress) {

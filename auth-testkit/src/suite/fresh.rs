@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use auth_core::store::{Intent, Promise};
+use auth_core::store::{Intent, MailRequest};
 use auth_core::{
     Digest, Email, Epoch, IntentId, Name, OneTimeToken, PasswordHash, Purpose, Registration, Session,
     SessionId, User, UserId, UserStatus,
@@ -147,5 +147,5 @@ pub(super) fn one_time() -> Outcome<OneTimeToken> {
 
 /// An intent to mail a reset link, promised at this time.
 pub(super) fn intent(created_at: DateTime<Utc>) -> Outcome<Intent> {
-    Ok(Intent { id: intent_id(), email: email()?, promise: Promise::PasswordReset, created_at })
+    Ok(Intent { id: intent_id(), email: email()?, promise: MailRequest::PasswordReset, created_at })
 }

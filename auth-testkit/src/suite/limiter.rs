@@ -99,7 +99,7 @@ const fn hourly(count: u32) -> Rule {
 
 /// A streak that grants nothing past its free tries while a case runs.
 const fn streak(failures: u32) -> Rule {
-    Rule::Streak { failures, then_every: HOUR }
+    Rule::ConsecutiveFailures { failures, then_every: HOUR }
 }
 
 /// A bucket that nobody else has.

@@ -139,10 +139,10 @@ async fn nothing_is_due(store: &dyn Outbox, now: DateTime<Utc>, why: &str) -> Ou
 }
 
 /// Writes an intent, claims it and gives it up at this second.
-async fn buried(store: &dyn Outbox, seconds: i64, reason: &str) -> Outcome<Intent> {
+async fn dead_lettered(store: &dyn Outbox, seconds: i64, reason: &str) -> Outcome<Intent> {
     let intent = queued(store, 0).await?;
     let lease = claimed(store, &intent, 1, long_ago(0), long_ago(60)).await?;
-    let settled = store.bury(intent.id, lease.attempt, long_ago(seconds), reason).await?;
+    let settled = store.move_to_dead_letters(intent.id, lease.attempt, long_ago(seconds), reason).await?;
     ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
     Ok(intent)
 }

@@ -162,11 +162,11 @@ impl Record for Intent {
 
 impl Record for DeadLetter {
     fn row(&self) -> Row {
-        let Self { intent, attempts, buried_at, reason } = self;
+        let Self { intent, attempts, dead_lettered_at, reason } = self;
         let mut row = intent.row();
         row.extend([
             ("attempts", attempts.to_string()),
-            ("buried_at", time(*buried_at)),
+            ("dead_lettered_at", time(*dead_lettered_at)),
             ("reason", format!("{reason:?}")),
         ]);
         row

@@ -1,11 +1,11 @@
 //! The promises of [`auth_core::store::UserStore`].
 
 mod address;
-mod contest;
 mod delete;
 mod email;
 mod epoch;
 mod insert;
+mod mark_contested;
 mod password;
 mod purge;
 mod verify;
@@ -50,15 +50,15 @@ macro_rules! __user_store_promises {
         /// Addresses of the full 254 bytes that differ in the last byte are different users.
         address::long_addresses_are_compared_to_their_last_byte,
         /// Contesting marks an unverified user and changes nothing else.
-        contest::contesting_marks_the_user_and_nothing_else,
+        mark_contested::contesting_marks_the_user_and_nothing_else,
         /// An attempt does not contest the user it made itself.
-        contest::contesting_spares_the_rival_itself,
+        mark_contested::contesting_spares_the_rival_itself,
         /// A verified user is marked as well, and nothing else of it changes.
-        contest::contesting_marks_a_verified_user_too,
+        mark_contested::contesting_marks_a_verified_user_too,
         /// Contesting twice is contesting once, at the later time.
-        contest::contesting_twice_is_applied_twice,
+        mark_contested::contesting_twice_is_applied_twice,
         /// Contesting touches no other user, and an unknown address is lost.
-        contest::contesting_touches_no_other_user,
+        mark_contested::contesting_touches_no_other_user,
         /// Verifying without an activation sets the time, ends the contest and changes nothing else.
         verify::verifying_marks_the_address_and_nothing_else,
         /// An activation replaces hash and name and moves the epoch, in the same write.

@@ -1,17 +1,17 @@
 //! Sessions, dead letters and clean-up.
 
 use async_trait::async_trait;
-use auth_core::{Auth, Client, Grant, Mail, MailError, MailErrorKind, Mailbox, Mailer, Password};
+use auth_core::{Auth, Client, Mail, MailError, MailErrorKind, Mailbox, Mailer, Password, SessionTokens};
 use auth_testkit::FakeClock;
 
 use crate::place::{ADA, PASSWORD, Place};
 
-async fn log_in(auth: &Auth, agent: &str) -> Grant {
+async fn log_in(auth: &Auth, agent: &str) -> SessionTokens {
     let client = Client::new("192.0.2.7".parse().ok(), Some(agent));
     auth.log_in(ADA, Password::new(PASSWORD), &client).await.unwrap()
 }
 
-async fn lives(auth: &Auth, grant: &Grant) -> bool {
+async fn lives(auth: &Auth, grant: &SessionTokens) -> bool {
     auth.restore(&grant.refresh_token.expose(), &Client::unknown()).await.is_ok()
 }
 
@@ -64,7 +64,7 @@ async fn dead_letters_are_listed_and_promised_anew() {
         for _ in 0..3 {
             place.run(&["reset", ADA]).expect(0);
         }
-        assert_eq!(refused.deliver_due_mails().await.unwrap().buried, 3);
+        assert_eq!(refused.deliver_due_mails().await.unwrap().dead_lettered, 3);
 
         let listed = place.run(&["dead-letter", "list"]).expect(0).out;
         assert_eq!(listed.lines().count(), 4);
@@ -82,7 +82,7 @@ async fn dead_letters_are_listed_and_promised_anew() {
         assert_eq!(all["requeued"], 2);
         assert_eq!(place.run(&["dead-letter", "list"]).expect(0).out, "no dead letters\n");
         let sent = place.service(Mailbox::new()).await.deliver_due_mails().await.unwrap();
-        assert_eq!((sent.sent, sent.buried), (3, 0));
+        assert_eq!((sent.sent, sent.dead_lettered), (3, 0));
     }
 }
 

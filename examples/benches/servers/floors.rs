@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use auth_core::store::{Guarded, JoinedStore, Revocation, SessionRotation};
+use auth_core::store::{GuardedWrite, JoinedStore, Revocation, SessionRotation};
 use auth_core::{
-    Auth, Client, Digest, Email, Grant, Mailbox, MemoryStore, Outbox, Password, Policy, RateLimits,
+    Auth, Client, Digest, Email, Mailbox, MemoryStore, Outbox, Password, Policy, RateLimits, SessionTokens,
 };
 use auth_mailer::{Links, Templates};
 use auth_mysql::MySqlOptions;
@@ -71,7 +71,7 @@ impl Floors {
                 rotated_at: session.rotated_at,
                 idle_expires_at: session.idle_expires_at,
             };
-            let Guarded::Applied = store.rotate(&rotation).await? else {
+            let GuardedWrite::Applied = store.rotate(&rotation).await? else {
                 return Err("the swap was lost".into());
             };
             grant.session = session;
@@ -93,7 +93,7 @@ impl Floors {
 }
 
 /// A session of a name that no other has.
-fn next_session(grant: &mut Grant) -> Result<auth_core::Session, Failure> {
+fn next_session(grant: &mut SessionTokens) -> Result<auth_core::Session, Failure> {
     let mut bytes = *grant.session.id.as_bytes();
     let number = u64::from_be_bytes(bytes[8..].try_into()?) + 1;
     bytes[8..].copy_from_slice(&number.to_be_bytes());
@@ -109,12 +109,14 @@ where
     let mut policy = Policy::default();
     policy.limits = RateLimits::none();
     // Its own outbox: the server that shares the database must not send these mails.
-    let auth =
-        Auth::builder(store.clone(), store.clone(), mailbox.clone()).policy(policy).secret(SECRET).build()?;
+    let auth = Auth::builder_with_stores(store.clone(), store.clone(), mailbox.clone())
+        .policy(policy)
+        .secret(SECRET)
+        .build()?;
     Ok((auth, mailbox))
 }
 
-async fn sessions(auth: &Auth, mailbox: &Mailbox) -> Result<Vec<Grant>, Failure> {
+async fn sessions(auth: &Auth, mailbox: &Mailbox) -> Result<Vec<SessionTokens>, Failure> {
     let client = Client::unknown();
     let mut grants = Vec::new();
     for nth in 0..TASKS {
@@ -130,11 +132,11 @@ async fn sessions(auth: &Auth, mailbox: &Mailbox) -> Result<Vec<Grant>, Failure>
 }
 
 /// Milliseconds of processor time for each turn of the work, as many at once as there are grants.
-fn each<S, F, W>(runtime: &Runtime, store: &S, grants: &[Grant], work: W) -> Result<f64, Failure>
+fn each<S, F, W>(runtime: &Runtime, store: &S, grants: &[SessionTokens], work: W) -> Result<f64, Failure>
 where
     S: Clone + Send + 'static,
-    F: Future<Output = Result<Grant, Failure>> + Send,
-    W: Fn(S, Grant) -> F + Copy + Send + 'static,
+    F: Future<Output = Result<SessionTokens, Failure>> + Send,
+    W: Fn(S, SessionTokens) -> F + Copy + Send + 'static,
 {
     let until = std::time::Instant::now() + window() / 2;
     let cpu = cpu_of("self")?;

@@ -4,10 +4,10 @@ use std::thread;
 
 use serde_json::json;
 
+use crate::fixture::Fixture;
 use crate::load::{Latencies, at_a_rate, flood};
 use crate::process::Server;
 use crate::results::{Failure, millis, record, window};
-use crate::scene::Scene;
 
 /// Quiet and flood in turn, so often.
 const ROUNDS: usize = 5;
@@ -15,15 +15,16 @@ const FLOOD: usize = 64;
 const READS_PER_SECOND: u32 = 200;
 const REFRESHES_PER_SECOND: u32 = 100;
 
-pub(crate) fn measure(store: &str, server: &Server, scene: &Scene) -> Result<(), Failure> {
+pub(crate) fn measure(store: &str, server: &Server, fixture: &Fixture) -> Result<(), Failure> {
     let (mut quiet, mut flooded, mut log_ins) = (Seen::default(), Seen::default(), Vec::new());
     // What is kept from one request to the next is there before memory is read.
-    flood(server.address, scene.log_ins(FLOOD), || Seen::look(server, scene))?;
+    flood(server.address, fixture.log_ins(FLOOD), || Seen::look(server, fixture))?;
     let (idle, _) = server.memory_kib()?;
     server.forget_peak()?;
     for _ in 0..ROUNDS {
-        quiet.add(Seen::look(server, scene)?);
-        let (seen, per_second) = flood(server.address, scene.log_ins(FLOOD), || Seen::look(server, scene))?;
+        quiet.add(Seen::look(server, fixture)?);
+        let (seen, per_second) =
+            flood(server.address, fixture.log_ins(FLOOD), || Seen::look(server, fixture))?;
         flooded.add(seen);
         log_ins.push(per_second);
     }
@@ -57,8 +58,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(server: &Server, scene: &Scene) -> Result<Self, Failure> {
-        let (reads, refreshes) = (scene.reads(server, 4)?, scene.refreshes(server, 4)?);
+    fn look(server: &Server, fixture: &Fixture) -> Result<Self, Failure> {
+        let (reads, refreshes) = (fixture.reads(server, 4)?, fixture.refreshes(server, 4)?);
         let (address, window) = (server.address, window());
         thread::scope(|scope| {
             let reads = scope.spawn(move || at_a_rate(address, reads, READS_PER_SECOND, window));

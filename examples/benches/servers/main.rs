@@ -6,6 +6,7 @@
 //! `BENCH_MARIADB_URL` and `BENCH_MYSQL_URL` name databases that may be filled. Linux only: processor time is
 //! read from `/proc`.
 
+mod fixture;
 mod floors;
 mod http;
 mod isolation;
@@ -13,12 +14,11 @@ mod load;
 mod operations;
 mod process;
 mod results;
-mod scene;
 
+use fixture::Fixture;
 use floors::Floors;
 use process::Server;
 use results::Failure;
-use scene::Scene;
 
 /// Where the server keeps everything, and what that is called.
 const STORES: [(&str, &str); 4] = [
@@ -48,11 +48,11 @@ fn run() -> Result<(), Failure> {
             continue;
         };
         let server = Server::start(&url)?;
-        let scene = Scene::set(&server, name)?;
+        let fixture = Fixture::set(&server, name)?;
         let floors = Floors::measure(name, &url)?;
-        operations::measure(name, &server, &scene, &floors)?;
+        operations::measure(name, &server, &fixture, &floors)?;
         if matches!(name, "memory" | "MariaDB") {
-            isolation::measure(name, &server, &scene)?;
+            isolation::measure(name, &server, &fixture)?;
         }
     }
     Ok(())

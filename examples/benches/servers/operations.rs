@@ -4,22 +4,27 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use crate::fixture::Fixture;
 use crate::floors::Floors;
 use crate::http::request;
 use crate::load::{Client, as_fast_as_answered};
 use crate::process::Server;
 use crate::results::{Failure, millis, record, window};
-use crate::scene::Scene;
 
 const CONNECTIONS: usize = 8;
 
-pub(crate) fn measure(store: &str, server: &Server, scene: &Scene, floors: &Floors) -> Result<(), Failure> {
+pub(crate) fn measure(
+    store: &str,
+    server: &Server,
+    fixture: &Fixture,
+    floors: &Floors,
+) -> Result<(), Failure> {
     let nothing = cost(server, nothing)?.0;
     let operations: [(&str, Vec<Client>, f64, &str); 4] = [
-        ("log in", scene.log_ins(CONNECTIONS), floors.hash + floors.log_in, "one hash, its statements"),
-        ("refresh", scene.refreshes(server, CONNECTIONS)?, floors.refresh, "its statements"),
-        ("GET /users/me", scene.reads(server, CONNECTIONS)?, floors.read, "its statements"),
-        ("register", scene.registrations(CONNECTIONS), floors.hash, "one hash"),
+        ("log in", fixture.log_ins(CONNECTIONS), floors.hash + floors.log_in, "one hash, its statements"),
+        ("refresh", fixture.refreshes(server, CONNECTIONS)?, floors.refresh, "its statements"),
+        ("GET /users/me", fixture.reads(server, CONNECTIONS)?, floors.read, "its statements"),
+        ("register", fixture.registrations(CONNECTIONS), floors.hash, "one hash"),
     ];
     for (operation, clients, floor, of) in operations {
         let (cpu, latencies, per_second) = cost(server, || clients)?;

@@ -92,7 +92,7 @@ async fn main() -> Result<()> {
 /// Everything lives in this process and ends with it, the secrets too.
 fn start(mailbox: Mailbox) -> Result<Auth> {
     let store = MemoryStore::new();
-    let auth = Auth::over(store, mailbox)
+    let auth = Auth::builder(store, mailbox)
         .key_ring(KeyRing::generate(&SystemRandom)?)
         .root_secret(RootSecret::generate(&SystemRandom)?)
         .build()?;

@@ -103,7 +103,7 @@ impl Outbox for RedbStore {
         .await
     }
 
-    async fn bury(
+    async fn move_to_dead_letters(
         &self,
         id: IntentId,
         attempt: u32,
@@ -114,7 +114,7 @@ impl Outbox for RedbStore {
         self.write(move |transaction| {
             let Some(intent) = take(transaction, id, attempt)? else { return Ok(Settlement::LeaseLost) };
             let mut dead = transaction.open_table(DEAD_LETTERS)?;
-            put(&mut dead, *id.as_bytes(), &intent.bury(at, &reason))?;
+            put(&mut dead, *id.as_bytes(), &intent.move_to_dead_letters(at, &reason))?;
             Ok(Settlement::Settled)
         })
         .await
@@ -124,7 +124,7 @@ impl Outbox for RedbStore {
         self.read(move |transaction| {
             let all = find_all(&transaction.open_table(DEAD_LETTERS)?, u32::MAX, |_: &DeadRow| true)?;
             let mut letters: Vec<_> = all.into_iter().map(|(id, letter)| letter.into_letter(id)).collect();
-            letters.sort_by_key(|letter| (letter.buried_at, letter.intent.id));
+            letters.sort_by_key(|letter| (letter.dead_lettered_at, letter.intent.id));
             letters.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(letters)
         })
@@ -150,7 +150,7 @@ impl Outbox for RedbStore {
     async fn purge_dead_letters(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         self.write(move |transaction| {
             let mut dead = transaction.open_table(DEAD_LETTERS)?;
-            let found = find_all(&dead, limit, |letter: &DeadRow| letter.buried_at < before)?;
+            let found = find_all(&dead, limit, |letter: &DeadRow| letter.dead_lettered_at < before)?;
             for (id, _) in &found {
                 dead.remove(*id)?;
             }

@@ -209,9 +209,9 @@ impl IntentRow {
         Intent::from_stored(IntentId::from_bytes(id), self.created_at, &self.payload)
     }
 
-    pub(crate) fn bury(self, at: DateTime<Utc>, reason: &str) -> DeadRow {
+    pub(crate) fn move_to_dead_letters(self, at: DateTime<Utc>, reason: &str) -> DeadRow {
         let Self { payload, created_at, attempt, .. } = self;
-        DeadRow { payload, created_at, attempts: attempt, buried_at: at, reason: reason.to_owned() }
+        DeadRow { payload, created_at, attempts: attempt, dead_lettered_at: at, reason: reason.to_owned() }
     }
 }
 
@@ -222,7 +222,7 @@ pub(crate) struct DeadRow {
     created_at: DateTime<Utc>,
     attempts: u32,
     #[serde(with = "micros")]
-    pub(crate) buried_at: DateTime<Utc>,
+    pub(crate) dead_lettered_at: DateTime<Utc>,
     reason: String,
 }
 
@@ -231,7 +231,7 @@ impl DeadRow {
         DeadLetter {
             intent: Intent::from_stored(IntentId::from_bytes(id), self.created_at, &self.payload),
             attempts: self.attempts,
-            buried_at: self.buried_at,
+            dead_lettered_at: self.dead_lettered_at,
             reason: self.reason,
         }
     }

@@ -1,7 +1,7 @@
 //! Sessions and one-time tokens.
 
 use async_trait::async_trait;
-use auth_core::store::{Guarded, OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
+use auth_core::store::{GuardedWrite, OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
 use auth_core::{Digest, IntentId, OneTimeToken, Session, SessionId, StoreError, UserId};
 use chrono::{DateTime, Utc};
 use redb::ReadableTable as _;
@@ -53,22 +53,22 @@ impl TokenStore for RedbStore {
         .await
     }
 
-    async fn rotate(&self, rotation: &SessionRotation) -> Result<Guarded, StoreError> {
+    async fn rotate(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError> {
         let rotation = rotation.clone();
         self.write(move |transaction| {
             let id = *rotation.id.as_bytes();
             let mut sessions = transaction.open_table(SESSIONS)?;
-            let Some(mut session) = get::<SessionRow>(&sessions, id)? else { return Ok(Guarded::Lost) };
+            let Some(mut session) = get::<SessionRow>(&sessions, id)? else { return Ok(GuardedWrite::Stale) };
             let digest = Digest::from_bytes(session.digest);
             if session.generation != rotation.from_generation || !digest.matches(&rotation.from_digest) {
-                return Ok(Guarded::Lost);
+                return Ok(GuardedWrite::Stale);
             }
             session.generation = rotation.generation;
             session.digest = *rotation.digest.as_bytes();
             session.rotated_at = rotation.rotated_at;
             session.idle_expires_at = rotation.idle_expires_at;
             put(&mut sessions, id, &session)?;
-            Ok(Guarded::Applied)
+            Ok(GuardedWrite::Applied)
         })
         .await
     }

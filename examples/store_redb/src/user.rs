@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserInsert, UserStore,
+    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore,
 };
 use auth_core::{Email, Epoch, PasswordHash, StoreError, User, UserId, UserStatus};
 use chrono::{DateTime, Utc};
@@ -17,16 +17,18 @@ impl RedbStore {
         &self,
         id: UserId,
         epoch: Epoch,
-        write: impl FnOnce(&mut UserRow) -> Guarded + Send + 'static,
-    ) -> Result<Guarded, StoreError> {
+        write: impl FnOnce(&mut UserRow) -> GuardedWrite + Send + 'static,
+    ) -> Result<GuardedWrite, StoreError> {
         self.write(move |transaction| {
             let mut users = transaction.open_table(USERS)?;
-            let Some(mut user) = get::<UserRow>(&users, *id.as_bytes())? else { return Ok(Guarded::Lost) };
-            if user.epoch != epoch.as_u64() || write(&mut user) == Guarded::Lost {
-                return Ok(Guarded::Lost);
+            let Some(mut user) = get::<UserRow>(&users, *id.as_bytes())? else {
+                return Ok(GuardedWrite::Stale);
+            };
+            if user.epoch != epoch.as_u64() || write(&mut user) == GuardedWrite::Stale {
+                return Ok(GuardedWrite::Stale);
             }
             put(&mut users, *id.as_bytes(), &user)?;
-            Ok(Guarded::Applied)
+            Ok(GuardedWrite::Applied)
         })
         .await
     }
@@ -81,16 +83,21 @@ impl UserStore for RedbStore {
         .await
     }
 
-    async fn contest(&self, email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<Guarded, StoreError> {
+    async fn mark_contested(
+        &self,
+        email: &Email,
+        rival: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<GuardedWrite, StoreError> {
         let email = email.canonical().to_owned();
         self.write(move |transaction| {
             let mut users = transaction.open_table(USERS)?;
             let owner = transaction.open_table(USERS_BY_EMAIL)?.get(&*email)?.map(|id| id.value());
-            let Some(id) = owner.filter(|id| id != rival.as_bytes()) else { return Ok(Guarded::Lost) };
-            let Some(mut user) = get::<UserRow>(&users, id)? else { return Ok(Guarded::Lost) };
+            let Some(id) = owner.filter(|id| id != rival.as_bytes()) else { return Ok(GuardedWrite::Stale) };
+            let Some(mut user) = get::<UserRow>(&users, id)? else { return Ok(GuardedWrite::Stale) };
             user.contested_at = Some(at);
             put(&mut users, id, &user)?;
-            Ok(Guarded::Applied)
+            Ok(GuardedWrite::Applied)
         })
         .await
     }
@@ -100,11 +107,11 @@ impl UserStore for RedbStore {
         id: UserId,
         epoch: Epoch,
         verification: &EmailVerification,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let EmailVerification { at, activate } = verification.clone();
         self.write_user(id, epoch, move |user| {
             if user.email_verified_at.is_some() {
-                return Guarded::Lost;
+                return GuardedWrite::Stale;
             }
             user.email_verified_at = Some(at);
             user.contested_at = None;
@@ -112,7 +119,7 @@ impl UserStore for RedbStore {
                 user.activate(registration);
                 user.epoch += 1;
             }
-            Guarded::Applied
+            GuardedWrite::Applied
         })
         .await
     }
@@ -122,7 +129,7 @@ impl UserStore for RedbStore {
         id: UserId,
         epoch: Epoch,
         password: &NewPassword,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let NewPassword { password_hash, at, email_verified_at } = password.clone();
         self.write_user(id, epoch, move |user| {
             user.password_hash = Some(password_hash.expose().to_owned());
@@ -130,21 +137,26 @@ impl UserStore for RedbStore {
             user.email_verified_at = user.email_verified_at.or(email_verified_at);
             user.contested_at = None;
             user.epoch += 1;
-            Guarded::Applied
+            GuardedWrite::Applied
         })
         .await
     }
 
-    async fn set_email(&self, id: UserId, epoch: Epoch, new: &NewEmail) -> Result<EmailChange, StoreError> {
+    async fn set_email(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        new: &NewEmail,
+    ) -> Result<SetEmailOutcome, StoreError> {
         let (id, new) = (*id.as_bytes(), new.clone());
         self.write(move |transaction| {
             let mut users = transaction.open_table(USERS)?;
             let mut by_email = transaction.open_table(USERS_BY_EMAIL)?;
             let user = get::<UserRow>(&users, id)?.filter(|user| user.epoch == epoch.as_u64());
-            let Some(mut user) = user else { return Ok(EmailChange::Lost) };
+            let Some(mut user) = user else { return Ok(SetEmailOutcome::Stale) };
             let owner = by_email.get(new.email.canonical())?.map(|owner| owner.value());
             if owner.is_some_and(|owner| owner != id) {
-                return Ok(EmailChange::Taken);
+                return Ok(SetEmailOutcome::Taken);
             }
             by_email.remove(Email::from_stored(user.email).canonical())?;
             by_email.insert(new.email.canonical(), id)?;
@@ -153,7 +165,7 @@ impl UserStore for RedbStore {
             user.contested_at = None;
             user.epoch += 1;
             put(&mut users, id, &user)?;
-            Ok(EmailChange::Applied)
+            Ok(SetEmailOutcome::Applied)
         })
         .await
     }
@@ -163,28 +175,33 @@ impl UserStore for RedbStore {
         id: UserId,
         epoch: Epoch,
         hash: &PasswordHash,
-    ) -> Result<Guarded, StoreError> {
+    ) -> Result<GuardedWrite, StoreError> {
         let hash = hash.expose().to_owned();
         self.write_user(id, epoch, move |user| {
             user.password_hash = Some(hash);
-            Guarded::Applied
+            GuardedWrite::Applied
         })
         .await
     }
 
-    async fn set_status(&self, id: UserId, epoch: Epoch, status: UserStatus) -> Result<Guarded, StoreError> {
+    async fn set_status(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        status: UserStatus,
+    ) -> Result<GuardedWrite, StoreError> {
         self.write_user(id, epoch, move |user| {
             user.disabled = status == UserStatus::Disabled;
             user.epoch += 1;
-            Guarded::Applied
+            GuardedWrite::Applied
         })
         .await
     }
 
-    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<Guarded, StoreError> {
+    async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
         self.write_user(id, epoch, |user| {
             user.epoch += 1;
-            Guarded::Applied
+            GuardedWrite::Applied
         })
         .await
     }

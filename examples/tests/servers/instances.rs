@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use self::fleet::Fleet;
-use crate::scene::{ADA, PASSWORD};
+use crate::fixture::{ADA, PASSWORD};
 
 /// So long an honest client may be late in the races here, on a machine that does much else.
 const LATE: [(&str, &str); 2] = [("RATE_LIMIT_STORE", "none"), ("REFRESH_REUSE_LEEWAY", "60s")];
@@ -94,7 +94,7 @@ fn a_refresh_raced_over_three_servers_has_one_child_and_ends_nothing() {
         fleet.sql("UPDATE auth_sessions SET rotated_at = rotated_at - INTERVAL 1 HOUR");
         let children = at_once(24, |nth| fleet.server(nth).refresh(&session).refresh);
         assert!(children.iter().all(|child| *child == children[0] && *child != session.refresh));
-        let child = crate::scene::Session { refresh: children[0].clone(), ..session };
+        let child = crate::fixture::Session { refresh: children[0].clone(), ..session };
         for nth in 0..3 {
             assert!(fleet.server(nth).lives(&child));
         }

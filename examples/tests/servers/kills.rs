@@ -18,7 +18,7 @@ use auth_tests::{Database, said};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use crate::scene::{PASSWORD, Session};
+use crate::fixture::{PASSWORD, Session};
 use crate::server::{Program, Server};
 
 fn kills() -> u32 {

@@ -1,4 +1,4 @@
-//! Promise 9, of the running servers at their most talkative: every secret that was typed or issued in
+//! MailRequest 9, of the running servers at their most talkative: every secret that was typed or issued in
 //! lives through every route, searched for in all that is logged, answered and stored; then everything that is
 //! stored, tried at every door.
 
@@ -15,7 +15,7 @@ use serde_json::json;
 use self::database::Database;
 use self::life::Life;
 use crate::contract::openapi::operations;
-use crate::scene::ADA;
+use crate::fixture::ADA;
 use crate::server::{JWT_SECRET, Program, Server};
 
 const TOKEN_SECRET: &str = "Vw3eT9kQ5mX1zB7nR2yJ8uC4pL6sD0fGhA";
@@ -115,7 +115,7 @@ fn nothing_leaks_while_the_mail_server_is_down() {
     let settings = [("SMTP_URL", url.as_str()), ("MAIL_FROM", "no-reply@example.com"), ("RUST_LOG", "trace")];
     let server = Program::Axum.start_with(&settings);
     let mut secrets = Secrets::default();
-    for secret in [password, JWT_SECRET, crate::scene::PASSWORD] {
+    for secret in [password, JWT_SECRET, crate::fixture::PASSWORD] {
         secrets.add(secret);
     }
     server.unverified(ADA);

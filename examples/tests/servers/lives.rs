@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::{TempDir, tempdir};
 
-use crate::scene::{ADA, PASSWORD};
+use crate::fixture::{ADA, PASSWORD};
 use crate::server::{PROGRAMS, Program, STDERR, STDOUT, Server, ended_within};
 
 /// Started so that all is kept in the directory. Its name is in access tokens and links, and the port is

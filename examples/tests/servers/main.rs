@@ -11,6 +11,7 @@
 
 mod answer;
 mod contract;
+mod fixture;
 mod guide;
 mod http;
 mod instances;
@@ -25,7 +26,6 @@ mod pages;
 mod proxy;
 mod relay;
 mod restore;
-mod scene;
 mod server;
 mod settings;
 mod shapes;

@@ -10,8 +10,8 @@ use regex::Regex;
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::fixture::{ADA, PASSWORD};
 use crate::http::exchange;
-use crate::scene::{ADA, PASSWORD};
 use crate::server::{PROGRAMS, Program, Server};
 
 /// Where the server's log says that metrics are.

@@ -9,8 +9,8 @@ use serde_json::json;
 use tempfile::tempdir;
 use url::Url;
 
+use crate::fixture::{ADA, PASSWORD};
 use crate::relay::Relay;
-use crate::scene::{ADA, PASSWORD};
 use crate::server::PROGRAMS;
 
 fn address(url: &Url) -> SocketAddr {

@@ -13,7 +13,7 @@ use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use url::Url;
 
-use crate::scene::ADA;
+use crate::fixture::ADA;
 use crate::server::{STDERR, STDOUT, Server};
 
 const README: &str = include_str!("../../../README.md");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::answer::Answer;
-use crate::scene::{ADA, OTHER_PASSWORD, PASSWORD};
+use crate::fixture::{ADA, OTHER_PASSWORD, PASSWORD};
 use crate::server::{BASE, PROGRAMS, Program, Server};
 
 const PAGE: &str = include_str!("../../../docs/operations.md");

@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::tempdir;
 use url::Url;
 
-use crate::scene::{ADA, OTHER_PASSWORD};
+use crate::fixture::{ADA, OTHER_PASSWORD};
 use crate::server::{JWT_SECRET, PUBLIC_URL, Program};
 
 const PAGE: &str = include_str!("../../../docs/operations.md");

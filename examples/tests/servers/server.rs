@@ -14,8 +14,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::answer::{Answer, CookieChange};
+use crate::fixture::{OTHER_PASSWORD, PASSWORD};
 use crate::http::Request;
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
 
 /// The origins that every server of the suite allows besides its own.
 pub(crate) const APP: &str = "https://app.example.test";
@@ -244,7 +244,7 @@ impl Server {
         let _ = self.child.wait();
     }
 
-    /// Promise 9, of every server of the suite: no secret is in what it printed, logged at every level, or refused
+    /// MailRequest 9, of every server of the suite: no secret is in what it printed, logged at every level, or refused
     /// with.
     fn kept_its_secrets(&self) {
         let said = self.said.lock().unwrap();

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::answer::Answer;
+use crate::fixture::ADA;
 use crate::http::exchange;
-use crate::scene::ADA;
 use crate::server::Program;
 
 /// The project's own SMTP sink, stopped when dropped.

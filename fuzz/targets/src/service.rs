@@ -54,7 +54,7 @@ impl Service {
         policy.hashing = cheap_hashing();
         policy.limits = RateLimits::none();
         let key = SigningKey::hs256(SECRET).unwrap().with_kid("k").unwrap();
-        let auth = Auth::over(store, Mailbox::new())
+        let auth = Auth::builder(store, Mailbox::new())
             .clock(FakeClock::default())
             .event_sink(seen.clone())
             .secret(SECRET)

@@ -8,20 +8,20 @@ use crate::limiter::Reservation;
 
 /// The tries in a row on one bucket.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Streak {
+pub(super) struct ConsecutiveFailures {
     tries: u32,
     /// When the next is granted, once the free ones are used up; nanoseconds of the limiter's clock.
     next_at: u64,
 }
 
-impl Entry for Streak {
+impl Entry for ConsecutiveFailures {
     /// How many tries: a streak does not end by itself.
     fn weight(&self, _now: u64) -> u64 {
         u64::from(self.tries)
     }
 }
 
-impl Streak {
+impl ConsecutiveFailures {
     /// Takes one try if there is one.
     pub(super) fn take(self, now: u64, failures: u32, then_every: Duration) -> (Self, Reservation) {
         if self.tries >= failures && now < self.next_at {

@@ -15,7 +15,8 @@ use chrono::{DateTime, Utc};
 const NANOSECOND: Duration = Duration::from_nanos(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const FIVE_IN_15_MINUTES: Rule = Rule::Quota { count: 5, window: Duration::from_mins(15) };
-const AFTER_100_ONE_IN_15_MINUTES: Rule = Rule::Streak { failures: 100, then_every: Duration::from_mins(15) };
+const AFTER_100_ONE_IN_15_MINUTES: Rule =
+    Rule::ConsecutiveFailures { failures: 100, then_every: Duration::from_mins(15) };
 
 #[derive(Debug, Default)]
 struct FakeClock(AtomicU64);
@@ -222,7 +223,7 @@ fn rules_without_sense_or_end_refuse_or_hold_but_never_panic() {
     for rule in [
         Rule::Quota { count: 0, window: MINUTE },
         Rule::Quota { count: 5, window: Duration::ZERO },
-        Rule::Streak { failures: 5, then_every: Duration::ZERO },
+        Rule::ConsecutiveFailures { failures: 5, then_every: Duration::ZERO },
     ] {
         assert_eq!(reserve(&limiter, &bucket, &rule), NEVER);
         ready(limiter.give_back(&bucket, &rule));
@@ -236,8 +237,10 @@ fn rules_without_sense_or_end_refuse_or_hold_but_never_panic() {
             (u32::MAX, NANOSECOND),
             (3, Duration::from_nanos(2)),
         ] {
-            for rule in [Rule::Quota { count, window }, Rule::Streak { failures: count, then_every: window }]
-            {
+            for rule in [
+                Rule::Quota { count, window },
+                Rule::ConsecutiveFailures { failures: count, then_every: window },
+            ] {
                 let _ = reserve(&limiter, &bucket, &rule);
                 let _ = reserve(&limiter, &bucket, &rule);
                 ready(limiter.give_back(&bucket, &rule));
@@ -249,7 +252,7 @@ fn rules_without_sense_or_end_refuse_or_hold_but_never_panic() {
 #[test]
 fn the_next_try_of_a_streak_is_there_at_once_until_the_free_ones_are_used_up() {
     let (_, limiter) = limiter(100);
-    let (bucket, rule) = (bucket("log_in", 1), Rule::Streak { failures: 2, then_every: MINUTE });
+    let (bucket, rule) = (bucket("log_in", 1), Rule::ConsecutiveFailures { failures: 2, then_every: MINUTE });
     let first = Reservation::Granted { remaining: 1, reset_after: Duration::ZERO };
     assert_eq!(reserve(&limiter, &bucket, &rule), first);
     let last = Reservation::Granted { remaining: 0, reset_after: MINUTE };
@@ -259,7 +262,7 @@ fn the_next_try_of_a_streak_is_there_at_once_until_the_free_ones_are_used_up() {
 #[test]
 fn a_streak_without_free_tries_still_grants_one() {
     let (_, limiter) = limiter(100);
-    let rule = Rule::Streak { failures: 0, then_every: MINUTE };
+    let rule = Rule::ConsecutiveFailures { failures: 0, then_every: MINUTE };
     assert_eq!(drain(&limiter, &bucket("log_in_account", 1), &rule), (1, MINUTE));
 }
 
@@ -326,9 +329,10 @@ fn race(limiter: &InProcessLimiter, work: impl Fn() -> usize + Sync) -> usize {
 
 #[test]
 fn concurrent_callers_are_granted_exactly_what_the_rule_allows() {
-    for rule in
-        [Rule::Quota { count: 500, window: MINUTE }, Rule::Streak { failures: 500, then_every: MINUTE }]
-    {
+    for rule in [
+        Rule::Quota { count: 500, window: MINUTE },
+        Rule::ConsecutiveFailures { failures: 500, then_every: MINUTE },
+    ] {
         let (_, limiter) = limiter(100);
         let bucket = bucket("log_in", 1);
         let total = race(&limiter, || usize::from(granted(&limiter, &bucket, &rule)));
@@ -338,9 +342,10 @@ fn concurrent_callers_are_granted_exactly_what_the_rule_allows() {
 
 #[test]
 fn concurrent_callers_that_give_back_leave_exactly_the_rest() {
-    for rule in
-        [Rule::Quota { count: 500, window: MINUTE }, Rule::Streak { failures: 500, then_every: MINUTE }]
-    {
+    for rule in [
+        Rule::Quota { count: 500, window: MINUTE },
+        Rule::ConsecutiveFailures { failures: 500, then_every: MINUTE },
+    ] {
         let (_, limiter) = limiter(100);
         let bucket = bucket("log_in", 1);
         assert!(granted(&limiter, &bucket, &rule));

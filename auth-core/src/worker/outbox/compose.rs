@@ -8,7 +8,7 @@ use crate::email::Email;
 use crate::id::UserId;
 use crate::mailer::{Mail, Message};
 use crate::one_time::{MailedToken, OneTimeToken, Purpose, Registration};
-use crate::store::{Guarded, Intent, OneTimeInsert, Promise, StoreError};
+use crate::store::{GuardedWrite, Intent, MailRequest, OneTimeInsert, StoreError};
 use crate::user::{Name, User, UserStatus};
 
 /// What an intent comes to.
@@ -28,27 +28,27 @@ pub(super) enum Composed {
 }
 
 /// How long after its promise a mail may still be sent. A link is never mailed after it expired.
-pub(super) fn lifetime(auth: &Inner, promise: &Promise) -> Duration {
+pub(super) fn lifetime(auth: &Inner, promise: &MailRequest) -> Duration {
     let links = &auth.policy.links;
     match promise {
-        Promise::Registration { .. } | Promise::EmailChange { .. } => links.verification_lifetime,
+        MailRequest::Registration { .. } | MailRequest::ChangeEmail { .. } => links.verification_lifetime,
         // Either link may answer it. A retry after its link expired could bring the link back, once
         // the expired token is cleaned up.
-        Promise::Verification => links.verification_lifetime.min(links.reset_lifetime),
-        Promise::PasswordReset => links.reset_lifetime,
-        Promise::PasswordChanged { .. } | Promise::EmailChanged { .. } | Promise::SessionsEnded { .. } => {
-            auth.policy.mail.notice_lifetime
-        }
-        Promise::Unreadable { .. } => Duration::MAX,
+        MailRequest::Verification => links.verification_lifetime.min(links.reset_lifetime),
+        MailRequest::PasswordReset => links.reset_lifetime,
+        MailRequest::PasswordChanged { .. }
+        | MailRequest::EmailChanged { .. }
+        | MailRequest::SessionsEnded { .. } => auth.policy.mail.notice_lifetime,
+        MailRequest::Unreadable { .. } => Duration::MAX,
     }
 }
 
 pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, StoreError> {
     match &intent.promise {
-        Promise::Registration { user_id, registration } => {
+        MailRequest::Registration { user_id, registration } => {
             registration_mail(auth, intent, *user_id, registration).await
         }
-        Promise::Verification => match active_user(auth, &intent.email).await? {
+        MailRequest::Verification => match active_user(auth, &intent.email).await? {
             Some(user) if !user.email_verified() => {
                 // For a contested address the row's own password may be a rival's: only whoever
                 // reads the mailbox may choose the password.
@@ -58,53 +58,58 @@ pub(super) async fn compose(auth: &Inner, intent: &Intent) -> Result<Composed, S
             }
             _ => Ok(Composed::Nothing),
         },
-        Promise::PasswordReset => match active_user(auth, &intent.email).await? {
+        MailRequest::PasswordReset => match active_user(auth, &intent.email).await? {
             Some(user) => link(auth, intent, user, Purpose::ResetPassword, None).await,
             None => Ok(Composed::Nothing),
         },
-        Promise::PasswordChanged { user_id, at } => match auth.users.find_by_id(*user_id).await? {
+        MailRequest::PasswordChanged { user_id, at } => match auth.users.find_by_id(*user_id).await? {
             Some(user) if user.password_changed_at >= *at => {
                 Ok(mail(intent, user, Message::PasswordChanged { at: *at }))
             }
             Some(_) => Ok(Composed::NotYet),
             None => Ok(Composed::Nothing),
         },
-        Promise::EmailChange { user_id, epoch } => match auth.users.find_by_id(*user_id).await? {
+        MailRequest::ChangeEmail { user_id, epoch } => match auth.users.find_by_id(*user_id).await? {
             Some(user) if user.status == UserStatus::Active && user.epoch == *epoch => {
                 new_address_mail(auth, intent, user).await
             }
             _ => Ok(Composed::Nothing),
         },
-        Promise::EmailChanged { user_id, new_email, at } => match auth.users.find_by_id(*user_id).await? {
-            // A mailbox that lost against another new address is not told which one won.
-            Some(user) if intent.email == *new_email && user.email != *new_email => Ok(Composed::NotYet),
-            // The change itself, or a later one.
-            Some(user)
-                if user.email_verified_at > Some(*at)
-                    || user.email_verified_at == Some(*at) && user.email == *new_email =>
-            {
-                let message = Message::EmailChanged { new_email: user.email, at: *at };
-                Ok(mail_to(intent, intent.email.clone(), user.name, message))
+        MailRequest::EmailChanged { user_id, new_email, at } => {
+            match auth.users.find_by_id(*user_id).await? {
+                // A mailbox that lost against another new address is not told which one won.
+                Some(user) if intent.email == *new_email && user.email != *new_email => Ok(Composed::NotYet),
+                // The change itself, or a later one.
+                Some(user)
+                    if user.email_verified_at > Some(*at)
+                        || user.email_verified_at == Some(*at) && user.email == *new_email =>
+                {
+                    let message = Message::EmailChanged { new_email: user.email, at: *at };
+                    Ok(mail_to(intent, intent.email.clone(), user.name, message))
+                }
+                Some(_) => Ok(Composed::NotYet),
+                None => Ok(Composed::Nothing),
             }
-            Some(_) => Ok(Composed::NotYet),
-            None => Ok(Composed::Nothing),
-        },
-        Promise::SessionsEnded { user_id, session_id, epoch } => match auth.users.find_by_id(*user_id).await?
-        {
-            Some(user) if user.epoch > *epoch || auth.tokens.find_session(*session_id).await?.is_none() => {
-                Ok(mail(intent, user, Message::SessionsEnded { at: intent.created_at }))
+        }
+        MailRequest::SessionsEnded { user_id, session_id, epoch } => {
+            match auth.users.find_by_id(*user_id).await? {
+                Some(user)
+                    if user.epoch > *epoch || auth.tokens.find_session(*session_id).await?.is_none() =>
+                {
+                    Ok(mail(intent, user, Message::SessionsEnded { at: intent.created_at }))
+                }
+                Some(_) => Ok(Composed::NotYet),
+                None => Ok(Composed::Nothing),
             }
-            Some(_) => Ok(Composed::NotYet),
-            None => Ok(Composed::Nothing),
-        },
-        Promise::Unreadable { .. } => Ok(Composed::Unreadable),
+        }
+        MailRequest::Unreadable { .. } => Ok(Composed::Unreadable),
     }
 }
 
-/// The user of an address, unless disabled or lapsed: as good as absent.
+/// The user of an address, unless disabled or is_abandoned: as good as absent.
 async fn active_user(auth: &Inner, email: &Email) -> Result<Option<User>, StoreError> {
     let user = auth.users.find_by_email(email).await?;
-    Ok(user.filter(|user| user.status == UserStatus::Active && !auth.lapsed(user, auth.now())))
+    Ok(user.filter(|user| user.status == UserStatus::Active && !auth.is_abandoned(user, auth.now())))
 }
 
 /// "Confirm your address" or "you already have an account".
@@ -127,8 +132,8 @@ async fn registration_mail(
         (false, true) => link(auth, intent, user, Purpose::VerifyEmail, None).await,
         (false, false) => {
             // The request did this already, unless it ended between its two writes.
-            match auth.users.contest(&intent.email, attempt, intent.created_at).await? {
-                Guarded::Applied | Guarded::Lost => {}
+            match auth.users.mark_contested(&intent.email, attempt, intent.created_at).await? {
+                GuardedWrite::Applied | GuardedWrite::Stale => {}
             }
             link(auth, intent, user, Purpose::VerifyEmail, Some(registration.clone())).await
         }
@@ -138,7 +143,7 @@ async fn registration_mail(
 /// "Confirm your new address", or to whoever has it: "you already have an account".
 async fn new_address_mail(auth: &Inner, intent: &Intent, user: User) -> Result<Composed, StoreError> {
     match auth.users.find_by_email(&intent.email).await? {
-        Some(holder) if !auth.lapsed(&holder, auth.now()) => Ok(match holder.status {
+        Some(holder) if !auth.is_abandoned(&holder, auth.now()) => Ok(match holder.status {
             UserStatus::Disabled => Composed::Nothing,
             UserStatus::Active => {
                 mail(intent, holder, Message::AlreadyRegistered { requested_at: intent.created_at })
@@ -186,7 +191,7 @@ async fn link(
         created_at: now,
         // Not beyond its user, who is deleted if never verified.
         expires_at: auth
-            .lapses_at(&user)
+            .abandoned_at(&user)
             .map_or(after(now, lifetime), |lapses| after(now, lifetime).min(lapses)),
         spent_at: None,
     };

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{Deletion, Guarded, JoinedStore, Revocation, UserInsert, UserStore};
+use auth_core::store::{Deletion, GuardedWrite, JoinedStore, Revocation, UserInsert, UserStore};
 use auth_core::{Session, User, UserStatus};
 
 use crate::suite::check::{Broken, Outcome, ensure, ensure_eq};
@@ -114,10 +114,10 @@ async fn follow(store: &dyn JoinedStore, user: User) -> Outcome {
     let session = written(store, &user, fresh::session()).await?;
     holds(store, &session, Some(&user)).await?;
     let rotation = rotation(&session);
-    ensure_eq!(store.rotate(&rotation).await?, Guarded::Applied, "rotating a session");
+    ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "rotating a session");
     let session = rotated(&session, &rotation);
     holds(store, &session, Some(&user)).await?;
-    ensure_eq!(store.advance_epoch(user.id, user.epoch).await?, Guarded::Applied, "advancing an epoch");
+    ensure_eq!(store.advance_epoch(user.id, user.epoch).await?, GuardedWrite::Applied, "advancing an epoch");
     let user = User { epoch: user.epoch.next(), ..user };
     holds(store, &session, Some(&user)).await?;
     let revoked = store.revoke_session(user.id, session.id).await?;

@@ -81,7 +81,7 @@ pub(super) async fn rules_without_sense_grant_nothing(limiter: Arc<dyn RateLimit
     for rule in [
         Rule::Quota { count: 0, window: HOUR },
         Rule::Quota { count: 5, window: Duration::ZERO },
-        Rule::Streak { failures: 5, then_every: Duration::ZERO },
+        Rule::ConsecutiveFailures { failures: 5, then_every: Duration::ZERO },
     ] {
         let bucket = bucket("senseless");
         for _ in 0..2 {
@@ -102,9 +102,10 @@ pub(super) async fn rules_without_sense_grant_nothing(limiter: Arc<dyn RateLimit
 pub(super) async fn the_largest_rules_are_counted(limiter: Arc<dyn RateLimiter>) -> Outcome {
     for count in [1, 3, u32::MAX] {
         for time in [Duration::from_nanos(1), Duration::from_hours(24 * 365), Duration::MAX] {
-            for rule in
-                [Rule::Quota { count, window: time }, Rule::Streak { failures: count, then_every: time }]
-            {
+            for rule in [
+                Rule::Quota { count, window: time },
+                Rule::ConsecutiveFailures { failures: count, then_every: time },
+            ] {
                 let bucket = bucket("large");
                 ensure!(granted(&*limiter, &bucket, &rule).await?, "{rule:?} granted nothing");
                 limiter.give_back(&bucket, &rule).await?;

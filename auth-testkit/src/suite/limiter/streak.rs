@@ -9,7 +9,7 @@ use crate::suite::check::{Broken, Outcome, ensure, ensure_eq};
 pub(super) async fn a_streak_has_free_tries_and_then_one_every_so_often(
     limiter: Arc<dyn RateLimiter>,
 ) -> Outcome {
-    let (bucket, rule) = (bucket("streak"), Rule::Streak { failures: 3, then_every: PACE });
+    let (bucket, rule) = (bucket("streak"), Rule::ConsecutiveFailures { failures: 3, then_every: PACE });
     let ((), mut taken) = Moment::of(async {}).await;
     for left in [2, 1, 0] {
         let (reservation, moment) = Moment::of(limiter.reserve(&bucket, &rule)).await;
@@ -29,7 +29,7 @@ pub(super) async fn waiting_neither_ends_a_streak_nor_saves_up_tries(
     limiter: Arc<dyn RateLimiter>,
 ) -> Outcome {
     let every = PACE / 2;
-    let (bucket, rule) = (bucket("waiting"), Rule::Streak { failures: 4, then_every: every });
+    let (bucket, rule) = (bucket("waiting"), Rule::ConsecutiveFailures { failures: 4, then_every: every });
     for _ in 0..4 {
         ensure!(granted(&*limiter, &bucket, &rule).await?, "a free try was refused");
     }
@@ -47,7 +47,7 @@ pub(super) async fn a_streak_without_free_tries_still_grants_one(limiter: Arc<dy
 pub(super) async fn a_try_past_the_free_ones_that_is_given_back_can_be_taken_again(
     limiter: Arc<dyn RateLimiter>,
 ) -> Outcome {
-    let (bucket, rule) = (bucket("paced"), Rule::Streak { failures: 1, then_every: PACE });
+    let (bucket, rule) = (bucket("paced"), Rule::ConsecutiveFailures { failures: 1, then_every: PACE });
     let (first, taken) = Moment::of(granted(&*limiter, &bucket, &rule)).await;
     ensure!(first?, "the free try was refused");
     let mut taken = in_time(&*limiter, &bucket, &rule, taken.plus(PACE)).await?;

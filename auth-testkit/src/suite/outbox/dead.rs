@@ -4,7 +4,7 @@ use auth_core::IntentId;
 use auth_core::store::{ClaimedIntent, DeadLetter, Outbox, Removal};
 use chrono::TimeDelta;
 
-use super::{buried, claimed, nothing_is_due, queued, turn};
+use super::{claimed, dead_lettered, nothing_is_due, queued, turn};
 use crate::suite::check::{Outcome, ensure, ensure_eq, only};
 use crate::suite::fresh::{self, TICK, long_ago, long_ago_is_over};
 use crate::suite::race::{MANY, RACERS, purge_together, race, write_together};
@@ -17,10 +17,10 @@ pub(super) async fn a_buried_intent_is_a_dead_letter(store: Arc<dyn Outbox>) -> 
     claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
     claimed(&*store, &intent, 2, long_ago(60), long_ago(120)).await?;
     ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a leased intent is a dead letter");
-    let buried_at = long_ago(70) + TICK;
-    let settled = store.bury(intent.id, 2, buried_at, &reason).await?;
+    let dead_lettered_at = long_ago(70) + TICK;
+    let settled = store.move_to_dead_letters(intent.id, 2, dead_lettered_at, &reason).await?;
     ensure_eq!(settled, auth_core::store::Settlement::Settled, "burying a claimed intent");
-    let expected = DeadLetter { intent, attempts: 2, buried_at, reason };
+    let expected = DeadLetter { intent, attempts: 2, dead_lettered_at, reason };
     same_found(store.find_dead_letter(expected.intent.id).await?, &expected)?;
     // All older ones were cleared away, so it is the first.
     same_found(store.dead_letters(1).await?.pop(), &expected)?;
@@ -31,7 +31,7 @@ pub(super) async fn dead_letters_come_oldest_first_up_to_the_limit(store: Arc<dy
     let _turn = turn(&*store).await?;
     let mut by_burial: Vec<(i64, IntentId)> = Vec::new();
     for seconds in [30, 10, 50, 20, 40] {
-        by_burial.push((seconds, buried(&*store, seconds, "no such mailbox").await?.id));
+        by_burial.push((seconds, dead_lettered(&*store, seconds, "no such mailbox").await?.id));
     }
     by_burial.sort_unstable();
     for limit in [1, 3, 5] {
@@ -46,8 +46,8 @@ pub(super) async fn dead_letters_come_oldest_first_up_to_the_limit(store: Arc<dy
 
 pub(super) async fn removing_a_dead_letter_spares_what_is_queued(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
-    let dead = buried(&*store, 10, "no such mailbox").await?;
-    let kept = buried(&*store, 11, "no such mailbox").await?;
+    let dead = dead_lettered(&*store, 10, "no such mailbox").await?;
+    let kept = dead_lettered(&*store, 11, "no such mailbox").await?;
     let waiting = queued(&*store, 0).await?;
     for (id, expected) in [
         (waiting.id, Removal::NotFound),
@@ -72,7 +72,7 @@ pub(super) async fn removing_a_dead_letter_spares_what_is_queued(store: Arc<dyn 
 
 pub(super) async fn racing_removals_have_one_winner(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
-    let dead = buried(&*store, 10, "no such mailbox").await?;
+    let dead = dead_lettered(&*store, 10, "no such mailbox").await?;
     let outcomes = race((0..RACERS).map(|_| {
         let (store, id) = (Arc::clone(&store), dead.id);
         async move { store.remove_dead_letter(id).await }
@@ -91,7 +91,7 @@ pub(super) async fn purging_takes_dead_letters_buried_strictly_before(store: Arc
         let intent = queued(&*store, 0).await?;
         claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
         let at = before + TimeDelta::microseconds(offset);
-        let settled = store.bury(intent.id, 1, at, "no such mailbox").await?;
+        let settled = store.move_to_dead_letters(intent.id, 1, at, "no such mailbox").await?;
         ensure_eq!(settled, auth_core::store::Settlement::Settled, "burying a claimed intent");
         letters.push((offset, intent));
     }
@@ -99,9 +99,9 @@ pub(super) async fn purging_takes_dead_letters_buried_strictly_before(store: Arc
     ensure_eq!(store.purge_dead_letters(before, 1_000).await?, 1, "how many were purged");
     for (offset, intent) in &letters {
         match store.find_dead_letter(intent.id).await? {
-            None => ensure!(*offset < 0, "a dead letter buried at or after the time was purged"),
+            None => ensure!(*offset < 0, "a dead letter dead_lettered at or after the time was purged"),
             Some(letter) => {
-                ensure!(*offset >= 0, "a dead letter buried before the time was not purged");
+                ensure!(*offset >= 0, "a dead letter dead_lettered before the time was not purged");
                 same(&letter.intent, intent)?;
             }
         }
@@ -116,7 +116,7 @@ pub(super) async fn purging_dead_letters_stops_at_its_limit_and_says_how_many(
     let _turn = turn(&*store).await?;
     let mut letters = Vec::new();
     for seconds in 0..5 {
-        letters.push(buried(&*store, seconds, "no such mailbox").await?);
+        letters.push(dead_lettered(&*store, seconds, "no such mailbox").await?);
     }
     for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
         ensure_eq!(store.purge_dead_letters(long_ago(100), 2).await?, expected, "how many were purged");
@@ -142,7 +142,9 @@ pub(super) async fn racing_purges_of_dead_letters_leave_none(store: Arc<dyn Outb
     let burying = Arc::clone(&store);
     write_together(claimed, move |ClaimedIntent { intent, attempt }| {
         let store = Arc::clone(&burying);
-        async move { store.bury(intent.id, attempt, long_ago(1), "no such mailbox").await.map(|_| ()) }
+        async move {
+            store.move_to_dead_letters(intent.id, attempt, long_ago(1), "no such mailbox").await.map(|_| ())
+        }
     })
     .await?;
     let purged = purge_together(move |limit| {

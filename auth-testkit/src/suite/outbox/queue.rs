@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use auth_core::store::{Intent, Outbox, OutboxStats, Promise, Settlement};
+use auth_core::store::{Intent, MailRequest, Outbox, OutboxStats, Settlement};
 use auth_core::{Email, Epoch};
 
-use super::{buried, claimed, nothing_is_due, queued, turn};
+use super::{claimed, dead_lettered, nothing_is_due, queued, turn};
 use crate::suite::check::{Outcome, ensure, ensure_eq};
 use crate::suite::fresh::{self, TICK, at, long_ago};
 use crate::suite::race::{RACERS, race};
@@ -13,14 +13,19 @@ pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) 
     let _turn = turn(&*store).await?;
     let user_id = fresh::user_id();
     let promises = [
-        Promise::Registration {
-            user_id, registration: fresh::registration(Some("Ada 👩‍💻 \"d'Été\" \\"))?
+        MailRequest::Registration {
+            user_id,
+            registration: fresh::registration(Some("Ada 👩‍💻 \"d'Été\" \\"))?,
         },
-        Promise::Registration { user_id, registration: fresh::registration(None)? },
-        Promise::Verification,
-        Promise::PasswordReset,
-        Promise::PasswordChanged { user_id, at: at(0) },
-        Promise::SessionsEnded { user_id, session_id: fresh::session_id(), epoch: Epoch::from_u64(1 << 40) },
+        MailRequest::Registration { user_id, registration: fresh::registration(None)? },
+        MailRequest::Verification,
+        MailRequest::PasswordReset,
+        MailRequest::PasswordChanged { user_id, at: at(0) },
+        MailRequest::SessionsEnded {
+            user_id,
+            session_id: fresh::session_id(),
+            epoch: Epoch::from_u64(1 << 40),
+        },
     ];
     for promise in promises {
         let email = Email::parse(&format!("Ada.L+Tag@{}", fresh::domain()))?;
@@ -43,7 +48,8 @@ pub(super) async fn an_unreadable_intent_holds_up_nobody(store: Arc<dyn Outbox>)
     let payloads: Vec<String> = claimed.iter().map(|claimed| claimed.intent.payload()).collect();
     ensure_eq!(payloads, [payload.to_owned(), readable.payload()], "what was claimed");
     for claimed in claimed {
-        let settled = store.bury(claimed.intent.id, claimed.attempt, long_ago(2), "unreadable").await?;
+        let settled =
+            store.move_to_dead_letters(claimed.intent.id, claimed.attempt, long_ago(2), "unreadable").await?;
         ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
     }
     let letter = store.find_dead_letter(unreadable.id).await?;
@@ -54,14 +60,14 @@ pub(super) async fn an_unreadable_intent_holds_up_nobody(store: Arc<dyn Outbox>)
 pub(super) async fn a_second_insert_changes_nothing(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let intent = queued(&*store, 0).await?;
-    let other = Intent { id: intent.id, promise: Promise::Verification, ..fresh::intent(long_ago(5))? };
+    let other = Intent { id: intent.id, promise: MailRequest::Verification, ..fresh::intent(long_ago(5))? };
     store.insert(&other).await?;
     let lease = claimed(&*store, &intent, 1, long_ago(10), long_ago(60)).await?;
 
     store.insert(&other).await?;
     nothing_is_due(&*store, long_ago(59), "a second insert ended a lease").await?;
     let reason = "the mailbox does not exist";
-    let settled = store.bury(intent.id, lease.attempt, long_ago(50), reason).await?;
+    let settled = store.move_to_dead_letters(intent.id, lease.attempt, long_ago(50), reason).await?;
     ensure_eq!(settled, Settlement::Settled, "burying after a second insert");
 
     store.insert(&other).await?;
@@ -98,7 +104,8 @@ pub(super) async fn the_stats_count_what_is_there(store: Arc<dyn Outbox>) -> Out
 
     let lease = claimed(&*store, &older, 1, long_ago(10), long_ago(60)).await?;
     ensure_eq!(store.stats().await?, expect(2, 0, Some(older.created_at)), "one of two leased");
-    let settled = store.bury(older.id, lease.attempt, long_ago(11), "no such mailbox").await?;
+    let settled =
+        store.move_to_dead_letters(older.id, lease.attempt, long_ago(11), "no such mailbox").await?;
     ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
     ensure_eq!(store.stats().await?, expect(1, 1, Some(newer.created_at)), "one of two dead");
 
@@ -107,7 +114,7 @@ pub(super) async fn the_stats_count_what_is_there(store: Arc<dyn Outbox>) -> Out
     ensure_eq!(settled, Settlement::Settled, "completing a claimed intent");
     ensure_eq!(store.stats().await?, expect(0, 1, empty.oldest_created_at), "one dead, one done");
 
-    buried(&*store, 30, "again").await?;
+    dead_lettered(&*store, 30, "again").await?;
     ensure_eq!(store.purge_dead_letters(long_ago(100), 10).await?, 2, "how many dead letters were purged");
     let stats = store.stats().await?;
     ensure!(stats == empty, "all is settled and purged: expected {empty:?}, found {stats:?}");

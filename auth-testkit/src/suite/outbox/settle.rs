@@ -41,7 +41,7 @@ async fn all_are_lost(store: &dyn Outbox, id: IntentId, attempt: u32, what: &str
     let outcomes = [
         ("complete", store.complete(id, attempt).await?),
         ("retry", store.retry(id, attempt, long_ago(0)).await?),
-        ("bury", store.bury(id, attempt, long_ago(0), "not this one").await?),
+        ("move_to_dead_letters", store.move_to_dead_letters(id, attempt, long_ago(0), "not this one").await?),
     ];
     for (method, outcome) in outcomes {
         ensure_eq!(outcome, Settlement::LeaseLost, "`{method}` of {what}");
@@ -82,13 +82,13 @@ pub(super) async fn nothing_is_settled_twice(store: Arc<dyn Outbox>) -> Outcome 
     ensure_eq!(store.complete(completed.id, 1).await?, Settlement::Settled, "completing a claimed intent");
     all_are_lost(&*store, completed.id, 1, "a completed intent").await?;
 
-    let buried = queued(&*store, 0).await?;
-    claimed(&*store, &buried, 1, long_ago(0), long_ago(60)).await?;
-    let settled = store.bury(buried.id, 1, long_ago(10), "no such mailbox").await?;
+    let dead_lettered = queued(&*store, 0).await?;
+    claimed(&*store, &dead_lettered, 1, long_ago(0), long_ago(60)).await?;
+    let settled = store.move_to_dead_letters(dead_lettered.id, 1, long_ago(10), "no such mailbox").await?;
     ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
-    all_are_lost(&*store, buried.id, 1, "a dead letter").await?;
-    let letter = store.find_dead_letter(buried.id).await?;
-    let reason = letter.map(|letter| (letter.reason, letter.buried_at));
+    all_are_lost(&*store, dead_lettered.id, 1, "a dead letter").await?;
+    let letter = store.find_dead_letter(dead_lettered.id).await?;
+    let reason = letter.map(|letter| (letter.reason, letter.dead_lettered_at));
     ensure_eq!(reason, Some(("no such mailbox".to_owned(), long_ago(10))), "the dead letter kept");
 
     all_are_lost(&*store, fresh::intent_id(), 1, "an unknown intent").await?;
@@ -106,7 +106,7 @@ pub(super) async fn racing_settlements_have_one_winner(store: Arc<dyn Outbox>) -
             if number % 2 == 0 {
                 store.complete(id, 1).await
             } else {
-                store.bury(id, 1, long_ago(10), "no such mailbox").await
+                store.move_to_dead_letters(id, 1, long_ago(10), "no such mailbox").await
             }
         }
     }))

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{Guarded, OneTimeInsert, SessionRotation, Spend, TokenStore};
+use auth_core::store::{GuardedWrite, OneTimeInsert, SessionRotation, Spend, TokenStore};
 use auth_core::{OneTimeToken, Session};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, MutexGuard};
@@ -91,7 +91,7 @@ pub(super) async fn a_session_refreshed_meanwhile_is_not_purged(store: Arc<dyn T
                 rotating.rotate(&rotation).await
             })
             .await?;
-        if refreshed == Guarded::Applied {
+        if refreshed == GuardedWrite::Applied {
             holds(&*store, &expected).await?;
             ensure_eq!(purged, 0, "how many were purged, the only one being refreshed");
         } else {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use auth_core::Session;
-use auth_core::store::{Guarded, Revocation, TokenStore};
+use auth_core::store::{GuardedWrite, Revocation, TokenStore};
 
 use super::{holds, is_gone, rotation};
 use crate::suite::check::{Outcome, ensure_eq, only};
@@ -16,7 +16,7 @@ pub(super) async fn a_revoked_session_is_gone(store: Arc<dyn TokenStore>) -> Out
     let revoked = store.revoke_session(session.user_id, session.id).await?;
     ensure_eq!(revoked, Revocation::Revoked, "revoking a session");
     is_gone(&*store, &session).await?;
-    ensure_eq!(store.rotate(&rotation(&session)).await?, Guarded::Lost, "rotating a revoked session");
+    ensure_eq!(store.rotate(&rotation(&session)).await?, GuardedWrite::Stale, "rotating a revoked session");
     is_gone(&*store, &session).await?;
     let again = store.revoke_session(session.user_id, session.id).await?;
     ensure_eq!(again, Revocation::NotFound, "revoking a revoked session");

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{Guarded, SessionRotation, TokenStore};
+use auth_core::store::{GuardedWrite, SessionRotation, TokenStore};
 use auth_core::{Digest, Session};
 
 use super::{holds, is_gone, rotated, rotation};
@@ -17,7 +17,7 @@ pub(super) async fn a_rotation_writes_what_it_says_and_nothing_else(store: Arc<d
             idle_expires_at: at(60 * step + 3_600),
             ..rotation(&session)
         };
-        ensure_eq!(store.rotate(&rotation).await?, Guarded::Applied, "rotating the current generation");
+        ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "rotating the current generation");
         session = rotated(&session, &rotation);
         holds(&*store, &session).await?;
     }
@@ -31,7 +31,7 @@ async fn is_lost(
     rotation: &SessionRotation,
     what: &str,
 ) -> Outcome {
-    ensure_eq!(store.rotate(rotation).await?, Guarded::Lost, "{what}");
+    ensure_eq!(store.rotate(rotation).await?, GuardedWrite::Stale, "{what}");
     holds(store, session).await
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn a_rotation_is_guarded_by_the_generation(store: Arc<dyn Token
         is_lost(&*store, &session, &wrong, "rotating from another generation").await?;
     }
     let unknown = fresh::session();
-    ensure_eq!(store.rotate(&rotation(&unknown)).await?, Guarded::Lost, "rotating an unknown session");
+    ensure_eq!(store.rotate(&rotation(&unknown)).await?, GuardedWrite::Stale, "rotating an unknown session");
     is_gone(&*store, &unknown).await
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn a_rotation_touches_one_session_only(store: Arc<dyn TokenStor
     store.insert_session(&session).await?;
     store.insert_session(&twin).await?;
     let rotation = rotation(&session);
-    ensure_eq!(store.rotate(&rotation).await?, Guarded::Applied, "rotating the current generation");
+    ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "rotating the current generation");
     holds(&*store, &twin).await?;
     holds(&*store, &rotated(&session, &rotation)).await
 }
@@ -76,7 +76,7 @@ pub(super) async fn the_last_generation_can_be_reached(store: Arc<dyn TokenStore
         let session = Session { generation, ..fresh::session() };
         store.insert_session(&session).await?;
         let rotation = rotation(&session);
-        ensure_eq!(store.rotate(&rotation).await?, Guarded::Applied, "rotating generation {generation}");
+        ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "rotating generation {generation}");
         holds(&*store, &rotated(&session, &rotation)).await?;
     }
     Ok(())
@@ -92,7 +92,7 @@ pub(super) async fn racing_rotations_have_one_winner(store: Arc<dyn TokenStore>)
             async move { store.rotate(&rotation).await }
         }))
         .await?;
-        let winner = only(&outcomes, &Guarded::Applied, "rotated one parent")?;
+        let winner = only(&outcomes, &GuardedWrite::Applied, "rotated one parent")?;
         if let Some(rotation) = rotations.get(winner) {
             session = rotated(&session, rotation);
         }

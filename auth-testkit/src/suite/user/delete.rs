@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use auth_core::store::{Deletion, EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserStore};
+use auth_core::store::{
+    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore,
+};
 use auth_core::{User, UserStatus};
 
 use super::{holds, inserted};
@@ -47,7 +49,7 @@ pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>)
     let (id, epoch, hash) = (user.id, user.epoch, fresh::hash());
     let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: Some(at(10)) };
     let outcomes = [
-        ("contest", store.contest(&user.email, fresh::user_id(), at(10)).await?),
+        ("mark_contested", store.mark_contested(&user.email, fresh::user_id(), at(10)).await?),
         (
             "verify_email",
             store.verify_email(id, epoch, &EmailVerification { at: at(10), activate: None }).await?,
@@ -58,10 +60,14 @@ pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>)
         ("advance_epoch", store.advance_epoch(id, epoch).await?),
     ];
     for (method, outcome) in outcomes {
-        ensure_eq!(outcome, Guarded::Lost, "`{method}` on a deleted user");
+        ensure_eq!(outcome, GuardedWrite::Stale, "`{method}` on a deleted user");
     }
     let new = NewEmail { email: fresh::email()?, at: at(10) };
-    ensure_eq!(store.set_email(id, epoch, &new).await?, EmailChange::Lost, "`set_email` on a deleted user");
+    ensure_eq!(
+        store.set_email(id, epoch, &new).await?,
+        SetEmailOutcome::Stale,
+        "`set_email` on a deleted user"
+    );
     ensure!(store.find_by_email(&new.email).await?.is_none(), "a deleted user took an address");
     gone(&*store, &user).await
 }

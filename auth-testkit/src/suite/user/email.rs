@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{EmailChange, NewEmail, UserInsert, UserStore};
+use auth_core::store::{NewEmail, SetEmailOutcome, UserInsert, UserStore};
 use auth_core::{Email, Epoch, User};
 
 use super::{holds, inserted};
@@ -26,7 +26,7 @@ fn fresh_email() -> Outcome<NewEmail> {
 async fn changes(store: &dyn UserStore, user: User, new: &NewEmail) -> Outcome {
     inserted(store, &user).await?;
     let outcome = store.set_email(user.id, user.epoch, new).await?;
-    ensure_eq!(outcome, EmailChange::Applied, "setting an address");
+    ensure_eq!(outcome, SetEmailOutcome::Applied, "setting an address");
     holds(store, &moved(user, new)).await
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn a_new_address_is_guarded_by_the_epoch(store: Arc<dyn UserSto
     for epoch in [Epoch::default(), user.epoch.next()] {
         for new in [&new, &taken] {
             let outcome = store.set_email(user.id, epoch, new).await?;
-            ensure_eq!(outcome, EmailChange::Lost, "setting an address under an epoch of nobody");
+            ensure_eq!(outcome, SetEmailOutcome::Stale, "setting an address under an epoch of nobody");
             holds(&*store, &user).await?;
         }
     }
@@ -67,7 +67,7 @@ pub(super) async fn the_address_of_another_user_is_taken(store: Arc<dyn UserStor
     for local in ["Ada.L", "ada.l", "ADA.L"] {
         let new = NewEmail { email: Email::parse(&format!("{local}@{domain}"))?, at: at(10) };
         let outcome = store.set_email(user.id, user.epoch, &new).await?;
-        ensure_eq!(outcome, EmailChange::Taken, "setting the address of another user, spelled `{local}`");
+        ensure_eq!(outcome, SetEmailOutcome::Taken, "setting the address of another user, spelled `{local}`");
         holds(&*store, &owner).await?;
         holds(&*store, &user).await?;
     }
@@ -100,8 +100,8 @@ pub(super) async fn racing_new_addresses_of_one_user_have_one_winner(store: Arc<
         async move { store.set_email(id, epoch, &new).await }
     }))
     .await?;
-    let winner = only(&outcomes, &EmailChange::Applied, "set the address under one epoch")?;
-    ensure_eq!(times(&outcomes, &EmailChange::Lost), RACERS - 1, "callers who came too late");
+    let winner = only(&outcomes, &SetEmailOutcome::Applied, "set the address under one epoch")?;
+    ensure_eq!(times(&outcomes, &SetEmailOutcome::Stale), RACERS - 1, "callers who came too late");
     for (number, new) in addresses.iter().enumerate() {
         if number == winner {
             holds(&*store, &moved(user.clone(), new)).await?;
@@ -123,8 +123,8 @@ pub(super) async fn racing_users_for_one_address_have_one_winner(store: Arc<dyn 
         async move { store.set_email(id, epoch, &new).await }
     }))
     .await?;
-    let winner = only(&outcomes, &EmailChange::Applied, "got one address")?;
-    ensure_eq!(times(&outcomes, &EmailChange::Taken), RACERS - 1, "users who were told that it is taken");
+    let winner = only(&outcomes, &SetEmailOutcome::Applied, "got one address")?;
+    ensure_eq!(times(&outcomes, &SetEmailOutcome::Taken), RACERS - 1, "users who were told that it is taken");
     for (number, user) in users.into_iter().enumerate() {
         holds(&*store, &if number == winner { moved(user, &new) } else { user }).await?;
     }
@@ -145,11 +145,11 @@ pub(super) async fn a_new_address_that_meets_a_registration_has_one_owner(
         })
         .await?;
         match outcomes {
-            (EmailChange::Applied, UserInsert::EmailTaken) => {
+            (SetEmailOutcome::Applied, UserInsert::EmailTaken) => {
                 holds(&*store, &moved(user, &new)).await?;
                 ensure!(store.find_by_id(rival.id).await?.is_none(), "the refused user was written");
             }
-            (EmailChange::Taken, UserInsert::Inserted) => {
+            (SetEmailOutcome::Taken, UserInsert::Inserted) => {
                 holds(&*store, &user).await?;
                 holds(&*store, &rival).await?;
             }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{EmailChange, EmailVerification, Guarded, NewEmail, NewPassword, UserStore};
+use auth_core::store::{EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore};
 use auth_core::{Epoch, User, UserStatus};
 
 use super::{holds, inserted};
@@ -14,7 +14,7 @@ pub(super) async fn a_status_change_moves_the_epoch(store: Arc<dyn UserStore>) -
     // Setting the status it has already moves the epoch too: it is asked for in order to end sessions.
     for status in [UserStatus::Disabled, UserStatus::Disabled, UserStatus::Active] {
         let outcome = store.set_status(user.id, user.epoch, status).await?;
-        ensure_eq!(outcome, Guarded::Applied, "setting the status");
+        ensure_eq!(outcome, GuardedWrite::Applied, "setting the status");
         user = User { status, epoch: user.epoch.next(), ..user };
         holds(&*store, &user).await?;
     }
@@ -26,7 +26,11 @@ pub(super) async fn a_status_change_is_guarded_by_the_epoch(store: Arc<dyn UserS
     inserted(&*store, &user).await?;
     for epoch in [Epoch::default(), user.epoch.next()] {
         let outcome = store.set_status(user.id, epoch, UserStatus::Disabled).await?;
-        ensure_eq!(outcome, Guarded::Lost, "setting the status under an epoch that the user does not have");
+        ensure_eq!(
+            outcome,
+            GuardedWrite::Stale,
+            "setting the status under an epoch that the user does not have"
+        );
         holds(&*store, &user).await?;
     }
     Ok(())
@@ -37,7 +41,7 @@ pub(super) async fn advancing_moves_the_epoch_and_nothing_else(store: Arc<dyn Us
         let user = User { epoch: Epoch::from_u64(epoch), contested_at: Some(at(5)), ..fresh::user()? };
         inserted(&*store, &user).await?;
         let outcome = store.advance_epoch(user.id, user.epoch).await?;
-        ensure_eq!(outcome, Guarded::Applied, "advancing from epoch {epoch}");
+        ensure_eq!(outcome, GuardedWrite::Applied, "advancing from epoch {epoch}");
         holds(&*store, &User { epoch: user.epoch.next(), ..user }).await?;
     }
     Ok(())
@@ -48,7 +52,7 @@ pub(super) async fn advancing_is_guarded_by_the_epoch(store: Arc<dyn UserStore>)
     inserted(&*store, &user).await?;
     for epoch in [Epoch::default(), user.epoch.next()] {
         let outcome = store.advance_epoch(user.id, epoch).await?;
-        ensure_eq!(outcome, Guarded::Lost, "advancing from an epoch that the user does not have");
+        ensure_eq!(outcome, GuardedWrite::Stale, "advancing from an epoch that the user does not have");
         holds(&*store, &user).await?;
     }
     Ok(())
@@ -62,7 +66,7 @@ pub(super) async fn racing_advances_have_one_winner(store: Arc<dyn UserStore>) -
         async move { store.advance_epoch(id, epoch).await }
     }))
     .await?;
-    only(&outcomes, &Guarded::Applied, "advanced one epoch")?;
+    only(&outcomes, &GuardedWrite::Applied, "advanced one epoch")?;
     holds(&*store, &User { epoch: user.epoch.next(), ..user }).await
 }
 
@@ -83,15 +87,15 @@ pub(super) async fn racing_writes_under_one_epoch_have_one_winner(store: Arc<dyn
                     1 => store.verify_email(id, epoch, &verification).await,
                     2 => store.set_status(id, epoch, UserStatus::Disabled).await,
                     3 => store.set_email(id, epoch, &new).await.map(|outcome| match outcome {
-                        EmailChange::Applied => Guarded::Applied,
-                        EmailChange::Taken | EmailChange::Lost => Guarded::Lost,
+                        SetEmailOutcome::Applied => GuardedWrite::Applied,
+                        SetEmailOutcome::Taken | SetEmailOutcome::Stale => GuardedWrite::Stale,
                     }),
                     _ => store.advance_epoch(id, epoch).await,
                 }
             }
         }))
         .await?;
-        let winner = only(&outcomes, &Guarded::Applied, "moved one epoch")?;
+        let winner = only(&outcomes, &GuardedWrite::Applied, "moved one epoch")?;
         let moved = User { epoch: user.epoch.next(), ..user };
         let expected = match winner % 5 {
             0 => User {
@@ -138,7 +142,7 @@ pub(super) async fn concurrent_writes_to_different_fields_all_remain(store: Arc<
         let (writing, id, epoch, stronger) = (Arc::clone(&store), user.id, user.epoch, hash.clone());
         let outcomes = duel(
             round,
-            async move { contesting.contest(&email, fresh::user_id(), at(10)).await },
+            async move { contesting.mark_contested(&email, fresh::user_id(), at(10)).await },
             async move {
                 match write {
                     Write::Rehash => writing.rehash_password(id, epoch, &stronger).await,
@@ -150,7 +154,7 @@ pub(super) async fn concurrent_writes_to_different_fields_all_remain(store: Arc<
         .await?;
         ensure_eq!(
             outcomes,
-            (Guarded::Applied, Guarded::Applied),
+            (GuardedWrite::Applied, GuardedWrite::Applied),
             "a contest and a {write:?} at the same time"
         );
         let contested = User { contested_at: Some(at(10)), ..user };
@@ -171,34 +175,38 @@ pub(super) async fn a_guarded_write_touches_one_user_only(store: Arc<dyn UserSto
     inserted(&*store, &other).await?;
     let (id, mut epoch) = (user.id, user.epoch);
     let verification = EmailVerification { at: at(10), activate: Some(fresh::registration(None)?) };
-    ensure_eq!(store.rehash_password(id, epoch, &fresh::hash()).await?, Guarded::Applied, "rehashing");
-    ensure_eq!(store.verify_email(id, epoch, &verification).await?, Guarded::Applied, "verifying");
+    ensure_eq!(store.rehash_password(id, epoch, &fresh::hash()).await?, GuardedWrite::Applied, "rehashing");
+    ensure_eq!(store.verify_email(id, epoch, &verification).await?, GuardedWrite::Applied, "verifying");
     holds(&*store, &other).await?;
     // The other user follows to the same epoch without being written to by the calls under test.
     let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: Some(at(10)) };
     let mut follower = User { epoch: epoch.next(), ..fresh::user()? };
     inserted(&*store, &follower).await?;
     epoch = epoch.next();
-    ensure_eq!(store.set_password(id, epoch, &password).await?, Guarded::Applied, "setting a password");
+    ensure_eq!(store.set_password(id, epoch, &password).await?, GuardedWrite::Applied, "setting a password");
     holds(&*store, &follower).await?;
     follower = User { epoch: epoch.next(), ..fresh::user()? };
     inserted(&*store, &follower).await?;
     epoch = epoch.next();
     ensure_eq!(
         store.set_status(id, epoch, UserStatus::Disabled).await?,
-        Guarded::Applied,
+        GuardedWrite::Applied,
         "setting a status"
     );
     holds(&*store, &follower).await?;
     follower = User { epoch: epoch.next(), ..fresh::user()? };
     inserted(&*store, &follower).await?;
     epoch = epoch.next();
-    ensure_eq!(store.advance_epoch(id, epoch).await?, Guarded::Applied, "advancing the epoch");
+    ensure_eq!(store.advance_epoch(id, epoch).await?, GuardedWrite::Applied, "advancing the epoch");
     holds(&*store, &follower).await?;
     follower = User { epoch: epoch.next(), ..fresh::user()? };
     inserted(&*store, &follower).await?;
     let new = NewEmail { email: fresh::email()?, at: at(10) };
-    ensure_eq!(store.set_email(id, epoch.next(), &new).await?, EmailChange::Applied, "setting an address");
+    ensure_eq!(
+        store.set_email(id, epoch.next(), &new).await?,
+        SetEmailOutcome::Applied,
+        "setting an address"
+    );
     holds(&*store, &follower).await?;
     holds(&*store, &other).await
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{EmailVerification, Guarded, UserStore};
+use auth_core::store::{EmailVerification, GuardedWrite, UserStore};
 use auth_core::{User, UserStatus};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -144,7 +144,7 @@ pub(super) async fn a_user_contested_meanwhile_is_not_purged(store: Arc<dyn User
         let (purging, contesting, email) = (Arc::clone(&store), Arc::clone(&store), user.email.clone());
         let (purged, contested) =
             duel(round, async move { purging.purge_unverified(long_ago(100), 1_000).await }, async move {
-                contesting.contest(&email, fresh::user_id(), at(0)).await
+                contesting.mark_contested(&email, fresh::user_id(), at(0)).await
             })
             .await?;
         survives_if_written(&*store, &user, purged, contested, "contested").await?;
@@ -157,11 +157,11 @@ async fn survives_if_written(
     store: &dyn UserStore,
     user: &User,
     purged: u64,
-    written: Guarded,
+    written: GuardedWrite,
     what: &str,
 ) -> Outcome {
     let there = is_there(store, user).await?;
-    let survived = written == Guarded::Applied;
+    let survived = written == GuardedWrite::Applied;
     ensure_eq!(there, survived, "whether a user who was {what} meanwhile ({written:?}) is there");
     ensure_eq!(purged, u64::from(!survived), "how many were purged");
     let _deleted = store.delete(user.id).await?;

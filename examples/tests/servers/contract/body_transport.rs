@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::scene::{OTHER_PASSWORD, PASSWORD, Session};
+use crate::fixture::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::{Program, Server};
 use crate::shapes;
 

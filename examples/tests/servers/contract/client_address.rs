@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::fixture::{OTHER_PASSWORD, PASSWORD};
 use crate::http::Request;
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::{Program, Server};
 
 contract!(

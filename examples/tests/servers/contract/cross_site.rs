@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
+use crate::fixture::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::http::Request;
-use crate::scene::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::{ADMIN, APP, BASE, PUBLIC_URL, Program, Server};
 
 contract!(
@@ -66,7 +66,7 @@ fn changes<'a>(server: &'a Server, session: &Session, verification: &str, reset:
 }
 
 /// A server with a session, and a mailed token of each kind.
-fn scene(program: Program) -> (Server, Session, String, String) {
+fn fixture(program: Program) -> (Server, Session, String, String) {
     let server = program.start();
     let session = server.session("ada@example.com");
     let verification = server.unverified("waiting@example.com").verification("waiting@example.com");
@@ -75,7 +75,7 @@ fn scene(program: Program) -> (Server, Session, String, String) {
 }
 
 fn every_changing_route_refuses_other_origins(program: Program) {
-    let (server, session, verification, reset) = scene(program);
+    let (server, session, verification, reset) = fixture(program);
     for request in changes(&server, &session, &verification, &reset) {
         for origin in FOREIGN {
             let answer = request.clone().origin(origin).send();
@@ -98,7 +98,7 @@ fn refused(answer: &Answer) {
 }
 
 fn refused_requests_change_nothing(program: Program) {
-    let (server, session, verification, reset) = scene(program);
+    let (server, session, verification, reset) = fixture(program);
     let mails = server.root("GET", "/dev/mailbox.json").send().json().as_array().unwrap().len();
     for request in changes(&server, &session, &verification, &reset) {
         request.clone().origin("https://evil.example").send().problem(403, "cross_site_request");
@@ -121,7 +121,7 @@ fn refused_requests_change_nothing(program: Program) {
 
 fn own_and_allowed_origins_may_change(program: Program) {
     for origin in [PUBLIC_URL, APP, ADMIN] {
-        let (server, session, verification, reset) = scene(program);
+        let (server, session, verification, reset) = fixture(program);
         let requests = changes(&server, &session, &verification, &reset);
         for request in &requests {
             // What an earlier one has ended is unauthorized, which is not cross-site.

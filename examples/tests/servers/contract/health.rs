@@ -8,8 +8,8 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 
+use crate::fixture::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::http::Request;
-use crate::scene::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::{Program, Server};
 
 contract!(

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::scene::Session;
+use crate::fixture::Session;
 use crate::server::{JWT_SECRET, PUBLIC_URL, Program, Server};
 use crate::shapes;
 

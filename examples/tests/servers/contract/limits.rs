@@ -6,8 +6,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::fixture::{OTHER_PASSWORD, PASSWORD};
 use crate::limit_headers::limit;
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::{Program, Server};
 
 contract!(

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::answer::CookieChange;
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
+use crate::fixture::{OTHER_PASSWORD, PASSWORD};
 use crate::server::Program;
 use crate::shapes;
 

@@ -1,6 +1,6 @@
 //! `POST /auth/logout`.
 
-use crate::scene::Session;
+use crate::fixture::Session;
 use crate::server::Program;
 
 contract!(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::scene::PASSWORD;
+use crate::fixture::PASSWORD;
 use crate::server::Program;
 use crate::shapes;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::answer::CookieChange;
-use crate::scene::Session;
+use crate::fixture::Session;
 use crate::server::{Program, Server};
 use crate::shapes;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
+use crate::fixture::{OTHER_PASSWORD, PASSWORD};
 use crate::server::Program;
 
 contract!(

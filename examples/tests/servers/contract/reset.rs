@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::fixture::{OTHER_PASSWORD, PASSWORD};
 use crate::http::exchange;
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
 use crate::server::{BASE, Program, Server};
 
 contract!(
@@ -52,7 +52,7 @@ fn forgot_is_answered_alike_for_everyone(program: Program) {
     assert_eq!(forgot("unknown@example.com"), known);
     assert_eq!(forgot("waiting@example.com"), known);
     server.mailed("verified@example.com", "reset-password", 1);
-    let linked = |mail: &crate::scene::Mail| mail.token("reset-password").is_some();
+    let linked = |mail: &crate::fixture::Mail| mail.token("reset-password").is_some();
     assert!(!server.mails_to("unknown@example.com").iter().any(linked));
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scene::{PASSWORD, Session};
+use crate::fixture::{PASSWORD, Session};
 use crate::server::{Program, Server};
 use crate::shapes;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::scene::{OTHER_PASSWORD, PASSWORD};
+use crate::fixture::{OTHER_PASSWORD, PASSWORD};
 use crate::server::{Program, Server};
 
 contract!(

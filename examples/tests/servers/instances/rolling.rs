@@ -14,8 +14,8 @@ use serde_json::json;
 use super::UNLIMITED;
 use super::fleet::Fleet;
 use crate::answer::Answer;
+use crate::fixture::Session;
 use crate::http::exchange;
-use crate::scene::Session;
 use crate::server::BASE;
 
 const CLIENTS: usize = 6;

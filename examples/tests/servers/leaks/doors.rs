@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::scene::{ADA, OTHER_PASSWORD};
+use crate::fixture::{ADA, OTHER_PASSWORD};
 use crate::server::Server;
 
 /// Which of these values, in any spelling, opens a door.

@@ -7,8 +7,8 @@ use auth_tests::Secrets;
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, CookieChange};
+use crate::fixture::{ADA, OTHER_PASSWORD, PASSWORD, Session};
 use crate::http::Request;
-use crate::scene::{ADA, OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::Server;
 
 const BOB: &str = "bob@example.com";

@@ -90,7 +90,7 @@ proptest! {
     ) {
         let period = Duration::from_nanos(window);
         let rule = if streak {
-            Rule::Streak { failures: count, then_every: period }
+            Rule::ConsecutiveFailures { failures: count, then_every: period }
         } else {
             Rule::Quota { count, window: period }
         };

@@ -2,7 +2,7 @@
 
 /// A promise. Each has a bit in [`State::broken`](crate::state::State).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Promise {
+pub(crate) enum MailRequest {
     /// 1: all answers to one parent carry the same child, which is or was in the store, and no consumed
     /// generation becomes current again.
     OneLiveChild,
@@ -23,7 +23,7 @@ pub(crate) enum Promise {
     LogOutIsFinal,
 }
 
-impl Promise {
+impl MailRequest {
     pub(crate) fn bit(self) -> u16 {
         1 << (self as u16)
     }

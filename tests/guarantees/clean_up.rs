@@ -1,10 +1,11 @@
-//! Promise 14: clean-up is neutral. Deleting expired rows changes no decision.
+//! MailRequest 14: clean-up is neutral. Deleting expired rows changes no decision.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use auth_core::{
-    CleanedUp, Clock, EventKind, Grant, LiveCheck, MailErrorKind, Message, Password, Policy, RateLimits,
+    CleanedUp, Clock, EventKind, LiveCheck, MailErrorKind, Message, Password, Policy, RateLimits,
+    SessionTokens,
 };
 use auth_testkit::{FakeClock, Fault};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
@@ -27,7 +28,7 @@ impl Numbers {
 /// One world with all the tokens it ever gave out, so that a step can name them by number.
 struct Twin {
     world: World,
-    grants: Vec<Grant>,
+    grants: Vec<SessionTokens>,
     texts: Vec<String>,
     verify: Vec<String>,
     reset: Vec<String>,
@@ -61,7 +62,7 @@ impl Twin {
         Self { world: World::with(short_lived), grants, texts, verify, reset, mails_seen: 0 }
     }
 
-    fn keep(&mut self, (grant, said): (Option<Grant>, String)) -> String {
+    fn keep(&mut self, (grant, said): (Option<SessionTokens>, String)) -> String {
         self.texts.extend(grant.as_ref().map(text));
         self.grants.extend(grant);
         said
@@ -373,8 +374,8 @@ async fn a_dead_letter_is_deleted_after_its_lifetime_and_not_before() {
     world.wait(60);
     world.mailbox.fail_next(1, MailErrorKind::Permanent);
     world.auth.deliver_due_mails().await.unwrap();
-    let buried_at = world.clock.now();
-    world.clock.set(buried_at + 30 * DAY);
+    let dead_lettered_at = world.clock.now();
+    world.clock.set(dead_lettered_at + 30 * DAY);
     assert_eq!(world.auth.clean_up().await.unwrap().dead_letters, 0);
     world.wait(1);
     assert_eq!(world.auth.clean_up().await.unwrap().dead_letters, 1);

@@ -16,7 +16,7 @@ const PASSWORD: &str = "correct horse battery";
 const USERS: usize = 64;
 
 /// Verified users of a server.
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     addresses: Vec<String>,
     /// Goes into every address, so that a database can be used again.
     run: i64,
@@ -35,7 +35,7 @@ fn register(address: &str) -> Vec<u8> {
     request("POST", "/api/v1/auth/register", "", &credentials(address))
 }
 
-impl Scene {
+impl Fixture {
     pub(crate) fn set(server: &Server, store: &str) -> Result<Self, Failure> {
         let run = SystemClock.now().timestamp_millis();
         let store = store.to_lowercase();

@@ -1,9 +1,9 @@
 //! What must be true of each flow once it was done, however often it failed before.
 
-use auth_core::{Grant, LiveCheck, Mail, MailErrorKind, Message, Password, RefreshError, UserError};
+use auth_core::{LiveCheck, Mail, MailErrorKind, Message, Password, RefreshError, SessionTokens, UserError};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
 
-use super::scene::{ADA, Answer, Flow, NEW, Scene};
+use super::fixture::{ADA, Answer, Fixture, Flow, NEW};
 
 impl Flow {
     /// The method of `Auth` that it goes through.
@@ -130,15 +130,15 @@ async fn notices_of_a_new_address(world: &World) -> [bool; 2] {
     [mails(world, ADA).await.iter().any(told), mails(world, NEW).await.iter().any(told)]
 }
 
-impl Scene {
-    pub(crate) async fn is_dead(&self, grant: &Grant) -> bool {
+impl Fixture {
+    pub(crate) async fn is_dead(&self, grant: &SessionTokens) -> bool {
         let auth = &self.world.auth;
         let refreshed = auth.refresh(&text(grant), &client()).await;
         let live = auth.authenticate_live(grant.access_token.expose(), LiveCheck::UserAndSession).await;
         matches!(refreshed, Err(RefreshError::InvalidToken)) && live.is_err()
     }
 
-    async fn refreshes(&self, grant: &Grant) -> bool {
+    async fn refreshes(&self, grant: &SessionTokens) -> bool {
         let refreshed = self.world.auth.refresh(&text(grant), &client()).await;
         refreshed.is_ok() && self.world.events.count("authn_token_reuse") == 0
     }

@@ -14,14 +14,14 @@ use tracing::{Metadata, Subscriber};
 
 thread_local! {
     /// Who writes down the panics of this thread.
-    static PANICS: RefCell<Option<Transcript>> = const { RefCell::new(None) };
+    static PANICS: RefCell<Option<LogCapture>> = const { RefCell::new(None) };
 }
 
 /// Everything that was written.
 #[derive(Debug, Clone, Default)]
-pub struct Transcript(Arc<Mutex<String>>);
+pub struct LogCapture(Arc<Mutex<String>>);
 
-impl Transcript {
+impl LogCapture {
     /// Writes a value down as `{:?}` and `{:#?}` print it.
     pub fn debug(&self, value: &(impl Debug + ?Sized)) {
         self.line(&format!("{value:?}\n{value:#?}"));
@@ -48,21 +48,21 @@ impl Transcript {
 }
 
 /// Writes down every span and event of this thread, at every level, and every panic, until dropped.
-pub fn listen(transcript: &Transcript) -> Listening {
+pub fn listen(captured: &LogCapture) -> Listening {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = take_hook();
         set_hook(Box::new(move |panic| {
-            PANICS.with_borrow(|transcript| {
-                if let Some(transcript) = transcript {
-                    transcript.line(&panic.to_string());
+            PANICS.with_borrow(|captured| {
+                if let Some(captured) = captured {
+                    captured.line(&panic.to_string());
                 }
             });
             usual(panic);
         }));
     });
-    PANICS.set(Some(transcript.clone()));
-    Listening { _events: tracing::subscriber::set_default(Listener(transcript.clone())) }
+    PANICS.set(Some(captured.clone()));
+    Listening { _events: tracing::subscriber::set_default(Listener(captured.clone())) }
 }
 
 /// What [`listen`] gives.
@@ -85,7 +85,7 @@ pub fn said(panic: Box<dyn Any + Send>) -> String {
     }
 }
 
-struct Listener(Transcript);
+struct Listener(LogCapture);
 
 impl Visit for Listener {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

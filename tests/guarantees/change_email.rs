@@ -283,7 +283,7 @@ async fn answers(cleans_up: bool, registered: bool, waits: [u64; 2]) -> Vec<Stri
     answers
 }
 
-/// Promise 14 for what a change of address stands on: links, and registrations that nobody verified.
+/// MailRequest 14 for what a change of address stands on: links, and registrations that nobody verified.
 #[tokio::test]
 async fn cleaning_up_changes_no_answer_about_a_new_address() {
     let (week, half_an_hour) = (7 * 24 * 60 * 60, 30 * 60);
@@ -298,7 +298,7 @@ async fn cleaning_up_changes_no_answer_about_a_new_address() {
             }
         }
     }
-    assert_eq!(confirmed, 8, "in time, where the address was free or its registration had lapsed");
+    assert_eq!(confirmed, 8, "in time, where the address was free or its registration had is_abandoned");
 }
 
 #[tokio::test]

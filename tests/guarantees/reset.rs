@@ -1,4 +1,4 @@
-//! Promise 5: a reset is a barrier. No session from before it lives, no log-in with the old password
+//! MailRequest 5: a reset is a barrier. No session from before it lives, no log-in with the old password
 //! commits after it, no rehash overwrites the new hash. A change of password is the same barrier.
 
 use std::time::Duration;
@@ -324,7 +324,8 @@ async fn a_reset_ends_the_streak_of_failed_log_ins() {
     let world = World::with(|policy| {
         policy.limits.log_in_account = None;
         let then_every = Duration::from_mins(15);
-        policy.limits.log_in_streak = Some(Rule::Streak { failures: 3, then_every });
+        policy.limits.log_in_consecutive_failures =
+            Some(Rule::ConsecutiveFailures { failures: 3, then_every });
     });
     world.user(ADA).await;
     let token = world.reset_token(ADA).await;

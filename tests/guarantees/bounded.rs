@@ -1,4 +1,4 @@
-//! Promise 13: memory, CPU and rows stay within configured bounds under any stream of requests.
+//! MailRequest 13: memory, CPU and rows stay within configured bounds under any stream of requests.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use auth_core::{
     RegisterError, ResetPasswordError, User, VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, Occupied, PASSWORD, SECRET, World, client, race, text};
+use auth_tests::{BusyHashing, OTHER_PASSWORD, PASSWORD, SECRET, World, client, race, text};
 
 const ADA: &str = "ada@example.com";
 const MIB: usize = 1 << 20;
@@ -68,16 +68,16 @@ async fn more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted() 
 
 /// Another process of the same service whose only thread is hashing and whose only place to wait is
 /// taken, for as long as the second is kept.
-fn full_process(world: &World) -> (Auth, Occupied) {
+fn full_process(world: &World) -> (Auth, BusyHashing) {
     let mut policy = world.auth.policy().clone();
     (policy.hashing.threads, policy.hashing.queue) = (1, 1);
-    let auth = Auth::over(world.store.clone(), world.mailbox.clone())
+    let auth = Auth::builder(world.store.clone(), world.mailbox.clone())
         .clock(world.clock.clone())
         .secret(SECRET)
         .policy(policy)
         .build()
         .unwrap();
-    let occupied = Occupied::of(auth.hashing(), 1);
+    let occupied = BusyHashing::of(auth.hashing(), 1);
     (auth, occupied)
 }
 

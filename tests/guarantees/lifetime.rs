@@ -1,10 +1,10 @@
-//! Promise 7: nothing lives past its absolute expiry.
+//! MailRequest 7: nothing lives past its absolute expiry.
 
 use std::time::Duration;
 
 use auth_core::{
-    Auth, Clock, Grant, KeyRing, LiveCheck, MailErrorKind, Message, Password, RefreshError, RefreshPolicy,
-    ResetPasswordError, RootSecret, SigningKey, VerifyEmailError, VerifyingKey,
+    Auth, Clock, KeyRing, LiveCheck, MailErrorKind, Message, Password, RefreshError, RefreshPolicy,
+    ResetPasswordError, RootSecret, SessionTokens, SigningKey, VerifyEmailError, VerifyingKey,
 };
 use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, text};
 use chrono::{DateTime, Datelike as _, SubsecRound, TimeDelta, Utc};
@@ -22,12 +22,12 @@ fn world() -> World {
     World::with(unlimited)
 }
 
-async fn refresh(world: &World, token: &str) -> Result<Grant, RefreshError> {
+async fn refresh(world: &World, token: &str) -> Result<SessionTokens, RefreshError> {
     world.auth.refresh(token, &client()).await
 }
 
 /// At this time the session lives, as far as refresh tokens are concerned.
-async fn assert_lives_until(world: &World, grant: &Grant, end: DateTime<Utc>) {
+async fn assert_lives_until(world: &World, grant: &SessionTokens, end: DateTime<Utc>) {
     world.clock.set(end - MICRO);
     world.auth.restore(&text(grant), &client()).await.unwrap();
     assert_eq!(world.auth.sessions(grant.user.id).await.unwrap().len(), 1);
@@ -235,7 +235,7 @@ fn newest_reset(world: &World) -> String {
 fn successor(world: &World, root: &str, retires_at: DateTime<Utc>) -> Auth {
     let signer = SigningKey::hs256("y3Tn8Kq5Wz1Rb7Vd9Xm2Lc6Hf4Jp0GsQ").unwrap();
     let old = VerifyingKey::hs256(SECRET).unwrap().until(retires_at);
-    Auth::over(world.store.clone(), world.mailbox.clone())
+    Auth::builder(world.store.clone(), world.mailbox.clone())
         .clock(world.clock.clone())
         .root_secret(RootSecret::new(root).unwrap())
         .key_ring(KeyRing::new(signer).also_verify(old).unwrap())

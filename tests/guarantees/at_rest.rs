@@ -1,16 +1,16 @@
-//! Promise 9: nothing in the database, logs, traces, errors or URLs that the server sees logs anyone in.
+//! MailRequest 9: nothing in the database, logs, traces, errors or URLs that the server sees logs anyone in.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use auth_core::{
-    Auth, Client, Email, Event, EventSink, Grant, LiveCheck, LoggedOut, Mail, MailError, MailErrorKind,
-    Mailbox, Mailer, Message, Password, Pepper, RateLimits, RootSecret, TracingSink,
+    Auth, Client, Email, Event, EventSink, LiveCheck, LoggedOut, Mail, MailError, MailErrorKind, Mailbox,
+    Mailer, Message, Password, Pepper, RateLimits, RootSecret, SessionTokens, TracingSink,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
-    OTHER_PASSWORD, PASSWORD, SECRET, Secrets, Store, Transcript, World, client, listen, new_store,
+    LogCapture, OTHER_PASSWORD, PASSWORD, SECRET, Secrets, Store, World, client, listen, new_store,
     spellings, text,
 };
 use aws_lc_rs::hmac;
@@ -27,7 +27,7 @@ const THIRD: &str = "nineteen purple finches";
 
 /// Writes all events down, and passes them on to the library's own sink.
 #[derive(Debug)]
-struct Tee(Transcript);
+struct Tee(LogCapture);
 
 impl EventSink for Tee {
     fn record(&self, event: &Event) {
@@ -69,46 +69,46 @@ struct Life {
     store: Faulty<dyn Store>,
     parrot: Parrot,
     clock: FakeClock,
-    transcript: Transcript,
+    captured: LogCapture,
     secrets: Secrets,
 }
 
 impl Life {
-    fn begin(transcript: &Transcript) -> Self {
+    fn begin(captured: &LogCapture) -> Self {
         let (store, parrot, clock) = (Faulty::sharing(new_store()), Parrot::default(), FakeClock::default());
         let mut policy = auth_core::Policy::default();
         (policy.hashing, policy.limits) = (cheap_hashing(), RateLimits::none());
-        let builder = Auth::over(store.clone(), parrot.clone())
+        let builder = Auth::builder(store.clone(), parrot.clone())
             .clock(clock.clone())
-            .event_sink(Tee(transcript.clone()))
+            .event_sink(Tee(captured.clone()))
             .secret(SECRET)
             .root_secret(RootSecret::new(ROOT).unwrap())
             .pepper(Pepper::new(1, PEPPER).unwrap())
             .policy(policy);
-        transcript.debug(&builder);
+        captured.debug(&builder);
         let auth = builder.build().unwrap();
         let mut secrets = Secrets::default();
         for secret in [PASSWORD, OTHER_PASSWORD, TYPO, THIRD, SECRET, ROOT, PEPPER] {
             secrets.add(secret);
         }
-        Self { auth, store, parrot, clock, transcript: transcript.clone(), secrets }
+        Self { auth, store, parrot, clock, captured: captured.clone(), secrets }
     }
 
     /// Writes down what was answered, errors with all their sources.
     fn note<T: Debug, E: std::error::Error>(&self, answer: Result<T, E>) -> Option<T> {
         match answer {
             Ok(value) => {
-                self.transcript.debug(&value);
+                self.captured.debug(&value);
                 Some(value)
             }
             Err(error) => {
-                self.transcript.error(&error);
+                self.captured.error(&error);
                 None
             }
         }
     }
 
-    fn granted(&mut self, grant: &Grant) -> String {
+    fn granted(&mut self, grant: &SessionTokens) -> String {
         self.secrets.add(&text(grant));
         self.secrets.add(grant.access_token.expose());
         self.secrets.add(grant.user.password_hash.as_ref().unwrap().expose());
@@ -122,7 +122,7 @@ impl Life {
         self.note(self.auth.deliver_due_mails().await);
         let mails = self.parrot.mailbox.mails();
         for mail in &mails {
-            self.transcript.debug(mail);
+            self.captured.debug(mail);
         }
         // Also the links of mails that were refused.
         for link in self.parrot.links.lock().unwrap().drain(..) {
@@ -131,7 +131,7 @@ impl Life {
         mails.iter().rev().find_map(token).unwrap_or_default()
     }
 
-    async fn log_in(&mut self, password: &str) -> Grant {
+    async fn log_in(&mut self, password: &str) -> SessionTokens {
         let answer = self.auth.log_in(ADA, Password::new(password), &client()).await;
         let grant = self.note(answer).unwrap();
         self.granted(&grant);
@@ -250,24 +250,24 @@ impl Life {
 
 #[tokio::test]
 async fn nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secret() {
-    let transcript = Transcript::default();
-    let _listening = listen(&transcript);
-    let mut life = Life::begin(&transcript);
+    let captured = LogCapture::default();
+    let _listening = listen(&captured);
+    let mut life = Life::begin(&captured);
     life.joins().await;
     life.comes_and_goes().await;
     life.changes_passwords().await;
     life.changes_addresses().await;
     life.fails().await;
-    transcript.debug(&life.auth);
-    transcript.debug(&life.store);
-    transcript.debug(&life.parrot);
-    transcript.debug(life.auth.policy());
-    transcript.debug(life.auth.hashing());
-    transcript.debug(&RootSecret::new(ROOT).unwrap());
-    transcript.debug(&Password::new(PASSWORD));
-    let written = transcript.text();
+    captured.debug(&life.auth);
+    captured.debug(&life.store);
+    captured.debug(&life.parrot);
+    captured.debug(life.auth.policy());
+    captured.debug(life.auth.hashing());
+    captured.debug(&RootSecret::new(ROOT).unwrap());
+    captured.debug(&Password::new(PASSWORD));
+    let written = captured.text();
     assert!(
-        ["authn_token_reuse", "mail_buried", "user_email_changed"]
+        ["authn_token_reuse", "mail_dead_lettered", "user_email_changed"]
             .iter()
             .all(|event| written.contains(event)),
         "a life worth the name"
@@ -295,7 +295,7 @@ fn the_search_finds_a_secret_in_every_spelling() {
 }
 
 /// Everything a store keeps, as text in every spelling.
-async fn kept(world: &World, grants: &[Grant], mails: &[Mail]) -> (Vec<Vec<u8>>, Vec<String>) {
+async fn kept(world: &World, grants: &[SessionTokens], mails: &[Mail]) -> (Vec<Vec<u8>>, Vec<String>) {
     let (store, mut bytes, mut texts) = (world.store.inner(), Vec::new(), Vec::new());
     for address in ["ada@example.com", "new@example.com"] {
         let user = store.find_by_email(&Email::parse(address).unwrap()).await.unwrap().unwrap();

@@ -12,14 +12,14 @@ use auth_core::{HashingError, HashingPool, Password, Verified};
 use tokio::task::unconstrained;
 
 /// Every thread of a pool held and every place of its queue taken, until it is dropped.
-pub struct Occupied {
+pub struct BusyHashing {
     hold: Arc<Hold>,
     _jobs: Vec<Job>,
 }
 
 type Job = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
 
-impl Occupied {
+impl BusyHashing {
     /// Of a pool of so many threads.
     pub fn of(pool: &HashingPool, threads: u32) -> Self {
         let (hold, mut jobs) = (Arc::<Hold>::default(), Vec::new());
@@ -45,13 +45,13 @@ impl Occupied {
     }
 }
 
-impl fmt::Debug for Occupied {
+impl fmt::Debug for BusyHashing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Occupied").finish_non_exhaustive()
+        f.debug_struct("BusyHashing").finish_non_exhaustive()
     }
 }
 
-impl Drop for Occupied {
+impl Drop for BusyHashing {
     fn drop(&mut self) {
         *self.hold.released.lock().unwrap() = true;
         self.hold.release.notify_all();

@@ -1,4 +1,4 @@
-//! Promise 8, the worker: leases, several workers, crashes at any call, and the background task.
+//! MailRequest 8, the worker: leases, several workers, crashes at any call, and the background task.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -178,7 +178,7 @@ async fn a_mail_whose_link_died_before_it_was_sent_is_a_dead_letter() {
     let (world, user) = failed_reset_mail(MailErrorKind::Transient).await;
     world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
     world.wait(60);
-    assert_eq!(world.auth.deliver_due_mails().await.unwrap().buried, 1);
+    assert_eq!(world.auth.deliver_due_mails().await.unwrap().dead_lettered, 1);
     assert_eq!(world.mailbox.mails().len(), 0);
     let [letter] = &world.auth.dead_letters(10).await.unwrap()[..] else { panic!() };
     world.auth.requeue_dead_letter(letter.intent.id).await.unwrap();
@@ -233,7 +233,7 @@ async fn dead_letters_and_events_do_not_repeat_the_address_that_a_mail_server_na
     let [letter] = &world.auth.dead_letters(10).await.unwrap()[..] else { panic!() };
     assert!(letter.reason.contains("550 5.1.1 <[address]>: user unknown"), "{}", letter.reason);
     let events = format!("{:?}", world.events.kinds());
-    assert!(events.contains("MailBuried") && !events.to_lowercase().contains("ada.l"));
+    assert!(events.contains("MailDeadLettered") && !events.to_lowercase().contains("ada.l"));
 }
 
 /// The background task of a process, and the word that stops it.
@@ -266,7 +266,7 @@ async fn a_first_attempt_is_made_within_a_second_whichever_process_promised_the_
     let service = || {
         let mut policy = auth_core::Policy::default();
         policy.hashing = cheap_hashing();
-        Auth::builder(store.clone(), store.clone(), mailbox.clone())
+        Auth::builder_with_stores(store.clone(), store.clone(), mailbox.clone())
             .outbox(store.clone())
             .secret(auth_tests::SECRET)
             .policy(policy)
@@ -391,7 +391,7 @@ async fn a_panicking_mailer_and_a_failing_outbox_stop_no_worker() {
 async fn a_service_without_a_durable_outbox_says_so_when_it_starts() {
     for durable in [false, true] {
         let (store, events) = (MemoryStore::new(), Recorder::default());
-        let builder = Auth::builder(store.clone(), store.clone(), Mailbox::new())
+        let builder = Auth::builder_with_stores(store.clone(), store.clone(), Mailbox::new())
             .event_sink(events.clone())
             .secret(auth_tests::SECRET);
         let builder = if durable { builder.outbox(store.clone()) } else { builder };

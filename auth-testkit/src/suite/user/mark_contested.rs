@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{Guarded, UserStore};
+use auth_core::store::{GuardedWrite, UserStore};
 use auth_core::{Email, User};
 
 use super::{holds, inserted};
@@ -13,24 +13,24 @@ pub(super) async fn contesting_marks_the_user_and_nothing_else(store: Arc<dyn Us
     inserted(&*store, &user).await?;
     // A rival may spell the address differently.
     let spelled = Email::parse(&format!("ADA@{domain}"))?;
-    let outcome = store.contest(&spelled, fresh::user_id(), at(10)).await?;
-    ensure_eq!(outcome, Guarded::Applied, "contesting an unverified user");
+    let outcome = store.mark_contested(&spelled, fresh::user_id(), at(10)).await?;
+    ensure_eq!(outcome, GuardedWrite::Applied, "contesting an unverified user");
     holds(&*store, &User { contested_at: Some(at(10)), ..user }).await
 }
 
 pub(super) async fn contesting_spares_the_rival_itself(store: Arc<dyn UserStore>) -> Outcome {
     let user = fresh::user()?;
     inserted(&*store, &user).await?;
-    let outcome = store.contest(&user.email, user.id, at(10)).await?;
-    ensure_eq!(outcome, Guarded::Lost, "a user contesting itself");
+    let outcome = store.mark_contested(&user.email, user.id, at(10)).await?;
+    ensure_eq!(outcome, GuardedWrite::Stale, "a user contesting itself");
     holds(&*store, &user).await
 }
 
 pub(super) async fn contesting_marks_a_verified_user_too(store: Arc<dyn UserStore>) -> Outcome {
     let user = User { email_verified_at: Some(at(5)), ..fresh::user()? };
     inserted(&*store, &user).await?;
-    let outcome = store.contest(&user.email, fresh::user_id(), at(10)).await?;
-    ensure_eq!(outcome, Guarded::Applied, "contesting a verified user");
+    let outcome = store.mark_contested(&user.email, fresh::user_id(), at(10)).await?;
+    ensure_eq!(outcome, GuardedWrite::Applied, "contesting a verified user");
     holds(&*store, &User { contested_at: Some(at(10)), ..user }).await
 }
 
@@ -39,8 +39,8 @@ pub(super) async fn contesting_twice_is_applied_twice(store: Arc<dyn UserStore>)
     inserted(&*store, &user).await?;
     // The same time again writes what is there already: matched counts, not changed.
     for time in [at(10), at(10), at(20)] {
-        let outcome = store.contest(&user.email, fresh::user_id(), time).await?;
-        ensure_eq!(outcome, Guarded::Applied, "contesting a contested user");
+        let outcome = store.mark_contested(&user.email, fresh::user_id(), time).await?;
+        ensure_eq!(outcome, GuardedWrite::Applied, "contesting a contested user");
     }
     holds(&*store, &User { contested_at: Some(at(20)), ..user }).await
 }
@@ -50,13 +50,13 @@ pub(super) async fn contesting_touches_no_other_user(store: Arc<dyn UserStore>) 
     inserted(&*store, &user).await?;
     inserted(&*store, &other).await?;
     ensure_eq!(
-        store.contest(&user.email, fresh::user_id(), at(10)).await?,
-        Guarded::Applied,
+        store.mark_contested(&user.email, fresh::user_id(), at(10)).await?,
+        GuardedWrite::Applied,
         "contesting an unverified user"
     );
     ensure_eq!(
-        store.contest(&fresh::email()?, fresh::user_id(), at(10)).await?,
-        Guarded::Lost,
+        store.mark_contested(&fresh::email()?, fresh::user_id(), at(10)).await?,
+        GuardedWrite::Stale,
         "contesting an unknown address"
     );
     holds(&*store, &other).await

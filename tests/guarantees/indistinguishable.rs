@@ -1,4 +1,4 @@
-//! Promise 10: log in, register, forgot and resend do not tell whether an address is known.
+//! MailRequest 10: log in, register, forgot and resend do not tell whether an address is known.
 //!
 //! The deterministic twin of measuring time: for every class of account the same answer, the same
 //! calls of the store in the same order, the same number of hashes, the same state of the limits.
@@ -181,7 +181,7 @@ async fn a_registration_looks_the_same_whether_the_address_is_free_or_taken() {
             let register = world.auth.register(address, Password::new(password), Some("Ada"), &here);
             let this = seen(&world, &here, register).await;
             assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 1), "{address}");
-            assert_eq!(this.calls, ["insert", "insert", "contest"], "{address}");
+            assert_eq!(this.calls, ["insert", "insert", "mark_contested"], "{address}");
             assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
             world.wait(60 * 60);
         }

@@ -1,4 +1,4 @@
-//! Promise 11, beyond logging in: the limits of all other operations.
+//! MailRequest 11, beyond logging in: the limits of all other operations.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! Promise 6: a token made for one purpose, user, address and epoch is refused for any other.
+//! MailRequest 6: a token made for one purpose, user, address and epoch is refused for any other.
 
 use auth_core::store::{Deletion, OneTimeInsert, TokenStore, UserInsert, UserStore};
 use auth_core::{
-    ConfirmEmailError, Email, Grant, LiveCheck, LoggedOut, Password, Purpose, RefreshError,
-    ResetPasswordError, UserId, VerifyEmailError,
+    ConfirmEmailError, Email, LiveCheck, LoggedOut, Password, Purpose, RefreshError, ResetPasswordError,
+    SessionTokens, UserId, VerifyEmailError,
 };
 use auth_tests::{OTHER_PASSWORD, World, client, text};
 use base64::Engine as _;
@@ -73,7 +73,7 @@ async fn reset(world: &World, token: &str) -> Result<(), ResetPasswordError> {
 
 /// One token of every kind: Ada is logged in, Bob has still to verify his address, Carol wants another.
 struct Tokens {
-    ada: Grant,
+    ada: SessionTokens,
     refresh: String,
     access: String,
     verify: String,

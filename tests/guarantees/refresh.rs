@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use auth_core::{Grant, LiveCheck, RefreshError, RefreshPolicy, ReuseScope};
+use auth_core::{LiveCheck, RefreshError, RefreshPolicy, ReuseScope, SessionTokens};
 use auth_testkit::Fault;
 use auth_tests::{World, client, race, run_until, text};
 
@@ -21,7 +21,11 @@ fn strict() -> World {
     World::with(|policy| policy.limits.refresh_session = None)
 }
 
-async fn refresh_all(world: &World, parent: &Grant, count: usize) -> Vec<Result<Grant, RefreshError>> {
+async fn refresh_all(
+    world: &World,
+    parent: &SessionTokens,
+    count: usize,
+) -> Vec<Result<SessionTokens, RefreshError>> {
     let parent = text(parent);
     race(count, |_| {
         let (auth, parent) = (world.auth.clone(), parent.clone());
@@ -30,12 +34,16 @@ async fn refresh_all(world: &World, parent: &Grant, count: usize) -> Vec<Result<
     .await
 }
 
-fn children(answers: &[Result<Grant, RefreshError>]) -> BTreeSet<String> {
+fn children(answers: &[Result<SessionTokens, RefreshError>]) -> BTreeSet<String> {
     answers.iter().map(|answer| text(answer.as_ref().unwrap())).collect()
 }
 
 /// The child works, it is the only one, and nothing was revoked.
-async fn assert_one_child(world: &World, parent: &Grant, answers: &[Result<Grant, RefreshError>]) {
+async fn assert_one_child(
+    world: &World,
+    parent: &SessionTokens,
+    answers: &[Result<SessionTokens, RefreshError>],
+) {
     let children = children(answers);
     assert_eq!(children.len(), 1, "one child for all");
     let session = world.store.inner().find_session(parent.session.id).await.unwrap().unwrap();

@@ -1,18 +1,18 @@
-//! Every flow, on a scene of its own: how to do it, and what must be true once it was done.
+//! Every flow, on a fixture of its own: how to do it, and what must be true once it was done.
 
 use std::sync::Arc;
 
 use auth_core::store::StoreError;
 use auth_core::{
     Auth, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, CreateUserError,
-    ForgotPasswordError, Grant, InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind,
+    ForgotPasswordError, InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind,
     Mailbox, Password, PasswordHash, Policy, RefreshError, RefreshPolicy, RegisterError,
-    ResendVerificationError, ResetPasswordError, ReuseScope, SessionError, SystemRandom, UserError,
-    VerificationProof, VerifyEmailError,
+    ResendVerificationError, ResetPasswordError, ReuseScope, SessionError, SessionTokens, SystemRandom,
+    UserError, VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
-    Around, Manner, OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text,
+    Behavior, Interceptor, OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text,
 };
 
 use super::part::{Part, Unreliable};
@@ -50,7 +50,7 @@ flows! {
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// It was done; perhaps a session was handed out.
-    Done(Option<Box<Grant>>),
+    Done(Option<Box<SessionTokens>>),
     /// The caller was told that the input is not good.
     Refused,
     /// The work could not be done.
@@ -59,14 +59,14 @@ pub(crate) enum Answer {
 
 /// A service in which everything can fail, prepared for one flow.
 #[derive(Debug)]
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) flow: Flow,
     pub(crate) world: World,
     limiter: Faulty<InProcessLimiter>,
     mailer: Faulty<Mailbox>,
     random: Unreliable,
     /// Ada's session.
-    pub(crate) grant: Grant,
+    pub(crate) grant: SessionTokens,
     /// Ada's refresh token before the last refresh, where there was one.
     older: Option<String>,
     /// Out of a mail, where the flow needs it.
@@ -104,13 +104,13 @@ fn other_password() -> Password {
     Password::new(OTHER_PASSWORD)
 }
 
-impl Scene {
+impl Fixture {
     /// `leeway` makes every flow one of a browser, whose lost answers are recovered.
-    pub(crate) async fn of(flow: Flow, manner: Manner, leeway: bool) -> Self {
+    pub(crate) async fn of(flow: Flow, manner: Behavior, leeway: bool) -> Self {
         Self::over(new_store(), flow, manner, leeway).await
     }
 
-    pub(crate) async fn over(store: Arc<dyn Store>, flow: Flow, manner: Manner, leeway: bool) -> Self {
+    pub(crate) async fn over(store: Arc<dyn Store>, flow: Flow, manner: Behavior, leeway: bool) -> Self {
         let store = Faulty::sharing(store);
         let (mailbox, clock, events) = (Mailbox::new(), FakeClock::default(), Recorder::default());
         let limiter = Faulty::new(InProcessLimiter::new(Arc::new(clock.clone())));
@@ -119,16 +119,16 @@ impl Scene {
         if leeway && !matches!(flow, Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay) {
             policy.refresh = RefreshPolicy::browser();
         }
-        let around = || Around(manner, store.clone());
-        let mailer_around = Around(manner, mailer.clone());
+        let around = || Interceptor(manner, store.clone());
+        let mailer_around = Interceptor(manner, mailer.clone());
         // Slowly, the two reads of stores of different places: a flow can be dropped between them.
-        let builder = if manner == Manner::Slowly {
-            Auth::builder(around(), around(), mailer_around).outbox(around())
+        let builder = if manner == Behavior::Slowly {
+            Auth::builder_with_stores(around(), around(), mailer_around).outbox(around())
         } else {
-            Auth::over(around(), mailer_around)
+            Auth::builder(around(), mailer_around)
         };
         let auth = builder
-            .rate_limiter(Around(manner, limiter.clone()))
+            .rate_limiter(Interceptor(manner, limiter.clone()))
             .clock(clock.clone())
             .event_sink(events.clone())
             .random_source(random.clone())
@@ -139,7 +139,7 @@ impl Scene {
         let token = world.verification_token(ADA).await;
         world.auth.verify_email(&token, Some(password()), &client()).await.unwrap();
         let grant = world.log_in(ADA).await;
-        let mut scene = Self {
+        let mut fixture = Self {
             flow,
             world,
             limiter,
@@ -150,9 +150,9 @@ impl Scene {
             token: String::new(),
             letter: None,
         };
-        scene.prepare().await;
-        scene.heal();
-        scene
+        fixture.prepare().await;
+        fixture.heal();
+        fixture
     }
 
     async fn prepare(&mut self) {
@@ -289,7 +289,7 @@ impl Scene {
         }
         let (auth, user_id, token) = (&self.world.auth, self.grant.user.id, text(&self.grant));
         let older = self.older.as_ref().unwrap_or(&token);
-        let granted = |grant: Grant| Some(Box::new(grant));
+        let granted = |grant: SessionTokens| Some(Box::new(grant));
         let here = &client();
         let access = self.grant.access_token.expose();
         match self.flow {

@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailChange, Guarded, OneTimeInsert, OutboxStats, Removal, Revocation, Settlement, Spend,
-    UserInsert,
+    Deletion, GuardedWrite, OneTimeInsert, OutboxStats, Removal, Revocation, SetEmailOutcome, Settlement,
+    Spend, UserInsert,
 };
 use auth_core::{Reservation, methods_of};
 use tokio::task::yield_now;
 
 /// How calls are passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum Behavior {
     /// Unchanged.
     AsTheyAre,
     /// With a pause before and after each.
@@ -37,7 +37,7 @@ pub enum Manner {
 
 /// Passes calls on in a manner.
 #[derive(Debug)]
-pub struct Around<S>(pub Manner, pub S);
+pub struct Interceptor<S>(pub Behavior, pub S);
 
 /// What a method can answer.
 trait Answer: Sized {
@@ -69,8 +69,8 @@ answers! {
     u64: Some(0), None;
     OutboxStats: None, None;
     UserInsert: Some(Self::Inserted), Some(Self::EmailTaken);
-    Guarded: Some(Self::Applied), Some(Self::Lost);
-    EmailChange: Some(Self::Applied), Some(Self::Lost);
+    GuardedWrite: Some(Self::Applied), Some(Self::Stale);
+    SetEmailOutcome: Some(Self::Applied), Some(Self::Stale);
     Deletion: Some(Self::Deleted), Some(Self::NotFound);
     Revocation: Some(Self::Revoked), Some(Self::NotFound);
     OneTimeInsert: Some(Self::Inserted), Some(Self::Exists);
@@ -81,7 +81,7 @@ answers! {
         Some(Self::Refused { retry_after: Duration::from_secs(1) });
 }
 
-impl Manner {
+impl Behavior {
     async fn call<T, E, F>(self, method: &str, call: F) -> Result<T, E>
     where
         T: Answer + Send,
@@ -156,7 +156,7 @@ async fn at_once<F: Future>(call: F) -> Option<F::Output> {
 macro_rules! around {
     ($trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl<S: $trait> $trait for Around<S> {
+        impl<S: $trait> $trait for Interceptor<S> {
             $(async fn $method(&self, $($argument: $type),*) -> $answer {
                 let method = concat!(stringify!($trait), "::", stringify!($method));
                 self.0.begin(method, &($(&$argument,)*));

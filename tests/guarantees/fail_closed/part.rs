@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use auth_core::{HashingPool, RandomError, RandomSource, SystemRandom};
 use auth_testkit::{Fault, cheap_hashing};
-use auth_tests::{Manner, Occupied};
+use auth_tests::{Behavior, BusyHashing};
 
 /// What a flow calls. The hashing threads are none of them: they come with the library, each of their
 /// jobs draws a salt first, and what can go wrong in them is a full queue; see [`Unreliable::occupy_at`].
@@ -22,7 +22,7 @@ struct Plan {
     fault: Option<(usize, Fault)>,
     occupied: Option<(usize, HashingPool)>,
     /// What occupies the hashing threads now.
-    occupying: Option<Occupied>,
+    occupying: Option<BusyHashing>,
 }
 
 /// A generator that goes wrong at one call, or fills the hashing threads there.
@@ -34,8 +34,8 @@ pub(crate) struct Unreliable {
 }
 
 impl Unreliable {
-    pub(crate) fn new(manner: Manner) -> Self {
-        Self { plan: Arc::default(), lies: manner == Manner::LyingAboutErrors }
+    pub(crate) fn new(manner: Behavior) -> Self {
+        Self { plan: Arc::default(), lies: manner == Behavior::LyingAboutErrors }
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -77,7 +77,7 @@ impl RandomSource for Unreliable {
             (fault, plan.occupied.take_if(|(index, _)| *index == call))
         };
         if let Some((_, pool)) = occupied {
-            let occupying = Occupied::of(&pool, cheap_hashing().threads);
+            let occupying = BusyHashing::of(&pool, cheap_hashing().threads);
             self.plan().occupying = Some(occupying);
         }
         match fault {

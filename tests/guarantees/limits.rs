@@ -1,4 +1,4 @@
-//! Promise 11: limits hold under concurrency; an unknown account costs the same bucket.
+//! MailRequest 11: limits hold under concurrency; an unknown account costs the same bucket.
 
 #[path = "limits/requests.rs"]
 mod requests;

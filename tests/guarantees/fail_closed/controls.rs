@@ -6,9 +6,9 @@ use auth_core::MemoryStore;
 
 use super::*;
 
-/// A scene over memory, which answers at once unless it was told to be late.
-async fn scene(flow: Flow, manner: Manner) -> Scene {
-    Scene::over(Arc::new(MemoryStore::new()), flow, manner, manner == Manner::Slowly).await
+/// A fixture over memory, which answers at once unless it was told to be late.
+async fn fixture(flow: Flow, manner: Behavior) -> Fixture {
+    Fixture::over(Arc::new(MemoryStore::new()), flow, manner, manner == Behavior::Slowly).await
 }
 
 /// Whether a check broke.
@@ -17,7 +17,7 @@ async fn breaks<T: Send + 'static>(check: impl Future<Output = T> + Send + 'stat
 }
 
 /// Puts the cells of these flows to a part that makes a mistake. Each flow must have a cell that breaks.
-async fn is_noticed(mistake: Manner, part: Part, faults: &[Fault], flows: &[Flow]) {
+async fn is_noticed(mistake: Behavior, part: Part, faults: &[Fault], flows: &[Flow]) {
     let (mut cells, mut broken) = (0, 0);
     let mut unnoticed = BTreeSet::new();
     for &flow in flows {
@@ -25,8 +25,8 @@ async fn is_noticed(mistake: Manner, part: Part, faults: &[Fault], flows: &[Flow
         let before = broken;
         for (index, &method) in dry.calls(part).iter().enumerate() {
             for &fault in faults {
-                let (dry, scene) = (Arc::clone(&dry), scene(flow, mistake).await);
-                let check = async move { cell(scene, &dry, part, index, method, fault).await };
+                let (dry, fixture) = (Arc::clone(&dry), fixture(flow, mistake).await);
+                let check = async move { cell(fixture, &dry, part, index, method, fault).await };
                 broken += usize::from(breaks(check).await);
                 cells += 1;
             }
@@ -52,7 +52,7 @@ async fn a_store_whose_faults_read_as_refusals_is_seen() {
         Flow::ConfirmEmail,
     ];
     for fault in [ERRORS[0], ERRORS[1], LATE, Fault::Panic] {
-        is_noticed(Manner::HidingFaults, Part::Store, &[fault], &flows).await;
+        is_noticed(Behavior::HidingFaults, Part::Store, &[fault], &flows).await;
     }
 }
 
@@ -69,12 +69,12 @@ async fn a_store_that_lies_about_errors_is_seen() {
         Flow::ConfirmEmail,
         Flow::DisableUser,
     ];
-    is_noticed(Manner::LyingAboutErrors, Part::Store, &[Fault::ErrorBefore], &flows).await;
+    is_noticed(Behavior::LyingAboutErrors, Part::Store, &[Fault::ErrorBefore], &flows).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_parts_that_lie_about_errors_are_seen() {
-    let lies = Manner::LyingAboutErrors;
+    let lies = Behavior::LyingAboutErrors;
     is_noticed(lies, Part::Limiter, &ERRORS, &[Flow::LogIn, Flow::Register, Flow::ForgotPassword]).await;
     is_noticed(lies, Part::Generator, &ERRORS, &[Flow::LogIn, Flow::Register, Flow::ForgotPassword]).await;
     is_noticed(lies, Part::Mailer, &[Fault::ErrorBefore], &[Flow::DeliverMails, Flow::DeliverNotice]).await;
@@ -86,8 +86,8 @@ async fn a_store_that_forgets_to_disable_a_user_is_seen_when_it_overtakes() {
     let (mut cells, mut broken) = (0, 0);
     for flow in [Flow::LogIn, Flow::Refresh, Flow::ChangePassword] {
         for (index, &method) in DryRun::of(flow).await.calls(Part::Store).iter().enumerate() {
-            let scene = scene(flow, Manner::Forgetting("set_status")).await;
-            broken += usize::from(breaks(overtaken(scene, index, method)).await);
+            let fixture = fixture(flow, Behavior::Forgetting("set_status")).await;
+            broken += usize::from(breaks(overtaken(fixture, index, method)).await);
             cells += 1;
         }
     }
@@ -102,8 +102,8 @@ async fn a_flow_that_cannot_be_done_after_it_was_dropped_is_seen() {
     let forgotten =
         [(Flow::ResetPassword, "set_password"), (Flow::ConfirmEmail, "set_email"), (Flow::Refresh, "rotate")];
     for (flow, method) in forgotten {
-        let (dry, scene) = (DryRun::of(flow).await, scene(flow, Manner::Forgetting(method)).await);
-        let check = async move { dropped(scene, &dry, 2).await };
+        let (dry, fixture) = (DryRun::of(flow).await, fixture(flow, Behavior::Forgetting(method)).await);
+        let check = async move { dropped(fixture, &dry, 2).await };
         assert!(breaks(check).await, "{flow:?} without `{method}`");
     }
     println!(
@@ -120,10 +120,10 @@ async fn a_full_hashing_queue_that_reads_as_a_refusal_is_seen() {
     for flow in [Flow::LogIn, Flow::Register, Flow::VerifyEmail, Flow::ResetPassword, Flow::ChangePassword] {
         let dry = Arc::new(DryRun::of(flow).await);
         for index in 0..dry.calls(Part::Generator).len() {
-            if crowded(scene(flow, Manner::AsTheyAre).await, &dry, index, |answer| answer).await {
-                let (dry, scene) = (Arc::clone(&dry), scene(flow, Manner::AsTheyAre).await);
+            if crowded(fixture(flow, Behavior::AsTheyAre).await, &dry, index, |answer| answer).await {
+                let (dry, fixture) = (Arc::clone(&dry), fixture(flow, Behavior::AsTheyAre).await);
                 broken +=
-                    usize::from(breaks(async move { crowded(scene, &dry, index, refused).await }).await);
+                    usize::from(breaks(async move { crowded(fixture, &dry, index, refused).await }).await);
                 cells += 1;
             }
         }

@@ -1,4 +1,4 @@
-//! Promise 12: any failure of a store, the limiter, the mailer or the generator yields no new
+//! MailRequest 12: any failure of a store, the limiter, the mailer or the generator yields no new
 //! authority, and never reads as "wrong token".
 //!
 //! For every flow and every call that it makes of every part: fail before the call, fail after its work
@@ -16,10 +16,10 @@
 mod controls;
 #[path = "fail_closed/effect.rs"]
 mod effect;
+#[path = "fail_closed/fixture.rs"]
+mod fixture;
 #[path = "fail_closed/part.rs"]
 mod part;
-#[path = "fail_closed/scene.rs"]
-mod scene;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,10 +32,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use auth_testkit::Fault;
-use auth_tests::{Manner, client, run_until};
+use auth_tests::{Behavior, client, run_until};
 
+use self::fixture::{ADA, Answer, Fixture, Flow};
 use self::part::Part;
-use self::scene::{ADA, Answer, Flow, Scene};
 
 const ERRORS: [Fault; 2] = [Fault::ErrorBefore, Fault::ErrorAfterCommit];
 const LATE: Fault = Fault::Delay(Duration::from_millis(1));
@@ -49,12 +49,12 @@ struct DryRun {
 
 impl DryRun {
     async fn of(flow: Flow) -> Self {
-        let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
-        let answer = scene.act().await;
-        let calls =
-            [Part::Store, Part::Limiter, Part::Mailer, Part::Generator].map(|part| (part, scene.calls(part)));
+        let fixture = Fixture::of(flow, Behavior::AsTheyAre, false).await;
+        let answer = fixture.act().await;
+        let calls = [Part::Store, Part::Limiter, Part::Mailer, Part::Generator]
+            .map(|part| (part, fixture.calls(part)));
         assert!(!matches!(answer, Answer::Failed), "{flow:?}");
-        assert!(scene.has_its_effect(&answer).await, "{flow:?} without a fault");
+        assert!(fixture.has_its_effect(&answer).await, "{flow:?} without a fault");
         Self { flow, answer, calls }
     }
 
@@ -65,29 +65,29 @@ impl DryRun {
 }
 
 /// Does the flow once more after it failed or vanished, and checks that it then has its effect.
-async fn recovers(scene: &Scene, dry: &DryRun, what: &str) {
-    if scene.flow.operation() == "deliver_due_mails" {
-        scene.world.wait(60);
+async fn recovers(fixture: &Fixture, dry: &DryRun, what: &str) {
+    if fixture.flow.operation() == "deliver_due_mails" {
+        fixture.world.wait(60);
     }
-    let again = scene.act().await;
-    let done_before = scene.flow.happens_once() && matches!(again, Answer::Refused);
+    let again = fixture.act().await;
+    let done_before = fixture.flow.happens_once() && matches!(again, Answer::Refused);
     assert!(done_before || discriminant(&again) == discriminant(&dry.answer), "{what}: then {again:?}");
-    assert!(scene.has_its_effect(&again).await, "{what}: no effect after {again:?}");
+    assert!(fixture.has_its_effect(&again).await, "{what}: no effect after {again:?}");
 }
 
 /// Checks what a flow answered in which something went wrong: `None` where it panicked.
-async fn judge(scene: &Scene, dry: &DryRun, sessions: usize, answer: Option<Answer>, what: &str) {
-    let begun = scene.world.events.count("authn_login_success");
-    scene.heal();
+async fn judge(fixture: &Fixture, dry: &DryRun, sessions: usize, answer: Option<Answer>, what: &str) {
+    let begun = fixture.world.events.count("authn_login_success");
+    fixture.heal();
     if let Some(answer) = answer.filter(|answer| !matches!(answer, Answer::Failed)) {
         assert_eq!(discriminant(&answer), discriminant(&dry.answer), "{what}: answered {answer:?}");
-        assert!(scene.has_its_effect(&answer).await, "{what}: {answer:?} without its effect");
+        assert!(fixture.has_its_effect(&answer).await, "{what}: {answer:?} without its effect");
         return;
     }
-    assert_eq!(begun, 1, "{what}: only the log-in of the scene is reported as a success");
-    let most = sessions + usize::from(scene.flow.begins_sessions());
-    assert!(scene.live_sessions().await <= most, "{what}: a session more");
-    recovers(scene, dry, what).await;
+    assert_eq!(begun, 1, "{what}: only the log-in of the fixture is reported as a success");
+    let most = sessions + usize::from(fixture.flow.begins_sessions());
+    assert!(fixture.live_sessions().await <= most, "{what}: a session more");
+    recovers(fixture, dry, what).await;
 }
 
 /// Whether a flow can only fail where this goes wrong: nothing is done without having taken a place at
@@ -98,20 +98,20 @@ fn must_fail(part: Part, method: &str, fault: Fault) -> bool {
 }
 
 /// One cell of the matrix: a flow in which one call goes wrong. Gives whether it answered `Failed`.
-async fn cell(scene: Scene, dry: &DryRun, part: Part, index: usize, method: &str, fault: Fault) -> bool {
+async fn cell(fixture: Fixture, dry: &DryRun, part: Part, index: usize, method: &str, fault: Fault) -> bool {
     let what = format!("{:?}: {fault:?} in call {index} of the {part:?} ({method})", dry.flow);
-    let scene = Arc::new(scene);
-    let sessions = scene.live_sessions().await;
-    scene.heal();
-    scene.fail(part, index, fault);
-    let acting = Arc::clone(&scene);
+    let fixture = Arc::new(fixture);
+    let sessions = fixture.live_sessions().await;
+    fixture.heal();
+    fixture.fail(part, index, fault);
+    let acting = Arc::clone(&fixture);
     let answer = tokio::spawn(async move { acting.act().await }).await.ok();
-    assert_eq!(scene.calls(part).get(index), Some(&method), "{what}: not met");
+    assert_eq!(fixture.calls(part).get(index), Some(&method), "{what}: not met");
     assert_eq!(answer.is_none(), fault == Fault::Panic, "{what}: {answer:?}");
     let failed = matches!(answer, Some(Answer::Failed));
     assert!(failed || !must_fail(part, method, fault), "{what}: {answer:?}");
     assert!(!failed || !matches!(fault, Fault::Delay(_)), "{what}: late is not failed");
-    judge(&scene, dry, sessions, answer, &what).await;
+    judge(&fixture, dry, sessions, answer, &what).await;
     failed
 }
 
@@ -124,8 +124,8 @@ async fn fail_every_call(part: Part, faults: &[Fault]) -> BTreeSet<&'static str>
         for (index, method) in dry.calls(part).iter().enumerate() {
             methods.insert(*method);
             for &fault in faults {
-                let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
-                failed += usize::from(cell(scene, &dry, part, index, method, fault).await);
+                let fixture = Fixture::of(flow, Behavior::AsTheyAre, false).await;
+                failed += usize::from(cell(fixture, &dry, part, index, method, fault).await);
                 cells += 1;
             }
         }
@@ -202,20 +202,20 @@ fn the_matrix_has_every_operation() {
 
 /// One cell: from this call of the generator on, the hashing threads have no place for a password. Gives whether the flow
 /// answered `Failed`, and judges it by what its caller `hears`.
-async fn crowded(scene: Scene, dry: &DryRun, index: usize, hears: fn(Answer) -> Answer) -> bool {
+async fn crowded(fixture: Fixture, dry: &DryRun, index: usize, hears: fn(Answer) -> Answer) -> bool {
     let what = format!("{:?}: hashing is full from call {index} of the generator", dry.flow);
-    let sessions = scene.live_sessions().await;
-    scene.heal();
-    scene.occupy_hashing(index);
-    let answer = scene.act().await;
-    scene.heal();
+    let sessions = fixture.live_sessions().await;
+    fixture.heal();
+    fixture.occupy_hashing(index);
+    let answer = fixture.act().await;
+    fixture.heal();
     let freed = Instant::now();
-    while scene.world.auth.hashing().stats().queued > 0 {
+    while fixture.world.auth.hashing().stats().queued > 0 {
         assert!(freed.elapsed() < Duration::from_mins(1), "{what}: hashing does not come to its end");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let failed = matches!(answer, Answer::Failed);
-    judge(&scene, dry, sessions, Some(hears(answer)), &what).await;
+    judge(&fixture, dry, sessions, Some(hears(answer)), &what).await;
     failed
 }
 
@@ -227,8 +227,8 @@ async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() 
         let dry = DryRun::of(flow).await;
         for index in 0..dry.calls(Part::Generator).len() {
             draws += 1;
-            let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
-            if crowded(scene, &dry, index, |answer| answer).await {
+            let fixture = Fixture::of(flow, Behavior::AsTheyAre, false).await;
+            if crowded(fixture, &dry, index, |answer| answer).await {
                 operations.insert(flow.operation());
                 cells += 1;
             }
@@ -245,31 +245,31 @@ async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() 
 }
 
 /// One cell: a flow is held before a call of the store until the user was disabled.
-async fn overtaken(scene: Scene, index: usize, method: &str) {
-    let flow = scene.flow;
+async fn overtaken(fixture: Fixture, index: usize, method: &str) {
+    let flow = fixture.flow;
     let what = format!("{flow:?}: overtaken at call {index} ({method})");
-    let scene = Arc::new(scene);
-    scene.fail(Part::Store, index, Fault::Meet(usize::MAX));
-    let acting = Arc::clone(&scene);
+    let fixture = Arc::new(fixture);
+    fixture.fail(Part::Store, index, Fault::Meet(usize::MAX));
+    let acting = Arc::clone(&fixture);
     let held = tokio::spawn(async move { acting.act().await });
     run_until("the call is held", || {
-        let met = scene.calls(Part::Store).len() > index;
+        let met = fixture.calls(Part::Store).len() > index;
         assert!(met || !held.is_finished(), "{what}: not met");
         met
     })
     .await;
     // A user who was deleted meanwhile has nothing to be disabled.
-    let disabled = scene.world.auth.disable_user(scene.grant.user.id).await;
+    let disabled = fixture.world.auth.disable_user(fixture.grant.user.id).await;
     assert!(disabled.is_ok() || flow == Flow::DeleteUser, "{what}");
-    scene.world.store.release();
+    fixture.world.store.release();
     let answer = held.await.unwrap();
-    scene.heal();
+    fixture.heal();
     if let Answer::Done(Some(grant)) = answer {
-        assert!(scene.is_dead(&grant).await, "{what}: what it handed out lives");
+        assert!(fixture.is_dead(&grant).await, "{what}: what it handed out lives");
     }
-    assert!(scene.is_dead(&scene.grant).await, "{what}: an older session lives");
-    assert_eq!(scene.live_sessions().await, 0, "{what}");
-    assert!(!scene.logs_in().await, "{what}: the user logs in");
+    assert!(fixture.is_dead(&fixture.grant).await, "{what}: an older session lives");
+    assert_eq!(fixture.live_sessions().await, 0, "{what}");
+    assert!(!fixture.logs_in().await, "{what}: the user logs in");
 }
 
 /// Every store call of every flow is held up while the user is disabled, and made then: whatever the
@@ -281,7 +281,7 @@ async fn a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_n
     for &flow in Flow::ALL.iter().filter(|flow| flow.operation() != "enable_user") {
         let dry = DryRun::of(flow).await;
         for (index, method) in dry.calls(Part::Store).iter().enumerate() {
-            overtaken(Scene::of(flow, Manner::AsTheyAre, false).await, index, method).await;
+            overtaken(Fixture::of(flow, Behavior::AsTheyAre, false).await, index, method).await;
             cells += 1;
         }
     }
@@ -302,17 +302,17 @@ async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
 }
 
 /// One cell: a flow is dropped after so many polls. Gives whether it had ended.
-async fn dropped(scene: Scene, dry: &DryRun, polls: usize) -> bool {
-    let what = format!("{:?}: dropped after {polls} polls", scene.flow);
-    let sessions = scene.live_sessions().await;
-    scene.heal();
-    let answer = polled(polls, scene.act()).await;
+async fn dropped(fixture: Fixture, dry: &DryRun, polls: usize) -> bool {
+    let what = format!("{:?}: dropped after {polls} polls", fixture.flow);
+    let sessions = fixture.live_sessions().await;
+    fixture.heal();
+    let answer = polled(polls, fixture.act()).await;
     let Some(answer) = answer else {
-        judge(&scene, dry, sessions, None, &what).await;
+        judge(&fixture, dry, sessions, None, &what).await;
         return false;
     };
-    scene.heal();
-    assert!(scene.has_its_effect(&answer).await, "{what}: {answer:?}");
+    fixture.heal();
+    assert!(fixture.has_its_effect(&answer).await, "{what}: {answer:?}");
     // Each call of the store yields twice.
     assert!(polls > 2 * dry.calls(Part::Store).len(), "{what}: ended too early");
     true
@@ -326,9 +326,9 @@ async fn a_flow_dropped_at_any_await_can_be_done_again() {
     for &flow in Flow::ALL {
         let dry = DryRun::of(flow).await;
         for polls in 0.. {
-            let scene = Scene::of(flow, Manner::Slowly, true).await;
+            let fixture = Fixture::of(flow, Behavior::Slowly, true).await;
             cells += 1;
-            if dropped(scene, &dry, polls).await {
+            if dropped(fixture, &dry, polls).await {
                 shortest = shortest.min(polls);
                 break;
             }
@@ -345,17 +345,17 @@ async fn a_strict_refresh_dropped_before_its_swap_costs_nothing_and_after_it_the
     for polls in 0.. {
         // Over memory: a store with threads of its own may still write after the drop.
         let store = Arc::new(auth_core::MemoryStore::new());
-        let scene = Scene::over(store, Flow::Refresh, Manner::Slowly, false).await;
-        if polled(polls, scene.act()).await.is_some() {
+        let fixture = Fixture::over(store, Flow::Refresh, Behavior::Slowly, false).await;
+        if polled(polls, fixture.act()).await.is_some() {
             break;
         }
-        let swapped = scene.world.auth.sessions(scene.grant.user.id).await.unwrap();
+        let swapped = fixture.world.auth.sessions(fixture.grant.user.id).await.unwrap();
         let swapped = swapped.iter().any(|session| session.generation > 0);
-        let again = scene.act().await;
+        let again = fixture.act().await;
         assert_eq!(matches!(again, Answer::Done(Some(_))), !swapped, "after {polls} polls: {again:?}");
-        assert_eq!(scene.world.events.count("authn_token_reuse"), usize::from(swapped));
+        assert_eq!(fixture.world.events.count("authn_token_reuse"), usize::from(swapped));
         lost += usize::from(swapped);
-        scene.world.log_in(ADA).await;
+        fixture.world.log_in(ADA).await;
     }
     assert_eq!(lost, 1, "only the very last await");
 }
@@ -372,21 +372,21 @@ async fn a_failing_mailer_fails_no_request_and_loses_no_mail() {
             Flow::ResendVerification,
             Flow::ForgotPassword,
         ] {
-            let scene = Scene::of(flow, Manner::AsTheyAre, false).await;
-            scene.world.mailbox.fail_always(kind);
-            let answer = scene.act().await;
+            let fixture = Fixture::of(flow, Behavior::AsTheyAre, false).await;
+            fixture.world.mailbox.fail_always(kind);
+            let answer = fixture.act().await;
             assert!(matches!(answer, Answer::Done(_)), "{flow:?}");
             for _ in 0..3 {
-                scene.world.auth.deliver_due_mails().await.unwrap();
-                scene.world.wait(10);
+                fixture.world.auth.deliver_due_mails().await.unwrap();
+                fixture.world.wait(10);
             }
-            scene.world.mailbox.recover();
-            assert!(scene.has_its_effect(&answer).await, "{flow:?} {kind:?}");
+            fixture.world.mailbox.recover();
+            assert!(fixture.has_its_effect(&answer).await, "{flow:?} {kind:?}");
         }
     }
-    let scene = Scene::of(Flow::ForgotPassword, Manner::AsTheyAre, false).await;
-    scene.world.mailbox.fail_always(auth_core::MailErrorKind::Permanent);
-    scene.world.auth.forgot_password(ADA, &client()).await.unwrap();
-    scene.world.auth.deliver_due_mails().await.unwrap();
-    assert_eq!(scene.world.auth.dead_letters(10).await.unwrap().len(), 1, "visibly given up");
+    let fixture = Fixture::of(Flow::ForgotPassword, Behavior::AsTheyAre, false).await;
+    fixture.world.mailbox.fail_always(auth_core::MailErrorKind::Permanent);
+    fixture.world.auth.forgot_password(ADA, &client()).await.unwrap();
+    fixture.world.auth.deliver_due_mails().await.unwrap();
+    assert_eq!(fixture.world.auth.dead_letters(10).await.unwrap().len(), 1, "visibly given up");
 }

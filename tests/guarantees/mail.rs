@@ -1,4 +1,4 @@
-//! Promise 8: every mail promised is sent at least once, with one link, or ends visibly
+//! MailRequest 8: every mail promised is sent at least once, with one link, or ends visibly
 //! dead-lettered. What is promised and what becomes of it; `delivery.rs` proves the worker.
 
 use std::time::Duration;
@@ -210,11 +210,11 @@ async fn a_refused_mail_is_a_visible_dead_letter_and_requeueing_mails_a_new_link
         promise(&world, cause).await;
         world.mailbox.fail_next(1, MailErrorKind::Permanent);
         let delivered = world.auth.deliver_due_mails().await.unwrap();
-        assert_eq!(delivered, Delivered { buried: 1, ..Delivered::default() });
+        assert_eq!(delivered, Delivered { dead_lettered: 1, ..Delivered::default() });
         let [letter] = &world.auth.dead_letters(10).await.unwrap()[..] else { panic!("{cause:?}") };
         assert_eq!(letter.attempts, 1);
         assert!(letter.reason.contains("told to fail") && !letter.reason.contains('@'), "{}", letter.reason);
-        assert_eq!(world.events.count("mail_buried"), 1);
+        assert_eq!(world.events.count("mail_dead_lettered"), 1);
         // However late, it is mailed as if it had just been promised.
         world.wait(2 * 24 * 3600);
         assert_eq!(world.auth.deliver_due_mails().await.unwrap(), Delivered::default());
@@ -271,7 +271,7 @@ async fn both_addresses_are_told_of_a_change_however_the_mailer_fails() {
         let delivered = world.auth.deliver_due_mails().await.unwrap();
         world.mailbox.take();
         if failure == MailErrorKind::Permanent {
-            assert_eq!(delivered, Delivered { buried: 2, ..Delivered::default() });
+            assert_eq!(delivered, Delivered { dead_lettered: 2, ..Delivered::default() });
             for letter in world.auth.dead_letters(10).await.unwrap() {
                 assert!(!letter.reason.contains('@'), "{}", letter.reason);
                 world.auth.requeue_dead_letter(letter.intent.id).await.unwrap();
@@ -295,12 +295,12 @@ async fn after_the_last_attempt_a_mail_is_a_dead_letter() {
     let world = World::with(|policy| policy.mail.max_attempts = 3);
     promise(&world, Cause::Forgot).await;
     world.mailbox.fail_always(MailErrorKind::Transient);
-    let mut buried = Vec::new();
+    let mut dead_lettered = Vec::new();
     for _ in 0..5 {
-        buried.push(world.auth.deliver_due_mails().await.unwrap().buried);
+        dead_lettered.push(world.auth.deliver_due_mails().await.unwrap().dead_lettered);
         world.wait(60);
     }
-    assert_eq!(buried, [0, 0, 1, 0, 0]);
+    assert_eq!(dead_lettered, [0, 0, 1, 0, 0]);
     assert_eq!(world.auth.dead_letters(10).await.unwrap().first().unwrap().attempts, 3);
 }
 
@@ -342,7 +342,7 @@ async fn an_intent_seen_before_its_record_is_mailed_once_the_record_is_there() {
     .await;
     for _ in 0..30 {
         let delivered = world.auth.deliver_due_mails().await.unwrap();
-        assert_eq!((delivered.sent, delivered.dropped, delivered.buried), (0, 0, 0));
+        assert_eq!((delivered.sent, delivered.dropped, delivered.dead_lettered), (0, 0, 0));
         world.wait(1);
     }
     world.store.release();
@@ -359,7 +359,7 @@ async fn the_worker_contests_what_a_dying_registration_did_not() {
     let world = world();
     world.register(ADA, PASSWORD).await;
     world.verification_token(ADA).await;
-    world.store.fail_method("contest", Fault::ErrorBefore);
+    world.store.fail_method("mark_contested", Fault::ErrorBefore);
     let answer = world.auth.register(ADA, Password::new(OTHER_PASSWORD), None, &client()).await;
     assert!(matches!(answer, Err(RegisterError::Failed(_))));
     world.store.reset();
