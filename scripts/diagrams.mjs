@@ -32,7 +32,7 @@ for (const file of readdirSync(directory).filter((name) => name.endsWith('.mmd')
       fontFamily: 'DejaVu Sans, Verdana, sans-serif',
       htmlLabels: false,
       flowchart: { htmlLabels: false },
-      sequence: { mirrorActors: false, wrap: true, width: 215 },
+      sequence: { mirrorActors: false, width: 190, actorMargin: 90 },
     });
     return (await globalThis.mermaid.render(id, text)).svg;
   }, [file.replace('.mmd', ''), source]);
