@@ -84,22 +84,22 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
     let moved = || NewEmail { email: Email::parse("moved@example.com").unwrap(), at: at(5) };
     writes! { store;
         "UserStore::insert": UserStore::insert(&store, &samples::user(1)) => "Inserted", then "Conflict";
-        "UserStore::verify_email": store.verify_email(samples::user_id(2), epoch, &verified(None)) => "Applied", then "Lost";
+        "UserStore::verify_email": store.verify_email(samples::user_id(2), epoch, &verified(None)) => "Applied", then "Stale";
         "UserStore::verify_email, activating":
-            store.verify_email(samples::user_id(17), epoch, &verified(Some(registration()))) => "Applied", then "Lost";
-        "UserStore::set_password": store.set_password(samples::user_id(3), epoch, &password()) => "Applied", then "Lost";
-        "UserStore::set_email": store.set_email(samples::user_id(18), epoch, &moved()) => "Applied", then "Lost";
+            store.verify_email(samples::user_id(17), epoch, &verified(Some(registration()))) => "Applied", then "Stale";
+        "UserStore::set_password": store.set_password(samples::user_id(3), epoch, &password()) => "Applied", then "Stale";
+        "UserStore::set_email": store.set_email(samples::user_id(18), epoch, &moved()) => "Applied", then "Stale";
         "UserStore::rehash_password": store.rehash_password(samples::user_id(4), epoch, &hash())
             => "Applied", then "Applied";
         "UserStore::set_status": store.set_status(samples::user_id(5), epoch, UserStatus::Disabled)
-            => "Applied", then "Lost";
-        "UserStore::advance_epoch": store.advance_epoch(samples::user_id(6), epoch) => "Applied", then "Lost";
+            => "Applied", then "Stale";
+        "UserStore::advance_epoch": store.advance_epoch(samples::user_id(6), epoch) => "Applied", then "Stale";
         "UserStore::delete": store.delete(samples::user_id(7)) => "Deleted", then "NotFound";
         "UserStore::mark_contested": store.mark_contested(&samples::user(8).email, samples::user_id(99), at(5))
             => "Applied", then "Applied";
         "UserStore::purge_unverified": store.purge_unverified(at(-5), 10) => "1", then "0";
         "TokenStore::insert_session": store.insert_session(&samples::session(10)) => "()", then "Conflict";
-        "TokenStore::rotate": store.rotate(&samples::rotation(1, 0)) => "Applied", then "Lost";
+        "TokenStore::rotate": store.rotate(&samples::rotation(1, 0)) => "Applied", then "Stale";
         "TokenStore::revoke_session": store.revoke_session(samples::user_id(0), samples::session_id(2))
             => "Revoked", then "NotFound";
         "TokenStore::purge_sessions": store.purge_sessions(at(-5), 10) => "1", then "0";
