@@ -1,11 +1,28 @@
 # shellcheck shell=bash
-# What the servers of the tests share; sourced by them. Each is `install | start DIR | stop DIR | env DIR`: a server of
-# its own in DIR, on loopback alone, stopped by its process id.
-set -euo pipefail
+# What the scripts share that start the servers of the tests; sourced by them. Each is `install | start DIR | stop DIR |
+# env DIR`: a private server in DIR, on loopback alone, stopped by its process id.
+set -eEuo pipefail
 
-now_ms() { date +%s%3N; }
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+# No script fails without a word: this prints the command that failed, and where it stands.
+trap 'say "$0: ${BASH_SOURCE[0]##*/} line $LINENO: failed with status $?: $BASH_COMMAND"' ERR
+
+now_ms() { date +%s%3N; }
+
+# die_with MESSAGE LOG...: prints the end of each log, too.
+die_with() {
+  local log
+  for log in "${@:2}"; do
+    [ ! -s "$log" ] || { say "the end of $log:"; tail -n 40 "$log" >&2; }
+  done
+  die "$1"
+}
+
+# logged LOG COMMAND...: writes what the command prints to the log, and prints the end of the log if the command fails.
+logged() {
+  "${@:2}" >"$1" 2>&1 || die_with "failed with status $?: ${*:2}" "$1"
+}
 
 # missing PACKAGE...: those that are not installed.
 missing() {
@@ -82,7 +99,7 @@ wait_for() {
   wait_until "$1" succeeded_or_dead "${@:3}" && "${@:3}" >/dev/null 2>&1
 }
 
-# stop_pid FILE [SECONDS]: asks, waits ten seconds or as told, then kills that one process.
+# stop_pid FILE [SECONDS]: asks the process to end, waits (ten seconds if nothing else is said), then kills it.
 stop_pid() {
   local pid
   [ -s "$1" ] || return 0
@@ -98,9 +115,20 @@ stop_after() {
   setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.2; done; "${@:3}"; rm -rf "$2"' _ "$@" </dev/null >/dev/null 2>&1 &
 }
 
-# template NAME COMMAND...: prints where a data folder is that COMMAND FOLDER has filled, once for all runs on this machine.
+# What takes long to make, or to download, and is kept between runs. `.ci/run` has a new one each time.
+AUTH_TEST_CACHE=${AUTH_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/auth-tests}
+
+# public_folder: makes and prints a temporary folder that servers which run as other users may enter.
+public_folder() {
+  local folder
+  folder=$(mktemp -d)
+  chmod 755 "$folder"
+  printf '%s\n' "$folder"
+}
+
+# template NAME COMMAND...: prints the path of a data folder that COMMAND FOLDER has filled, once for each cache.
 template() {
-  local made=${XDG_CACHE_HOME:-$HOME/.cache}/auth-servers/$1 new
+  local made=$AUTH_TEST_CACHE/$1 new
   if [ ! -d "$made" ]; then
     mkdir -p "${made%/*}"
     new=$(mktemp -d "$made.XXXXXX")
@@ -111,7 +139,28 @@ template() {
   printf '%s\n' "$made"
 }
 
-# free_port: one on 127.0.0.1.
+# free_port: prints a port that is free on 127.0.0.1.
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# free_base_port: prints a value for AUTH_TEST_PORT such that every port which follows from it is free.
+free_base_port() {
+  python3 - <<'PYTHON'
+import random, socket
+
+def free(port, address):
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+# MariaDB, MySQL and the lone server, then the three nodes of a cluster with four ports each.
+wanted = [(offset, 1) for offset in (0, 1, 4, 10)] + [(1000 + port, node) for port in range(4) for node in (1, 2, 3)]
+# Linux gives outgoing connections ports from 32768 on.
+bases = random.sample(range(20000, 31000, 20), 100)
+print(next(base for base in bases if all(free(base + offset, f"127.0.0.{node}") for offset, node in wanted)))
+PYTHON
 }
