@@ -179,22 +179,10 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
     let visitor = Visitor::new(&store).await;
     prepare(&store).await;
     let (records, before) = (alone.records().await, alone.turned_away().await);
-    alone.run("SET GLOBAL max_connections = 12").await;
-    assert!(alone.kill_connections().await > 0);
-    let mut guests = Vec::new();
-    let full = loop {
-        match server::connect(&alone.url()).await {
-            Ok(guest) => {
-                guests.push(guest);
-                assert!(guests.len() < 100, "there is always room");
-            }
-            Err(full) => break full,
-        }
-    };
+    let guests = alone.fill(12).await;
+    let full = server::connect(&alone.url()).await.unwrap_err();
     let number = full.as_database_error().unwrap().downcast_ref::<MySqlDatabaseError>().number();
     assert_eq!(number, 1040, "{full}");
-    // The place that is kept free for an administrator: who gets as far as that is turned away uncounted.
-    let keeper = server::administrator().await;
     let refused = all_unavailable(&together(&store).await);
     visitor.is_told_unavailable().await;
     let opened = MySqlStore::connect(&alone.url()).await.unwrap_err();
@@ -203,7 +191,7 @@ async fn a_server_without_room_for_a_connection_is_unavailable() {
     assert!(turned_away >= i64::try_from(refused).unwrap(), "{turned_away}");
     assert_eq!(alone.records().await, records, "nothing was written");
     alone.run("SET GLOBAL max_connections = 300").await;
-    drop(keeper);
+    drop(guests);
     all_done(&together(&store).await);
     all_repeated(&together(&store).await);
     visitor.gets_on().await;

@@ -17,6 +17,9 @@ use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The account that may do everything, and its password.
+const ADMINISTRATOR: &str = "authtest:authtest-pw";
+
 /// The server, while it is one proof's turn to disturb it, with a database for that proof.
 pub(crate) struct Alone {
     folder: &'static str,
@@ -104,7 +107,7 @@ pub(crate) async fn connect(url: &str) -> Result<MySqlConnection, sqlx::Error> {
 
 /// A new connection that may do everything.
 pub(crate) async fn administrator() -> MySqlConnection {
-    connect(&url("authtest:authtest-pw", "authtest")).await.unwrap()
+    connect(&url(ADMINISTRATOR, "authtest")).await.unwrap()
 }
 
 impl Alone {
@@ -192,7 +195,7 @@ impl Alone {
 
     /// Somebody else in the database of this proof, who reads what is true.
     pub(crate) async fn stranger(&self) -> MySqlConnection {
-        let mut stranger = connect(&url("authtest:authtest-pw", &self.database)).await.unwrap();
+        let mut stranger = connect(&url(ADMINISTRATOR, &self.database)).await.unwrap();
         stranger.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.unwrap();
         stranger
     }
@@ -231,6 +234,28 @@ impl Alone {
     /// How many connections it has turned away because there was no room (1040).
     pub(crate) async fn turned_away(&mut self) -> i64 {
         self.status("Connection_errors_max_connections").await
+    }
+
+    /// Leaves the service no connection and no room for one: lowers `max_connections`, and connects administrators
+    /// until they have every place, the one that the server reserves for an administrator included. The server
+    /// refuses each later connection before it logs in, and counts it.
+    pub(crate) async fn fill(&mut self, max_connections: usize) -> Vec<MySqlConnection> {
+        self.run(&format!("SET GLOBAL max_connections = {max_connections}")).await;
+        assert!(self.kill_connections().await > 0);
+        let started = Instant::now();
+        let mut guests = Vec::new();
+        // The connection of `self` has one place of `max_connections + 1`.
+        while guests.len() < max_connections {
+            match connect(&url(ADMINISTRATOR, "authtest")).await {
+                Ok(guest) => guests.push(guest),
+                // A connection that was killed or refused has its place for a moment longer.
+                Err(full) => {
+                    assert!(started.elapsed() < PATIENCE, "{} places taken: {full}", guests.len());
+                    self.kill_connections().await;
+                }
+            }
+        }
+        guests
     }
 
     /// Comes back when so many statements wait for locks.
