@@ -1,4 +1,4 @@
-//! The documents say what is true: each promise names tests that exist, and every link leads somewhere.
+//! Checks the documents: each guarantee names tests that exist, and every link leads somewhere.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
@@ -41,26 +41,24 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_promise_names_tests_that_exist() {
+fn every_guarantee_names_tests_that_exist() {
     let docs = fs::read_to_string(root().join("auth-core/src/lib.rs")).unwrap();
-    let list = docs.split_once("where it is proved").unwrap().1;
     let sources: String = ["tests/guarantees", "tests/model"]
         .iter()
         .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
         .filter_map(|entry| fs::read_to_string(entry.unwrap().path()).ok())
         .collect();
     for number in 1..=14 {
-        let promise = list.split_once(&format!("//! {number}. **")).unwrap().1;
-        let promise =
-            promise.split_once(&format!("//! {}. **", number + 1)).map_or(promise, |(this, _)| this);
-        let named: Vec<&str> =
-            quoted(promise).filter(|name| name.contains('_') && !name.contains('.')).collect();
-        assert!(!named.is_empty(), "promise {number} names no test");
-        for name in named {
-            assert!(sources.contains(&format!("fn {name}()")), "promise {number}: no test is called {name}");
+        let row = docs.lines().find_map(|line| line.strip_prefix(&format!("//! | {number} | **"))).unwrap();
+        let (files, tests): (Vec<&str>, Vec<&str>) = quoted(row)
+            .filter(|name| name.ends_with(".rs") || name.contains('_'))
+            .partition(|name| name.ends_with(".rs"));
+        assert!(!files.is_empty() && !tests.is_empty(), "guarantee {number} names no test");
+        for name in tests {
+            assert!(sources.contains(&format!("fn {name}()")), "guarantee {number}: no test is called {name}");
         }
-        for file in quoted(promise).filter(|name| name.strip_suffix(".rs").is_some()) {
-            assert!(root().join("tests/guarantees").join(file).exists(), "promise {number}: no file {file}");
+        for file in files {
+            assert!(root().join("tests/guarantees").join(file).exists(), "guarantee {number}: no file {file}");
         }
     }
 }

@@ -1,75 +1,86 @@
-#![doc = include_str!("../README.md")]
+//! Authentication for Rust services: register, log in, rotate refresh tokens, mail links.
 //!
-//! # What is promised, and where it is proved
+//! [`Auth`] is the one handle. It runs every flow over three storage traits and a mail trait.
+//! This crate has no SQL, HTTP or SMTP; the crates beside it provide them.
 //!
-//! Each promise has its tests, which go through [`Auth`] alone, in `tests/guarantees/` of the repository;
-//! every test was seen to fail when the code was broken on purpose. What a store must contribute is
-//! proved by the suite of `auth-testkit`. Promises 1 to 5, 7 and 14 are model checked besides, in every
-//! interleaving of bounded worlds with lost, repeated and late messages, crashes and clean-ups, by the
-//! tests of `tests/model/` named here; and `tests/stateful.rs` holds random lives of accounts against a
-//! small reference.
+//! # Map
 //!
-//! 1. **One live child.** All answers to one parent carry the same child, under any concurrency, on any
-//!    store: `refresh.rs`, `sixty_four_refreshes_in_any_order_get_one_child_within_the_leeway`,
-//!    `sixty_four_refreshes_that_read_before_any_wrote_get_one_child`,
-//!    `two_processes_answer_one_parent_with_one_child`. Model checked:
-//!    `a_thief_among_tabs_with_leeway`, `a_log_out_among_tabs_and_a_thief`.
-//! 2. **Reuse kills.** After a proven replay no older session of that user ever refreshes again:
-//!    `a_replayed_token_ends_every_session_of_its_user_and_of_nobody_else`,
-//!    `every_ancestor_is_recognised_at_refresh_and_at_restore`. Model checked:
-//!    `a_thief_under_the_strict_policy`, `a_thief_among_tabs_with_leeway`.
-//! 3. **No false kill.** An honest client never triggers reuse within the leeway; forged tokens never
-//!    revoke: `many_tabs_with_one_cookie_jar_never_log_themselves_out`,
-//!    `a_lost_response_is_recovered_without_a_write`, `forged_and_malformed_tokens_never_revoke`. Model
-//!    checked: `honest_tabs_are_never_taken_for_a_thief`, `honest_tabs_log_out_among_forgeries`.
-//! 4. **Once.** A one-time token works at most once, over all processes and crashes: `once.rs`,
-//!    `of_many_concurrent_resets_one_succeeds_and_its_password_is_the_one_that_works`,
-//!    `of_many_concurrent_verifications_one_succeeds`, `change_email.rs`,
-//!    `of_many_users_who_confirm_one_address_one_gets_it`, and `crash.rs`. Model checked:
-//!    `two_resets_with_one_link`.
-//! 5. **Reset is a barrier.** No session from before it lives, no log-in with the old password commits
-//!    after it, no rehash overwrites the new hash: `reset.rs`,
-//!    `no_session_from_before_a_reset_lives_at_any_door`,
-//!    `a_log_in_in_flight_during_a_reset_is_dead_on_arrival_and_harms_no_newer_session`,
-//!    `no_rehash_overwrites_the_password_of_a_reset`. An access token that a log-in in flight took away
-//!    is dead at live doors; one that a service checks by its signature alone lives until its expiry. A
-//!    change of address that waits is cancelled: `change_email.rs`,
-//!    `a_reset_cancels_a_change_that_waits_whether_or_not_it_was_mailed`. Model checked:
-//!    `a_reset_among_log_ins_and_a_thief`.
-//! 6. **Purpose.** A token made for one purpose, user, address or epoch is refused for any other:
-//!    `purpose.rs`, `every_kind_of_token_opens_its_own_door_and_no_other`,
-//!    `every_token_dies_with_the_epoch_it_was_made_under`, and `change_email.rs`,
-//!    `a_link_is_bound_to_the_mailbox_it_went_to_and_to_the_user_who_asked`.
-//! 7. **Lifetime.** Nothing lives past its absolute expiry: `lifetime.rs`,
-//!    `refreshing_every_hour_for_forty_days_ends_at_the_absolute_limit`,
-//!    `an_access_token_ends_after_its_lifetime_and_never_after_its_session`. Model checked, as in
-//!    every world: `a_thief_under_the_strict_policy`.
-//! 8. **Mail.** Every mail promised by an `Ok` is sent at least once or ends visibly dead-lettered:
-//!    `mail.rs`, `every_accepted_request_leads_to_exactly_its_mail_at_the_stored_address`,
-//!    `both_addresses_are_told_of_a_change_however_the_mailer_fails`, `delivery.rs`,
-//!    `a_worker_that_dies_at_any_call_loses_no_mail_and_changes_no_link`.
-//! 9. **At rest.** Nothing in the database, logs, errors or events logs anyone in: `at_rest.rs`,
-//!    `nothing_that_a_store_keeps_opens_any_door`,
-//!    `nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secret`.
-//! 10. **Indistinguishable.** For log-in, register, forgot, resend and a change of address the answer and
-//!     its work do not tell whether the address is known: `indistinguishable.rs`,
-//!     `a_failed_log_in_looks_the_same_whoever_the_account_is`,
-//!     `a_registration_looks_the_same_whether_the_address_is_free_or_taken`,
-//!     `a_change_of_address_looks_the_same_whoever_has_the_new_one`.
-//! 11. **Limits** hold under concurrency, and an unknown account costs the same bucket: `limits.rs`,
-//!     `two_hundred_guesses_at_once_are_five_hashes_for_known_and_unknown_accounts`,
-//!     `after_a_hundred_failures_one_try_per_quarter_of_an_hour_until_a_success`.
-//! 12. **Fail closed.** Any failure of a store, the limiter, the mailer or the generator yields no new
-//!     authority, and never reads as "wrong token": `fail_closed.rs`,
-//!     `no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal`,
-//!     `a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_nothing`,
-//!     `a_flow_dropped_at_any_await_can_be_done_again`.
-//! 13. **Bounded.** Memory, CPU and rows stay within configured bounds: `bounded.rs`,
-//!     `more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted`,
-//!     `a_flood_of_unknown_addresses_keeps_the_limiter_bounded_and_forgets_no_attacked_account`.
-//! 14. **Clean-up is neutral.** Deleting expired rows changes no decision: `clean_up.rs`,
-//!     `a_world_that_cleans_up_after_every_step_gives_the_same_answers`. Model checked, as
-//!     in every world: `a_thief_among_tabs_with_leeway`.
+//! | to | use |
+//! |---|---|
+//! | build a handle | [`Auth::builder`], [`AuthBuilder`] |
+//! | run a flow | the methods of [`Auth`]: `register`, `log_in`, `refresh`, `reset_password`, ... |
+//! | send mails and delete expired rows | [`Auth::run_background`], once per process |
+//! | change lifetimes, limits and hashing | [`Policy`] and its parts, such as [`RefreshPolicy`] and [`RateLimits`] |
+//! | store users, sessions and mail requests | [`UserStore`], [`TokenStore`], [`Outbox`]; the rules are in [`store`]; [`MemoryStore`] for tests |
+//! | send mails | [`Mailer`]; [`Mailbox`] for tests |
+//! | sign and verify access tokens | [`KeyRing`]; [`ClaimsSource`] adds claims of your own |
+//! | share rate limits between servers | [`RateLimiter`]; the default is [`InProcessLimiter`] |
+//! | watch | [`EventSink`]; the default is [`TracingSink`] |
+//! | check passwords | [`PasswordPolicy`], [`BreachCheck`] |
+//! | control time and randomness in tests | [`Clock`], [`RandomSource`] |
+//!
+//! Each flow has its own error type, such as [`LogInError`]. Its variants are either *refusals*, which
+//! depend on the caller, or *failures* ([`Failure`]) of a store, the mailer or the hashing pool.
+//!
+//! # Example
+//!
+//! ```
+//! use auth_core::{Auth, Client, Mailbox, MemoryStore, Password};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
+//! let auth = Auth::builder(store, mailbox.clone())
+//!     .secret("u7Kq2mX9vB4nR8tY1wZ6pL3sD5fG0hJc") // a service reads it from its configuration
+//!     .build()?;
+//! let client = Client::new("192.0.2.7".parse().ok(), Some("Firefox"));
+//! let password = || Password::new("correct horse battery");
+//!
+//! auth.register("ada@example.com", password(), Some("Ada"), &client).await?;
+//! auth.deliver_due_mails().await?; // a service spawns `auth.run_background(shutdown)` instead
+//! let mail = mailbox.mails().pop().ok_or("no mail")?;
+//! let token = mail.message.token().ok_or("no link")?.expose();
+//! auth.verify_email(&token, None, &client).await?;
+//!
+//! let first = auth.log_in("ada@example.com", password(), &client).await?;
+//! let claims = auth.authenticate(first.access_token.expose())?; // reads no store
+//! let second = auth.refresh(&first.refresh_token.expose(), &client).await?;
+//! // The first token is presented again: two clients have it. Every session of the user ends.
+//! assert!(auth.refresh(&first.refresh_token.expose(), &client).await.is_err());
+//! assert!(auth.refresh(&second.refresh_token.expose(), &client).await.is_err());
+//! assert!(auth.sessions(claims.user_id).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `simd-argon2`: computes the same password hashes with vector instructions.
+//!
+//! # Guarantees
+//!
+//! Each guarantee has tests that use [`Auth`] alone, in `tests/guarantees` of the repository. Each test
+//! failed when its guarantee was broken on purpose. `auth-testkit` tests what a store contributes. A model
+//! checker also explores guarantees 1 to 5, 7 and 14 in every interleaving of small worlds, with lost,
+//! repeated and late messages, crashes and clean-ups; these tests are in `tests/model`. `tests/stateful`
+//! compares random sequences of operations with a small reference.
+//!
+//! | | guarantee | tests | model |
+//! |---|---|---|---|
+//! | 1 | **One live child.** All answers to one parent contain the same child, under any concurrency, on any store. | `refresh.rs`: `sixty_four_refreshes_in_any_order_get_one_child_within_the_leeway`, `sixty_four_refreshes_that_read_before_any_wrote_get_one_child`, `two_processes_answer_one_parent_with_one_child` | `a_thief_among_tabs_with_leeway`, `a_log_out_among_tabs_and_a_thief` |
+//! | 2 | **Reuse ends sessions.** After a proven replay, no older session of the user refreshes again. | `refresh.rs`: `a_replayed_token_ends_every_session_of_its_user_and_of_nobody_else`, `every_ancestor_is_recognised_at_refresh_and_at_restore` | `a_thief_under_the_strict_policy`, `a_thief_among_tabs_with_leeway` |
+//! | 3 | **No false alarm.** Within the leeway an honest client never triggers reuse. Forged tokens never revoke. | `refresh.rs`: `many_tabs_with_one_cookie_jar_never_log_themselves_out`, `a_lost_response_is_recovered_without_a_write`, `forged_and_malformed_tokens_never_revoke` | `honest_tabs_are_never_taken_for_a_thief`, `honest_tabs_log_out_among_forgeries` |
+//! | 4 | **Once.** A one-time token works at most once, over all processes and crashes. | `once.rs`: `of_many_concurrent_resets_one_succeeds_and_its_password_is_the_one_that_works`, `of_many_concurrent_verifications_one_succeeds`; `crash.rs`: `a_verification_took_place_once_or_can_be_made_again`; `change_email.rs`: `of_many_users_who_confirm_one_address_one_gets_it` | `two_resets_with_one_link` |
+//! | 5 | **Reset is a barrier.** No session from before it works, no log-in with the old password commits after it, and no rehash overwrites the new hash. It cancels a change of address. An access token that is checked by its signature alone works until it expires. | `reset.rs`: `no_session_from_before_a_reset_lives_at_any_door`, `a_log_in_in_flight_during_a_reset_is_dead_on_arrival_and_harms_no_newer_session`, `no_rehash_overwrites_the_password_of_a_reset`; `change_email.rs`: `a_reset_cancels_a_change_that_waits_whether_or_not_it_was_mailed` | `a_reset_among_log_ins_and_a_thief` |
+//! | 6 | **Purpose.** A token made for one purpose, user, address or epoch is refused for any other. | `purpose.rs`: `every_kind_of_token_opens_its_own_door_and_no_other`, `every_token_dies_with_the_epoch_it_was_made_under`; `change_email.rs`: `a_link_is_bound_to_the_mailbox_it_went_to_and_to_the_user_who_asked` | |
+//! | 7 | **Lifetime.** Nothing works after its absolute expiry. | `lifetime.rs`: `refreshing_every_hour_for_forty_days_ends_at_the_absolute_limit`, `an_access_token_ends_after_its_lifetime_and_never_after_its_session` | `a_thief_under_the_strict_policy` |
+//! | 8 | **Mail.** Every mail requested by a flow that returned `Ok` is sent at least once or becomes a visible dead letter. | `mail.rs`: `every_accepted_request_leads_to_exactly_its_mail_at_the_stored_address`, `both_addresses_are_told_of_a_change_however_the_mailer_fails`; `delivery.rs`: `a_worker_that_dies_at_any_call_loses_no_mail_and_changes_no_link` | |
+//! | 9 | **At rest.** Nothing in the database, logs, errors or events logs anyone in. | `at_rest.rs`: `nothing_that_a_store_keeps_opens_any_door`, `nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secret` | |
+//! | 10 | **Indistinguishable.** For log-in, register, forgot, resend and a change of address, the answer and its work do not depend on whether the address is known. | `indistinguishable.rs`: `a_failed_log_in_looks_the_same_whoever_the_account_is`, `a_registration_looks_the_same_whether_the_address_is_free_or_taken`, `a_change_of_address_looks_the_same_whoever_has_the_new_one` | |
+//! | 11 | **Limits** hold under concurrency. An unknown account uses the same bucket. | `limits.rs`: `two_hundred_guesses_at_once_are_five_hashes_for_known_and_unknown_accounts`, `after_a_hundred_failures_one_try_per_quarter_of_an_hour_until_a_success` | |
+//! | 12 | **Fail closed.** No failure of a store, the limiter, the mailer or the generator gives new authority or looks like a wrong token. | `fail_closed.rs`: `no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal`, `a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_nothing`, `a_flow_dropped_at_any_await_can_be_done_again` | |
+//! | 13 | **Bounded.** Memory, CPU and rows stay within configured bounds. | `bounded.rs`: `more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted`, `a_flood_of_unknown_addresses_keeps_the_limiter_bounded_and_forgets_no_attacked_account` | |
+//! | 14 | **Clean-up is neutral.** Deleting expired rows changes no decision. | `clean_up.rs`: `a_world_that_cleans_up_after_every_step_gives_the_same_answers` | `a_thief_among_tabs_with_leeway` |
 
 mod access_token;
 mod auth;
@@ -149,3 +160,8 @@ pub use store::methods::named as __private;
 pub use store::{JoinedStore, Outbox, StoreError, StoreErrorKind, TokenStore, UserStore};
 pub use user::{Epoch, MAX_NAME_CHARS, Name, NameError, PasswordHash, User, UserStatus};
 pub use worker::{CleanedUp, Delivered};
+
+/// Compiles and runs the code of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
