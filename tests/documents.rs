@@ -55,10 +55,16 @@ fn every_guarantee_names_tests_that_exist() {
             .partition(|name| name.ends_with(".rs"));
         assert!(!files.is_empty() && !tests.is_empty(), "guarantee {number} names no test");
         for name in tests {
-            assert!(sources.contains(&format!("fn {name}()")), "guarantee {number}: no test is called {name}");
+            assert!(
+                sources.contains(&format!("fn {name}()")),
+                "guarantee {number}: no test is called {name}"
+            );
         }
         for file in files {
-            assert!(root().join("tests/guarantees").join(file).exists(), "guarantee {number}: no file {file}");
+            assert!(
+                root().join("tests/guarantees").join(file).exists(),
+                "guarantee {number}: no file {file}"
+            );
         }
     }
 }
