@@ -1,7 +1,7 @@
 //! MailRequest 13 under a flood of keys, counted to the byte.
 //!
 //! A program of its own, because it counts what the whole process allocates. How a running server
-//! stands a thousand log-ins at once is measured by `scripts/prove-exhaustion`.
+//! stands a thousand log-ins at once is measured by `scripts/soak/exhaustion`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -18,7 +18,7 @@ static HEAP: dhat::Alloc = dhat::Alloc;
 /// What a bucket takes at most, as the documentation of the limiter says.
 const BYTES_PER_KEY: usize = 240;
 
-/// How many keys; `scripts/prove-exhaustion` asks for a million.
+/// How many keys; `scripts/soak/exhaustion` asks for a million.
 fn keys() -> u32 {
     env::var("AUTH_TEST_FLOOD").map_or(100_000, |keys| keys.parse().unwrap())
 }

@@ -6,7 +6,7 @@
 //! `auth_core::decision` itself, with real tokens and digests; the store's part is what its traits promise:
 //! reads, and guarded writes of one row.
 //!
-//! `AUTH_PROOF=long` widens the bounds; `scripts/prove-model` runs that.
+//! `AUTH_PROOF=long` widens the bounds; `scripts/soak/model` runs that.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 

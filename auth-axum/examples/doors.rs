@@ -1,5 +1,5 @@
 //! Two routes of a service: one open, one behind `AccessClaims`, which reads no store. Prints where they are
-//! and an access token for the second; `scripts/bench-doors` measures what the door costs.
+//! and an access token for the second; `scripts/bench/routes` measures what the door costs.
 
 use std::error::Error;
 use std::net::SocketAddr;

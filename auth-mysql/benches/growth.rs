@@ -1,7 +1,7 @@
 //! What refresh, log-in and clean-up cost in a database of ten thousand users and in larger ones, and what a
 //! clean-up does to the refreshes beside it.
 //!
-//! `scripts/prove-scale`, or `AUTH_TEST_MYSQL_URL=... USERS=10000,1000000 cargo bench -p auth-mysql --bench growth`
+//! `scripts/bench/scale`, or `AUTH_TEST_MYSQL_URL=... USERS=10000,1000000 cargo bench -p auth-mysql --bench growth`
 //! with an administrator's account: databases named `auth_scale_*` come and go, and the slow log is used.
 
 #![expect(clippy::cast_precision_loss, reason = "figures, not accounts")]

@@ -1,7 +1,7 @@
 //! What a refresh costs: through `Auth` and `MySqlStore`, over connections of its own and over a pool of the
 //! service's, against the floor of the same statements by bare sqlx on a held connection.
 //!
-//! `scripts/bench-mysql`, or `AUTH_TEST_MYSQL_URL=... cargo bench -p auth-mysql --bench refresh` on a database
+//! `scripts/bench/mysql`, or `AUTH_TEST_MYSQL_URL=... cargo bench -p auth-mysql --bench refresh` on a database
 //! that may be filled. `CONNECTIONS=8 CONTENDER=own SECONDS=20` runs one of them alone, for a profile.
 
 #![expect(clippy::cast_precision_loss, reason = "figures, not accounts")]

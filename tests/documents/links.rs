@@ -75,7 +75,7 @@ fn every_diagram_was_drawn_from_its_text() {
         let picture = fs::read_to_string(text.with_extension("svg")).unwrap();
         assert!(
             picture.contains(&digest),
-            "run scripts/diagrams: {} is newer than its picture",
+            "run scripts/docs/diagrams: {} is newer than its picture",
             text.display()
         );
     }

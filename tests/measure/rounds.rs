@@ -38,6 +38,6 @@ pub(crate) fn samples(classes: &[Class]) -> Vec<Sample> {
 
 impl Sample {
     pub(crate) fn add(&mut self, time: Duration) {
-        self.times.push(time.as_secs_f64() * 1e6);
+        self.times.push(self.class.measured(time).as_secs_f64() * 1e6);
     }
 }

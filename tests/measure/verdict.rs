@@ -1,4 +1,4 @@
-//! Whether two samples of times tell two classes apart.
+//! Whether two samples of times distinguish two classes.
 
 use statrs::stats_tests::Alternative;
 use statrs::stats_tests::mannwhitneyu::{MannWhitneyUMethod, mannwhitneyu};
@@ -15,9 +15,9 @@ const KEPT: f64 = 0.95;
 /// What every class that is compared must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// Not told apart.
+    /// Not distinguishable.
     Alike,
-    /// Told apart: a control, without which the rest would show nothing.
+    /// Distinguishable: a negative control, which shows that the comparison can fail.
     Noticed,
 }
 
@@ -70,7 +70,7 @@ impl Report {
     /// Prints a table and a line that counts; gives whether everything was as expected.
     pub(crate) fn print(&self) -> bool {
         println!(
-            "| operation | class | compared with | samples | median | gap | Welch t | Mann-Whitney p | told apart |"
+            "| operation | class | compared with | samples | median | gap | Welch t | Mann-Whitney p | distinguishable |"
         );
         println!("|---|---|---|---|---|---|---|---|---|");
         let (mut classes, mut wrong) = (0, 0);
@@ -88,14 +88,18 @@ impl Report {
             classes += 1;
             if noticed != (self.expected == Expected::Noticed) {
                 wrong += 1;
-                let what = if noticed { "TOLD APART" } else { "A CONTROL THAT WAS NOT NOTICED" };
+                let what =
+                    if noticed { "DISTINGUISHABLE" } else { "A NEGATIVE CONTROL THAT WAS NOT NOTICED" };
                 eprintln!("{what}: {operation}: {class}");
             }
         }
         match self.expected {
-            Expected::Alike => println!("proof timing: {classes} classes compared, {wrong} told apart"),
+            Expected::Alike => println!("proof timing: {classes} classes compared, {wrong} distinguishable"),
             Expected::Noticed => {
-                println!("proof timing: {classes} controls, {} of them told apart", classes - wrong);
+                println!(
+                    "proof timing: {classes} negative controls, {} of them distinguishable",
+                    classes - wrong
+                );
             }
         }
         wrong == 0

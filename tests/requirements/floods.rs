@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use auth_core::{Client, RateLimits};
 use auth_tests::World;
 
-/// How many requests; `scripts/prove-exhaustion` asks for a hundred thousand.
+/// How many requests; `scripts/soak/exhaustion` asks for a hundred thousand.
 fn requests() -> u32 {
     env::var("AUTH_TEST_FLOOD").map_or(5_000, |requests| requests.parse().unwrap())
 }

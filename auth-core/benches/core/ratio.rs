@@ -56,7 +56,7 @@ pub(crate) fn medians<const N: usize>(
 pub(crate) struct Named<'a>(pub(crate) &'a str, pub(crate) Cost);
 
 /// Prints how many times its floor something costs, and appends it to the file that `BENCH_RESULTS` names,
-/// from which `scripts/bench` makes its table.
+/// from which `scripts/bench/all` makes its table.
 pub(crate) fn compare(name: &str, cost: Cost, Named(floor_name, floor): Named<'_>, expected: Option<f64>) {
     let wall = cost.wall.as_secs_f64() / floor.wall.as_secs_f64();
     let cpu = cost.cpu.zip(floor.cpu).map(|(cost, floor)| cost.as_secs_f64() / floor.as_secs_f64());

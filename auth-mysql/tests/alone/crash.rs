@@ -14,7 +14,7 @@ use sqlx::Executor as _;
 
 use crate::server::{Alone, administrator};
 
-/// Kills; `scripts/prove-mysql` asks for more.
+/// Kills; `scripts/soak/mysql` asks for more.
 fn kills() -> u32 {
     env::var("AUTH_TEST_MYSQL_KILLS").map_or(6, |kills| kills.parse().unwrap())
 }

@@ -26,7 +26,7 @@ impl Nodes {
         nodes
     }
 
-    /// How often a proof disturbs a node; `scripts/prove-mysql` asks for more.
+    /// How often a proof disturbs a node; `scripts/soak/mysql` asks for more.
     pub(crate) fn rounds() -> usize {
         env::var("AUTH_TEST_MYSQL_NODE_FAULTS").map_or(1, |rounds| rounds.parse().unwrap())
     }

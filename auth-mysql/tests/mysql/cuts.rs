@@ -17,7 +17,7 @@ use crate::proxy::{Direction, Proxy};
 use crate::server;
 use crate::service::{self, OTHER_PASSWORD, PASSWORD, client, fresh_email, instance};
 
-/// Cuts of each flow and direction; `scripts/prove-mysql` asks for more.
+/// Cuts of each flow and direction; `scripts/soak/mysql` asks for more.
 fn cuts() -> i64 {
     env::var("AUTH_TEST_MYSQL_CUTS").map_or(12, |cuts| cuts.parse().unwrap())
 }

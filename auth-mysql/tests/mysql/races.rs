@@ -19,7 +19,7 @@ use tokio::sync::Barrier;
 use crate::server;
 use crate::service::{PASSWORD, client, fresh_email, link, service};
 
-/// Races of each kind; `scripts/prove-mysql` asks for more.
+/// Races of each kind; `scripts/soak/mysql` asks for more.
 fn races() -> u32 {
     env::var("AUTH_TEST_MYSQL_RACES").map_or(20, |races| races.parse().unwrap())
 }

@@ -1,7 +1,7 @@
 //! The example server under load, on each database: what an operation costs the server, against its floor in
 //! the same run; and what a flood of log-ins does to everybody else.
 //!
-//! `scripts/bench` starts the databases and makes `docs/performance.md` of the result. By hand:
+//! `scripts/bench/all` starts the databases and reports the result in `target/reports/performance.md`. By hand:
 //! `cargo bench -p auth-examples --bench servers`, which leaves out MariaDB and MySQL unless
 //! `BENCH_MARIADB_URL` and `BENCH_MYSQL_URL` name databases that may be filled. Linux only: processor time is
 //! read from `/proc`.

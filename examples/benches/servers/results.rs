@@ -1,4 +1,4 @@
-//! What was measured, for people on the terminal and for `scripts/bench` in a file.
+//! What was measured, for people on the terminal and for `scripts/bench/all` in a file.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,7 +1,7 @@
 //! `kill -9` of a server again and again while it registers, logs in, rotates and mails: what it
 //! acknowledged is there, nothing happened twice, and every promised mail arrives.
 //!
-//! `AUTH_TEST_KILLS` says how often; `scripts/prove-mysql` asks for many.
+//! `AUTH_TEST_KILLS` says how often; `scripts/soak/mysql` asks for many.
 
 use std::collections::HashSet;
 use std::ops::Add;

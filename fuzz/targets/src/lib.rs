@@ -2,7 +2,7 @@
 //!
 //! Each takes bytes and panics where a promise is broken. Two harnesses call them: `tests/smoke.rs`, on
 //! stable and for seconds, with inputs made of the corpus; and the libFuzzer targets of `fuzz/`, guided by
-//! coverage and for as long as one likes (`scripts/prove-fuzz`).
+//! coverage and for as long as one likes (`scripts/soak/fuzz`).
 //!
 //! A target judges what it is given: [`Target::run`] gives it the library's own code, and
 //! [`Target::run_broken`] code with a planted bug, which the inputs of `tests/smoke.rs` must find.
