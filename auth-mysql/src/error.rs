@@ -1,22 +1,24 @@
 use std::error::Error;
-use std::fmt;
 
 use auth_core::StoreError;
+use auth_sql::{ErrorClass, UniqueKey};
 use sqlx::migrate::MigrateError;
 use sqlx::mysql::MySqlDatabaseError;
 
-/// A database could not be opened. Says nothing of the password.
+use crate::user::EMAIL_KEY;
+
+/// A database could not be opened. Contains no password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Not of the form `mysql://user:password@host:port/database`, or with a parameter that means nothing here.
+    /// The URL is not of the form `mysql://user:password@host:port/database`, or has an unknown parameter.
     #[error("not a MySQL URL of the form mysql://user:password@host:port/database: {0}")]
     MalformedUrl(&'static str),
-    /// No server answers there, its certificate is not the expected one, or it lets this user not in.
+    /// No server answers, its certificate is not the expected one, or it refuses the account.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
-    /// The tables are missing and this user may not make them, or another version of this crate made them.
-    #[error("the tables of the database are not those of this version of auth-mysql")]
+    /// The tables are missing and this account may not create them, or another version of this crate created them.
+    #[error("schema version mismatch: this version of auth-mysql did not create the tables")]
     Schema(#[source] Box<dyn Error + Send + Sync>),
 }
 
@@ -30,7 +32,7 @@ impl From<MigrateError> for OpenError {
     fn from(error: MigrateError) -> Self {
         match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
-                if Trouble::of(&error) != Trouble::Record && !is_forbidden(&error) =>
+                if class(&error) != ErrorClass::InvalidRecord && !is_forbidden(&error) =>
             {
                 error.into()
             }
@@ -72,67 +74,48 @@ fn number(error: &sqlx::Error) -> Option<u16> {
     Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
 }
 
-/// What a failed statement means for the next step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Others were in the way and the server rolled the statement back: it may run again.
-    Contention,
-    /// The connection broke. Whether the statement was carried out is unknown.
-    Broken,
-    /// Another record has one of its unique keys.
-    Duplicate,
-    /// The shape of a record is wrong.
-    Record,
-    /// The server is read-only or out of its cluster. Nothing was done, and another may be the primary now.
-    NoPrimary,
-    /// The server is reached but does not work now: full, forbidden.
-    Refused,
-}
-
-impl Trouble {
-    pub(crate) fn of(error: &sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::Broken,
-            sqlx::Error::Encode(_) => Self::Record,
-            error => match number(error) {
-                Some(DEADLOCK | LOCK_WAIT_TIMEOUT | SNAPSHOT_CONFLICT) => Self::Contention,
-                Some(SERVER_SHUTDOWN | CONNECTION_KILLED | SESSION_KILLED | DISCONNECTED_IDLE) => {
-                    Self::Broken
-                }
-                Some(DUPLICATE) => Self::Duplicate,
-                // 1047 is what a node of a Galera cluster says that is not in its primary component.
-                Some(UNKNOWN_COMMAND | OPTION_PREVENTS | READ_ONLY_TRANSACTION | READ_ONLY_MODE) => {
-                    Self::NoPrimary
-                }
-                Some(
-                    COLUMN_NULL
-                    | OUT_OF_RANGE
-                    | INCORRECT_DATETIME
-                    | INCORRECT_STRING
-                    | TOO_LONG
-                    | EXPRESSION_OUT_OF_RANGE
-                    | CHECK_VIOLATED
-                    | CHECK_VIOLATED_MARIADB,
-                ) => Self::Record,
-                _ => Self::Refused,
-            },
+pub(crate) fn class(error: &sqlx::Error) -> ErrorClass {
+    if let Some(class) = ErrorClass::of_driver_error(error) {
+        return class;
+    }
+    match number(error) {
+        Some(DEADLOCK | LOCK_WAIT_TIMEOUT | SNAPSHOT_CONFLICT) => ErrorClass::Contention,
+        Some(SERVER_SHUTDOWN | CONNECTION_KILLED | SESSION_KILLED | DISCONNECTED_IDLE) => {
+            ErrorClass::ConnectionLost
         }
+        Some(DUPLICATE) => ErrorClass::Duplicate,
+        // A Galera node outside its primary component answers every statement with 1047.
+        Some(UNKNOWN_COMMAND | OPTION_PREVENTS | READ_ONLY_TRANSACTION | READ_ONLY_MODE) => {
+            ErrorClass::NotPrimary
+        }
+        Some(
+            COLUMN_NULL
+            | OUT_OF_RANGE
+            | INCORRECT_DATETIME
+            | INCORRECT_STRING
+            | TOO_LONG
+            | EXPRESSION_OUT_OF_RANGE
+            | CHECK_VIOLATED
+            | CHECK_VIOLATED_MARIADB,
+        ) => ErrorClass::InvalidRecord,
+        _ => ErrorClass::Refused,
     }
 }
 
-/// Whether this session variable is one that only other servers know.
+/// Whether the server does not know the session variable.
 pub(crate) fn is_unknown_variable(error: &sqlx::Error) -> bool {
     number(error) == Some(UNKNOWN_VARIABLE)
 }
 
-/// Whether it was this unique key that another record has. Only the message tells, in its last word: `false`
-/// where the server speaks a language that puts it elsewhere.
-pub(crate) fn is_of_key(error: &sqlx::Error, key: &str) -> bool {
-    let message = error.as_database_error().map_or("", |error| error.message());
-    message.strip_suffix('\'').is_some_and(|message| message.ends_with(key))
+/// The unique key of a duplicate. Only the message names it, in its last word; in a server's language that puts the name
+/// elsewhere, the key is unknown.
+pub(crate) fn unique_key(duplicate: &sqlx::Error) -> UniqueKey {
+    let message = duplicate.as_database_error().map_or("", |error| error.message());
+    let is_email = message.strip_suffix('\'').is_some_and(|message| message.ends_with(EMAIL_KEY));
+    if is_email { UniqueKey::Email } else { UniqueKey::Other }
 }
 
-/// Whether the table is not there, or not for this user.
+/// Whether the table does not exist, or this account may not see it.
 pub(crate) fn is_no_table(error: &sqlx::Error) -> bool {
     matches!(number(error), Some(NO_SUCH_TABLE | TABLE_ACCESS_DENIED))
 }
@@ -141,58 +124,18 @@ fn is_forbidden(error: &sqlx::Error) -> bool {
     matches!(number(error), Some(TABLE_ACCESS_DENIED | DATABASE_ACCESS_DENIED | PARSE | NO_SUCH_TABLE))
 }
 
-/// Whether another process makes the same tables at this moment. On a cluster no lock keeps two nodes
-/// apart.
-pub(crate) fn is_met_migration(error: &MigrateError) -> bool {
+/// Whether another process creates the same tables at this moment. In a cluster, no lock prevents that on two nodes.
+pub(crate) fn is_concurrent_migration(error: &MigrateError) -> bool {
     match error {
         MigrateError::Dirty(_) => true,
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-            matches!(Trouble::of(error), Trouble::Contention | Trouble::Duplicate)
+            matches!(class(error), ErrorClass::Contention | ErrorClass::Duplicate)
                 || number(error) == Some(TABLE_EXISTS)
         }
         _ => false,
     }
 }
 
-/// What a failed statement means to auth-core.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
-    match Trouble::of(&error) {
-        Trouble::Duplicate => StoreError::conflict(error),
-        Trouble::Record => StoreError::corrupt(error),
-        Trouble::Contention | Trouble::Broken | Trouble::NoPrimary | Trouble::Refused => {
-            StoreError::unavailable(error)
-        }
-    }
-}
-
-/// A column of a record holds what this crate never writes.
-#[derive(Debug)]
-pub(crate) struct CorruptColumn {
-    pub(crate) table: &'static str,
-    pub(crate) column: &'static str,
-    /// The record, in hexadecimal as `mysql` shows it, if its id can be read.
-    pub(crate) id: Option<String>,
-    pub(crate) cause: Box<dyn Error + Send + Sync>,
-}
-
-impl fmt::Display for CorruptColumn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { table, column, id, .. } = self;
-        match id {
-            Some(id) => write!(f, "{table}.{column} makes no sense where id = x'{id}'"),
-            None => write!(f, "{table}.{column} makes no sense"),
-        }
-    }
-}
-
-impl Error for CorruptColumn {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.cause)
-    }
-}
-
-impl From<CorruptColumn> for StoreError {
-    fn from(column: CorruptColumn) -> Self {
-        Self::corrupt(column)
-    }
+    class(&error).store_error(error)
 }

@@ -1,14 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod connections;
-#[cfg(test)]
-mod cost;
 mod error;
-mod joined;
+mod migration;
 mod options;
 mod outbox;
-#[cfg(test)]
-mod plan;
 mod pool;
 mod purge;
 mod row;
@@ -17,45 +13,60 @@ mod user;
 
 use std::fmt;
 
-use auth_core::{StoreError, UserId, UserStore as _};
+use auth_core::{StoreError, UserId, UserStore as _, methods_of};
+use auth_sql::{SqlStore, delegate};
 use sqlx::{MySqlConnection, MySqlPool};
 
-use connections::Connections;
 pub use error::OpenError;
 pub use options::MySqlOptions;
+use pool::Pool;
 
-/// Keeps users, sessions, one-time tokens and promised mails in a MySQL or MariaDB database.
+/// Stores users, sessions, one-time tokens and queued mails in a MySQL or MariaDB database.
 ///
-/// A [`UserStore`](auth_core::UserStore), [`TokenStore`](auth_core::TokenStore) and
-/// [`Outbox`](auth_core::Outbox). Cheap to clone; all clones share their connections. It needs a
-/// tokio runtime with input, output and time enabled.
+/// Implements [`UserStore`](auth_core::UserStore), [`TokenStore`](auth_core::TokenStore) and
+/// [`Outbox`](auth_core::Outbox). It is cheap to clone; all clones share their connections. It needs a tokio runtime
+/// with I/O and time enabled.
 #[derive(Clone)]
 pub struct MySqlStore {
-    connections: Connections,
+    store: SqlStore<Pool>,
 }
 
+methods_of! { UserStore => delegate MySqlStore }
+methods_of! { TokenStore => delegate MySqlStore }
+methods_of! { JoinedStore => delegate MySqlStore }
+methods_of! { Outbox => delegate MySqlStore }
+
 impl MySqlStore {
-    /// Opens what a URL of the configuration names, `mysql://user:password@host:3306/database`, and
-    /// brings its tables up to date; see [`MySqlOptions::from_url`] for its parameters.
+    /// Connects to the database of a URL, `mysql://user:password@host:3306/database`, and migrates its tables.
+    ///
+    /// [`MySqlOptions::from_url`] lists the parameters of the URL.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::MalformedUrl`] when it is no such URL.
+    /// - [`OpenError::MalformedUrl`] if the URL has another form.
     /// - Otherwise as [`MySqlOptions::open`].
     pub async fn connect(url: &str) -> Result<Self, OpenError> {
         MySqlOptions::from_url(url)?.open().await
     }
 
-    /// Uses a pool that the service has, whose connections went through
-    /// [`prepare`](Self::prepare). Call [`migrate`](Self::migrate) before anything else.
+    /// Uses a pool of the service, whose connections went through [`prepare`](Self::prepare).
+    ///
+    /// Call [`migrate`](Self::migrate) before anything else.
     pub fn from_pool(pool: MySqlPool) -> Self {
-        Self { connections: Connections::of_shared(pool) }
+        Self::over(Pool::shared(pool))
     }
 
-    /// Makes a new connection fit for this store: strict, UTC, READ COMMITTED, and on a node of a
-    /// cluster reading what other nodes acknowledged. It replaces the session's whole `sql_mode` and sets
-    /// `innodb_lock_wait_timeout` and `lock_wait_timeout` to one second, for a service's own statements over that pool too. For `after_connect` of
-    /// a pool of your own:
+    fn over(pool: Pool) -> Self {
+        Self { store: SqlStore::new(pool) }
+    }
+
+    /// Prepares the session of a new connection for this store.
+    ///
+    /// The session becomes strict, UTC and READ COMMITTED; on a node of a cluster, it reads what other nodes acknowledged.
+    /// This replaces the whole `sql_mode`, and sets `innodb_lock_wait_timeout` and `lock_wait_timeout` to one second, also
+    /// for the service's own statements over this connection.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
@@ -74,41 +85,52 @@ impl MySqlStore {
     ///
     /// # Errors
     ///
-    /// - sqlx's error when the server refuses.
+    /// - sqlx's error if the server refuses a statement.
     pub async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
         pool::prepare(connection).await
     }
 
-    /// Brings the tables up to date; writes nothing when they are. Any number of processes may call it
-    /// at once, on different nodes of a cluster too.
+    /// Migrates the tables to this version; writes nothing if they are up to date.
+    ///
+    /// Several processes may call it at the same time, on different nodes of a cluster, too.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::Unreachable`] when the database cannot be used.
-    /// - [`OpenError::Schema`] when the tables are not there and cannot be made, or are those of another
-    ///   version.
+    /// - [`OpenError::Unreachable`] if the database cannot be used.
+    /// - [`OpenError::Schema`] if the tables are missing and cannot be created, or another version of this crate created
+    ///   them.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        self.run_migrations().await
+        migration::migrate(self.store.database()).await
     }
 
-    /// Reads from the database, for a health check: whether it can be reached and has the tables.
+    /// Reads from the database, for a health check.
     ///
     /// # Errors
     ///
-    /// - [`StoreError`] when it cannot.
+    /// - [`StoreError`] if the database cannot be reached or lacks the tables.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.find_by_id(UserId::from_bytes([0; 16])).await.map(|_| ())
     }
 
-    /// Waits for running statements, for six seconds at most, and closes all connections, those of a pool given to
-    /// [`from_pool`](Self::from_pool) included. Every later call fails as
-    /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). Nothing is lost without it.
+    /// Waits for running statements, at most six seconds, and closes all connections.
+    ///
+    /// This includes the connections of a pool given to [`from_pool`](Self::from_pool). Every later call fails as
+    /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). A process that exits without this call loses nothing.
     pub async fn close(&self) {
-        self.connections.close().await;
+        self.store.database().connections.close().await;
+    }
+
+    /// Lists all statements by name, for the test that reads their query plans.
+    #[doc(hidden)]
+    pub fn statements() -> Vec<(&'static str, String)> {
+        let claim = [("find_due", outbox::FIND_DUE), ("lease", outbox::LEASE)];
+        let fixed = [user::SQL.list(), token::SQL.list(), outbox::SQL.list(), claim.into()].concat();
+        let fixed = fixed.into_iter().map(|(name, sql)| (name, sql.to_owned()));
+        fixed.chain(purge::statements()).collect()
     }
 }
 
-/// Shows nothing of what is kept, nor where.
+/// Shows neither the content nor the server.
 impl fmt::Debug for MySqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MySqlStore").finish_non_exhaustive()

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use url::Url;
 
+use crate::pool::Pool;
 use crate::{MySqlStore, OpenError};
 
 /// Connections of a pool unless told otherwise, sqlx's own default.
@@ -172,7 +173,7 @@ impl MySqlOptions {
             Tls::ByHost | Tls::Verified => MySqlSslMode::VerifyIdentity,
         };
         let options = self.connect.ssl_mode(mode).timezone(Some("+00:00".to_owned()));
-        let store = MySqlStore { connections: crate::pool::connect(options, self.connections).await? };
+        let store = MySqlStore::over(Pool::open(options, self.connections).await?);
         store.migrate().await?;
         Ok(store)
     }

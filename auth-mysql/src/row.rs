@@ -1,117 +1,54 @@
-//! Values as columns, and columns as values.
+//! Values and columns in MySQL's types.
 
-use std::error::Error;
-
-use auth_core::{Epoch, StoreError};
+use auth_sql::{Cause, Value};
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
-use sqlx::mysql::MySqlRow;
+use sqlx::mysql::{MySqlArguments, MySqlRow};
+use sqlx::query::Query;
 use sqlx::{Decode, MySql, Row as _, Type};
 
-use crate::error::CorruptColumn;
+/// A statement with its values. It owns them, so that each attempt can build it again.
+pub(crate) type Statement = Query<'static, MySql, MySqlArguments>;
 
-/// A time as it is kept: UTC, in microseconds.
-pub(crate) fn kept(at: DateTime<Utc>) -> NaiveDateTime {
+/// A time as a column holds it: UTC, in microseconds.
+pub(crate) fn to_column(at: DateTime<Utc>) -> NaiveDateTime {
     at.naive_utc().trunc_subsecs(6)
 }
 
-/// One record of a table, read column by column. Whatever makes no sense becomes
-/// [`Corrupt`](auth_core::StoreErrorKind::Corrupt) and names table, column and record.
-pub(crate) struct Record<'r> {
-    table: &'static str,
-    /// What stands before the names of its columns, where it is joined to another record.
-    prefix: &'static str,
-    row: &'r MySqlRow,
+/// Binds the values of a statement.
+pub(crate) fn statement(sql: &'static str, values: &[Value<'_>]) -> Statement {
+    values.iter().fold(sqlx::query(sql), |statement, value| match *value {
+        Value::Id(id) => statement.bind(id.as_slice()),
+        Value::Digest(digest) => statement.bind(digest.as_slice()),
+        Value::Text(text) => statement.bind(text),
+        Value::Canonical(address) => statement.bind(address.as_bytes()),
+        Value::Number(number) => statement.bind(number),
+        Value::Time(at) => statement.bind(at.map(to_column)),
+    })
 }
 
-impl<'r> Record<'r> {
-    pub(crate) fn new(table: &'static str, row: &'r MySqlRow) -> Self {
-        Self { table, prefix: "", row }
-    }
+/// A row of MySQL.
+pub(crate) struct Row(pub(crate) MySqlRow);
 
-    /// A record whose columns have this before their names, if there is one.
-    pub(crate) fn joined(
-        table: &'static str,
-        prefix: &'static str,
-        row: &'r MySqlRow,
-    ) -> Result<Option<Self>, StoreError> {
-        let record = Self { table, prefix, row };
-        let id: Option<&[u8]> = record.value("id")?;
-        Ok(id.is_some().then_some(record))
-    }
-
-    pub(crate) fn corrupt(
-        &self,
-        column: &'static str,
-        cause: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> StoreError {
-        let id = self.get::<&[u8]>("id").ok();
-        let id = id.map(|id| id.iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}")));
-        CorruptColumn { table: self.table, column, id, cause: cause.into() }.into()
-    }
-
-    fn value<T: Decode<'r, MySql> + Type<MySql>>(&self, column: &'static str) -> Result<T, StoreError> {
-        self.get(column).map_err(|error| self.corrupt(column, error))
-    }
-
-    fn get<T: Decode<'r, MySql> + Type<MySql>>(&self, column: &'static str) -> Result<T, sqlx::Error> {
-        match self.prefix {
-            "" => self.row.try_get(column),
-            prefix => self.row.try_get(&*format!("{prefix}{column}")),
-        }
-    }
-
-    /// Bytes of any number.
-    pub(crate) fn blob(&self, column: &'static str) -> Result<&'r [u8], StoreError> {
-        self.value(column)
-    }
-
-    /// An id or a digest.
-    pub(crate) fn bytes<const N: usize>(&self, column: &'static str) -> Result<[u8; N], StoreError> {
-        let bytes = self.blob(column)?;
-        bytes.try_into().map_err(|_| self.corrupt(column, format!("{} bytes, not {N}", bytes.len())))
-    }
-
-    /// A number of a column that knows no negative ones.
-    pub(crate) fn unsigned<T>(&self, column: &'static str) -> Result<T, StoreError>
-    where
-        T: Decode<'r, MySql> + Type<MySql>,
-    {
-        self.value(column)
-    }
-
-    /// What `count(*)` gives, which is signed.
-    pub(crate) fn count(&self, column: &'static str) -> Result<u64, StoreError> {
-        u64::try_from(self.value::<i64>(column)?).map_err(|error| self.corrupt(column, error))
-    }
-
-    pub(crate) fn epoch(&self, column: &'static str) -> Result<Epoch, StoreError> {
-        self.unsigned(column).map(Epoch::from_u64)
-    }
-
-    pub(crate) fn text(&self, column: &'static str) -> Result<&'r str, StoreError> {
-        self.value(column)
-    }
-
-    pub(crate) fn maybe_text(&self, column: &'static str) -> Result<Option<&'r str>, StoreError> {
-        self.value(column)
-    }
-
-    pub(crate) fn time(&self, column: &'static str) -> Result<DateTime<Utc>, StoreError> {
-        self.value::<NaiveDateTime>(column).map(|time| time.and_utc())
-    }
-
-    pub(crate) fn maybe_time(&self, column: &'static str) -> Result<Option<DateTime<Utc>>, StoreError> {
-        Ok(self.value::<Option<NaiveDateTime>>(column)?.map(|time| time.and_utc()))
+impl Row {
+    fn value<'r, T: Decode<'r, MySql> + Type<MySql>>(&'r self, column: &str) -> Result<T, Cause> {
+        Ok(self.0.try_get(column)?)
     }
 }
 
-/// Names the statements of a file, and lists them for the test that reads their query plans.
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $sql:literal;)*) => {
-        $($(#[$doc])* const $name: &str = $sql;)*
+impl auth_sql::Row for Row {
+    fn bytes(&self, column: &str) -> Result<Option<&[u8]>, Cause> {
+        self.value(column)
+    }
 
-        #[cfg(test)]
-        pub(crate) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
-    };
+    fn text(&self, column: &str) -> Result<Option<&str>, Cause> {
+        self.value(column)
+    }
+
+    fn number(&self, column: &str) -> Result<u64, Cause> {
+        self.value(column)
+    }
+
+    fn time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Cause> {
+        Ok(self.value::<Option<NaiveDateTime>>(column)?.map(|at| at.and_utc()))
+    }
 }
-pub(crate) use statements;

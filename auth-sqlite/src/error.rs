@@ -1,25 +1,25 @@
 use std::error::Error;
-use std::fmt;
 use std::io;
 
 use auth_core::StoreError;
+use auth_sql::ErrorClass;
 use sqlx::migrate::MigrateError;
 
 /// A database could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Not of the form `sqlite:path`, `sqlite://path` or `sqlite::memory:`.
+    /// The URL is not of the form `sqlite:path`, `sqlite://path` or `sqlite::memory:`.
     #[error("not a SQLite URL of the form sqlite:path/to/file.db, without parameters")]
     MalformedUrl,
-    /// The file is not there and cannot be made.
+    /// The file does not exist and cannot be created.
     #[error("the database file cannot be created")]
     File(#[source] io::Error),
-    /// The file cannot be read or written, is locked for long, or is no SQLite database.
+    /// The file cannot be read or written, stayed locked, or is not a SQLite database.
     #[error("the database cannot be opened")]
     Database(#[source] Box<dyn Error + Send + Sync>),
-    /// The tables were made by another version of this crate, or by something else.
-    #[error("the tables of the database are not those of this version of auth-sqlite")]
+    /// Another version of this crate, or something else, created the tables.
+    #[error("schema version mismatch: this version of auth-sqlite did not create the tables")]
     Schema(#[source] Box<dyn Error + Send + Sync>),
 }
 
@@ -47,6 +47,7 @@ const CORRUPT: u32 = 11;
 const CONSTRAINT: u32 = 19;
 const NOT_A_DATABASE: u32 = 26;
 const CONSTRAINT_PRIMARY_KEY: u32 = 1555;
+const CONSTRAINT_UNIQUE: u32 = 2067;
 
 fn code(error: &sqlx::Error) -> Option<u32> {
     error.as_database_error()?.code()?.parse().ok()
@@ -56,52 +57,25 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
     code(error).map(|code| code & 0xff)
 }
 
-/// Whether another connection had the lock. SQLite then rolled back what it had begun, so the
-/// statement changed nothing and may run again.
+pub(crate) fn class(error: &sqlx::Error) -> ErrorClass {
+    if let Some(class) = ErrorClass::of_driver_error(error) {
+        return class;
+    }
+    match (code(error), primary_code(error)) {
+        (Some(CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE), _) => ErrorClass::Duplicate,
+        // SQLite rolled the statement back, so it changed nothing.
+        (_, Some(BUSY | LOCKED)) => ErrorClass::Contention,
+        // The other constraints check the values of a record.
+        (_, Some(CORRUPT | NOT_A_DATABASE | CONSTRAINT)) => ErrorClass::InvalidRecord,
+        _ => ErrorClass::Refused,
+    }
+}
+
+/// Whether another connection held the lock, so that the statement may run again.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    matches!(primary_code(error), Some(BUSY | LOCKED))
+    class(error) == ErrorClass::Contention
 }
 
-/// What a failed statement means to auth-core.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
-    if code(&error) == Some(CONSTRAINT_PRIMARY_KEY) {
-        return StoreError::conflict(error);
-    }
-    match primary_code(&error) {
-        // What remains of the constraints is the shape of a record.
-        Some(CORRUPT | NOT_A_DATABASE | CONSTRAINT) => StoreError::corrupt(error),
-        _ => StoreError::unavailable(error),
-    }
-}
-
-/// A column of a record holds what this crate never writes.
-#[derive(Debug)]
-pub(crate) struct CorruptColumn {
-    pub(crate) table: &'static str,
-    pub(crate) column: &'static str,
-    /// The record, in hexadecimal as `sqlite3` shows it, if its id can be read.
-    pub(crate) id: Option<String>,
-    pub(crate) cause: Box<dyn Error + Send + Sync>,
-}
-
-impl fmt::Display for CorruptColumn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { table, column, id, .. } = self;
-        match id {
-            Some(id) => write!(f, "{table}.{column} makes no sense where id = x'{id}'"),
-            None => write!(f, "{table}.{column} makes no sense"),
-        }
-    }
-}
-
-impl Error for CorruptColumn {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.cause)
-    }
-}
-
-impl From<CorruptColumn> for StoreError {
-    fn from(column: CorruptColumn) -> Self {
-        Self::corrupt(column)
-    }
+    class(&error).store_error(error)
 }

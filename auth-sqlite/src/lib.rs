@@ -1,10 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
-mod joined;
 mod outbox;
-#[cfg(test)]
-mod plan;
 mod pool;
 mod row;
 mod token;
@@ -13,55 +10,57 @@ mod user;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use auth_core::StoreError;
+use auth_core::{StoreError, methods_of};
+use auth_sql::{Database, Expired, SqlStore, delegate};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
-use tokio::sync::Semaphore;
 
 pub use error::OpenError;
+use pool::Pool;
 
-/// Keeps users, sessions, one-time tokens and promised mails in a SQLite database.
+/// Stores users, sessions, one-time tokens and queued mails in a SQLite database.
 ///
-/// A [`UserStore`](auth_core::UserStore), [`TokenStore`](auth_core::TokenStore) and
-/// [`Outbox`](auth_core::Outbox). Cheap to clone; all clones share their connections. It needs a
+/// Implements [`UserStore`](auth_core::UserStore), [`TokenStore`](auth_core::TokenStore) and
+/// [`Outbox`](auth_core::Outbox). It is cheap to clone; all clones share their connections. It needs a
 /// tokio runtime with time enabled.
 #[derive(Clone)]
 pub struct SqliteStore {
-    reads: SqlitePool,
-    writes: SqlitePool,
-    /// One permit: one write of this process at a time.
-    turn: Arc<Semaphore>,
+    store: SqlStore<Pool>,
 }
 
+methods_of! { UserStore => delegate SqliteStore }
+methods_of! { TokenStore => delegate SqliteStore }
+methods_of! { JoinedStore => delegate SqliteStore }
+methods_of! { Outbox => delegate SqliteStore }
+
 impl SqliteStore {
-    /// Opens a database file and brings its tables up to date. Makes the file, readable by its owner
-    /// alone, if there is none.
+    /// Opens a database file and migrates its tables.
     ///
-    /// The path is only ever a path: SQLite's `:memory:` and `file:` have no meaning here.
+    /// If the file does not exist, it is created, readable by its owner alone. The argument is always a path:
+    /// SQLite's special names `:memory:` and `file:` have no meaning here.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::File`] when there is no file and it cannot be made.
-    /// - [`OpenError::Database`] when it cannot be used: no SQLite database, not writable, or locked for
-    ///   more than five seconds.
-    /// - [`OpenError::Schema`] when a later version of this crate made its tables, or something else.
+    /// - [`OpenError::File`] if the file does not exist and cannot be created.
+    /// - [`OpenError::Database`] if the file is not a SQLite database, is not writable, or stays locked for more
+    ///   than five seconds.
+    /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its tables.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        // SQLite gives a meaning of its own to some relative names.
+        // An absolute path is none of SQLite's special names.
         let path = std::path::absolute(path).map_err(OpenError::File)?;
         pool::create_private(&path)?;
-        let store = Self::connect_file(&path).await?;
-        store.migrate().await?;
-        Ok(store)
+        Self::migrated(Pool::open_file(&path).await?).await
     }
 
-    /// Opens what a URL of the configuration names: `sqlite:auth.db`, `sqlite:///var/lib/app/auth.db`
-    /// or `sqlite::memory:`. The path may be percent-encoded; parameters are refused.
+    /// Opens the database of a URL and migrates its tables.
+    ///
+    /// The URL is `sqlite:auth.db`, `sqlite:///var/lib/app/auth.db` or `sqlite::memory:`. The path may be
+    /// percent-encoded; parameters are refused.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::MalformedUrl`] when it is no such URL.
+    /// - [`OpenError::MalformedUrl`] if the URL has another form.
     /// - Otherwise as [`open`](Self::open).
     pub async fn connect(url: &str) -> Result<Self, OpenError> {
         let path = url.strip_prefix("sqlite:").ok_or(OpenError::MalformedUrl)?;
@@ -76,61 +75,71 @@ impl SqliteStore {
         Self::open(options.get_filename()).await
     }
 
-    /// A database in memory, for tests and demos: the same statements over one connection, gone with
-    /// the last clone.
+    /// Creates a database in memory, for tests and demos.
+    ///
+    /// It runs the same statements over one connection, and is gone with the last clone.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::Database`] when SQLite cannot start.
+    /// - [`OpenError::Database`] if SQLite cannot start.
     pub async fn in_memory() -> Result<Self, OpenError> {
-        let store = Self::connect_memory().await?;
-        store.migrate().await?;
-        Ok(store)
+        Self::migrated(Pool::open_memory().await?).await
     }
 
-    /// Uses a pool that the service has. Call [`migrate`](Self::migrate) before anything else.
+    /// Uses a pool of the service. Call [`migrate`](Self::migrate) before anything else.
     ///
-    /// Clones take turns in writing; two stores made from one pool do not know of each other and wait
-    /// for SQLite's lock, so clone one.
+    /// Clones of a store write one after the other, in turn. Two stores made from one pool do not know of each
+    /// other and wait for SQLite's lock, so clone the store instead.
     pub fn from_pool(pool: SqlitePool) -> Self {
-        Self::over(pool.clone(), pool)
+        Self { store: SqlStore::new(Pool::new(pool.clone(), pool)) }
     }
 
-    fn over(reads: SqlitePool, writes: SqlitePool) -> Self {
-        Self { reads, writes, turn: Arc::new(Semaphore::new(1)) }
+    async fn migrated(pool: Pool) -> Result<Self, OpenError> {
+        pool.migrate().await?;
+        Ok(Self { store: SqlStore::new(pool) })
     }
 
-    /// Brings the tables up to date, in one transaction; does nothing when they are. Any number of
-    /// processes may call it at once.
+    /// Migrates the tables to this version, in one transaction; does nothing if they are up to date.
+    ///
+    /// Several processes may call it at the same time.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::Database`] when the database cannot be used, or is locked for more than five seconds.
-    /// - [`OpenError::Schema`] when a later version of this crate made its tables, or something else.
+    /// - [`OpenError::Database`] if the database cannot be used or stays locked for more than five seconds.
+    /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its tables.
     pub async fn migrate(&self) -> Result<(), OpenError> {
-        self.run_migrations().await
+        self.store.database().migrate().await
     }
 
-    /// Reads from the database, for a health check: whether the file is there, can be read, and has the
-    /// tables.
+    /// Reads from the database, for a health check.
     ///
     /// # Errors
     ///
-    /// - [`StoreError`] when it cannot.
+    /// - [`StoreError`] if the file is missing, cannot be read, or lacks the tables.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.find(|_| Ok(()), || sqlx::query("SELECT EXISTS (SELECT 1 FROM auth_users)")).await.map(|_| ())
+        let sql = "SELECT EXISTS (SELECT 1 FROM auth_users)";
+        self.store.database().read(sql, &[]).await.map(|_| ())
     }
 
-    /// Waits for running statements and closes all connections, those of a pool given to
-    /// [`from_pool`](Self::from_pool) included. Every later call fails as
-    /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). Nothing is lost without it.
+    /// Waits for running statements and closes all connections.
+    ///
+    /// This includes the connections of a pool given to [`from_pool`](Self::from_pool). Every later call fails as
+    /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). A process that exits without this call loses
+    /// nothing.
     pub async fn close(&self) {
-        self.reads.close().await;
-        self.writes.close().await;
+        self.store.database().close().await;
+    }
+
+    /// Lists all statements by name, for the test that reads their query plans.
+    #[doc(hidden)]
+    pub fn statements() -> Vec<(&'static str, &'static str)> {
+        let purges = Expired::ALL.map(|expired| ("purge", pool::purge_sql(expired)));
+        [user::SQL.list(), token::SQL.list(), outbox::SQL.list(), vec![("claim", outbox::CLAIM)], purges.into()]
+            .concat()
     }
 }
 
-/// Shows nothing of what is kept, nor where.
+/// Shows neither the content nor the path.
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").finish_non_exhaustive()

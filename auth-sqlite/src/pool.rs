@@ -3,19 +3,24 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use auth_core::StoreError;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::query::Query;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, SqlitePool};
-use tokio::sync::SemaphorePermit;
+use auth_core::store::ClaimedIntent;
+use auth_sql::{Database, ErrorClass, Expired, OutboxSql, TokenSql, UniqueKey, UserSql, Value, WriteOutcome};
+use chrono::{DateTime, Utc};
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqlitePool};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::SqliteStore;
-use crate::error::{OpenError, is_busy, store_error};
+use crate::error::{OpenError, class, is_busy, store_error};
+use crate::outbox::{CLAIM, PURGE_DEAD_LETTERS, read_all_claimed};
+use crate::row::{Row, statement};
+use crate::token::{PURGE_ONE_TIME, PURGE_SESSIONS};
+use crate::user::PURGE_UNVERIFIED;
+use crate::{outbox, token, user};
 
 /// How long a call waits in all for other connections to let it in.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,26 +33,8 @@ const LOCK_POLL: Duration = Duration::from_millis(60);
 /// Connections that only read. Each is a thread of its own; reads take microseconds.
 const READERS: u32 = 4;
 
-/// A statement with its values. It owns them, so that it can be made anew for every attempt.
-pub(crate) type Statement = Query<'static, Sqlite, SqliteArguments>;
-
 const MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "create tables", include_str!("../migrations/0001_create_tables.sql"))];
-
-fn migrator() -> Migrator {
-    let mut migrator = Migrator::with_migrations(
-        MIGRATIONS
-            .iter()
-            .map(|&(version, description, sql)| {
-                let sql = sql.into_sql_str();
-                Migration::new(version, description.into(), MigrationType::Simple, sql, false)
-            })
-            .collect(),
-    );
-    // Not sqlx's own name: a service may keep its migrations in the same database.
-    migrator.dangerous_set_table_name("auth_migrations");
-    migrator
-}
 
 /// What every connection says first.
 fn connect_options() -> SqliteConnectOptions {
@@ -90,12 +77,12 @@ pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Retries while others have the lock, until [`PATIENCE`] ends.
-struct Patience {
+struct Retry {
     ends: Instant,
     pause: Duration,
 }
 
-impl Patience {
+impl Retry {
     fn new() -> Self {
         Self { ends: Instant::now() + PATIENCE, pause: Duration::from_millis(1) }
     }
@@ -111,116 +98,150 @@ impl Patience {
     }
 }
 
-fn met_lock<T>(outcome: &Result<T, sqlx::Error>) -> bool {
+fn is_locked<T>(outcome: &Result<T, sqlx::Error>) -> bool {
     outcome.as_ref().is_err_and(is_busy)
 }
 
-impl SqliteStore {
-    /// One writing connection, whose page cache stays warm, and readers that it never blocks.
-    pub(crate) async fn connect_file(path: &Path) -> Result<Self, OpenError> {
+/// The connections of one database.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    reads: SqlitePool,
+    writes: SqlitePool,
+    /// One permit: this process writes one statement at a time.
+    write_permit: Arc<Semaphore>,
+}
+
+impl Pool {
+    pub(crate) fn new(reads: SqlitePool, writes: SqlitePool) -> Self {
+        Self { reads, writes, write_permit: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Opens one writing connection, whose page cache stays warm, and readers that it never blocks.
+    pub(crate) async fn open_file(path: &Path) -> Result<Self, OpenError> {
         let options = file_options(path);
-        let mut patience = Patience::new();
+        let mut retry = Retry::new();
         let writes = loop {
-            // Changing an empty file to WAL does not wait for another process that does the same.
+            // SQLite does not wait if another process changes the same empty file to WAL.
             let outcome = pool_options(1).connect_with(options.clone()).await;
-            if !patience.again(met_lock(&outcome)).await {
+            if !retry.again(is_locked(&outcome)).await {
                 break outcome?;
             }
         };
         let reads = pool_options(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self::over(reads, writes))
+        Ok(Self::new(reads, writes))
     }
 
-    pub(crate) async fn connect_memory() -> Result<Self, OpenError> {
-        // Every connection to `:memory:` is a database of its own, so there is exactly one.
+    pub(crate) async fn open_memory() -> Result<Self, OpenError> {
+        // Each connection to `:memory:` is a separate database, so there is exactly one connection.
         let options = connect_options().filename(":memory:").in_memory(true);
         let pool = pool_options(1).connect_with(options).await?;
-        Ok(Self::over(pool.clone(), pool))
+        Ok(Self::new(pool.clone(), pool))
     }
 
-    pub(crate) async fn run_migrations(&self) -> Result<(), OpenError> {
-        let mut patience = Patience::new();
+    pub(crate) async fn migrate(&self) -> Result<(), OpenError> {
+        let mut retry = Retry::new();
         loop {
             let outcome = migrate(&self.writes).await;
             let busy = matches!(&outcome, Err(MigrateError::Execute(error)) if is_busy(error));
-            if !patience.again(busy).await {
+            if !retry.again(busy).await {
                 return Ok(outcome?);
             }
         }
     }
 
-    /// Waits until no other task of this process writes: a queue, where SQLite would poll.
-    async fn turn(&self, patience: &Patience) -> Result<SemaphorePermit<'_>, StoreError> {
-        let left = patience.ends.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, self.turn.acquire()).await {
-            Ok(turn) => turn.map_err(StoreError::unavailable),
-            Err(_) => Err(StoreError::unavailable("other writes took too long")),
-        }
+    pub(crate) async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
     }
 
-    /// Runs one guarded write; says how many records it affected.
-    pub(crate) async fn write(&self, statement: impl Fn() -> Statement + Send) -> Result<u64, StoreError> {
-        let mut patience = Patience::new();
-        let _turn = self.turn(&patience).await?;
+    /// Waits until no other task of this process writes. A queue is fair, unlike SQLite's polling.
+    async fn write_permit(&self, retry: &Retry) -> Result<SemaphorePermit<'_>, StoreError> {
+        let left = retry.ends.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, self.write_permit.acquire()).await {
+            Ok(permit) => permit.map_err(StoreError::unavailable),
+            Err(_) => Err(StoreError::unavailable("timed out waiting for other writes")),
+        }
+    }
+}
+
+impl Database for Pool {
+    type Row = Row;
+
+    const USER: UserSql = user::SQL;
+    const TOKEN: TokenSql = token::SQL;
+    const OUTBOX: OutboxSql = outbox::SQL;
+
+    async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<WriteOutcome, StoreError> {
+        let mut retry = Retry::new();
+        let _permit = self.write_permit(&retry).await?;
         loop {
-            let outcome = statement().execute(&self.writes).await;
-            if !patience.again(met_lock(&outcome)).await {
-                return outcome.map(|done| done.rows_affected()).map_err(store_error);
+            let outcome = statement(sql, values).execute(&self.writes).await;
+            if retry.again(is_locked(&outcome)).await {
+                continue;
             }
+            return match outcome {
+                Ok(done) => Ok(WriteOutcome::Affected(done.rows_affected())),
+                Err(error) if class(&error) == ErrorClass::Duplicate => {
+                    Ok(WriteOutcome::Duplicate(UniqueKey::Other))
+                }
+                Err(error) => Err(store_error(error)),
+            };
         }
     }
 
-    /// Runs one guarded write that returns what it wrote.
-    pub(crate) async fn write_returning(
-        &self,
-        statement: impl Fn() -> Statement + Send,
-    ) -> Result<Vec<SqliteRow>, StoreError> {
-        let patience = Patience::new();
-        let _turn = self.turn(&patience).await?;
-        rows(&self.writes, patience, statement).await
+    async fn read(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        rows(&self.reads, Retry::new(), sql, values).await
     }
 
-    /// Reads the record of a unique key.
-    pub(crate) async fn find<T>(
+    async fn claim(
         &self,
-        read: fn(&SqliteRow) -> Result<T, StoreError>,
-        statement: impl Fn() -> Statement + Send,
-    ) -> Result<Option<T>, StoreError> {
-        rows(&self.reads, Patience::new(), statement).await?.first().map(read).transpose()
+        now: DateTime<Utc>,
+        lease_until: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<ClaimedIntent>, StoreError> {
+        let retry = Retry::new();
+        let _permit = self.write_permit(&retry).await?;
+        let values = [now.into(), lease_until.into(), limit.into()];
+        read_all_claimed(&rows(&self.writes, retry, CLAIM, &values).await?)
     }
 
-    /// Reads all records that a statement selects.
-    pub(crate) async fn list<T>(
-        &self,
-        read: fn(&SqliteRow) -> Result<T, StoreError>,
-        statement: impl Fn() -> Statement + Send,
-    ) -> Result<Vec<T>, StoreError> {
-        rows(&self.reads, Patience::new(), statement).await?.iter().map(read).collect()
+    async fn purge(&self, expired: Expired, at: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        self.write(purge_sql(expired), &[at.into(), limit.into()]).await?.affected()
+    }
+}
+
+pub(crate) fn purge_sql(expired: Expired) -> &'static str {
+    match expired {
+        Expired::UnverifiedUsers => PURGE_UNVERIFIED,
+        Expired::Sessions => PURGE_SESSIONS,
+        Expired::OneTimeTokens => PURGE_ONE_TIME,
+        Expired::DeadLetters => PURGE_DEAD_LETTERS,
     }
 }
 
 /// Runs a statement to its end.
 ///
-/// Never sqlx's `fetch_one` or `fetch_optional`: they stop at the first row, which an `UPDATE ...
-/// RETURNING` gives before it commits, and hide that the commit failed.
+/// Never sqlx's `fetch_one` or `fetch_optional`: they stop at the first row. An `UPDATE ... RETURNING` gives its first row
+/// before it commits, so they would hide a failed commit.
 async fn rows(
     pool: &SqlitePool,
-    mut patience: Patience,
-    statement: impl Fn() -> Statement + Send,
-) -> Result<Vec<SqliteRow>, StoreError> {
+    mut retry: Retry,
+    sql: &'static str,
+    values: &[Value<'_>],
+) -> Result<Vec<Row>, StoreError> {
     loop {
-        let outcome = statement().fetch_all(pool).await;
-        if !patience.again(met_lock(&outcome)).await {
-            return outcome.map_err(store_error);
+        let outcome = statement(sql, values).fetch_all(pool).await;
+        if !retry.again(is_locked(&outcome)).await {
+            return Ok(outcome.map_err(store_error)?.into_iter().map(Row).collect());
         }
     }
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
     let mut connection = pool.acquire().await?;
-    // sqlx locks no SQLite database while it migrates: outside of a transaction, two processes would
-    // both find no tables and both make them.
+    // sqlx does not lock a SQLite database while it migrates: without this transaction, two processes would both find no
+    // tables and both create them.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    migrator().run_direct(None, &mut *transaction, false).await?;
+    auth_sql::migrator(MIGRATIONS).run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)
 }

@@ -1,113 +1,202 @@
-use sqlx::mysql::MySqlRow;
-use sqlx::{Executor as _, Row as _};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use super::idle::{FRESH_FOR, IDLE_TIMEOUT, MAX_LIFETIME};
 use super::*;
-use crate::{MySqlOptions, MySqlStore};
 
-/// One that takes no writes for long, because no other takes its place, is not left over and over.
-#[test]
-fn a_server_that_is_not_the_primary_is_left_once_in_a_while() {
-    let at_hand = AtHand::new(1);
-    let old = Instant::now();
-    assert!(!at_hand.has_left(old));
-    assert!(at_hand.leaves(old));
-    assert!(at_hand.has_left(old) && at_hand.leaves(old), "whoever was on its way there too");
-    let new = Instant::now();
-    assert!(!at_hand.has_left(new));
-    assert!(!at_hand.leaves(new), "the new one led to the same");
-    let long_ago = at_hand.left_at.lock().unwrap().and_then(|left_at| left_at.checked_sub(LEAVING));
-    *at_hand.left_at.lock().unwrap() = long_ago;
-    assert!(at_hand.leaves(new));
+/// A pool without a server: it numbers the connections that it opens.
+#[derive(Clone, Default)]
+struct Fake(Arc<FakeServer>);
+
+#[derive(Default)]
+struct FakeServer {
+    opened: AtomicU32,
+    /// Connections are lost: a check fails.
+    gone: AtomicBool,
+    closed: Mutex<Vec<u32>>,
 }
 
-async fn open() -> MySqlStore {
-    open_with(1).await
+struct FakeConnection {
+    number: u32,
+    server: Arc<FakeServer>,
 }
 
-async fn open_with(connections: u32) -> MySqlStore {
-    let urls = std::env::var("AUTH_TEST_MYSQL_URL").expect("a server; run `scripts/test`");
-    let url = urls.split(',').next().unwrap();
-    MySqlOptions::from_url(url).unwrap().connections(connections).open().await.unwrap()
+impl Driver for Fake {
+    type Connection = FakeConnection;
+
+    async fn open(&self) -> Result<FakeConnection, StoreError> {
+        let number = self.0.opened.fetch_add(1, Ordering::Relaxed);
+        Ok(FakeConnection { number, server: Arc::clone(&self.0) })
+    }
+
+    async fn is_alive(connection: &mut FakeConnection) -> bool {
+        !connection.server.gone.load(Ordering::Relaxed)
+    }
+
+    fn close(connection: FakeConnection) {
+        connection.server.closed.lock().unwrap().push(connection.number);
+    }
+
+    async fn close_gracefully(connection: FakeConnection) {
+        Self::close(connection);
+    }
+
+    async fn close_pool(&self) {}
 }
 
-async fn ask(store: &MySqlStore, sql: &'static str) -> Result<MySqlRow, sqlx::Error> {
-    let mut lent = store.connections.lend().await.unwrap();
-    let outcome = lent.fetch_one(sqlx::raw_sql(sql)).await;
-    lent.done(outcome).map_err(|(_, error)| error)
+fn owned(max_connections: u32) -> (Connections<Fake>, Arc<FakeServer>) {
+    let fake = Fake::default();
+    (Connections::owned(fake.clone(), max_connections), fake.0)
 }
 
-/// A firewall that forgets a connection is not met by a statement.
-#[tokio::test]
-async fn one_that_was_idle_for_long_is_asked_before_it_is_used() {
-    let store = open().await;
-    for (idle_for, used) in [(Duration::ZERO, true), (LONG_IDLE, false)] {
-        let mut lent = store.connections.lend().await.unwrap();
-        // It is told that this statement was broken off, or nothing any more.
-        drop(lent.execute("KILL CONNECTION_ID()").await);
-        _ = lent.done(Ok(()));
-        let age = |free: &mut Free| free.idle_since = free.idle_since.checked_sub(idle_for).unwrap();
-        age(&mut store.connections.at_hand.as_ref().unwrap().free.lock().unwrap()[0]);
-        let outcome = ask(&store, "SELECT 1").await;
-        assert_eq!(outcome.is_err(), used, "idle for {idle_for:?}: {outcome:?}");
+async fn acquire(connections: &Connections<Fake>) -> PooledConnection<Fake> {
+    connections.acquire().await.unwrap()
+}
+
+fn idle(connections: &Connections<Fake>) -> &IdleConnections<Fake> {
+    connections.idle.as_ref().unwrap()
+}
+
+fn age(connections: &Connections<Fake>, age: impl Fn(&mut Idle<Fake>)) {
+    idle(connections).all().iter_mut().for_each(age);
+}
+
+fn idle_numbers(connections: &Connections<Fake>) -> Vec<u32> {
+    idle(connections).all().iter().map(|idle| idle.connection.number).collect()
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::task::yield_now().await;
     }
 }
 
-/// One that does not answer takes along those that may have gone with it, not one that worked meanwhile.
 #[tokio::test]
-async fn whoever_came_back_while_another_was_in_doubt_stays() {
-    let store = open_with(2).await;
-    let at_hand = store.connections.at_hand.as_ref().unwrap();
-    let (one, other) = (store.connections.lend().await.unwrap(), store.connections.lend().await.unwrap());
-    _ = one.done(Ok(()));
-    let in_doubt = at_hand.free.lock().unwrap()[0].idle_since;
-    _ = other.done(Ok(()));
-    at_hand.close_idle_since(in_doubt);
-    let left: Vec<_> = at_hand.free.lock().unwrap().iter().map(|free| free.idle_since).collect();
-    assert!(matches!(left[..], [idle_since] if idle_since > in_doubt), "{left:?} of {in_doubt:?}");
+async fn a_released_connection_is_used_again() {
+    let (connections, server) = owned(2);
+    for _ in 0..3 {
+        acquire(&connections).await.release();
+    }
+    assert_eq!(server.opened.load(Ordering::Relaxed), 1);
 }
 
-/// Changed rights and names are met within half an hour, and what is beyond need goes.
 #[tokio::test]
-async fn one_that_is_old_or_idle_for_too_long_is_closed() {
-    for age in [
-        |free: &mut Free| free.opened_at = free.opened_at.checked_sub(LIFETIME).unwrap(),
-        |free: &mut Free| free.idle_since = free.idle_since.checked_sub(IDLE).unwrap(),
+async fn a_connection_idle_for_long_is_checked_before_its_use() {
+    for (idle_for, checked) in [(Duration::ZERO, false), (FRESH_FOR, true)] {
+        let (connections, server) = owned(1);
+        acquire(&connections).await.release();
+        age(&connections, |idle| idle.idle_since = idle.idle_since.checked_sub(idle_for).unwrap());
+        server.gone.store(true, Ordering::Relaxed);
+        let number = acquire(&connections).await.number;
+        assert_eq!(number, u32::from(checked), "idle for {idle_for:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_checked_after_another_was_lost() {
+    let (connections, server) = owned(2);
+    let (first, second) = (acquire(&connections).await, acquire(&connections).await);
+    first.release();
+    assert_eq!(second.release_failed(ErrorClass::ConnectionLost), ErrorClass::ConnectionLost);
+    assert_eq!(*server.closed.lock().unwrap(), [1]);
+    server.gone.store(true, Ordering::Relaxed);
+    assert_eq!(acquire(&connections).await.number, 2, "the idle one failed its check");
+}
+
+#[tokio::test]
+async fn a_failed_check_closes_what_was_idle_for_as_long() {
+    let (connections, server) = owned(3);
+    let [first, second, third] =
+        [acquire(&connections).await, acquire(&connections).await, acquire(&connections).await];
+    first.release();
+    second.release();
+    let second_idle_since = idle(&connections).all()[1].idle_since;
+    third.release();
+    idle(&connections).close_idle_since(second_idle_since);
+    assert_eq!(idle_numbers(&connections), [2], "the third was used since");
+    assert_eq!(*server.closed.lock().unwrap(), [0, 1]);
+}
+
+#[tokio::test]
+async fn an_old_or_long_idle_connection_is_closed() {
+    for make_old in [
+        |idle: &mut Idle<Fake>| idle.opened_at = idle.opened_at.checked_sub(MAX_LIFETIME).unwrap(),
+        |idle: &mut Idle<Fake>| idle.idle_since = idle.idle_since.checked_sub(IDLE_TIMEOUT).unwrap(),
     ] {
-        let store = open_with(2).await;
-        let at_hand = store.connections.at_hand.as_ref().unwrap();
-        let (one, other) = (store.connections.lend().await.unwrap(), store.connections.lend().await.unwrap());
-        _ = one.done(Ok(()));
-        age(&mut at_hand.free.lock().unwrap()[0]);
-        _ = other.done(Ok(()));
-        assert_eq!(at_hand.free.lock().unwrap().len(), 1, "the younger one");
+        let (connections, server) = owned(2);
+        let (first, second) = (acquire(&connections).await, acquire(&connections).await);
+        first.release();
+        age(&connections, make_old);
+        second.release();
+        assert_eq!(idle_numbers(&connections), [1]);
+        until(|| *server.closed.lock().unwrap() == [0]).await;
     }
 }
 
-/// On every connection of a store's own, whatever the server's defaults are.
 #[tokio::test]
-async fn every_connection_is_strict_in_utc_and_reads_what_is_committed() {
-    let store = open().await;
-    let mut lent = store.connections.lend().await.unwrap();
-    let said = async |lent: &mut Lent| {
-        let sql = "SELECT @@SESSION.sql_mode LIKE '%STRICT_ALL_TABLES%', @@SESSION.time_zone = '+00:00', \
-            @@SESSION.autocommit = 1, @@SESSION.innodb_lock_wait_timeout = 1, @@SESSION.lock_wait_timeout = 1";
-        let row = lent.fetch_one(sqlx::raw_sql(sql)).await.unwrap();
-        // The name is another on MariaDB before 11.1.
-        let sql = "SHOW SESSION VARIABLES WHERE variable_name IN ('tx_isolation', 'transaction_isolation')";
-        let isolation: String = lent.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get_unchecked(1);
-        let [strict, utc, autocommit, record, table] =
-            [0, 1, 2, 3, 4].map(|column| row.get_unchecked(column));
-        [strict, utc, autocommit, record, table, i64::from(isolation == "READ-COMMITTED")]
-    };
-    assert_eq!(said(&mut lent).await, [1; 6], "as it is opened");
-    for sql in [
-        "SET SESSION sql_mode = '', time_zone = '+05:00', autocommit = 0, innodb_lock_wait_timeout = 50, \
-         lock_wait_timeout = 50",
-        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-    ] {
-        lent.execute(sql).await.unwrap();
+async fn a_cancelled_statement_keeps_a_live_connection() {
+    for (gone, kept) in [(false, vec![0]), (true, vec![])] {
+        let (connections, server) = owned(1);
+        let connection = acquire(&connections).await;
+        server.gone.store(gone, Ordering::Relaxed);
+        drop(connection);
+        // The only permit is free again once the check is done.
+        let permit = idle(&connections).permit().await.unwrap();
+        assert_eq!(idle_numbers(&connections), kept, "server gone: {gone}");
+        drop(permit);
     }
-    assert_eq!(said(&mut lent).await, [0; 6], "as a server may have it");
-    MySqlStore::prepare(&mut lent).await.unwrap();
-    assert_eq!(said(&mut lent).await, [1; 6], "as it is prepared");
+}
+
+#[tokio::test]
+async fn no_more_connections_are_in_use_than_allowed() {
+    let (connections, _server) = owned(1);
+    let held = acquire(&connections).await;
+    let waits = timeout(Duration::from_millis(10), connections.acquire()).await;
+    assert!(waits.is_err(), "a second connection was in use");
+    held.release();
+    acquire(&connections).await.release();
+}
+
+#[tokio::test]
+async fn a_read_only_server_is_left_once_per_interval() {
+    let (connections, server) = owned(3);
+    let (first, second) = (acquire(&connections).await, acquire(&connections).await);
+    acquire(&connections).await.release();
+    assert_eq!(first.release_failed(ErrorClass::NotPrimary), ErrorClass::NotPrimary);
+    assert_eq!(*server.closed.lock().unwrap(), [2, 0], "the idle one leads to the same server");
+    second.release();
+    assert_eq!(*server.closed.lock().unwrap(), [2, 0, 1], "it was opened before");
+    let new = acquire(&connections).await;
+    assert_eq!(new.release_failed(ErrorClass::NotPrimary), ErrorClass::Refused, "it led to the same server");
+    assert_eq!(idle_numbers(&connections), [3]);
+    idle(&connections).age_failover();
+    let same = acquire(&connections).await;
+    assert_eq!(same.release_failed(ErrorClass::NotPrimary), ErrorClass::NotPrimary);
+    assert!(idle_numbers(&connections).is_empty());
+}
+
+#[tokio::test]
+async fn a_closed_store_gives_no_connection() {
+    let (connections, server) = owned(2);
+    let in_use = acquire(&connections).await;
+    acquire(&connections).await.release();
+    connections.close().await;
+    assert_eq!(*server.closed.lock().unwrap(), [1]);
+    assert!(connections.acquire().await.is_err());
+    in_use.release();
+    until(|| *server.closed.lock().unwrap() == [1, 0]).await;
+}
+
+#[tokio::test]
+async fn a_shared_pool_gets_each_connection_back() {
+    let fake = Fake::default();
+    let connections = Connections::shared(fake.clone());
+    for number in 0..2 {
+        let connection = acquire(&connections).await;
+        assert_eq!(connection.number, number, "taken out of the pool");
+        connection.release();
+    }
+    let connection = acquire(&connections).await;
+    assert_eq!(connection.release_failed(ErrorClass::NotPrimary), ErrorClass::NotPrimary);
+    assert_eq!(*fake.0.closed.lock().unwrap(), [2]);
 }

@@ -9,7 +9,11 @@ mod import;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod races;
 #[cfg(test)]

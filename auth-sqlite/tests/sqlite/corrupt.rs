@@ -37,7 +37,7 @@ fn is_corrupt<T: Debug>(outcome: Result<T, StoreError>, place: &str) {
     assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{place}");
     let said = error.source().unwrap().to_string();
     let id = "00000000000000000000000000000001";
-    assert_eq!(said, format!("{place} makes no sense where id = x'{id}'"));
+    assert_eq!(said, format!("{place} is invalid where id = x'{id}'"));
 }
 
 #[tokio::test]
@@ -113,10 +113,10 @@ async fn an_impossible_one_time_token_is_corrupt() {
 #[tokio::test]
 async fn an_impossible_dead_letter_is_corrupt() {
     for (column, value) in
-        [("payload", "CAST(x'ff' AS TEXT)"), ("attempts", "-1"), ("dead_at", "9223372036854775807")]
+        [("payload", "CAST(x'ff' AS TEXT)"), ("attempts", "-1"), ("dead_lettered_at", "9223372036854775807")]
     {
         let (_scratch, path, store) = filled().await;
-        damage(&path, "UPDATE auth_outbox SET dead_at = 1, reason = 'lost'".to_owned()).await;
+        damage(&path, "UPDATE auth_outbox SET dead_lettered_at = 1, reason = 'lost'".to_owned()).await;
         damage(&path, format!("UPDATE auth_outbox SET {column} = {value}")).await;
         let place = format!("auth_outbox.{column}");
         is_corrupt(store.find_dead_letter(samples::intent_id(1)).await, &place);
@@ -140,7 +140,7 @@ async fn an_impossible_intent_holds_up_no_other() {
     assert!(store.claim(samples::at(59), samples::at(60), 10).await.unwrap().is_empty());
     is_corrupt(store.claim(samples::at(60), samples::at(120), 10).await, "auth_outbox.created_at");
     let error = store.stats().await.expect_err("the oldest has no time");
-    assert_eq!(error.source().unwrap().to_string(), "auth_outbox.created_at makes no sense");
+    assert_eq!(error.source().unwrap().to_string(), "auth_outbox.created_at is invalid");
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn an_epoch_beyond_the_schema_is_refused_and_matches_nobody() {
     let beyond = Epoch::from_u64(1 << 63);
     let user = User { epoch: beyond, ..samples::user(1) };
     let error = UserStore::insert(&store, &user).await.expect_err("the epoch does not fit");
-    assert_eq!(error.source().unwrap().to_string(), "auth_users.epoch makes no sense");
+    assert_eq!(error.source().unwrap().to_string(), "auth_users.epoch is invalid");
     let last = User { epoch: Epoch::from_u64((1 << 63) - 1), ..user };
     assert_eq!(UserStore::insert(&store, &last).await.unwrap(), UserInsert::Inserted);
     assert_eq!(store.advance_epoch(last.id, beyond).await.unwrap(), GuardedWrite::Stale);

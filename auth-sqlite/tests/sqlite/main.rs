@@ -9,6 +9,8 @@ mod locked;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod scratch;

@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod database;
+mod error;
+mod joined;
+mod migration;
+mod outbox;
+mod record;
+mod statement;
+mod store;
+mod token;
+mod user;
+
+pub use database::{Database, Expired, UniqueKey, WriteOutcome};
+pub use error::ErrorClass;
+pub use migration::migrator;
+pub use outbox::{OutboxSql, read_intent};
+pub use record::{Cause, CorruptColumn, Record, Row};
+pub use statement::Value;
+pub use store::SqlStore;
+pub use token::TokenSql;
+pub use user::UserSql;
+
+#[doc(hidden)]
+pub use async_trait::async_trait;
+
+/// The tables, which have the same names in every dialect.
+pub mod table {
+    /// One row per user.
+    pub const USERS: &str = "auth_users";
+    /// One row per session.
+    pub const SESSIONS: &str = "auth_sessions";
+    /// One row per mailed link.
+    pub const ONE_TIME_TOKENS: &str = "auth_one_time_tokens";
+    /// One row per mail: queued, or a dead letter.
+    pub const OUTBOX: &str = "auth_outbox";
+}
