@@ -252,6 +252,5 @@ async fn is_alive<D: Driver>(connection: &mut D::Connection) -> bool {
     timeout(CHECK_TIMEOUT, D::is_alive(connection)).await.unwrap_or(false)
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -99,10 +99,7 @@ fn pauses() -> impl Iterator<Item = Duration> + Send {
 
 impl Pool {
     /// Opens one connection, for its error, and leaves the others until they are needed.
-    pub(crate) async fn open(
-        options: MySqlConnectOptions,
-        max_connections: u32,
-    ) -> Result<Self, OpenError> {
+    pub(crate) async fn open(options: MySqlConnectOptions, max_connections: u32) -> Result<Self, OpenError> {
         let first = timeout(STATEMENT_TIMEOUT, MySqlConnection::connect_with(&options)).await;
         let first = first.map_err(|elapsed| OpenError::Unreachable(Box::new(elapsed)))??;
         // An error here does not matter: over a socket, the server is gone before TLS has closed.

@@ -147,7 +147,8 @@ impl<D: Database> SqlStore<D> {
     async fn is_inserted(&self, user: &User) -> Result<bool, StoreError> {
         let found = self.find_by_id(user.id).await?;
         Ok(found.is_some_and(|found| {
-            found.email.canonical() == user.email.canonical() && is_same_time(found.created_at, user.created_at)
+            found.email.canonical() == user.email.canonical()
+                && is_same_time(found.created_at, user.created_at)
         }))
     }
 }

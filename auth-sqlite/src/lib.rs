@@ -134,8 +134,14 @@ impl SqliteStore {
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str)> {
         let purges = Expired::ALL.map(|expired| ("purge", pool::purge_sql(expired)));
-        [user::SQL.list(), token::SQL.list(), outbox::SQL.list(), vec![("claim", outbox::CLAIM)], purges.into()]
-            .concat()
+        [
+            user::SQL.list(),
+            token::SQL.list(),
+            outbox::SQL.list(),
+            vec![("claim", outbox::CLAIM)],
+            purges.into(),
+        ]
+        .concat()
     }
 }
 

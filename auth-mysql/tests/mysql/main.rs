@@ -13,8 +13,6 @@ mod plans;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
-mod sessions;
-#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod refusals;
@@ -22,6 +20,8 @@ mod refusals;
 mod server;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]

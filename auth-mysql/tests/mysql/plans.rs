@@ -80,9 +80,8 @@ fn with_values(sql: &str) -> String {
 async fn wasteful(connection: &mut MySqlConnection, name: &str, sql: &str) -> Vec<String> {
     let sql = format!("EXPLAIN {}", with_values(sql));
     let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.expect(&sql);
-    let text = |row: &MySqlRow, column: &str| {
-        row.try_get::<Option<String>, _>(column).unwrap().unwrap_or_default()
-    };
+    let text =
+        |row: &MySqlRow, column: &str| row.try_get::<Option<String>, _>(column).unwrap().unwrap_or_default();
     let mut wasteful = Vec::new();
     for row in &rows {
         let (access, key, extra) = (text(row, "type"), text(row, "key"), text(row, "Extra"));

@@ -45,7 +45,8 @@ async fn an_opened_store_prepares_its_connections() {
     let sql = "SHOW SESSION VARIABLES WHERE variable_name IN ('tx_isolation', 'transaction_isolation')";
     let isolation: String = observer.fetch_one(sqlx::raw_sql(sql)).await.unwrap().get_unchecked(0);
     for sql in [
-        "CREATE TABLE seen (zone TEXT, autocommit INT, row_lock INT, table_lock INT, isolation TEXT)".to_owned(),
+        "CREATE TABLE seen (zone TEXT, autocommit INT, row_lock INT, table_lock INT, isolation TEXT)"
+            .to_owned(),
         format!(
             "CREATE TRIGGER see BEFORE INSERT ON auth_outbox FOR EACH ROW INSERT INTO seen VALUES \
              (@@SESSION.time_zone, @@SESSION.autocommit, @@SESSION.innodb_lock_wait_timeout, \
@@ -56,7 +57,6 @@ async fn an_opened_store_prepares_its_connections() {
     }
     Outbox::insert(&store, &samples::intent(1)).await.unwrap();
     let row = observer.fetch_one("SELECT * FROM seen").await.unwrap();
-    let seen: (String, i32, i32, i32, String) =
-        (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
+    let seen: (String, i32, i32, i32, String) = (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
     assert_eq!(seen, ("+00:00".to_owned(), 1, 1, 1, "READ-COMMITTED".to_owned()));
 }
