@@ -43,7 +43,7 @@ async fn a_flood_of_keys_stays_within_the_memory_configured_for_them() {
         for number in 0..keys {
             // Streaks have a quarter of the room.
             let (limit, rule) = if number % 4 == 0 { ("streak", &streak) } else { ("quota", &quota) };
-            _ = limiter.reserve(&Bucket { limit, key: key(number) }, rule).await.unwrap();
+            _ = limiter.acquire(&Bucket { limit, key: key(number) }, rule).await.unwrap();
         }
         let taken = dhat::HeapStats::get().curr_bytes - before;
         println!(

@@ -15,7 +15,7 @@ use auth_core::store::{
     Deletion, GuardedWrite, OneTimeInsert, OutboxStats, Removal, Revocation, SetEmailOutcome, Settlement,
     Spend, UserInsert,
 };
-use auth_core::{Reservation, methods_of};
+use auth_core::{AcquireOutcome, methods_of};
 use tokio::task::yield_now;
 
 /// How calls are passed on.
@@ -77,7 +77,7 @@ answers! {
     Spend: Some(Self::Spent), Some(Self::NotSpendable);
     Settlement: Some(Self::Settled), Some(Self::LeaseLost);
     Removal: Some(Self::Removed), Some(Self::NotFound);
-    Reservation: Some(Self::Granted { remaining: 1, reset_after: Duration::ZERO }),
+    AcquireOutcome: Some(Self::Granted { remaining: 1, reset_after: Duration::ZERO }),
         Some(Self::Refused { retry_after: Duration::from_secs(1) });
 }
 

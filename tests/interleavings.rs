@@ -25,17 +25,16 @@ mod sync {
 }
 
 // The paths that those files name.
-mod email {
-    pub(crate) use auth_core::Email;
-}
 mod id {
     pub(crate) use auth_core::{IntentId, SessionId, UserId};
 }
-mod one_time {
-    pub(crate) use auth_core::OneTimeToken;
+mod limit {
+    pub(crate) use auth_core::Bucket;
 }
-mod password {
-    pub(crate) fn warm_up() {}
+mod mail {
+    pub(crate) mod one_time_token {
+        pub(crate) use auth_core::OneTimeToken;
+    }
 }
 mod session {
     pub(crate) use auth_core::Session;
@@ -44,6 +43,12 @@ mod store {
     pub(crate) use auth_core::store::*;
 }
 mod user {
+    pub(crate) mod email {
+        pub(crate) use auth_core::Email;
+    }
+    pub(crate) mod password {
+        pub(crate) fn warm_up() {}
+    }
     pub(crate) use auth_core::{Epoch, PasswordHash, User, UserStatus};
 }
 

@@ -3,7 +3,7 @@
 //! The checker explores each order in which requests arrive, get lost, come twice or late, processes die
 //! between two store calls, answers of the store are lost, time passes, a thief copies a token, a password
 //! is reset, a user logs out and expired rows are deleted. What a presented token is worth is asked of
-//! `auth_core::decision` itself, with real tokens and digests; the store's part is what its traits promise:
+//! `auth_core::rotation` itself, with real tokens and digests; the store's part is what its traits guarantee:
 //! reads, and guarded writes of one row.
 //!
 //! `AUTH_PROOF=long` widens the bounds; `scripts/soak/model` runs that.

@@ -3,18 +3,22 @@
 mod administration;
 mod builder;
 mod email;
-mod inner;
+mod limited;
 
 use std::future::Future;
 use std::sync::Arc;
 
 pub use builder::AuthBuilder;
-pub(crate) use inner::Inner;
+pub use limited::Limited;
+use limited::limited;
 
 use chrono::{DateTime, Utc};
 
-use crate::access_token::{AccessClaims, InvalidAccessToken};
+use crate::background;
+use crate::clean_up::{self, CleanedUp};
 use crate::client::Client;
+use crate::context::Context;
+use crate::delivery::{self, Delivered};
 use crate::flow;
 use crate::flow::{
     AuthenticateError, Authenticated, ChangePasswordError, ForgotPasswordError, LiveCheck, LogInError,
@@ -23,12 +27,12 @@ use crate::flow::{
 };
 use crate::hashing::HashingPool;
 use crate::id::{IntentId, SessionId, UserId};
-use crate::mailer::Mailer;
-use crate::password::Password;
+use crate::mail::Mailer;
 use crate::policy::Policy;
 use crate::session::Session;
+use crate::session::access_token::{AccessClaims, InvalidAccessToken};
 use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
-use crate::worker::{self, CleanedUp, Delivered};
+use crate::user::password::Password;
 
 /// The authentication of one service. Cheap to clone; all clones are the same.
 ///
@@ -40,7 +44,7 @@ use crate::worker::{self, CleanedUp, Delivered};
 /// [`RateLimits`](crate::RateLimits) is used up, with the time to wait; `Failed`, that a store, the hashing
 /// queue or the random generator did not do its part.
 #[derive(Debug, Clone)]
-pub struct Auth(Arc<Inner>);
+pub struct Auth(Arc<Context>);
 
 impl Auth {
     /// Starts to put an `Auth` together over one store that keeps everything: users, sessions and
@@ -80,14 +84,14 @@ impl Auth {
     ///
     /// - [`RegisterError::Invalid`] names every field that is not acceptable.
     /// - [`RegisterError::RateLimited`], [`RegisterError::Failed`].
-    pub async fn register(
-        &self,
-        email: &str,
+    pub fn register<'a>(
+        &'a self,
+        email: &'a str,
         password: Password,
-        name: Option<&str>,
-        client: &Client,
-    ) -> Result<(), RegisterError> {
-        flow::register::register(&self.0, email, &password, name, client).await
+        name: Option<&'a str>,
+        client: &'a Client,
+    ) -> Limited<'a, (), RegisterError> {
+        limited!(client, request => flow::register::register(&self.0, &mut request, email, &password, name))
     }
 
     /// Verifies an address by the token of a mailed link, and activates what came with it.
@@ -100,13 +104,13 @@ impl Auth {
     /// - [`VerifyEmailError::InvalidToken`] when the token is not (or no longer) good.
     /// - [`VerifyEmailError::PasswordRequired`], [`VerifyEmailError::WrongPassword`]: nothing is spent.
     /// - [`VerifyEmailError::RateLimited`], [`VerifyEmailError::Failed`].
-    pub async fn verify_email(
-        &self,
-        token: &str,
+    pub fn verify_email<'a>(
+        &'a self,
+        token: &'a str,
         password: Option<Password>,
-        client: &Client,
-    ) -> Result<(), VerifyEmailError> {
-        flow::verify_email::verify_email(&self.0, token, password.as_ref(), client).await
+        client: &'a Client,
+    ) -> Limited<'a, (), VerifyEmailError> {
+        limited!(client, request => flow::verify_email::verify_email(&self.0, &mut request, token, password.as_ref()))
     }
 
     /// Promises another verification link, if the address is registered and unverified. Known and
@@ -116,12 +120,12 @@ impl Auth {
     ///
     /// - [`ResendVerificationError::Email`] when the text is no address.
     /// - [`ResendVerificationError::RateLimited`], [`ResendVerificationError::Failed`].
-    pub async fn resend_verification(
-        &self,
-        email: &str,
-        client: &Client,
-    ) -> Result<(), ResendVerificationError> {
-        flow::verify_email::resend_verification(&self.0, email, client).await
+    pub fn resend_verification<'a>(
+        &'a self,
+        email: &'a str,
+        client: &'a Client,
+    ) -> Limited<'a, (), ResendVerificationError> {
+        limited!(client, request => flow::verify_email::resend_verification(&self.0, &mut request, email))
     }
 
     /// Logs a user in: a new session, an access token and a refresh token.
@@ -132,13 +136,13 @@ impl Auth {
     ///   user alike, after the same work.
     /// - [`LogInError::EmailNotVerified`] only after the right password.
     /// - [`LogInError::RateLimited`], [`LogInError::Failed`].
-    pub async fn log_in(
-        &self,
-        email: &str,
+    pub fn log_in<'a>(
+        &'a self,
+        email: &'a str,
         password: Password,
-        client: &Client,
-    ) -> Result<SessionTokens, LogInError> {
-        flow::log_in::log_in(&self.0, email, &password, client).await
+        client: &'a Client,
+    ) -> Limited<'a, SessionTokens, LogInError> {
+        limited!(client, request => flow::log_in::log_in(&self.0, &mut request, email, &password))
     }
 
     /// Verifies an access token by its signature and times alone, without touching a store.
@@ -201,8 +205,12 @@ impl Auth {
     ///   reuse included.
     /// - [`RefreshError::Superseded`] when this request merely lost a race: keep the client's cookie.
     /// - [`RefreshError::RateLimited`], [`RefreshError::Failed`].
-    pub async fn refresh(&self, refresh_token: &str, client: &Client) -> Result<SessionTokens, RefreshError> {
-        flow::refresh::refresh(&self.0, refresh_token, client).await
+    pub fn refresh<'a>(
+        &'a self,
+        refresh_token: &'a str,
+        client: &'a Client,
+    ) -> Limited<'a, SessionTokens, RefreshError> {
+        limited!(client, request => flow::refresh::refresh(&self.0, &mut request, refresh_token))
     }
 
     /// Restores a session from a refresh token without rotating it, for instance when a page loads.
@@ -211,12 +219,12 @@ impl Auth {
     /// # Errors
     ///
     /// - As [`refresh`](Self::refresh), except that nothing is ever superseded.
-    pub async fn restore(
-        &self,
-        refresh_token: &str,
-        client: &Client,
-    ) -> Result<RestoredSession, RefreshError> {
-        flow::refresh::restore(&self.0, refresh_token, client).await
+    pub fn restore<'a>(
+        &'a self,
+        refresh_token: &'a str,
+        client: &'a Client,
+    ) -> Limited<'a, RestoredSession, RefreshError> {
+        limited!(client, request => flow::refresh::restore(&self.0, &mut request, refresh_token))
     }
 
     /// Ends the session of a refresh token, also of an older generation of it. A token that is not
@@ -270,8 +278,12 @@ impl Auth {
     ///
     /// - [`ForgotPasswordError::Email`] when the text is no address.
     /// - [`ForgotPasswordError::RateLimited`], [`ForgotPasswordError::Failed`].
-    pub async fn forgot_password(&self, email: &str, client: &Client) -> Result<(), ForgotPasswordError> {
-        flow::reset_password::forgot_password(&self.0, email, client).await
+    pub fn forgot_password<'a>(
+        &'a self,
+        email: &'a str,
+        client: &'a Client,
+    ) -> Limited<'a, (), ForgotPasswordError> {
+        limited!(client, request => flow::reset_password::forgot_password(&self.0, &mut request, email))
     }
 
     /// Sets a new password by the token of a mailed link. Ends every session, kills every other
@@ -308,13 +320,13 @@ impl Auth {
     /// - [`ResetPasswordError::Password`] when the new password is refused; the link stays good.
     /// - [`ResetPasswordError::InvalidToken`], [`ResetPasswordError::RateLimited`],
     ///   [`ResetPasswordError::Failed`].
-    pub async fn reset_password(
-        &self,
-        token: &str,
+    pub fn reset_password<'a>(
+        &'a self,
+        token: &'a str,
         new_password: Password,
-        client: &Client,
-    ) -> Result<(), ResetPasswordError> {
-        flow::reset_password::reset_password(&self.0, token, &new_password, client).await
+        client: &'a Client,
+    ) -> Limited<'a, (), ResetPasswordError> {
+        limited!(client, request => flow::reset_password::reset_password(&self.0, &mut request, token, &new_password))
     }
 
     /// Changes the password of a logged-in user: every other session ends, and this client gets a
@@ -326,15 +338,14 @@ impl Auth {
     /// - [`ChangePasswordError::Password`] when the new password is refused.
     /// - [`ChangePasswordError::SessionEnded`] when the session behind the claims is over.
     /// - [`ChangePasswordError::RateLimited`], [`ChangePasswordError::Failed`].
-    pub async fn change_password(
-        &self,
-        claims: &AccessClaims,
+    pub fn change_password<'a>(
+        &'a self,
+        claims: &'a AccessClaims,
         current_password: Password,
         new_password: Password,
-        client: &Client,
-    ) -> Result<SessionTokens, ChangePasswordError> {
-        flow::change_password::change_password(&self.0, claims, &current_password, &new_password, client)
-            .await
+        client: &'a Client,
+    ) -> Limited<'a, SessionTokens, ChangePasswordError> {
+        limited!(client, request => flow::change_password::change_password(&self.0, &mut request, claims, &current_password, &new_password))
     }
 
     /// Sends promised mails and cleans up on schedule until `shutdown` completes; then finishes the
@@ -360,7 +371,7 @@ impl Auth {
     /// # }
     /// ```
     pub async fn run_background(&self, shutdown: impl Future<Output = ()> + Send) {
-        worker::run(&self.0, shutdown).await;
+        background::run(&self.0, shutdown).await;
     }
 
     /// Sends the mails that are due now, one after the other, and returns what became of them.
@@ -369,7 +380,7 @@ impl Auth {
     ///
     /// - [`StoreError`] when the outbox cannot be worked on.
     pub async fn deliver_due_mails(&self) -> Result<Delivered, StoreError> {
-        worker::outbox::deliver_due(&self.0).await
+        delivery::deliver_due(&self.0).await
     }
 
     /// Deletes expired records in batches within the configured time budget. Changes no decision.
@@ -378,7 +389,7 @@ impl Auth {
     ///
     /// - [`StoreError`], the first, when a store fails; the rest was cleaned up all the same.
     pub async fn clean_up(&self) -> Result<CleanedUp, StoreError> {
-        worker::cleanup::clean_up(&self.0).await
+        clean_up::clean_up(&self.0).await
     }
 
     /// Asks each store for something that is not there: whether the service can work.
@@ -398,13 +409,6 @@ impl Auth {
     /// empty for HS256.
     pub fn jwks(&self) -> serde_json::Value {
         self.0.access_tokens.ring().jwks(self.0.now())
-    }
-
-    /// Notes in [`Client::limits`] how the limits of these names stand that no flow has counted this
-    /// request against, for the headers of an answer that was refused before: those per client
-    /// address, and with claims `change_password`. Counts nothing.
-    pub async fn look_at_limits(&self, names: &[&str], claims: Option<&AccessClaims>, client: &Client) {
-        self.0.look_at_limits(names, claims, client).await;
     }
 
     /// The time by the clock in force, for judging [`AccessClaims`] by it.

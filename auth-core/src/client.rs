@@ -1,23 +1,17 @@
 //! Who is asking: what a flow knows of the client besides what it sent.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
 
-use crate::limiter::LimitStatus;
 use crate::user::disturbs_text;
 
 /// Longest user agent kept, in characters.
 const MAX_USER_AGENT_CHARS: usize = 256;
 
-/// The client of one request.
-///
-/// Make a new one for each request. After a flow returned, [`limits`](Self::limits) says what the
-/// rate limits of that request stood at, for response headers.
-#[derive(Debug, Default)]
+/// The client of one request: what the request brought besides its body.
+#[derive(Debug, Clone, Default)]
 pub struct Client {
     ip: Option<IpAddr>,
     user_agent: Option<String>,
-    limits: Mutex<Vec<LimitStatus>>,
 }
 
 impl Client {
@@ -31,7 +25,7 @@ impl Client {
         let user_agent = user_agent
             .map(|text| text.chars().filter(|c| !disturbs_text(*c)).take(MAX_USER_AGENT_CHARS).collect())
             .filter(|text: &String| !text.is_empty());
-        Self { ip: ip.map(|ip| ip.to_canonical()), user_agent, limits: Mutex::default() }
+        Self { ip: ip.map(|ip| ip.to_canonical()), user_agent }
     }
 
     /// A client of which nothing is known, such as a command-line tool.
@@ -47,30 +41,6 @@ impl Client {
     /// The client's description of itself, cut to 256 characters and freed of control characters.
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
-    }
-
-    /// The state of each rate limit that the last flow counted this client against.
-    ///
-    /// Limits that must stay silent (mails per mailbox, failures in a row per account) are never
-    /// among them.
-    pub fn limits(&self) -> Vec<LimitStatus> {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn note_limit(&self, status: LimitStatus) {
-        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.retain(|noted| noted.name != status.name);
-        limits.push(status);
-    }
-
-    /// Notes that a place counted before was given back.
-    pub(crate) fn note_returned(&self, name: &'static str) {
-        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(status) = limits.iter_mut().find(|status| status.name == name) {
-            status.remaining = status.remaining.saturating_add(1).min(status.count);
-            let one = status.window.checked_div(status.count).unwrap_or_default();
-            status.reset_after = status.reset_after.saturating_sub(one);
-        }
     }
 
     /// What a limit per client address counts: the address, or the /64 network of an IPv6 address,

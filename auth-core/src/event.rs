@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::id::{IntentId, SessionId, UserId};
+use crate::limit::Limit;
 
 /// Names an account by a keyed hash of its address: the same address always gives the same tag, and
 /// the address cannot be had from it without the root secret.
@@ -126,7 +127,7 @@ pub enum EventKind {
     /// A mailed token was refused.
     MailedTokenRefused { purpose: &'static str },
     /// A request was refused by a rate limit, or a mail was silently not promised.
-    RateLimited { limit: &'static str },
+    RateLimited { limit: Limit },
     /// A user was disabled.
     UserDisabled { user_id: UserId },
     /// A user was enabled again.
@@ -140,19 +141,13 @@ pub enum EventKind {
     /// `Auth` was built. Without a durable outbox, promised mails die with the process.
     Started { durable_outbox: bool },
     /// A mail was sent.
-    MailSent { intent_id: IntentId, promise: &'static str, attempt: u32 },
+    MailSent { intent_id: IntentId, mail: &'static str, attempt: u32 },
     /// A mail could not be sent and will be tried again.
-    MailRetried {
-        intent_id: IntentId,
-        promise: &'static str,
-        attempt: u32,
-        retry_in: Duration,
-        error: String,
-    },
+    MailRetried { intent_id: IntentId, mail: &'static str, attempt: u32, retry_in: Duration, error: String },
     /// A mail was given up and became a dead letter.
-    MailDeadLettered { intent_id: IntentId, promise: &'static str, attempt: u32, reason: String },
+    MailDeadLettered { intent_id: IntentId, mail: &'static str, attempt: u32, reason: String },
     /// An intent spoke of nothing and was dropped.
-    MailDropped { intent_id: IntentId, promise: &'static str },
+    MailDropped { intent_id: IntentId, mail: &'static str },
     /// The outbox could not be worked on.
     OutboxFailed { error: String },
     /// A clean-up ended.

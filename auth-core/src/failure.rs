@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::access_token::{ClaimsError, SignError};
+use crate::crypto::random::RandomError;
 use crate::hashing::HashingError;
-use crate::password::BreachCheckError;
-use crate::random::RandomError;
+use crate::session::access_token::{ClaimsError, SignError};
 use crate::store::{StoreError, StoreErrorKind};
+use crate::user::password::BreachCheckError;
 
 /// The flow could not be carried out. Nothing was refused and no new authority exists. The caller may
 /// try again later with the same input; where a write had taken place before the failure (a new

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::password::{MAX_PASSWORD_BYTES, Password};
-use crate::random::{RandomError, RandomSource};
+use crate::crypto::random::{RandomError, RandomSource};
 use crate::user::PasswordHash;
+use crate::user::password::{MAX_PASSWORD_BYTES, Password};
 
 mod bcrypt;
 mod calibration;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use uuid::{Builder, Uuid};
 
-use crate::random::{RandomError, RandomSource};
+use crate::crypto::random::{RandomError, RandomSource};
 
 /// The text is not a UUID in its usual 36-character form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +93,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::random::SystemRandom;
+    use crate::crypto::random::SystemRandom;
 
     #[test]
     fn ids_are_version_7_and_start_with_the_time() {

@@ -82,86 +82,75 @@
 //! | 13 | **Bounded.** Memory, CPU and rows stay within configured bounds. | `bounded.rs`: `more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted`, `a_flood_of_unknown_addresses_keeps_the_limiter_bounded_and_forgets_no_attacked_account` | |
 //! | 14 | **Clean-up is neutral.** Deleting expired rows changes no decision. | `clean_up.rs`: `a_world_that_cleans_up_after_every_step_gives_the_same_answers` | `a_thief_among_tabs_with_leeway` |
 
-mod access_token;
 mod auth;
+mod background;
+mod clean_up;
 mod client;
 mod clock;
 mod config;
-mod digest;
-mod email;
+mod context;
+mod crypto;
+mod delivery;
+mod error;
 mod event;
 mod failure;
 mod flow;
-mod gate;
 mod hashing;
 mod id;
-mod key_ring;
-mod keys;
-mod limiter;
-mod live_cache;
-mod mailer;
+mod limit;
+mod mail;
 mod memory;
-mod one_time;
-mod password;
 mod policy;
-mod random;
-mod refresh_token;
-mod secret;
 mod session;
+mod shutdown;
 pub mod store;
 mod sync;
 mod user;
-mod worker;
 
-pub use access_token::{
-    AccessClaims, AccessPolicy, AccessToken, ClaimsError, ClaimsSource, InvalidAccessToken,
-};
-pub use auth::{Auth, AuthBuilder};
+pub use auth::{Auth, AuthBuilder, Limited};
+pub use clean_up::CleanedUp;
 pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, ConfigProblem};
-pub use digest::Digest;
-pub use email::{Email, EmailError, MAX_EMAIL_BYTES};
+pub use crypto::digest::Digest;
+pub use crypto::keys::{ChainKey, MIN_SECRET_BYTES, RootSecret, WeakSecret};
+pub use crypto::random::{RandomError, RandomSource, SystemRandom};
+pub use crypto::secret::Secret;
+pub use delivery::Delivered;
+pub use error::{StoreError, StoreErrorKind, error_chain};
 pub use event::{
     AccountTag, ClientAddresses, Event, EventKind, EventSink, LogInFailure, RefreshRefusal, Renewal,
     Severity, TracingSink,
 };
 pub use failure::{Failure, FailureKind};
-pub use flow::{
-    AuthenticateError, Authenticated, ChangeEmailError, ChangePasswordError, ConfirmEmailError,
-    CreateUserError, ForgotPasswordError, InvalidRegistration, LiveCheck, LogInError, LogOutError, LoggedOut,
-    RefreshError, RegisterError, ResendVerificationError, ResetPasswordError, RestoredSession, SessionError,
-    SessionTokens, UserError, VerifyEmailError, decision,
-};
+pub use flow::*;
 pub use hashing::{
     Argon2Engine, BcryptImport, Calibration, CostFloor, HashingError, HashingPolicy, HashingPool,
     HashingStats, Pepper, PepperError, Verified,
 };
 pub use id::{IntentId, MalformedId, SessionId, UserId};
-pub use key_ring::{KeyError, KeyRing, KeyRingError, SigningKey, VerifyingKey};
-pub use keys::{ChainKey, MIN_SECRET_BYTES, RootSecret, WeakSecret};
-pub use limiter::{Bucket, InProcessLimiter, LimitStatus, RateLimiter, Reservation, Rule};
-pub use mailer::{Mail, MailError, MailErrorKind, Mailer, Message};
+pub use limit::{
+    AcquireOutcome, Bucket, InProcessLimiter, Limit, LimitScope, LimitStatus, Protects, RateLimited,
+    RateLimiter, RateLimits, Rule,
+};
+pub use mail::one_time_token::{MailedToken, OneTimeToken, Purpose, Registration};
+pub use mail::policy::{LinkPolicy, MailPolicy, VerificationProof};
+pub use mail::{Mail, MailError, MailErrorKind, Mailer, Message};
 pub use memory::{Mailbox, MemoryStore};
-pub use one_time::{MailedToken, OneTimeToken, Purpose, Registration};
-pub use password::{
+pub use policy::{CleanUpPolicy, Policy};
+pub use session::access_token::{
+    AccessClaims, AccessPolicy, AccessToken, ClaimsError, ClaimsSource, InvalidAccessToken,
+};
+pub use session::key_ring::{KeyError, KeyRing, KeyRingError, SigningKey, VerifyingKey};
+pub use session::policy::{RefreshPolicy, ReuseScope};
+pub use session::refresh_token::{MalformedToken, RefreshToken};
+pub use session::{Session, rotation};
+#[doc(hidden)]
+pub use store::methods::named as __private;
+pub use store::{JoinedStore, Outbox, TokenStore, UserStore};
+pub use user::email::{Email, EmailError, MAX_EMAIL_BYTES};
+pub use user::password::{
     BreachCheck, BreachCheckError, BreachPolicy, CommonPasswords, MAX_PASSWORD_BYTES, Password,
     PasswordError, PasswordPolicy,
 };
-pub use policy::{
-    CleanUpPolicy, LinkPolicy, MailPolicy, Policy, RateLimits, RefreshPolicy, ReuseScope, VerificationProof,
-};
-pub use random::{RandomError, RandomSource, SystemRandom};
-pub use refresh_token::{MalformedToken, RefreshToken};
-pub use secret::Secret;
-pub use session::Session;
-#[doc(hidden)]
-pub use store::methods::named as __private;
-pub use store::{JoinedStore, Outbox, StoreError, StoreErrorKind, TokenStore, UserStore};
 pub use user::{Epoch, MAX_NAME_CHARS, Name, NameError, PasswordHash, User, UserStatus};
-pub use worker::{CleanedUp, Delivered};
-
-/// Compiles and runs the code of the repository's README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

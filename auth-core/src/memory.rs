@@ -78,9 +78,9 @@ mod tests {
 
     use super::outbox::MAX_INTENTS;
     use super::*;
-    use crate::email::Email;
     use crate::id::IntentId;
     use crate::store::{Intent, MailRequest, Outbox as _, Settlement, StoreErrorKind};
+    use crate::user::email::Email;
 
     #[test]
     fn debug_shows_no_data() {
@@ -105,7 +105,7 @@ mod tests {
         let intent = |number: u128| Intent {
             id: IntentId::from_bytes(number.to_be_bytes()),
             email: email.clone(),
-            promise: MailRequest::Verification,
+            mail: MailRequest::Verification,
             created_at: DateTime::UNIX_EPOCH,
         };
         for number in 0..MAX_INTENTS as u128 {

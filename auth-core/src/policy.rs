@@ -1,16 +1,19 @@
 //! Every lifetime and limit, each default with its reason.
 
-mod limits;
-
 use std::num::NonZeroU32;
+use std::str::FromStr as _;
 use std::time::Duration;
 
-pub use limits::RateLimits;
+use chrono::DateTime;
+use croner::Cron;
 
-use crate::access_token::AccessPolicy;
 use crate::config::{ConfigProblem, Problems};
 use crate::hashing::HashingPolicy;
-use crate::password::PasswordPolicy;
+use crate::limit::RateLimits;
+use crate::mail::policy::{LinkPolicy, MailPolicy};
+use crate::session::access_token::AccessPolicy;
+use crate::session::policy::RefreshPolicy;
+use crate::user::password::PasswordPolicy;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -64,192 +67,6 @@ pub struct Policy {
     pub live_cache: Duration,
 }
 
-/// How much reuse of a refresh token ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReuseScope {
-    /// All sessions of the user: whoever copied one token may have copied more.
-    #[default]
-    User,
-    /// The session alone (the least that RFC 9700 section 4.14.2 asks).
-    Session,
-}
-
-/// How refresh tokens rotate and how long sessions live.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RefreshPolicy {
-    /// How long after a rotation its parent is still answered with the same child, because the
-    /// answer may have been lost. Default 0: strict, a consumed token that is replayed ends all
-    /// sessions at once. At most 60 s.
-    ///
-    /// It counts from the time that the rotating request read before its write, so where it is used it
-    /// must cover a write that stalls as long as any does and then the slowest way of an honest client:
-    /// its answer back, or lost, and the next request there. One limit must be known: a thief who
-    /// replays within it every single time is not told apart.
-    pub reuse_leeway: Duration,
-    /// A token younger than this is not rotated but given back as it is. Default 0. At least twice
-    /// `reuse_leeway`: then no honest tab can outrun the leeway of another.
-    pub min_rotation_age: Duration,
-    /// What reuse ends. Default [`ReuseScope::User`].
-    pub reuse_scope: ReuseScope,
-    /// Ends a session that is not refreshed (idle lifetime; slides). Default 7 days.
-    pub refresh_lifetime: Duration,
-    /// Ends a session in any case (absolute lifetime; never moves). Default 30 days, the longest
-    /// that NIST SP 800-63B-4 section 2.1.3 recommends between log-ins. At most 400 days.
-    pub session_lifetime: Duration,
-    /// How many sessions a user may have; one more ends the oldest. Default 50.
-    pub max_sessions_per_user: NonZeroU32,
-    /// How many generations back a replayed token is still recognised. Default 4096, which costs at
-    /// most about half a millisecond of hashing; an older one is refused like a forged one.
-    pub max_chain_walk: u32,
-}
-
-impl Default for RefreshPolicy {
-    fn default() -> Self {
-        Self {
-            reuse_leeway: Duration::ZERO,
-            min_rotation_age: Duration::ZERO,
-            reuse_scope: ReuseScope::User,
-            refresh_lifetime: 7 * DAY,
-            session_lifetime: 30 * DAY,
-            max_sessions_per_user: NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN),
-            max_chain_walk: 4096,
-        }
-    }
-}
-
-impl RefreshPolicy {
-    /// For web pages with several tabs that share one cookie: 10 s of leeway and a minimum rotation
-    /// age of 20 s. Leeway alone is not enough: late parents would arrive after the child was itself
-    /// rotated; a minimum age of twice the leeway removed every false log-out in simulation.
-    pub fn browser() -> Self {
-        Self {
-            reuse_leeway: Duration::from_secs(10),
-            min_rotation_age: Duration::from_secs(20),
-            ..Self::default()
-        }
-    }
-
-    fn check(&self, problems: &mut Problems) {
-        problems.at_most("refresh.reuse_leeway", self.reuse_leeway, MINUTE);
-        problems.at_most("refresh.min_rotation_age", self.min_rotation_age, HOUR);
-        problems.within("refresh.refresh_lifetime", self.refresh_lifetime, Duration::from_secs(1), 400 * DAY);
-        problems.within("refresh.session_lifetime", self.session_lifetime, Duration::from_secs(1), 400 * DAY);
-        if self.min_rotation_age < self.reuse_leeway.saturating_mul(2) {
-            problems.add("refresh.min_rotation_age", "must be at least twice refresh.reuse_leeway");
-        }
-        if self.refresh_lifetime > self.session_lifetime {
-            problems.add("refresh.refresh_lifetime", "must not be longer than refresh.session_lifetime");
-        }
-        if self.min_rotation_age >= self.refresh_lifetime {
-            problems.add("refresh.min_rotation_age", "must be shorter than refresh.refresh_lifetime");
-        }
-        if !(1..=1 << 16).contains(&self.max_chain_walk) {
-            problems.add("refresh.max_chain_walk", "must be between 1 and 65536");
-        }
-    }
-}
-
-/// What verifying an address takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum VerificationProof {
-    /// The link alone. Stated limit: someone who clicks the link of a mail that a rival's attempt
-    /// caused blesses the rival's password. A rival can even use up the mails per hour of a mailbox,
-    /// so that its owner's own attempt brings none; asking for another link then mails a reset link.
-    #[default]
-    Link,
-    /// The link and the password typed when registering, which closes that at the price of one field.
-    LinkAndPassword,
-}
-
-/// Verification and reset links.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct LinkPolicy {
-    /// How long a link works that verifies an address or confirms a new one, from its first sending.
-    /// Default 30 min, at most 7 days.
-    pub verification_lifetime: Duration,
-    /// How long a reset link works, from its first sending. Default 15 min, at most 24 h (NIST SP
-    /// 800-63B-4 section 4.2 on recovery codes sent by mail).
-    pub reset_lifetime: Duration,
-    /// What verifying takes. Default [`VerificationProof::Link`].
-    pub verification_proof: VerificationProof,
-}
-
-impl Default for LinkPolicy {
-    fn default() -> Self {
-        Self {
-            verification_lifetime: 30 * MINUTE,
-            reset_lifetime: 15 * MINUTE,
-            verification_proof: VerificationProof::default(),
-        }
-    }
-}
-
-/// How promised mails are sent.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct MailPolicy {
-    /// How many mails are sent at once. Default 4.
-    pub concurrency: NonZeroU32,
-    /// How long a worker owns an intent; one left by a killed process is taken up after it.
-    /// Default 30 s.
-    pub lease: Duration,
-    /// When a sending is given up and counted as "outcome unknown". Default 20 s; must be shorter
-    /// than the lease, or two workers could send at once.
-    pub send_timeout: Duration,
-    /// How often the outbox is looked at when nothing wakes the worker. Default 500 ms, so that a
-    /// first attempt starts within a second whichever process wrote the intent.
-    pub poll_interval: Duration,
-    /// Shortest wait before a retry, doubled at each. Default 1 s.
-    pub min_backoff: Duration,
-    /// Longest wait before a retry. Default 5 min.
-    pub max_backoff: Duration,
-    /// After so many attempts an intent becomes a dead letter. Default 1000: the lifetimes end most
-    /// mails earlier, at the longest backoff 300 attempts a day.
-    pub max_attempts: u32,
-    /// A notice that could not be sent for so long becomes a dead letter; mails with a link do so
-    /// after the link's lifetime. Default 24 h.
-    pub notice_lifetime: Duration,
-    /// How long an intent may wait for the record it was written before. Default 5 min: longer than
-    /// any write lasts, three lock timeouts of 50 s included.
-    pub orphan_grace: Duration,
-}
-
-impl Default for MailPolicy {
-    fn default() -> Self {
-        Self {
-            concurrency: NonZeroU32::new(4).unwrap_or(NonZeroU32::MIN),
-            lease: Duration::from_secs(30),
-            send_timeout: Duration::from_secs(20),
-            poll_interval: Duration::from_millis(500),
-            min_backoff: Duration::from_secs(1),
-            max_backoff: 5 * MINUTE,
-            max_attempts: 1000,
-            notice_lifetime: DAY,
-            orphan_grace: 5 * MINUTE,
-        }
-    }
-}
-
-impl MailPolicy {
-    fn check(&self, problems: &mut Problems) {
-        let second = Duration::from_secs(1);
-        problems.within("mail.lease", self.lease, second, HOUR);
-        problems.within("mail.poll_interval", self.poll_interval, Duration::from_millis(10), MINUTE);
-        problems.within("mail.min_backoff", self.min_backoff, Duration::from_millis(100), HOUR);
-        problems.within("mail.max_backoff", self.max_backoff, self.min_backoff, DAY);
-        problems.within("mail.notice_lifetime", self.notice_lifetime, MINUTE, 30 * DAY);
-        problems.within("mail.orphan_grace", self.orphan_grace, second, HOUR);
-        if self.send_timeout.is_zero() || self.send_timeout >= self.lease {
-            problems.add("mail.send_timeout", "must be longer than zero and shorter than mail.lease");
-        }
-        if self.max_attempts == 0 {
-            problems.add("mail.max_attempts", "must be at least 1");
-        }
-    }
-}
-
 /// How expired records are deleted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -284,7 +101,7 @@ impl Default for CleanUpPolicy {
 
 impl CleanUpPolicy {
     fn check(&self, links: &LinkPolicy, problems: &mut Problems) {
-        if crate::worker::schedule(&self.schedule).is_none() {
+        if schedule(&self.schedule).is_none() {
             problems.add("clean_up.schedule", "must be five cron fields, such as `0 6 * * *`");
         }
         problems.within("clean_up.budget", self.budget, Duration::from_millis(10), HOUR);
@@ -292,6 +109,16 @@ impl CleanUpPolicy {
         let least = links.verification_lifetime.saturating_mul(2).max(HOUR);
         problems.within("clean_up.unverified_user_lifetime", self.unverified_user_lifetime, least, 400 * DAY);
     }
+}
+
+/// Reads a schedule of five cron fields that some day comes.
+pub(crate) fn schedule(text: &str) -> Option<Cron> {
+    if text.split_whitespace().count() != 5 {
+        return None;
+    }
+    let schedule = Cron::from_str(text).ok()?;
+    // The thirtieth of February parses and never comes.
+    schedule.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_ok().then_some(schedule)
 }
 
 impl Policy {
@@ -323,7 +150,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limiter::Rule;
+    use crate::limit::Rule;
 
     fn problems(change: impl FnOnce(&mut Policy)) -> Vec<String> {
         let (mut policy, mut problems) = (Policy::default(), Problems::default());

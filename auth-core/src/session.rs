@@ -1,10 +1,17 @@
 //! Sessions: one log-in on one client, one row.
 
+pub(crate) mod access_token;
+pub(crate) mod key_ring;
+pub(crate) mod live_cache;
+pub(crate) mod policy;
+pub(crate) mod refresh_token;
+pub mod rotation;
+
 use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 
-use crate::digest::Digest;
+use crate::crypto::digest::Digest;
 use crate::id::{SessionId, UserId};
 use crate::user::Epoch;
 

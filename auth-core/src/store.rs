@@ -37,9 +37,7 @@ mod outbox;
 mod token;
 mod user;
 
-use std::error::Error;
-use std::fmt;
-
+pub use crate::error::{StoreError, StoreErrorKind};
 pub use import::{ImportProgress, import_users};
 pub use joined::JoinedStore;
 pub use outbox::{ClaimedIntent, DeadLetter, Intent, MailRequest, Outbox, OutboxStats, Removal, Settlement};
@@ -54,61 +52,4 @@ pub enum GuardedWrite {
     Applied,
     /// The guard did not hold, or there is no such record; nothing changed.
     Stale,
-}
-
-/// What kind of failure a store met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StoreErrorKind {
-    /// The store cannot be reached or cannot work now; trying again later may help. The outcome of
-    /// a write that failed this way is unknown.
-    Unavailable,
-    /// A record with this identifier exists already and differs.
-    Conflict,
-    /// A kept record makes no sense; somebody must look at it.
-    Corrupt,
-}
-
-/// A store could not do its work. Opaque: the cause is in [`source`](Error::source), for logs.
-#[derive(Debug)]
-pub struct StoreError {
-    kind: StoreErrorKind,
-    source: Box<dyn Error + Send + Sync>,
-}
-
-impl StoreError {
-    /// The store cannot be reached or cannot work now.
-    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Unavailable, source: source.into() }
-    }
-
-    /// A record with this identifier exists already and differs.
-    pub fn conflict(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Conflict, source: source.into() }
-    }
-
-    /// A kept record makes no sense.
-    pub fn corrupt(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind: StoreErrorKind::Corrupt, source: source.into() }
-    }
-
-    /// What kind of failure this is.
-    pub const fn kind(&self) -> StoreErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            StoreErrorKind::Unavailable => "the store is unavailable",
-            StoreErrorKind::Conflict => "the store holds a conflicting record",
-            StoreErrorKind::Corrupt => "the store holds a corrupt record",
-        })
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
-    }
 }

@@ -1,12 +1,15 @@
 //! Users: what a store keeps of each.
 
+pub(crate) mod email;
+pub(crate) mod password;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::email::Email;
 use crate::id::UserId;
+use crate::user::email::Email;
 
 /// A user's credential version: moved by every act that must end all sessions and mailed tokens.
 ///

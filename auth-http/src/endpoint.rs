@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use auth_core::Limit;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::request::Parts;
@@ -73,7 +74,7 @@ pub struct Endpoint {
     pub(crate) request: Option<Body>,
     pub(crate) answers: Vec<(StatusCode, Option<Body>)>,
     pub(crate) codes: Vec<Code>,
-    pub(crate) limits: &'static [&'static str],
+    pub(crate) limits: &'static [Limit],
     pub(crate) bearer: bool,
     pub(crate) cookie: bool,
 }
@@ -123,7 +124,7 @@ impl Endpoint {
                 return Err(Code::BodyTooLarge.into());
             }
             let body = if self.request.is_some() { body.await } else { Ok(Bytes::new()) };
-            (self.serve)(api.clone(), Request::new(head, body, limits.client())).await
+            (self.serve)(api.clone(), Request::new(head, body, limits.client(), limits.reported())).await
         };
         let in_time =
             tokio::time::timeout(api.config.request_timeout(), AssertUnwindSafe(work).catch_unwind());
@@ -133,7 +134,7 @@ impl Endpoint {
             Err(_) => Err(Problem::new(Code::Unavailable).because("the request took too long")),
         };
         let mut response = answer.unwrap_or_else(Problem::into_http);
-        limits.tell(api, response.headers_mut()).await;
+        limits.add_headers(api, response.headers_mut());
         log_failure(&response, &method, uri.path(), request_id.as_ref());
         response
     }
@@ -212,8 +213,8 @@ impl Endpoint {
         self
     }
 
-    pub(crate) fn limited(mut self, names: &'static [&'static str]) -> Self {
-        self.limits = names;
+    pub(crate) fn limited(mut self, limits: &'static [Limit]) -> Self {
+        self.limits = limits;
         self.refuses([Code::RateLimited])
     }
 

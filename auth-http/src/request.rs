@@ -1,8 +1,8 @@
 //! One request, as an operation sees it: nothing is read before the operation asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use auth_core::Client;
+use auth_core::{Client, LimitStatus, Limited};
 use bytes::Bytes;
 use http::HeaderValue;
 use http::request::Parts;
@@ -32,11 +32,38 @@ pub(crate) struct Request {
     head: Parts,
     body: Result<Bytes, Problem>,
     client: Arc<Client>,
+    reported: Reported,
+}
+
+/// What the rate limits of one request reported, for its response headers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reported(Arc<Mutex<Vec<LimitStatus>>>);
+
+impl Reported {
+    pub(crate) fn statuses(&self) -> Vec<LimitStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, statuses: Vec<LimitStatus>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
+    }
 }
 
 impl Request {
-    pub(crate) const fn new(head: Parts, body: Result<Bytes, Problem>, client: Arc<Client>) -> Self {
-        Self { head, body, client }
+    pub(crate) const fn new(
+        head: Parts,
+        body: Result<Bytes, Problem>,
+        client: Arc<Client>,
+        reported: Reported,
+    ) -> Self {
+        Self { head, body, client, reported }
+    }
+
+    /// Runs a limited operation, and keeps what its limits reported for the response headers.
+    pub(crate) async fn run<T, E>(&self, operation: Limited<'_, T, E>) -> Result<T, E> {
+        let (outcome, statuses) = operation.with_limits().await;
+        self.reported.set(statuses);
+        outcome
     }
 
     /// Who sent it.

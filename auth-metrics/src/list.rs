@@ -3,7 +3,7 @@ use metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_h
 /// The labels of a counter, each with all its words.
 type Labels = &'static [(&'static str, &'static [&'static str])];
 
-const PROMISES: [&str; 8] = [
+const MAILS: [&str; 8] = [
     "registration",
     "verification",
     "password_reset",
@@ -57,7 +57,7 @@ const COUNTERS: [(&str, &str, Labels); 26] = [
     (
         "auth_mails_total",
         "Mails by what became of one attempt.",
-        &[("promise", &PROMISES), ("outcome", &["sent", "retried", "dead", "dropped"])],
+        &[("mail", &MAILS), ("outcome", &["sent", "retried", "dead", "dropped"])],
     ),
     ("auth_outbox_failures_total", "Times that the outbox could not be worked on.", &[]),
     (

@@ -39,10 +39,10 @@ fn count(kind: &EventKind) {
                 add("auth_clean_up_deleted_total", &[("kind", what)], *deleted);
             }
         }
-        EventKind::MailSent { promise, .. } => mail(promise, "sent"),
-        EventKind::MailRetried { promise, .. } => mail(promise, "retried"),
-        EventKind::MailDeadLettered { promise, .. } => mail(promise, "dead"),
-        EventKind::MailDropped { promise, .. } => mail(promise, "dropped"),
+        EventKind::MailSent { mail, .. } => count_mail(mail, "sent"),
+        EventKind::MailRetried { mail, .. } => count_mail(mail, "retried"),
+        EventKind::MailDeadLettered { mail, .. } => count_mail(mail, "dead"),
+        EventKind::MailDropped { mail, .. } => count_mail(mail, "dropped"),
         kind => match labelled(kind) {
             Some((name, label, value)) => add(name, &[(label, value)], 1),
             None => plain(kind).into_iter().for_each(|name| add(name, &[], 1)),
@@ -50,8 +50,8 @@ fn count(kind: &EventKind) {
     }
 }
 
-fn mail(promise: &'static str, outcome: &'static str) {
-    add("auth_mails_total", &[("promise", promise), ("outcome", outcome)], 1);
+fn count_mail(mail: &'static str, outcome: &'static str) {
+    add("auth_mails_total", &[("mail", mail), ("outcome", outcome)], 1);
 }
 
 /// The counter, label and value of an event that has one label.
@@ -70,7 +70,7 @@ const fn labelled(kind: &EventKind) -> Option<(&'static str, &'static str, &'sta
         EventKind::EmailChanged { .. } => ("auth_email_changes_total", "outcome", "success"),
         EventKind::EmailTaken { .. } => ("auth_email_changes_total", "outcome", "taken"),
         EventKind::MailedTokenRefused { purpose } => ("auth_mailed_tokens_refused_total", "purpose", purpose),
-        EventKind::RateLimited { limit } => ("auth_rate_limit_refusals_total", "limit", limit),
+        EventKind::RateLimited { limit } => ("auth_rate_limit_refusals_total", "limit", limit.name()),
         EventKind::UserDisabled { .. } => ("auth_account_changes_total", "change", "disabled"),
         EventKind::UserEnabled { .. } => ("auth_account_changes_total", "change", "enabled"),
         EventKind::UserDeleted { .. } => ("auth_account_changes_total", "change", "deleted"),

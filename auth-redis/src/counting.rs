@@ -3,11 +3,11 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use auth_core::{Bucket, Reservation, Rule};
+use auth_core::{AcquireOutcome, Bucket, Rule};
 use redis::{Script, ScriptInvocation};
 
 static QUOTA: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("quota.lua")));
-static STREAK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("streak.lua")));
+static FAILURES: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("consecutive_failures.lua")));
 
 /// Windows and waits are cut to this: a time that far ahead is still a whole number of microseconds to
 /// Lua, whose numbers are exact up to 2^53.
@@ -19,19 +19,17 @@ const SHORTEST_MEMORY: Duration = Duration::from_hours(24);
 /// What to do with a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
-    Reserve,
-    Look,
-    GiveBack,
-    Clear,
+    Acquire,
+    Release,
+    Reset,
 }
 
 impl Act {
     const fn word(self) -> &'static str {
         match self {
-            Self::Reserve => "reserve",
-            Self::Look => "look",
-            Self::GiveBack => "give_back",
-            Self::Clear => "clear",
+            Self::Acquire => "acquire",
+            Self::Release => "release",
+            Self::Reset => "reset",
         }
     }
 }
@@ -62,7 +60,7 @@ impl Count {
     }
 
     /// What a bucket answers in which nothing was counted yet.
-    pub(crate) fn of_a_fresh_bucket(self) -> Reservation {
+    pub(crate) fn of_a_fresh_bucket(self) -> AcquireOutcome {
         let (remaining, reset_after) = match self {
             Self::Quota { count, interval } => (count.saturating_sub(1), interval),
             Self::ConsecutiveFailures { failures, wait } => {
@@ -77,7 +75,7 @@ impl Count {
         let (script, kind, numbers) = match self {
             Self::Quota { count, interval } => (&*QUOTA, 'q', [count, interval, 0]),
             Self::ConsecutiveFailures { failures, wait } => {
-                (&*STREAK, 's', [failures, wait, memory(failures, wait)])
+                (&*FAILURES, 's', [failures, wait, memory(failures, wait)])
             }
         };
         let mut call = script.prepare_invoke();
@@ -104,16 +102,16 @@ fn micros(duration: Duration) -> u64 {
 /// What a script answered: whether there was a place, how many more there are, and a time in microseconds.
 pub(crate) type Answer = (u8, u64, u64);
 
-pub(crate) fn reservation((place, remaining, micros): Answer) -> Reservation {
+pub(crate) fn reservation((place, remaining, micros): Answer) -> AcquireOutcome {
     if place == 1 {
         granted(remaining, micros)
     } else {
-        Reservation::Refused { retry_after: Duration::from_micros(micros) }
+        AcquireOutcome::Refused { retry_after: Duration::from_micros(micros) }
     }
 }
 
-fn granted(remaining: u64, reset_after: u64) -> Reservation {
-    Reservation::Granted {
+fn granted(remaining: u64, reset_after: u64) -> AcquireOutcome {
+    AcquireOutcome::Granted {
         remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
         reset_after: Duration::from_micros(reset_after),
     }

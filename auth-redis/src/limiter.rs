@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Bucket, RandomSource as _, RateLimiter, Reservation, Rule, StoreError, SystemRandom};
+use auth_core::{AcquireOutcome, Bucket, RandomSource as _, RateLimiter, Rule, StoreError, SystemRandom};
 
 use crate::connection::{Connection, Lost, Repeat};
 use crate::counting::{Act, Count, reservation};
@@ -12,7 +12,7 @@ use crate::{ConnectError, OutagePolicy, address};
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a rule that makes no sense answers: come back later, forever.
-const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mins(1) };
+const NEVER: AcquireOutcome = AcquireOutcome::Refused { retry_after: Duration::from_mins(1) };
 
 /// Counts requests in Redis or Valkey, for any number of servers.
 ///
@@ -27,7 +27,7 @@ const NEVER: Reservation = Reservation::Refused { retry_after: Duration::from_mi
 ///   day): pausing gains an attacker nothing over going on.
 /// - A rule with a `count`, `window` or `then_every` of zero grants nothing.
 /// - A call takes 500 ms at most ([`patience`](Self::patience)); after one without an answer others fail
-///   at once for a second. A reservation, a look or a clearing whose connection breaks is tried once more
+///   at once for a second. A call other than a release whose connection breaks is tried once more
 ///   on a new one; a place that was taken and not told stays taken. What is given back is not tried again.
 /// - While Redis does not answer, reservations get what the [`OutagePolicy`] says and everything else
 ///   fails. A place that was granted uncounted can still be given back later; that frees one at most of
@@ -82,7 +82,7 @@ impl RedisLimiter {
         let probe = Count::Quota { count: 1, interval: 1000 };
         let mut key = [0; 16];
         SystemRandom.fill(&mut key).map_err(|error| ConnectError::Unreachable(Box::new(error)))?;
-        let probe = probe.call(Act::Reserve, &Bucket { limit: "connect", key });
+        let probe = probe.call(Act::Acquire, &Bucket { limit: "connect", key });
         let connection = Connection::open(client, &probe).await.map_err(|lost| match lost {
             Lost::Failed(error) => error.into(),
             silent => ConnectError::Unreachable(Box::new(silent)),
@@ -106,9 +106,9 @@ impl RedisLimiter {
 
     /// Does something to a bucket; says whether and how it stands then, or nothing where the rule makes no
     /// sense.
-    async fn ask(&self, act: Act, bucket: &Bucket, rule: &Rule) -> Result<Option<Reservation>, Lost> {
+    async fn ask(&self, act: Act, bucket: &Bucket, rule: &Rule) -> Result<Option<AcquireOutcome>, Lost> {
         let Some(count) = Count::of(rule) else { return Ok(None) };
-        let repeat = if act == Act::GiveBack { Repeat::Never } else { Repeat::Once };
+        let repeat = if act == Act::Release { Repeat::Never } else { Repeat::Once };
         let answer = self.connection.ask(&count.call(act, bucket), repeat, self.patience).await?;
         Ok(Some(reservation(answer)))
     }
@@ -116,8 +116,8 @@ impl RedisLimiter {
 
 #[async_trait]
 impl RateLimiter for RedisLimiter {
-    async fn reserve(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
-        match self.ask(Act::Reserve, bucket, rule).await {
+    async fn acquire(&self, bucket: &Bucket, rule: &Rule) -> Result<AcquireOutcome, StoreError> {
+        match self.ask(Act::Acquire, bucket, rule).await {
             Ok(reservation) => Ok(reservation.unwrap_or(NEVER)),
             Err(_) if self.outage.is_open(bucket.limit) => {
                 Ok(Count::of(rule).map_or(NEVER, Count::of_a_fresh_bucket))
@@ -126,17 +126,13 @@ impl RateLimiter for RedisLimiter {
         }
     }
 
-    async fn look(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
-        Ok(self.ask(Act::Look, bucket, rule).await?.unwrap_or(NEVER))
-    }
-
-    async fn give_back(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
-        self.ask(Act::GiveBack, bucket, rule).await?;
+    async fn release(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
+        self.ask(Act::Release, bucket, rule).await?;
         Ok(())
     }
 
-    async fn clear(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
-        self.ask(Act::Clear, bucket, rule).await?;
+    async fn reset(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
+        self.ask(Act::Reset, bucket, rule).await?;
         Ok(())
     }
 }

@@ -1,26 +1,15 @@
-/// What reservations get while Redis cannot be asked.
+use auth_core::{Limit, Protects};
+
+/// What happens to requests while Redis does not answer.
 ///
-/// A limit is either *closed*, and the flow fails as unavailable, or *open*, and its flow goes on
-/// uncounted.
+/// A limit is either *closed*: the request fails as unavailable; or *open*: the request is not counted.
 ///
-/// By default what guards passwords and mailboxes is closed: log-in, change of password and of
-/// address, register, resend and forgot. Open is what keeps out nothing but load, because 256 random bits
-/// guard it: verify, reset, the confirmation of a new address, refresh and restore. A limit that this crate does not know is closed.
+/// By default the limits that protect passwords and mailboxes are closed ([`Limit::protects`]), and those
+/// that protect only the service's capacity are open. A service's own limits are closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutagePolicy {
-    open: Vec<&'static str>,
+    open: Vec<Limit>,
 }
-
-/// The limits of [`RateLimits`](auth_core::RateLimits) that are open by default.
-const OPEN: [&str; 7] = [
-    "confirm_email_client",
-    "verify_client",
-    "reset_client",
-    "refresh_client",
-    "refresh_session",
-    "restore_client",
-    "restore_session",
-];
 
 impl OutagePolicy {
     /// Nothing is open: while Redis is away nobody gets in and nobody stays in.
@@ -28,54 +17,46 @@ impl OutagePolicy {
         Self { open: Vec::new() }
     }
 
-    /// Open are these limits, by their names in [`RateLimits::named`](auth_core::RateLimits::named), and
-    /// no others.
+    /// These limits are open, and no others.
     ///
     /// # Security
     ///
-    /// Who can keep Redis from answering is not limited at all where a limit is open.
-    pub fn open_for(limits: impl IntoIterator<Item = &'static str>) -> Self {
+    /// Where a limit is open, an attacker who keeps Redis from answering is not limited at all.
+    pub fn open_for(limits: impl IntoIterator<Item = Limit>) -> Self {
         Self { open: limits.into_iter().collect() }
     }
 
     pub(crate) fn is_open(&self, limit: &str) -> bool {
-        self.open.contains(&limit)
+        self.open.iter().any(|open| open.name() == limit)
     }
 }
 
 impl Default for OutagePolicy {
     fn default() -> Self {
-        Self::open_for(OPEN)
+        let only_capacity = |limit: &Limit| limit.protects() == Protects::Capacity;
+        Self::open_for(Limit::ALL.iter().copied().filter(only_capacity))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use auth_core::RateLimits;
-
     use super::*;
 
     #[test]
-    fn what_guards_passwords_and_mailboxes_is_closed_and_the_rest_is_open() {
+    fn limits_on_passwords_and_mailboxes_are_closed() {
         let policy = OutagePolicy::default();
-        let limits = RateLimits::default();
-        let named = limits.named().map(|(name, _)| name);
         let closed = ["log_in_", "change_", "register_", "resend_", "forgot_"];
-        for name in named {
-            assert_eq!(
-                policy.is_open(name),
-                !closed.iter().any(|guarded| name.starts_with(guarded)),
-                "{name}"
-            );
+        for limit in Limit::ALL {
+            let guarded = closed.iter().any(|prefix| limit.name().starts_with(prefix));
+            assert_eq!(policy.is_open(limit.name()), !guarded, "{limit:?}");
         }
-        assert!(OPEN.iter().all(|name| named.contains(name)));
         assert!(!policy.is_open("of_the_service"));
     }
 
     #[test]
     fn the_service_decides() {
-        let policy = OutagePolicy::open_for(["log_in_client"]);
+        let policy = OutagePolicy::open_for([Limit::LogInClient]);
         assert!(policy.is_open("log_in_client") && !policy.is_open("refresh_client"));
-        assert!(RateLimits::default().named().iter().all(|(name, _)| !OutagePolicy::closed().is_open(name)));
+        assert!(Limit::ALL.iter().all(|limit| !OutagePolicy::closed().is_open(limit.name())));
     }
 }

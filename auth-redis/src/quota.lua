@@ -4,7 +4,7 @@
 local act, count, interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local all = count * interval
 
-if act == 'clear' then
+if act == 'reset' then
   redis.call('DEL', KEYS[1])
   return {1, count, 0}
 end
@@ -25,7 +25,7 @@ local function keep(owing)
   redis.call('SET', KEYS[1], free_at, 'PX', string.format('%.0f', math.ceil(owing / 1000)))
 end
 
-if act == 'give_back' then
+if act == 'release' then
   keep(owed - interval)
   return {1, 0, 0}
 end
@@ -34,7 +34,5 @@ local owing = owed + interval
 if owing > all then
   return {0, 0, owing - all}
 end
-if act == 'reserve' then
-  keep(owing)
-end
+keep(owing)
 return {1, math.floor((all - owing) / interval), owing}

@@ -135,7 +135,7 @@ pub fn intent(number: u32) -> Intent {
     Intent {
         id: intent_id(number),
         email: email(number),
-        promise: MailRequest::PasswordReset,
+        mail: MailRequest::PasswordReset,
         created_at: at(0),
     }
 }

@@ -40,7 +40,7 @@ async fn list(service: &Service, limit: u32) -> Result<Report, Problem> {
         .map(|letter| {
             [
                 letter.intent.id.to_string(),
-                letter.intent.promise.name().to_owned(),
+                letter.intent.mail.name().to_owned(),
                 plain(letter.intent.email.address()),
                 time(letter.dead_lettered_at),
                 plain(&letter.reason),
@@ -55,7 +55,7 @@ async fn list(service: &Service, limit: u32) -> Result<Report, Problem> {
 fn json(letter: &DeadLetter) -> Value {
     json!({
         "id": letter.intent.id.to_string(),
-        "promise": letter.intent.promise.name(),
+        "promise": letter.intent.mail.name(),
         "email": letter.intent.email.address(),
         "created_at": time(letter.intent.created_at),
         "attempts": letter.attempts,

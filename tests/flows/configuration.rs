@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use auth_core::{
-    Auth, AuthBuilder, BcryptImport, ConfigError, KeyError, KeyRing, KeyRingError, Mailbox, MemoryStore,
-    Pepper, PepperError, Policy, RateLimits, RefreshPolicy, RootSecret, Rule, SigningKey, VerifyingKey,
-    WeakSecret,
+    Auth, AuthBuilder, BcryptImport, ConfigError, KeyError, KeyRing, KeyRingError, Limit, Mailbox,
+    MemoryStore, Pepper, PepperError, Policy, RateLimits, RefreshPolicy, RootSecret, Rule, SigningKey,
+    VerifyingKey, WeakSecret,
 };
 use auth_testkit::cheap_hashing;
 use auth_tests::SECRET;
@@ -115,14 +115,9 @@ fn every_limit_that_would_allow_nothing_or_never_end_is_named() {
     ];
     for rule in bad {
         let mut policy = Policy::default();
-        let all = Some(rule);
-        let l = &mut policy.limits;
-        (l.log_in_account, l.log_in_client, l.log_in_consecutive_failures, l.change_password) =
-            (all, all, all, all);
-        (l.register_client, l.register_mailbox, l.resend_client, l.resend_mailbox) = (all, all, all, all);
-        (l.forgot_client, l.forgot_mailbox, l.verify_client, l.reset_client) = (all, all, all, all);
-        (l.change_email_client, l.change_email_mailbox, l.confirm_email_client) = (all, all, all);
-        (l.refresh_client, l.refresh_session, l.restore_client, l.restore_session) = (all, all, all, all);
+        for limit in Limit::ALL {
+            policy.limits.set(*limit, Some(rule));
+        }
         let expected: BTreeSet<String> = limits.iter().map(|name| format!("limits.{name}")).collect();
         assert_eq!(settings(&refused(policy)), expected, "{rule:?}");
     }

@@ -1,11 +1,12 @@
-//! How limits are shown that a request was not counted against.
+//! What the limits of a request show, and what a log-in is counted by.
 
 use std::time::Duration;
 
 use auth_core::{
-    ChangePasswordError, Client, Email, LogInError, MAX_EMAIL_BYTES, Password, RateLimits, Rule,
+    ChangePasswordError, Client, Email, Limit, LimitStatus, LogInError, MAX_EMAIL_BYTES, Password,
+    RateLimits, Rule,
 };
-use auth_tests::{OTHER_PASSWORD, World};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World};
 
 const ADA: &str = "ada@example.com";
 const MINUTE: Duration = Duration::from_mins(1);
@@ -30,78 +31,86 @@ fn from_here() -> Client {
     Client::new(Some([192, 0, 2, 7].into()), None)
 }
 
-async fn fail(world: &World, client: &Client) {
-    let answer = world.auth.log_in(ADA, Password::new("not the password"), client).await;
-    assert!(matches!(answer, Err(LogInError::InvalidCredentials)));
+/// Fails to log in; returns the limits shown, the permits left and when all are free again.
+async fn fail(world: &World) -> Vec<(Limit, u32, Duration)> {
+    let client = from_here();
+    let log_in = world.auth.log_in(ADA, Password::new("not the password"), &client);
+    let (outcome, limits) = log_in.with_limits().await;
+    assert!(matches!(outcome, Err(LogInError::InvalidCredentials)));
+    shown(&limits)
 }
 
-/// What a client is shown: names, places left, and when all are.
-fn shown(client: &Client) -> Vec<(&'static str, u32, Duration)> {
-    client.limits().into_iter().map(|status| (status.name, status.remaining, status.reset_after)).collect()
+fn shown(limits: &[LimitStatus]) -> Vec<(Limit, u32, Duration)> {
+    limits.iter().map(|status| (status.limit, status.remaining, status.reset_after)).collect()
 }
 
 #[tokio::test]
-async fn looking_at_limits_shows_those_of_the_names_and_counts_nothing() {
+async fn a_log_in_shows_the_limits_it_was_counted_against() {
     let world = limited();
-    fail(&world, &from_here()).await;
-    fail(&world, &from_here()).await;
-    for _ in 0..2 {
-        let client = from_here();
-        world.auth.look_at_limits(&["log_in_account", "log_in_client", "resend_client"], None, &client).await;
-        // Neither the account's, nor one that was not asked for, nor one that the policy does not have.
-        assert_eq!(shown(&client), [("log_in_client", 8, 2 * MINUTE)]);
-    }
-    let untouched = from_here();
-    world.auth.look_at_limits(&["refresh_client"], None, &untouched).await;
-    assert_eq!(shown(&untouched), [("refresh_client", 20, Duration::ZERO)]);
+    let first = [(Limit::LogInClient, 9, MINUTE), (Limit::LogInAccount, 19, MINUTE)];
+    assert_eq!(fail(&world).await, first);
+    world.clock.advance(MINUTE);
+    assert_eq!(fail(&world).await, first);
+    assert_eq!(
+        fail(&world).await,
+        [(Limit::LogInClient, 8, 2 * MINUTE), (Limit::LogInAccount, 18, 2 * MINUTE)]
+    );
 }
 
 #[tokio::test]
-async fn a_limit_that_is_used_up_is_shown_so() {
+async fn a_used_up_limit_is_shown_with_the_time_to_wait() {
     let world = limited();
     for _ in 0..10 {
-        fail(&world, &from_here()).await;
+        fail(&world).await;
     }
     let client = from_here();
-    world.auth.look_at_limits(&["log_in_client"], None, &client).await;
-    assert_eq!(shown(&client), [("log_in_client", 0, MINUTE)]);
+    let refused = world.auth.log_in(ADA, Password::new("not the password"), &client);
+    let (outcome, limits) = refused.with_limits().await;
+    assert!(matches!(outcome, Err(LogInError::RateLimited(limited)) if limited.retry_after == MINUTE));
+    assert_eq!(shown(&limits), [(Limit::LogInClient, 0, MINUTE)]);
 }
 
 #[tokio::test]
-async fn what_a_flow_counted_is_not_looked_at_again() {
+async fn a_request_refused_before_it_is_counted_shows_no_limit() {
     let world = limited();
     let client = from_here();
-    fail(&world, &client).await;
-    world.clock.advance(MINUTE);
-    let counted = shown(&client);
-    assert_eq!(counted, [("log_in_client", 9, MINUTE), ("log_in_account", 19, MINUTE)]);
-    world.auth.look_at_limits(&["log_in_client", "refresh_client"], None, &client).await;
-    assert_eq!(shown(&client), [&counted[..], &[("refresh_client", 20, Duration::ZERO)]].concat());
+    let (outcome, limits) = world.auth.forgot_password("no address", &client).with_limits().await;
+    assert!(outcome.is_err());
+    assert_eq!(limits, []);
 }
 
 #[tokio::test]
-async fn the_limit_on_password_changes_is_shown_to_who_has_the_claims() {
+async fn a_wrong_current_password_shows_the_limit_of_its_session() {
     let world = limited();
     world.user(ADA).await;
     let claims = world.claims(&world.log_in(ADA).await);
     let (wrong, new) = (Password::new("not the password"), Password::new(OTHER_PASSWORD));
-    let change = world.auth.change_password(&claims, wrong, new, &from_here()).await;
-    assert!(matches!(change, Err(ChangePasswordError::WrongPassword)), "{change:?}");
-    fail(&world, &from_here()).await;
+    let client = from_here();
+    let change = world.auth.change_password(&claims, wrong, new, &client);
+    let (outcome, limits) = change.with_limits().await;
+    assert!(matches!(outcome, Err(ChangePasswordError::WrongPassword)), "{outcome:?}");
+    assert_eq!(shown(&limits), [(Limit::ChangePassword, 3, MINUTE)]);
+}
 
-    let names = ["change_password", "log_in_client"];
-    let (known, stranger) = (from_here(), from_here());
-    world.auth.look_at_limits(&names, Some(&claims), &known).await;
-    world.auth.look_at_limits(&names, None, &stranger).await;
-    assert_eq!(shown(&stranger), [("log_in_client", 9, MINUTE)]);
-    assert_eq!(shown(&known), [("log_in_client", 9, MINUTE), ("change_password", 3, MINUTE)]);
+#[tokio::test]
+async fn a_released_permit_is_shown_as_free() {
+    let world = limited();
+    world.user(ADA).await;
+    let client = from_here();
+    let log_in = world.auth.log_in(ADA, Password::new(PASSWORD), &client);
+    let (outcome, limits) = log_in.with_limits().await;
+    assert!(outcome.is_ok());
+    assert_eq!(
+        shown(&limits),
+        [(Limit::LogInClient, 10, Duration::ZERO), (Limit::LogInAccount, 20, Duration::ZERO)]
+    );
 }
 
 /// Whether a failed log-in with this text is still let through, of a world that lets one through for each account.
 async fn is_judged(world: &World, text: &str) -> bool {
     match world.auth.log_in(text, Password::new("not the password"), &from_here()).await {
         Err(LogInError::InvalidCredentials) => true,
-        Err(LogInError::RateLimited { .. }) => false,
+        Err(LogInError::RateLimited(_)) => false,
         answer => panic!("{answer:?}"),
     }
 }

@@ -63,7 +63,7 @@ async fn more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted() 
         assert!(matches!(judged, Err(LogInError::InvalidCredentials)));
     }
     let one_more = world.auth.log_in(ADA, Password::new("not the password"), &client()).await;
-    assert!(matches!(one_more, Err(LogInError::RateLimited { .. })));
+    assert!(matches!(one_more, Err(LogInError::RateLimited(_))));
 }
 
 /// Another process of the same service whose only thread is hashing and whose only place to wait is
@@ -168,10 +168,10 @@ async fn a_flood_of_unknown_addresses_keeps_the_limiter_bounded_and_forgets_no_a
     }
     assert!(limiter.len() > 500, "the flood did reach it");
     let refused = guess(ADA.to_owned(), client()).await;
-    assert!(matches!(refused, LogInError::RateLimited { .. }), "the streak is remembered");
+    assert!(matches!(refused, LogInError::RateLimited(_)), "the streak is remembered");
     assert!(matches!(
         world.auth.log_in(ADA, Password::new(PASSWORD), &attacker).await,
-        Err(LogInError::RateLimited { .. })
+        Err(LogInError::RateLimited(_))
     ));
 }
 

@@ -94,7 +94,7 @@ async fn judge(fixture: &Fixture, dry: &DryRun, sessions: usize, answer: Option<
 /// the limiter, and neither a secret nor a salt nor an id is made of less than was asked for.
 fn must_fail(part: Part, method: &str, fault: Fault) -> bool {
     let harmless = matches!(fault, Fault::Delay(_) | Fault::Panic);
-    !harmless && (part == Part::Generator || (part == Part::Limiter && method == "reserve"))
+    !harmless && (part == Part::Generator || (part == Part::Limiter && method == "acquire"))
 }
 
 /// One cell of the matrix: a flow in which one call goes wrong. Gives whether it answered `Failed`.
@@ -147,7 +147,7 @@ async fn no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
 async fn no_limiter_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
     let methods = fail_every_call(Part::Limiter, &[ERRORS[0], ERRORS[1], LATE, Fault::Panic]).await;
     // `look` is for `look_at_limits` alone, which answers nothing.
-    assert_eq!(methods, BTreeSet::from(["clear", "give_back", "reserve"]));
+    assert_eq!(methods, BTreeSet::from(["clear", "release", "acquire"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

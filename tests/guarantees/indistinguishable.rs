@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use auth_core::store::UserStore;
 use auth_core::{
-    BcryptImport, Client, Email, HashingPool, LimitStatus, Message, Password, PasswordHash, RateLimits,
-    SystemRandom, User,
+    BcryptImport, Client, Email, HashingPool, LimitStatus, Limited, Message, Password, PasswordHash,
+    RateLimits, SystemRandom, User,
 };
 use auth_testkit::cheap_hashing;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client};
@@ -27,14 +27,10 @@ struct Seen {
     limits: Vec<LimitStatus>,
 }
 
-async fn seen<T, E: std::fmt::Debug>(
-    world: &World,
-    client: &Client,
-    request: impl Future<Output = Result<T, E>>,
-) -> Seen {
+async fn seen<T, E: std::fmt::Debug>(world: &World, request: Limited<'_, T, E>) -> Seen {
     world.store.reset();
     let before = world.auth.hashing().stats();
-    let answer = request.await;
+    let (answer, limits) = request.with_limits().await;
     let after = world.auth.hashing().stats();
     Seen {
         answer: format!("{:?}", answer.map(|_| ())),
@@ -42,7 +38,7 @@ async fn seen<T, E: std::fmt::Debug>(
         hashes: after.hashes - before.hashes,
         argon2_kib: after.argon2_kib - before.argon2_kib,
         bcrypts: after.bcrypts - before.bcrypts,
-        limits: client.limits(),
+        limits,
     }
 }
 
@@ -118,8 +114,9 @@ async fn a_failed_log_in_looks_the_same_whoever_the_account_is() {
         for (address, password) in cases {
             let here = fresh();
             let log_in = world.auth.log_in(address, Password::new(password), &here);
-            let this = seen(&world, &here, log_in).await;
-            let left: Vec<_> = this.limits.iter().map(|limit| (limit.name, limit.remaining)).collect();
+            let this = seen(&world, log_in).await;
+            let left: Vec<_> =
+                this.limits.iter().map(|limit| (limit.limit.name(), limit.remaining)).collect();
             // The streak of an account, which no time ends, is never shown.
             assert_eq!(left, [("log_in_client", 49), ("log_in_account", 4)], "{address:?}");
             let expected = Seen {
@@ -142,11 +139,11 @@ async fn a_disabled_account_does_not_confirm_its_password() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     let here = fresh();
     let right = world.auth.log_in("disabled@example.com", Password::new(PASSWORD), &here);
-    let right = seen(&world, &here, right).await;
+    let right = seen(&world, right).await;
     world.wait(60 * 60);
     let here = fresh();
     let wrong = world.auth.log_in("unknown2@example.com", Password::new(PASSWORD), &here);
-    let wrong = seen(&world, &here, wrong).await;
+    let wrong = seen(&world, wrong).await;
     let streakless = |seen: Seen| Seen { limits: seen.limits.into_iter().take(2).collect(), ..seen };
     assert_eq!(streakless(right), streakless(wrong));
 }
@@ -162,7 +159,7 @@ async fn a_throttled_log_in_looks_the_same_whoever_the_account_is() {
         }
         for password in [PASSWORD, "wrong password"] {
             let here = fresh();
-            let this = seen(&world, &here, world.auth.log_in(address, Password::new(password), &here)).await;
+            let this = seen(&world, world.auth.log_in(address, Password::new(password), &here)).await;
             assert!(this.answer.contains("RateLimited") && this.calls.is_empty(), "{this:?}");
             assert_eq!(first.get_or_insert_with(|| this.answer.clone()), &this.answer, "{address}");
             assert_eq!((this.hashes, this.limits.last().unwrap().remaining), (0, 0), "{address}");
@@ -179,7 +176,7 @@ async fn a_registration_looks_the_same_whether_the_address_is_free_or_taken() {
         for address in EVERYBODY {
             let here = fresh();
             let register = world.auth.register(address, Password::new(password), Some("Ada"), &here);
-            let this = seen(&world, &here, register).await;
+            let this = seen(&world, register).await;
             assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 1), "{address}");
             assert_eq!(this.calls, ["insert", "insert", "mark_contested"], "{address}");
             assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
@@ -194,8 +191,7 @@ async fn a_refused_registration_looks_up_nobody() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     for address in EVERYBODY {
         let here = client();
-        let this =
-            seen(&world, &here, world.auth.register(address, Password::new("short"), None, &here)).await;
+        let this = seen(&world, world.auth.register(address, Password::new("short"), None, &here)).await;
         assert!(this.answer.contains("TooShort") && this.calls.is_empty() && this.hashes == 0, "{this:?}");
         assert!(this.limits.is_empty(), "nothing was counted");
     }
@@ -207,8 +203,8 @@ async fn asking_for_a_mail_looks_the_same_whoever_the_address_is() {
     let mut first = [None, None];
     for address in EVERYBODY {
         let (one, other) = (fresh(), fresh());
-        let forgot = seen(&world, &one, world.auth.forgot_password(address, &one)).await;
-        let resend = seen(&world, &other, world.auth.resend_verification(address, &other)).await;
+        let forgot = seen(&world, world.auth.forgot_password(address, &one)).await;
+        let resend = seen(&world, world.auth.resend_verification(address, &other)).await;
         for (this, first) in [forgot, resend].into_iter().zip(&mut first) {
             assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 0), "{address}");
             assert_eq!(this.calls, ["insert"], "{address}: nobody is looked up in the request");
@@ -232,7 +228,7 @@ async fn a_reset_with_a_bad_link_looks_the_same_whoever_the_account_is() {
         let bad = format!("{}.{}", link.split_once('.').unwrap().0, "A".repeat(43));
         let here = fresh();
         let reset = world.auth.reset_password(&bad, Password::new(PASSWORD), &here);
-        let this = seen(&world, &here, reset).await;
+        let this = seen(&world, reset).await;
         assert_eq!((this.answer.as_str(), this.hashes), ("Err(InvalidToken)", 0), "{address}");
         assert_eq!(this.calls, ["find_one_time"], "{address}");
         assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
@@ -250,7 +246,7 @@ async fn a_change_of_address_looks_the_same_whoever_has_the_new_one() {
     for address in EVERYBODY {
         let here = fresh();
         let change = world.auth.change_email(&claims, address, Password::new(PASSWORD), &here);
-        let this = seen(&world, &here, change).await;
+        let this = seen(&world, change).await;
         assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 1), "{address}");
         assert_eq!(this.calls, ["find_session_and_user", "insert"], "{address}: nobody is looked up");
         assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
@@ -266,12 +262,12 @@ async fn silenced_requests_look_the_same_whoever_the_address_is() {
     for address in ["verified@example.com", "unknown@example.com"] {
         for nth in 0..6 {
             let (one, other, third) = (client(), client(), client());
-            let forgot = seen(&world, &one, world.auth.forgot_password(address, &one)).await;
-            let resend = seen(&world, &other, world.auth.resend_verification(address, &other)).await;
+            let forgot = seen(&world, world.auth.forgot_password(address, &one)).await;
+            let resend = seen(&world, world.auth.resend_verification(address, &other)).await;
             // The address of `World::user` was registered once before.
             let used = usize::from(address.starts_with("verified"));
             let register = world.auth.register(address, Password::new(PASSWORD), None, &third);
-            let register = seen(&world, &third, register).await;
+            let register = seen(&world, register).await;
             for (this, writes) in [(&forgot, 1), (&resend, 1)] {
                 assert_eq!(
                     (this.answer.as_str(), this.calls.len()),

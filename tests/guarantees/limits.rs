@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::{
-    Auth, ChangePasswordError, Client, Failure, ForgotPasswordError, InProcessLimiter, LogInError, Password,
-    RefreshError, RegisterError, ResendVerificationError, ResetPasswordError, VerifyEmailError,
+    Auth, ChangePasswordError, Client, Failure, ForgotPasswordError, InProcessLimiter, Limit, LimitStatus,
+    LogInError, Password, RefreshError, RegisterError, ResendVerificationError, ResetPasswordError,
+    VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Fault, Faulty};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
@@ -58,7 +59,7 @@ where
 
 async fn try_log_in(auth: &Auth, address: &str, password: Password, client: &Client) -> Let {
     match auth.log_in(address, password, client).await {
-        Err(LogInError::RateLimited { retry_after }) => Let::Limited(retry_after),
+        Err(LogInError::RateLimited(limited)) => Let::Limited(limited.retry_after),
         Ok(_) | Err(LogInError::InvalidCredentials | LogInError::EmailNotVerified) => Let::Through,
         Err(error) => panic!("{error:?}"),
     }
@@ -247,7 +248,7 @@ async fn a_session_has_five_wrong_current_passwords() {
         async move {
             match auth.change_password(&claims, wrong(), Password::new(OTHER_PASSWORD), &client()).await {
                 Err(ChangePasswordError::WrongPassword) => Let::Through,
-                Err(ChangePasswordError::RateLimited { retry_after }) => Let::Limited(retry_after),
+                Err(ChangePasswordError::RateLimited(limited)) => Let::Limited(limited.retry_after),
                 answer => panic!("{answer:?}"),
             }
         }
@@ -257,7 +258,7 @@ async fn a_session_has_five_wrong_current_passwords() {
     assert_eq!(waits, vec![QUARTER / 5; 195]);
     let new = || Password::new(OTHER_PASSWORD);
     let refused = world.auth.change_password(&claims, Password::new(PASSWORD), new(), &client()).await;
-    assert!(matches!(refused, Err(ChangePasswordError::RateLimited { .. })), "the right one too");
+    assert!(matches!(refused, Err(ChangePasswordError::RateLimited(_))), "the right one too");
     world
         .auth
         .change_password(&world.claims(&other), Password::new(PASSWORD), new(), &client())
@@ -321,26 +322,34 @@ async fn without_its_limiter_nothing_is_hashed_and_no_session_begins() {
     }
 }
 
-/// What response headers are made of.
+/// Response headers are made of this.
 #[tokio::test]
-async fn the_client_is_told_of_every_limit_it_was_counted_against() {
+async fn the_caller_sees_every_limit_it_was_counted_against() {
     let world = World::new();
-    let named = |client: &Client| -> Vec<_> {
-        client.limits().iter().map(|l| (l.name, l.count, l.window, l.remaining, l.reset_after)).collect()
+    let listed = |limits: &[LimitStatus]| -> Vec<_> {
+        limits.iter().map(|l| (l.limit, l.count, l.window, l.remaining, l.reset_after)).collect()
     };
+    let wrong = || Password::new("the wrong password");
     for failures in 1..=5 {
         let here = at("192.0.2.1");
-        assert_eq!(fail(&world, ADA, &here).await, Let::Through);
+        let (outcome, limits) = world.auth.log_in(ADA, wrong(), &here).with_limits().await;
+        assert!(matches!(outcome, Err(LogInError::InvalidCredentials)));
         let expected = [
-            ("log_in_client", 50, QUARTER, 50 - failures, QUARTER / 50 * failures),
-            ("log_in_account", 5, QUARTER, 5 - failures, QUARTER / 5 * failures),
+            (Limit::LogInClient, 50, QUARTER, 50 - failures, QUARTER / 50 * failures),
+            (Limit::LogInAccount, 5, QUARTER, 5 - failures, QUARTER / 5 * failures),
         ];
-        assert_eq!(named(&here), expected);
+        assert_eq!(listed(&limits), expected);
     }
     let here = at("192.0.2.1");
-    assert_eq!(fail(&world, ADA, &here).await, Let::Limited(QUARTER / 5));
-    assert_eq!(named(&here).last(), Some(&("log_in_account", 5, QUARTER, 0, QUARTER / 5)));
+    let (outcome, limits) = world.auth.log_in(ADA, wrong(), &here).with_limits().await;
+    assert!(matches!(outcome, Err(LogInError::RateLimited(limited)) if limited.retry_after == QUARTER / 5));
+    assert_eq!(listed(&limits).last(), Some(&(Limit::LogInAccount, 5, QUARTER, 0, QUARTER / 5)));
     let asking = at("192.0.2.1");
-    world.auth.forgot_password(ADA, &asking).await.unwrap();
-    assert_eq!(named(&asking), [("forgot_client", 10, HOUR, 9, HOUR / 10)], "mailbox limits stay silent");
+    let (outcome, limits) = world.auth.forgot_password(ADA, &asking).with_limits().await;
+    outcome.unwrap();
+    assert_eq!(
+        listed(&limits),
+        [(Limit::ForgotClient, 10, HOUR, 9, HOUR / 10)],
+        "mailbox limits stay silent"
+    );
 }

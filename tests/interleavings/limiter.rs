@@ -1,6 +1,6 @@
 //! The limiter's table: of concurrent takers of one bucket each is counted, whatever else comes and goes.
 
-#[path = "../../auth-core/src/limiter/in_process/table.rs"]
+#[path = "../../auth-core/src/limit/in_process/table.rs"]
 #[expect(dead_code, reason = "the limiter uses more of it")]
 mod table;
 

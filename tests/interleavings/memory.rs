@@ -214,7 +214,7 @@ fn intent() -> Intent {
     Intent {
         id: INTENT,
         email: Email::parse("ada@example.com").unwrap(),
-        promise: MailRequest::PasswordReset,
+        mail: MailRequest::PasswordReset,
         created_at: now(),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn long() -> bool {
 /// The states of all worlds of this run so far.
 static EXPLORED: AtomicUsize = AtomicUsize::new(0);
 
-/// Explores a world whole, which has no fewer states than this, and finds no promise broken. Those of all worlds are
+/// Explores a world whole, which has no fewer states than this, and finds no guarantee broken. Those of all worlds are
 /// more than a million, even in the short run.
 fn explore(name: &str, floor: usize, bounds: Bounds) {
     let began = Instant::now();
@@ -58,9 +58,9 @@ fn explore(name: &str, floor: usize, bounds: Bounds) {
         began.elapsed().as_secs_f64(),
         EXPLORED.fetch_add(states, Ordering::Relaxed) + states
     );
-    if let Some((promise, path)) = checker.discoveries().into_iter().next() {
+    if let Some((guarantee, path)) = checker.discoveries().into_iter().next() {
         let (last, actions) = (path.last_state().clone(), path.into_actions());
-        panic!("{name} breaks the promise `{promise}` by {actions:#?} and arrives at {last:#?}");
+        panic!("{name} breaks the guarantee `{guarantee}` by {actions:#?} and arrives at {last:#?}");
     }
     assert!(checker.is_done() && states >= floor, "{name} was not explored whole: {states} states");
 }

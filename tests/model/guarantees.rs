@@ -1,8 +1,8 @@
-//! The promises of the design that the model watches, by name.
+//! The guarantees of the design that the model watches, by name.
 
-/// A promise. Each has a bit in [`State::broken`](crate::state::State).
+/// A guarantee. Each has a bit in [`State::broken`](crate::state::State).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum MailRequest {
+pub(crate) enum Guarantee {
     /// 1: all answers to one parent carry the same child, which is or was in the store, and no consumed
     /// generation becomes current again.
     OneLiveChild,
@@ -23,7 +23,7 @@ pub(crate) enum MailRequest {
     LogOutIsFinal,
 }
 
-impl MailRequest {
+impl Guarantee {
     pub(crate) fn bit(self) -> u16 {
         1 << (self as u16)
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use auth_core::decision::{self, Decision, Proof, Settled};
+use auth_core::rotation::{self, Decision, Proof, Settled};
 use auth_core::{
     ChainKey, Email, Epoch, RefreshPolicy, RefreshToken, RootSecret, Session, SessionId, SystemRandom, User,
     UserId, UserStatus,
@@ -113,7 +113,7 @@ impl Oracle {
         }
         let token = presented.token();
         let session = row.map(|row| self.session(token.session, row));
-        let decision = decision::decide(
+        let decision = rotation::decide(
             &self.chain,
             session.as_ref(),
             Some(&user(account)),
@@ -135,20 +135,20 @@ impl Oracle {
     /// What became of a swap.
     pub(crate) fn settle(&self, row: Option<Row>, account: Account, child: Token, now: Time) -> Settled {
         let session = row.map(|row| self.session(child.session, row));
-        decision::settle(session.as_ref(), Some(&user(account)), self.token(child), time(now))
+        rotation::settle(session.as_ref(), Some(&user(account)), self.token(child), time(now))
     }
 
     /// Whether a log-out with this token ends its session.
     pub(crate) fn may_end(&self, row: Option<Row>, account: Account, token: Token, now: Time) -> bool {
         let Some(session) = row.map(|row| self.session(token.session, row)) else { return false };
-        decision::live(&session, &user(account), time(now))
-            && decision::prove(&self.chain, &session, self.token(token), self.policy.max_chain_walk)
+        rotation::live(&session, &user(account), time(now))
+            && rotation::prove(&self.chain, &session, self.token(token), self.policy.max_chain_walk)
                 != Proof::Unproven
     }
 
     /// Whether a row is live.
     pub(crate) fn live(&self, session: u8, row: Row, account: Account, now: Time) -> bool {
-        decision::live(&self.session(session, row), &user(account), time(now))
+        rotation::live(&self.session(session, row), &user(account), time(now))
     }
 
     /// Whether clean-up may delete a row.

@@ -1,10 +1,10 @@
 //! The flows of refresh, log-out, log-in and reset, store call by store call, as `auth_core::flow` makes
 //! them.
 
-use auth_core::decision::Settled;
+use auth_core::rotation::Settled;
 
 use crate::flight::{Answer, Flight, Owner, Presented, Request, Step};
-use crate::guarantees::MailRequest;
+use crate::guarantees::Guarantee;
 use crate::oracle::Verdict;
 use crate::state::{GENERATIONS, Row, State, Time, Token};
 use crate::world::{Mutant, Outcome, World};
@@ -86,7 +86,7 @@ impl World {
                 Request::LogOut(token) => !self.oracle.may_end(was, account, token, flight.began),
                 Request::LogIn { .. } | Request::Reset { .. } => unreachable!(),
             };
-            state.demand(MailRequest::CleanUpIsNeutral, refused);
+            state.demand(Guarantee::CleanUpIsNeutral, refused);
         }
         let step = self.decide(state, &flight, request, None);
         go_on(state, flight, step);
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    /// Holds a verdict against the promises.
+    /// Holds a verdict against the guarantees.
     fn judge(
         &self,
         state: &mut State,
@@ -132,20 +132,20 @@ impl World {
         let (token, account) = (presented.token(), state.account);
         let live = row.is_some_and(|row| self.oracle.live(token.session, row, account, flight.began));
         if flight.replay && live {
-            state.demand(MailRequest::ReuseKills, verdict == Verdict::Reuse);
+            state.demand(Guarantee::ReuseKills, verdict == Verdict::Reuse);
         }
         if let Presented::Forged(_) = presented {
-            state.demand(MailRequest::NoFalseKill, verdict == Verdict::Refuse);
+            state.demand(Guarantee::NoFalseKill, verdict == Verdict::Refuse);
         } else if self.bounds.honest {
-            state.demand(MailRequest::NoFalseKill, verdict != Verdict::Reuse);
-            state.demand(MailRequest::NoFalseKill, !(live && verdict == Verdict::Refuse));
+            state.demand(Guarantee::NoFalseKill, verdict != Verdict::Reuse);
+            state.demand(Guarantee::NoFalseKill, !(live && verdict == Verdict::Refuse));
         }
         if let (Verdict::Fresh | Verdict::Rotate(_) | Verdict::Recover(_), Some(row)) = (verdict, row) {
-            state.demand(MailRequest::ReuseKills, flight.killed.is_none_or(|killed| row.epoch > killed));
-            state.demand(MailRequest::ReuseKills, !flight.replay);
-            state.demand(MailRequest::ResetIsABarrier, row.proved == account.password);
-            state.demand(MailRequest::Lifetime, flight.began < row.expires_at);
-            state.demand(MailRequest::LogOutIsFinal, !flight.logged_out);
+            state.demand(Guarantee::ReuseKills, flight.killed.is_none_or(|killed| row.epoch > killed));
+            state.demand(Guarantee::ReuseKills, !flight.replay);
+            state.demand(Guarantee::ResetIsABarrier, row.proved == account.password);
+            state.demand(Guarantee::Lifetime, flight.began < row.expires_at);
+            state.demand(Guarantee::LogOutIsFinal, !flight.logged_out);
         }
     }
 
@@ -168,7 +168,7 @@ impl World {
             Outcome::Known if state.rotate(parent, at, idle, guarded) => take(state, parent.child()),
             Outcome::Known if self.has(Mutant::SwapNotReadAgain) => {
                 let live = state.row(parent.session).is_some_and(|row| row.epoch == state.account.epoch);
-                state.demand(MailRequest::NoFalseKill, !(self.bounds.honest && live));
+                state.demand(Guarantee::NoFalseKill, !(self.bounds.honest && live));
                 Step::Answered(Answer::Refused)
             }
             Outcome::Known => again(false),
@@ -196,7 +196,7 @@ impl World {
             Settled::Ended => {
                 let account = state.account;
                 let live = row.is_some_and(|row| self.oracle.live(parent.session, row, account, at));
-                state.demand(MailRequest::NoFalseKill, !live);
+                state.demand(Guarantee::NoFalseKill, !live);
                 Step::Answered(Answer::Refused)
             }
         }
@@ -224,7 +224,7 @@ impl World {
                 if state.account.epoch == epoch || self.has(Mutant::RehashUnguarded) {
                     state.account.password = typed;
                 }
-                state.demand(MailRequest::ResetIsABarrier, state.account.password == before);
+                state.demand(Guarantee::ResetIsABarrier, state.account.password == before);
                 Step::InsertSession { typed, epoch }
             }
             Step::InsertSession { typed, epoch } => {
@@ -285,7 +285,7 @@ fn go_on(state: &mut State, flight: Flight, step: Step) {
     state.launch(Flight { began, ..flight.at(step) });
 }
 
-/// Holds an answer that was given without reading again against the first promise.
+/// Holds an answer that was given without reading again against the first guarantee.
 fn trusted(state: &mut State, step: Step) -> Step {
     match step {
         Step::Answered(Answer::Take(child)) => take(state, child),
@@ -297,7 +297,7 @@ fn trusted(state: &mut State, step: Step) -> Step {
 fn take(state: &mut State, child: Token) -> Step {
     let parent = Token { generation: child.generation - 1, ..child };
     let was_there = state.consumed_at(parent).is_some();
-    state.demand(MailRequest::OneLiveChild, was_there);
+    state.demand(Guarantee::OneLiveChild, was_there);
     Step::Answered(Answer::Take(child))
 }
 
@@ -325,7 +325,7 @@ fn reset(state: &mut State, flight: &Flight) -> Step {
                     && flight.began >= deleted.at
                 {
                     let over = deleted.was.spent || flight.began >= deleted.was.expires_at;
-                    state.demand(MailRequest::CleanUpIsNeutral, over);
+                    state.demand(Guarantee::CleanUpIsNeutral, over);
                 }
                 refused
             }
@@ -339,7 +339,7 @@ fn reset(state: &mut State, flight: &Flight) -> Step {
                 link.spent = true;
             }
             state.successes += 1;
-            state.demand(MailRequest::Once, state.successes == 1);
+            state.demand(Guarantee::Once, state.successes == 1);
             Step::Answered(Answer::Done)
         }
         Step::FindReset { .. } => Step::Answered(Answer::Done),

@@ -1,7 +1,7 @@
-//! What the checker tells apart: the store, everything on its way, and what the promises must remember.
+//! What the checker tells apart: the store, everything on its way, and what the guarantees must remember.
 
 use crate::flight::{Flight, Owner};
-use crate::guarantees::MailRequest;
+use crate::guarantees::Guarantee;
 
 /// Ticks since the beginning.
 pub(crate) type Time = u8;
@@ -103,15 +103,15 @@ pub(crate) struct State {
     /// How often the link had its effect, and how often it was answered as good.
     pub(crate) effects: u8,
     pub(crate) successes: u8,
-    /// The promises broken so far, a bit each.
+    /// The guarantees broken so far, a bit each.
     pub(crate) broken: u16,
 }
 
 impl State {
-    /// Notes a broken promise, unless what it demands holds.
-    pub(crate) fn demand(&mut self, promise: MailRequest, holds: bool) {
+    /// Notes a broken guarantee, unless what it demands holds.
+    pub(crate) fn demand(&mut self, guarantee: Guarantee, holds: bool) {
         if !holds {
-            self.broken |= promise.bit();
+            self.broken |= guarantee.bit();
         }
     }
 
@@ -158,8 +158,8 @@ impl State {
         row.rotated_at = at;
         row.idle_expires_at = idle_expires_at;
         let (after, lifetime_holds) = (row.generation, row.idle_expires_at <= row.expires_at);
-        self.demand(MailRequest::OneLiveChild, after == before + 1);
-        self.demand(MailRequest::Lifetime, lifetime_holds);
+        self.demand(Guarantee::OneLiveChild, after == before + 1);
+        self.demand(Guarantee::Lifetime, lifetime_holds);
         self.consumed_at[usize::from(parent.session)][usize::from(parent.generation)].get_or_insert(now);
         true
     }
@@ -171,7 +171,7 @@ impl State {
         }
         self.account = Account { epoch: self.account.epoch + 1, password };
         self.effects += 1;
-        self.demand(MailRequest::Once, self.effects == 1);
+        self.demand(Guarantee::Once, self.effects == 1);
         true
     }
 }

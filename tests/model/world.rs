@@ -6,7 +6,7 @@ use auth_core::RefreshPolicy;
 use stateright::{Model, Property};
 
 use crate::flight::{Flight, Owner, Presented, Request, Step};
-use crate::guarantees::MailRequest;
+use crate::guarantees::Guarantee;
 use crate::oracle::{Oracle, TICK};
 use crate::state::{Account, Deleted, GENERATIONS, Left, Link, Row, SESSIONS, State, Time, Token};
 
@@ -171,17 +171,17 @@ impl World {
 }
 
 /// What a state must satisfy whatever led to it.
-fn holds(promise: MailRequest, state: &State) -> bool {
+fn holds(guarantee: Guarantee, state: &State) -> bool {
     let mut live = state.rows.iter().flatten().filter(|row| row.epoch == state.account.epoch);
-    let stands = match promise {
-        MailRequest::ReuseKills => live.all(|row| state.killed.is_none_or(|killed| row.epoch > killed)),
-        MailRequest::ResetIsABarrier => live.all(|row| row.proved == state.account.password),
-        MailRequest::LogOutIsFinal => {
+    let stands = match guarantee {
+        Guarantee::ReuseKills => live.all(|row| state.killed.is_none_or(|killed| row.epoch > killed)),
+        Guarantee::ResetIsABarrier => live.all(|row| row.proved == state.account.password),
+        Guarantee::LogOutIsFinal => {
             state.rows.iter().zip(state.logged_out).all(|(row, out)| row.is_none() || !out)
         }
         _ => true,
     };
-    stands && state.broken & promise.bit() == 0
+    stands && state.broken & guarantee.bit() == 0
 }
 
 impl Model for World {
@@ -288,9 +288,9 @@ impl Model for World {
 
     fn properties(&self) -> Vec<Property<Self>> {
         macro_rules! always {
-            ($($promise:ident),*) => {
-                vec![$(Property::always(MailRequest::$promise.name(), |_: &Self, state| {
-                    holds(MailRequest::$promise, state)
+            ($($guarantee:ident),*) => {
+                vec![$(Property::always(Guarantee::$guarantee.name(), |_: &Self, state| {
+                    holds(Guarantee::$guarantee, state)
                 })),*]
             };
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use auth_core::{Policy, Rule};
+use auth_core::{Limit, Policy, Rule};
 
 use crate::file;
 
@@ -34,11 +34,11 @@ fn spelled(time: Duration) -> String {
 fn the_limits_are_those_of_the_document() {
     let told = table("Rate limits");
     let limits = Policy::default().limits;
-    let own: BTreeMap<String, String> = limits
-        .named()
-        .into_iter()
-        .map(|(name, rule)| {
-            let text = match rule.expect(name) {
+    let own: BTreeMap<String, String> = Limit::ALL
+        .iter()
+        .map(|limit| {
+            let name = limit.name();
+            let text = match limits.rule(*limit).expect(name) {
                 Rule::Quota { count, window } => format!("{count} in {}", spelled(window)),
                 Rule::ConsecutiveFailures { failures, then_every } => {
                     format!("after {failures}, one each {}", spelled(then_every))

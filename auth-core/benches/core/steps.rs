@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::decision::{Decision, decide};
+use auth_core::rotation::{Decision, decide};
 use auth_core::store::{TokenStore, UserStore};
 use auth_core::{
-    Bucket, ChainKey, Client, InProcessLimiter, KeyRing, MemoryStore, Password, RateLimiter, RefreshPolicy,
-    RefreshToken, Reservation, RootSecret, Rule, SystemClock,
+    AcquireOutcome, Bucket, ChainKey, Client, InProcessLimiter, KeyRing, MemoryStore, Password, RateLimiter,
+    RefreshPolicy, RefreshToken, RootSecret, Rule, SystemClock,
 };
 use governor::{Quota, RateLimiter as Governor};
 use hmac::{Hmac, KeyInit, Mac};
@@ -90,8 +90,8 @@ fn limiter() -> Result<(), Failure> {
             (
                 "InProcessLimiter::reserve",
                 Box::new(|| {
-                    let granted = runtime.block_on(limiter.reserve(&next(&mut ours), &rule));
-                    assert!(matches!(granted, Ok(Reservation::Granted { .. })), "no place");
+                    let granted = runtime.block_on(limiter.acquire(&next(&mut ours), &rule));
+                    assert!(matches!(granted, Ok(AcquireOutcome::Granted { .. })), "no place");
                 }),
             ),
             (

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use auth_core::decision::{Proof, prove};
+use auth_core::rotation::{Proof, prove};
 use auth_core::store::TokenStore;
 use auth_core::{
     Auth, ChainKey, Client, Email, KeyRing, Mailbox, MemoryStore, Password, Policy, RateLimits, RootSecret,

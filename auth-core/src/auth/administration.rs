@@ -4,9 +4,9 @@ use super::Auth;
 use crate::flow;
 use crate::flow::{CreateUserError, UserError};
 use crate::id::{IntentId, UserId};
-use crate::password::Password;
 use crate::store::{DeadLetter, OutboxStats, StoreError};
 use crate::user::User;
+use crate::user::password::Password;
 
 impl Auth {
     /// Reads a user.
@@ -109,6 +109,6 @@ impl Auth {
     /// - [`UserError::NotFound`] when there is no such dead letter.
     /// - [`UserError::Failed`].
     pub async fn requeue_dead_letter(&self, id: IntentId) -> Result<(), UserError> {
-        flow::mail::requeue(&self.0, id).await
+        flow::enqueue::requeue(&self.0, id).await
     }
 }

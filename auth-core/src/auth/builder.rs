@@ -2,22 +2,23 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::{Auth, Inner};
-use crate::access_token::{AccessTokens, ClaimsSource};
+use super::Auth;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Problems};
+use crate::context::Context;
+use crate::crypto::keys::{ChainKey, DerivedKeys, RootSecret};
+use crate::crypto::random::{RandomSource, SystemRandom};
 use crate::event::{EventKind, EventSink, TracingSink};
 use crate::hashing::{HashingPool, Pepper};
-use crate::key_ring::KeyRing;
-use crate::keys::{ChainKey, DerivedKeys, RootSecret};
-use crate::limiter::{InProcessLimiter, RateLimiter};
-use crate::live_cache::LiveCache;
-use crate::mailer::Mailer;
+use crate::limit::{InProcessLimiter, RateLimiter};
+use crate::mail::Mailer;
 use crate::memory::MemoryStore;
-use crate::password::BreachCheck;
 use crate::policy::Policy;
-use crate::random::{RandomSource, SystemRandom};
+use crate::session::access_token::{AccessTokens, ClaimsSource};
+use crate::session::key_ring::KeyRing;
+use crate::session::live_cache::LiveCache;
 use crate::store::{JoinedStore, Outbox, TokenStore, UserStore};
+use crate::user::password::BreachCheck;
 
 /// Puts an [`Auth`] together. Made by [`Auth::builder`] and [`Auth::builder`].
 ///
@@ -199,7 +200,7 @@ impl AuthBuilder {
             }
         };
         let durable_outbox = self.outbox.is_some();
-        let inner = Inner {
+        let context = Context {
             users: self.users,
             tokens: self.tokens,
             joined: self.joined,
@@ -217,9 +218,9 @@ impl AuthBuilder {
             live_cache: LiveCache::new(self.policy.live_cache, Arc::clone(&self.clock)),
             clock: self.clock,
             policy: self.policy,
-            mail_promised: Notify::new(),
+            mail_enqueued: Notify::new(),
         };
-        inner.emit_own(EventKind::Started { durable_outbox });
-        Ok(Auth(Arc::new(inner)))
+        context.emit_own(EventKind::Started { durable_outbox });
+        Ok(Auth(Arc::new(context)))
     }
 }

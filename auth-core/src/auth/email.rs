@@ -1,9 +1,12 @@
-use super::Auth;
-use crate::access_token::AccessClaims;
+//! The operations on the user's own address.
+
+use super::limited::limited;
+use super::{Auth, Limited};
 use crate::client::Client;
 use crate::flow;
 use crate::flow::{ChangeEmailError, ConfirmEmailError};
-use crate::password::Password;
+use crate::session::access_token::AccessClaims;
+use crate::user::password::Password;
 
 /// The user's own address.
 impl Auth {
@@ -24,14 +27,14 @@ impl Auth {
     /// - [`ChangeEmailError::WrongPassword`] when the current password is wrong.
     /// - [`ChangeEmailError::SessionEnded`] when the session behind the claims is over.
     /// - [`ChangeEmailError::RateLimited`], [`ChangeEmailError::Failed`].
-    pub async fn change_email(
-        &self,
-        claims: &AccessClaims,
-        new_email: &str,
+    pub fn change_email<'a>(
+        &'a self,
+        claims: &'a AccessClaims,
+        new_email: &'a str,
         current_password: Password,
-        client: &Client,
-    ) -> Result<(), ChangeEmailError> {
-        flow::change_email::change_email(&self.0, claims, new_email, &current_password, client).await
+        client: &'a Client,
+    ) -> Limited<'a, (), ChangeEmailError> {
+        limited!(client, request => flow::change_email::change_email(&self.0, &mut request, claims, new_email, &current_password))
     }
 
     /// Makes a new address the user's own, by the token of the link mailed to it. Ends every session,
@@ -48,7 +51,11 @@ impl Auth {
     /// - [`ConfirmEmailError::InvalidToken`] when the token is not (or no longer) good.
     /// - [`ConfirmEmailError::Taken`] when another user has the address by now.
     /// - [`ConfirmEmailError::RateLimited`], [`ConfirmEmailError::Failed`].
-    pub async fn confirm_email(&self, token: &str, client: &Client) -> Result<(), ConfirmEmailError> {
-        flow::change_email::confirm_email(&self.0, token, client).await
+    pub fn confirm_email<'a>(
+        &'a self,
+        token: &'a str,
+        client: &'a Client,
+    ) -> Limited<'a, (), ConfirmEmailError> {
+        limited!(client, request => flow::change_email::confirm_email(&self.0, &mut request, token))
     }
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::refresh::decision::live;
-use crate::access_token::{AccessClaims, InvalidAccessToken};
-use crate::auth::Inner;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::session::access_token::{AccessClaims, InvalidAccessToken};
+use crate::session::rotation::live;
 use crate::store::StoreError;
 use crate::user::User;
 
@@ -62,53 +62,51 @@ impl From<StoreError> for AuthenticateError {
 }
 
 pub(crate) async fn authenticate_live(
-    auth: &Inner,
+    ctx: &Context,
     text: &str,
     check: LiveCheck,
 ) -> Result<Authenticated, AuthenticateError> {
-    let now = auth.now();
-    let claims = auth.access_tokens.verify(text, now)?;
+    let now = ctx.now();
+    let claims = ctx.access_tokens.verify(text, now)?;
     if check == LiveCheck::UserAndSession {
-        let found = auth.live_session(&claims, now).await?;
+        let found = live_session(ctx, &claims, now).await?;
         let (session, user) = found.ok_or(AuthenticateError::InvalidToken)?;
         return Ok(Authenticated { claims, user: Arc::new(user), session: Some(session) });
     }
-    let user = find_user(auth, &claims, check).await?.ok_or(AuthenticateError::InvalidToken)?;
+    let user = find_user(ctx, &claims, check).await?.ok_or(AuthenticateError::InvalidToken)?;
     Ok(Authenticated { claims, user, session: None })
 }
 
-impl Inner {
-    /// The session that the claims speak for, and its user; `None` when it has ended.
-    pub(super) async fn live_session(
-        &self,
-        claims: &AccessClaims,
-        now: DateTime<Utc>,
-    ) -> Result<Option<(Session, User)>, StoreError> {
-        let found = self.find_session_and_user(claims.session_id).await?;
-        let (Some(session), Some(user)) = found else { return Ok(None) };
-        let ours = user.id == claims.user_id && user.epoch == claims.epoch;
-        Ok((ours && live(&session, &user, now)).then_some((session, user)))
-    }
+/// The session that the claims speak for, and its user; `None` when it has ended.
+pub(super) async fn live_session(
+    ctx: &Context,
+    claims: &AccessClaims,
+    now: DateTime<Utc>,
+) -> Result<Option<(Session, User)>, StoreError> {
+    let found = ctx.find_session_and_user(claims.session_id).await?;
+    let (Some(session), Some(user)) = found else { return Ok(None) };
+    let ours = user.id == claims.user_id && user.epoch == claims.epoch;
+    Ok((ours && live(&session, &user, now)).then_some((session, user)))
 }
 
 /// The user the claims speak for, if still live. A remembered user may only say yes: whoever has
 /// changed since is read anew.
 async fn find_user(
-    auth: &Inner,
+    ctx: &Context,
     claims: &AccessClaims,
     check: LiveCheck,
 ) -> Result<Option<Arc<User>>, StoreError> {
     let lives = |user: &Arc<User>| user.may_act() && user.epoch == claims.epoch;
     if check == LiveCheck::CachedUser
-        && let Some(user) = auth.live_cache.find(claims.user_id).filter(lives)
+        && let Some(user) = ctx.live_cache.find(claims.user_id).filter(lives)
     {
         return Ok(Some(user));
     }
-    let read_at = auth.live_cache.now();
-    let user = auth.users.find_by_id(claims.user_id).await?.map(Arc::new);
+    let read_at = ctx.live_cache.now();
+    let user = ctx.users.find_by_id(claims.user_id).await?.map(Arc::new);
     match &user {
-        Some(user) => auth.live_cache.keep(read_at, user),
-        None => auth.live_cache.forget(claims.user_id),
+        Some(user) => ctx.live_cache.keep(read_at, user),
+        None => ctx.live_cache.forget(claims.user_id),
     }
     Ok(user.filter(lives))
 }

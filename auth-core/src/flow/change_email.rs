@@ -1,19 +1,22 @@
 //! Changing the address: asked for while logged in, done by whoever reads the new mailbox.
 
-use std::time::Duration;
+use crate::flow::authenticate::live_session;
+use crate::flow::enqueue::{enqueue, enqueue_if_allowed};
+use crate::flow::permit::{self, Request, from_limit_error};
+use crate::flow::redeem::{mark_spent, redeem};
+use crate::flow::verify_current_password::verify_current_password;
+use crate::limit::{Limit, RateLimited};
 
-use crate::access_token::AccessClaims;
-use crate::auth::Inner;
-use crate::client::Client;
 use crate::clock::before;
-use crate::email::{Email, EmailError};
+use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::gate::{Limit, from_shut};
-use crate::one_time::Purpose;
-use crate::password::Password;
+use crate::mail::one_time_token::Purpose;
+use crate::session::access_token::AccessClaims;
 use crate::store::{MailRequest, NewEmail, SetEmailOutcome, StoreError};
 use crate::user::User;
+use crate::user::email::{Email, EmailError};
+use crate::user::password::Password;
 
 /// Why no mail to a new address was promised. Never because the address is taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,17 +35,14 @@ pub enum ChangeEmailError {
     #[error("the session has ended")]
     SessionEnded,
     /// Too many wrong passwords or requests; try again after this time.
-    #[error("too many requests")]
-    RateLimited {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// The work could not be done.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-from_shut!(ChangeEmailError);
+from_limit_error!(ChangeEmailError);
 
 /// Why the address was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -55,116 +55,107 @@ pub enum ConfirmEmailError {
     #[error("another account has this e-mail address")]
     Taken,
     /// Too many tries; try again after this time.
-    #[error("too many requests")]
-    RateLimited {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// The work could not be done; unless the address was changed all the same, the link stays good.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-from_shut!(ConfirmEmailError);
+from_limit_error!(ConfirmEmailError);
 
 /// Looks at nobody but the user: whether the address is taken is found out by the worker.
 pub(crate) async fn change_email(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     claims: &AccessClaims,
     text: &str,
     current: &Password,
-    client: &Client,
 ) -> Result<(), ChangeEmailError> {
-    let Some((_, user)) = auth.live_session(claims, auth.now()).await? else {
+    let Some((_, user)) = live_session(ctx, claims, ctx.now()).await? else {
         return Err(ChangeEmailError::SessionEnded);
     };
     let email = Email::parse(text)?;
     if email == user.email {
         return Err(ChangeEmailError::Unchanged);
     }
-    let limits = &auth.policy.limits;
-    let per_client = Limit::client(auth, "change_email_client", limits.change_email_client, client);
+    let by_client = permit::by_client(ctx, Limit::ChangeEmailClient, request.client);
     let (user_id, session_id) = (user.id, claims.session_id);
-    if !auth.verify_current_password(claims, &user, current, per_client, client).await? {
-        auth.emit(client, EventKind::EmailChangeFailed { user_id, session_id });
+    if !verify_current_password(ctx, request, claims, &user, current, by_client).await? {
+        ctx.emit(request.client, EventKind::EmailChangeFailed { user_id, session_id });
         return Err(ChangeEmailError::WrongPassword);
     }
-    auth.emit(client, EventKind::EmailChangeRequested { user_id, session_id });
+    ctx.emit(request.client, EventKind::EmailChangeRequested { user_id, session_id });
     // The epoch is the one that the session was found live under: no change outlives what ends it.
-    let promise = MailRequest::ChangeEmail { user_id, epoch: user.epoch };
-    let per_mailbox = ("change_email_mailbox", limits.change_email_mailbox);
-    Ok(auth.promise_silently(&email, promise, per_mailbox, client).await?)
+    let mail = MailRequest::ChangeEmail { user_id, epoch: user.epoch };
+    Ok(enqueue_if_allowed(ctx, request.client, &email, mail, Limit::ChangeEmailMailbox).await?)
 }
 
 /// Check the token, promise the notices, one guarded write on the user, tidy.
 pub(crate) async fn confirm_email(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     text: &str,
-    client: &Client,
 ) -> Result<(), ConfirmEmailError> {
-    let limits = &auth.policy.limits;
-    let per_client = Limit::client(auth, "confirm_email_client", limits.confirm_email_client, client);
-    let _counted = auth.reserve(client, [per_client]).await?;
-    let now = auth.now();
-    let Some((token, user)) = auth.redeem(text, Purpose::ChangeEmail, now).await? else {
-        auth.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::ChangeEmail.as_str() });
+    permit::count_by_client(ctx, request, Limit::ConfirmEmailClient).await?;
+    let (client, now) = (request.client, ctx.now());
+    let Some((token, user)) = redeem(ctx, text, Purpose::ChangeEmail, now).await? else {
+        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::ChangeEmail.as_str() });
         return Err(ConfirmEmailError::InvalidToken);
     };
     let user_id = user.id;
-    match auth.replace_email(&user, &NewEmail { email: token.email.clone(), at: now }).await? {
+    match replace_email(ctx, &user, &NewEmail { email: token.email.clone(), at: now }).await? {
         SetEmailOutcome::Applied => {
-            auth.mark_spent(&token, now).await;
-            auth.emit(client, EventKind::EmailChanged { user_id });
+            mark_spent(ctx, &token, now).await;
+            ctx.emit(client, EventKind::EmailChanged { user_id });
             Ok(())
         }
         SetEmailOutcome::Taken => {
-            auth.emit(client, EventKind::EmailTaken { user_id });
+            ctx.emit(client, EventKind::EmailTaken { user_id });
             Err(ConfirmEmailError::Taken)
         }
         SetEmailOutcome::Stale => Err(ConfirmEmailError::InvalidToken),
     }
 }
 
-impl Inner {
-    /// Promises the notices to both addresses, then sets the new one in one write guarded by the epoch
-    /// of `user`.
-    async fn replace_email(&self, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, Failure> {
-        for email in [&user.email, &new.email] {
-            let (user_id, new_email, at) = (user.id, new.email.clone(), new.at);
-            self.promise(email, MailRequest::EmailChanged { user_id, new_email, at }, at).await?;
-        }
-        let mut outcome = self.set_email(user, new).await?;
-        if outcome == SetEmailOutcome::Taken && self.free_abandoned(&new.email).await? {
-            outcome = self.set_email(user, new).await?;
-        }
-        self.live_cache.forget(user.id);
-        self.mail_promised.notify_one();
-        Ok(outcome)
+/// Promises the notices to both addresses, then sets the new one in one write guarded by the epoch
+/// of `user`.
+async fn replace_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, Failure> {
+    for email in [&user.email, &new.email] {
+        let (user_id, new_email, at) = (user.id, new.email.clone(), new.at);
+        enqueue(ctx, email, MailRequest::EmailChanged { user_id, new_email, at }, at).await?;
     }
+    let mut outcome = set_email(ctx, user, new).await?;
+    if outcome == SetEmailOutcome::Taken && free_abandoned(ctx, &new.email).await? {
+        outcome = set_email(ctx, user, new).await?;
+    }
+    ctx.live_cache.forget(user.id);
+    ctx.mail_enqueued.notify_one();
+    Ok(outcome)
+}
 
-    /// When the outcome of the write is unknown, what the user looks like afterwards tells.
-    async fn set_email(&self, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, StoreError> {
-        match self.users.set_email(user.id, user.epoch, new).await {
-            Err(error) => match self.users.find_by_id(user.id).await {
-                Ok(Some(found)) if found.email == new.email && found.email_verified_at == Some(new.at) => {
-                    Ok(SetEmailOutcome::Applied)
-                }
-                _ => Err(error),
-            },
-            outcome => outcome,
-        }
+/// When the outcome of the write is unknown, what the user looks like afterwards tells.
+async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, StoreError> {
+    match ctx.users.set_email(user.id, user.epoch, new).await {
+        Err(error) => match ctx.users.find_by_id(user.id).await {
+            Ok(Some(found)) if found.email == new.email && found.email_verified_at == Some(new.at) => {
+                Ok(SetEmailOutcome::Applied)
+            }
+            _ => Err(error),
+        },
+        outcome => outcome,
     }
+}
 
-    /// Whether nobody has the address any more once the users are gone whom clean-up may delete: no
-    /// answer may depend on whether it ran.
-    async fn free_abandoned(&self, email: &Email) -> Result<bool, StoreError> {
-        let (policy, now) = (&self.policy.clean_up, self.now());
-        match self.users.find_by_email(email).await? {
-            Some(holder) if !self.is_abandoned(&holder, now) => return Ok(false),
-            _ => {}
-        }
-        let (before, batch) = (before(now, policy.unverified_user_lifetime), policy.batch.get());
-        while self.users.purge_unverified(before, batch).await? >= u64::from(batch) {}
-        Ok(true)
+/// Whether nobody has the address any more once the users are gone whom clean-up may delete: no
+/// answer may depend on whether it ran.
+async fn free_abandoned(ctx: &Context, email: &Email) -> Result<bool, StoreError> {
+    let (policy, now) = (&ctx.policy.clean_up, ctx.now());
+    match ctx.users.find_by_email(email).await? {
+        Some(holder) if !ctx.is_abandoned(&holder, now) => return Ok(false),
+        _ => {}
     }
+    let (before, batch) = (before(now, policy.unverified_user_lifetime), policy.batch.get());
+    while ctx.users.purge_unverified(before, batch).await? >= u64::from(batch) {}
+    Ok(true)
 }

@@ -1,17 +1,21 @@
 //! Changing the password while logged in.
 
-use std::time::Duration;
+use crate::flow::authenticate::live_session;
+use crate::flow::new_password::{check_breach, replace_password};
+use crate::flow::permit::{Request, from_limit_error};
+use crate::flow::start_session::{begin_session, prepare_session};
+use crate::flow::verify_current_password::verify_current_password;
+use crate::limit::RateLimited;
 
-use super::grant::SessionTokens;
-use crate::access_token::AccessClaims;
-use crate::auth::Inner;
+use super::start_session::SessionTokens;
 use crate::client::Client;
+use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::gate::from_shut;
-use crate::password::{Password, PasswordError};
+use crate::session::access_token::AccessClaims;
 use crate::store::{GuardedWrite, NewPassword};
 use crate::user::User;
+use crate::user::password::{Password, PasswordError};
 
 /// Why a password was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -27,49 +31,46 @@ pub enum ChangePasswordError {
     #[error("the session has ended")]
     SessionEnded,
     /// Too many wrong passwords; try again after this time.
-    #[error("too many wrong passwords")]
-    RateLimited {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// The work could not be done.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-from_shut!(ChangePasswordError);
+from_limit_error!(ChangePasswordError);
 
 pub(crate) async fn change_password(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     claims: &AccessClaims,
     current: &Password,
     new_password: &Password,
-    client: &Client,
 ) -> Result<SessionTokens, ChangePasswordError> {
-    let Some((_, user)) = auth.live_session(claims, auth.now()).await? else {
+    let Some((_, user)) = live_session(ctx, claims, ctx.now()).await? else {
         return Err(ChangePasswordError::SessionEnded);
     };
-    auth.policy.password.check(new_password, Some(&user.email))?;
-    if !auth.verify_current_password(claims, &user, current, None, client).await? {
+    ctx.policy.password.check(new_password, Some(&user.email))?;
+    if !verify_current_password(ctx, request, claims, &user, current, None).await? {
         let (user_id, session_id) = (user.id, claims.session_id);
-        auth.emit(client, EventKind::PasswordChangeFailed { user_id, session_id });
+        ctx.emit(request.client, EventKind::PasswordChangeFailed { user_id, session_id });
         return Err(ChangePasswordError::WrongPassword);
     }
-    if auth.check_breach(new_password, client).await? {
+    if check_breach(ctx, new_password, request.client).await? {
         return Err(PasswordError::Breached.into());
     }
-    replace(auth, user, new_password, client).await
+    replace(ctx, user, new_password, request.client).await
 }
 
 /// One guarded write sets the password and ends every session; then this client gets a new one.
 async fn replace(
-    auth: &Inner,
+    ctx: &Context,
     user: User,
     new_password: &Password,
     client: &Client,
 ) -> Result<SessionTokens, ChangePasswordError> {
-    let password_hash = auth.hashing.hash(new_password).await.map_err(Failure::from)?;
-    let now = auth.now();
+    let password_hash = ctx.hashing.hash(new_password).await.map_err(Failure::from)?;
+    let now = ctx.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: None };
     let changed = User {
         password_hash: Some(password.password_hash.clone()),
@@ -77,11 +78,11 @@ async fn replace(
         epoch: user.epoch.next(),
         ..user.clone()
     };
-    let grant = auth.prepare_session(changed, now, client).await?;
-    if auth.replace_password(&user, &password).await? == GuardedWrite::Stale {
+    let grant = prepare_session(ctx, changed, now, client).await?;
+    if replace_password(ctx, &user, &password).await? == GuardedWrite::Stale {
         return Err(ChangePasswordError::SessionEnded);
     }
     let (user_id, session_id) = (grant.user.id, grant.session.id);
-    auth.emit(client, EventKind::PasswordChanged { user_id, session_id });
-    Ok(auth.begin_session(grant, now, client).await?)
+    ctx.emit(client, EventKind::PasswordChanged { user_id, session_id });
+    Ok(begin_session(ctx, grant, now, client).await?)
 }

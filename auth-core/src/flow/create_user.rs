@@ -1,14 +1,15 @@
 //! Creating a user on the service's own word.
 
 use super::register::{InvalidRegistration, validate};
-use crate::auth::Inner;
 use crate::client::Client;
+use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::flow::new_password::check_breach;
 use crate::id::UserId;
-use crate::one_time::Registration;
-use crate::password::{Password, PasswordError};
+use crate::mail::one_time_token::Registration;
 use crate::store::{EmailVerification, GuardedWrite, StoreError, UserInsert};
+use crate::user::password::{Password, PasswordError};
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
 /// How often another writer on the same address may be faster.
@@ -36,20 +37,20 @@ impl From<StoreError> for CreateUserError {
 }
 
 pub(crate) async fn create_user(
-    auth: &Inner,
+    ctx: &Context,
     email: &str,
     password: &Password,
     name: Option<&str>,
 ) -> Result<User, CreateUserError> {
-    let (email, name) = validate(auth, email, password, name)?;
-    if auth.check_breach(password, &Client::unknown()).await? {
+    let (email, name) = validate(ctx, email, password, name)?;
+    if check_breach(ctx, password, &Client::unknown()).await? {
         let password = Some(PasswordError::Breached);
         return Err(InvalidRegistration { email: None, password, name: None }.into());
     }
-    let password_hash = auth.hashing.hash(password).await.map_err(Failure::from)?;
-    let now = auth.now();
+    let password_hash = ctx.hashing.hash(password).await.map_err(Failure::from)?;
+    let now = ctx.now();
     let new = User {
-        id: UserId::generate(now, &*auth.random).map_err(Failure::from)?,
+        id: UserId::generate(now, &*ctx.random).map_err(Failure::from)?,
         email,
         name,
         password_hash: Some(password_hash.clone()),
@@ -61,17 +62,17 @@ pub(crate) async fn create_user(
         created_at: now,
     };
     for _ in 0..MAX_TRIES {
-        if insert(auth, &new).await? == UserInsert::Inserted {
-            auth.emit_own(EventKind::UserCreated { user_id: new.id });
-            auth.emit_own(EventKind::EmailVerified { user_id: new.id });
+        if insert(ctx, &new).await? == UserInsert::Inserted {
+            ctx.emit_own(EventKind::UserCreated { user_id: new.id });
+            ctx.emit_own(EventKind::EmailVerified { user_id: new.id });
             return Ok(new);
         }
-        match auth.users.find_by_email(&new.email).await? {
+        match ctx.users.find_by_email(&new.email).await? {
             // Deleted meanwhile.
             None => {}
             Some(found) if found.status == UserStatus::Active && !found.email_verified() => {
-                if let Some(user) = take_over(auth, &found, &new, &password_hash).await? {
-                    auth.emit_own(EventKind::EmailVerified { user_id: user.id });
+                if let Some(user) = take_over(ctx, &found, &new, &password_hash).await? {
+                    ctx.emit_own(EventKind::EmailVerified { user_id: user.id });
                     return Ok(user);
                 }
             }
@@ -82,9 +83,9 @@ pub(crate) async fn create_user(
 }
 
 /// Inserts, or reads whether it was inserted where the outcome is unknown.
-async fn insert(auth: &Inner, new: &User) -> Result<UserInsert, StoreError> {
-    match auth.users.insert(new).await {
-        Err(error) => match auth.users.find_by_id(new.id).await {
+async fn insert(ctx: &Context, new: &User) -> Result<UserInsert, StoreError> {
+    match ctx.users.insert(new).await {
+        Err(error) => match ctx.users.find_by_id(new.id).await {
             Ok(Some(_)) => Ok(UserInsert::Inserted),
             _ => Err(error),
         },
@@ -96,20 +97,20 @@ async fn insert(auth: &Inner, new: &User) -> Result<UserInsert, StoreError> {
 /// moves, so no link that was mailed before opens it. A row that clean-up may delete must not decide
 /// otherwise than one that it has deleted.
 async fn take_over(
-    auth: &Inner,
+    ctx: &Context,
     found: &User,
     new: &User,
     password_hash: &PasswordHash,
 ) -> Result<Option<User>, StoreError> {
     let activate = Some(Registration { password_hash: password_hash.clone(), name: new.name.clone() });
     let verification = EmailVerification { at: new.created_at, activate };
-    let written = auth.users.verify_email(found.id, found.epoch, &verification).await;
+    let written = ctx.users.verify_email(found.id, found.epoch, &verification).await;
     if matches!(written, Ok(GuardedWrite::Stale)) {
         return Ok(None);
     }
     let ours =
         |user: &User| user.password_hash.as_ref().is_some_and(|is| is.expose() == password_hash.expose());
-    match (written, auth.users.find_by_id(found.id).await) {
+    match (written, ctx.users.find_by_id(found.id).await) {
         (_, Ok(user)) if user.as_ref().is_some_and(ours) => Ok(user),
         // Written, and changed or deleted since: whoever did that came after.
         (Ok(_), Ok(user)) => Ok(user),

@@ -1,13 +1,14 @@
 //! Logging out: here, and everywhere.
 
 use super::account::{EpochMove, UserError};
-use super::refresh::decision::{Proof, live, prove};
-use crate::auth::Inner;
 use crate::client::Client;
+use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
+use crate::flow::account::move_epoch;
 use crate::id::UserId;
-use crate::refresh_token::RefreshToken;
+use crate::session::refresh_token::RefreshToken;
+use crate::session::rotation::{Proof, live, prove};
 use crate::store::{Revocation, StoreError};
 
 /// What a log-out ended.
@@ -37,24 +38,24 @@ impl From<StoreError> for LogOutError {
     }
 }
 
-pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
+pub(crate) async fn log_out(ctx: &Context, text: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
     let Ok(token) = RefreshToken::parse(text) else { return Ok(LoggedOut::NothingToEnd) };
-    let now = auth.now();
-    let (Some(session), Some(user)) = auth.find_session_and_user(token.session_id()).await? else {
+    let now = ctx.now();
+    let (Some(session), Some(user)) = ctx.find_session_and_user(token.session_id()).await? else {
         return Ok(LoggedOut::NothingToEnd);
     };
     // A dead session has ended, whether or not it was cleaned up.
     if !live(&session, &user, now) {
         return Ok(LoggedOut::NothingToEnd);
     }
-    match prove(&auth.chain, &session, &token, auth.policy.refresh.max_chain_walk) {
+    match prove(&ctx.chain, &session, &token, ctx.policy.refresh.max_chain_walk) {
         Proof::Unproven => Ok(LoggedOut::NothingToEnd),
         // An older generation is no reason for alarm here: its holder wants the session to end.
         Proof::Current | Proof::Older(_) => {
-            match auth.tokens.revoke_session(session.user_id, session.id).await? {
+            match ctx.tokens.revoke_session(session.user_id, session.id).await? {
                 Revocation::Revoked => {
                     let (user_id, session_id) = (session.user_id, session.id);
-                    auth.emit(client, EventKind::SessionRevoked { user_id, session_id });
+                    ctx.emit(client, EventKind::SessionRevoked { user_id, session_id });
                     Ok(LoggedOut::SessionEnded)
                 }
                 Revocation::NotFound => Ok(LoggedOut::NothingToEnd),
@@ -64,11 +65,11 @@ pub(crate) async fn log_out(auth: &Inner, text: &str, client: &Client) -> Result
 }
 
 pub(crate) async fn log_out_everywhere(
-    auth: &Inner,
+    ctx: &Context,
     user_id: UserId,
     client: &Client,
 ) -> Result<(), UserError> {
-    auth.move_epoch(user_id, &EpochMove::Alone).await?;
-    auth.emit(client, EventKind::SessionsRevoked { user_id });
+    move_epoch(ctx, user_id, &EpochMove::Alone).await?;
+    ctx.emit(client, EventKind::SessionsRevoked { user_id });
     Ok(())
 }

@@ -1,24 +1,24 @@
 //! Refresh and restore: what a presented refresh token is answered with.
 
-pub mod decision;
-
-use std::time::Duration;
+use crate::flow::enqueue::enqueue;
+use crate::flow::permit::{self, Request, from_limit_error};
+use crate::flow::start_session::{grant, restored};
+use crate::limit::{Limit, RateLimited};
 
 use chrono::{DateTime, Utc};
 
-use self::decision::{Decision, Settled, decide, settle};
-use super::grant::{RestoredSession, SessionTokens};
-use crate::auth::Inner;
+use super::start_session::{RestoredSession, SessionTokens};
 use crate::client::Client;
 use crate::clock::after;
+use crate::context::Context;
+use crate::error::error_chain;
 use crate::event::{EventKind, RefreshRefusal, Renewal};
 use crate::failure::Failure;
-use crate::gate::{Limit, from_shut};
 use crate::id::SessionId;
-use crate::limiter::Rule;
-use crate::policy::ReuseScope;
-use crate::refresh_token::RefreshToken;
 use crate::session::Session;
+use crate::session::policy::ReuseScope;
+use crate::session::refresh_token::RefreshToken;
+use crate::session::rotation::{Decision, Settled, decide, settle};
 use crate::store::{GuardedWrite, MailRequest, SessionRotation, StoreError};
 use crate::user::User;
 
@@ -38,17 +38,14 @@ pub enum RefreshError {
     #[error("superseded by a concurrent refresh")]
     Superseded,
     /// Too many requests; try again after this time.
-    #[error("too many requests")]
-    RateLimited {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// The work could not be done.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-from_shut!(RefreshError);
+from_limit_error!(RefreshError);
 
 /// A presented token that proved its session.
 struct Presented {
@@ -59,13 +56,14 @@ struct Presented {
 }
 
 pub(crate) async fn refresh(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     text: &str,
-    client: &Client,
 ) -> Result<SessionTokens, RefreshError> {
-    let exchanged = exchange(auth, text, client).await;
+    let exchanged = exchange(ctx, request, text).await;
+    let client = request.client;
     match &exchanged {
-        Ok((SessionTokens { session, refresh_token, .. }, renewal)) => auth.emit(
+        Ok((SessionTokens { session, refresh_token, .. }, renewal)) => ctx.emit(
             client,
             EventKind::SessionRenewed {
                 user_id: session.user_id,
@@ -75,96 +73,91 @@ pub(crate) async fn refresh(
             },
         ),
         Err(RefreshError::InvalidToken) => {
-            auth.emit(client, EventKind::RefreshRefused { reason: RefreshRefusal::InvalidToken });
+            ctx.emit(client, EventKind::RefreshRefused { reason: RefreshRefusal::InvalidToken });
         }
         Err(RefreshError::Superseded) => {
-            auth.emit(client, EventKind::RefreshRefused { reason: RefreshRefusal::Superseded });
+            ctx.emit(client, EventKind::RefreshRefused { reason: RefreshRefusal::Superseded });
         }
-        Err(RefreshError::RateLimited { .. } | RefreshError::Failed(_)) => {}
+        Err(RefreshError::RateLimited(_) | RefreshError::Failed(_)) => {}
     }
     exchanged.map(|(grant, _)| grant)
 }
 
 async fn exchange(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     text: &str,
-    client: &Client,
 ) -> Result<(SessionTokens, Renewal), RefreshError> {
-    let now = auth.now();
-    let limits = &auth.policy.limits;
-    let _counted =
-        auth.reserve(client, [Limit::client(auth, "refresh_client", limits.refresh_client, client)]).await?;
+    let now = ctx.now();
+    permit::count_by_client(ctx, request, Limit::RefreshClient).await?;
     let Presented { token, session, user, decision } =
-        present(auth, text, ("refresh_session", limits.refresh_session), now, client).await?;
+        present(ctx, request, text, Limit::RefreshSession, now).await?;
     Ok(match decision {
-        Decision::Fresh => (auth.grant(user, session, token, now).await?, Renewal::Fresh),
-        Decision::Recover(child) => (auth.grant(user, session, child, now).await?, Renewal::Recovered),
-        Decision::Rotate(child) => (rotate(auth, session, user, child).await?, Renewal::Rotated),
+        Decision::Fresh => (grant(ctx, user, session, token, now).await?, Renewal::Fresh),
+        Decision::Recover(child) => (grant(ctx, user, session, child, now).await?, Renewal::Recovered),
+        Decision::Rotate(child) => (rotate(ctx, session, user, child).await?, Renewal::Rotated),
         Decision::Refuse | Decision::Reuse => return Err(RefreshError::InvalidToken),
     })
 }
 
 pub(crate) async fn restore(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     text: &str,
-    client: &Client,
 ) -> Result<RestoredSession, RefreshError> {
-    let now = auth.now();
-    let limits = &auth.policy.limits;
-    let _counted =
-        auth.reserve(client, [Limit::client(auth, "restore_client", limits.restore_client, client)]).await?;
-    let Presented { session, user, .. } =
-        present(auth, text, ("restore_session", limits.restore_session), now, client).await?;
-    Ok(auth.restored(user, session, now).await?)
+    let now = ctx.now();
+    permit::count_by_client(ctx, request, Limit::RestoreClient).await?;
+    let Presented { session, user, .. } = present(ctx, request, text, Limit::RestoreSession, now).await?;
+    Ok(restored(ctx, user, session, now).await?)
 }
 
 /// Reads what a token claims to belong to and decides; ends what reuse must end. Returns only
 /// tokens that proved their session, counted against the session's own limit.
 async fn present(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     text: &str,
-    (limit, rule): (&'static str, Option<Rule>),
+    limit: Limit,
     now: DateTime<Utc>,
-    client: &Client,
 ) -> Result<Presented, RefreshError> {
     let token = RefreshToken::parse(text).map_err(|_| RefreshError::InvalidToken)?;
-    let (session, user) = auth.find_session_and_user(token.session_id()).await?;
-    let decision = decide(&auth.chain, session.as_ref(), user.as_ref(), &token, now, &auth.policy.refresh);
+    let (session, user) = ctx.find_session_and_user(token.session_id()).await?;
+    let decision = decide(&ctx.chain, session.as_ref(), user.as_ref(), &token, now, &ctx.policy.refresh);
     let (Some(session), Some(user)) = (session, user) else { return Err(RefreshError::InvalidToken) };
     match decision {
         Decision::Refuse => return Err(RefreshError::InvalidToken),
         Decision::Reuse => {
-            end_reused(auth, &user, &session, &token, now, client).await?;
+            end_reused(ctx, &user, &session, &token, now, request.client).await?;
             return Err(RefreshError::InvalidToken);
         }
         Decision::Fresh | Decision::Rotate(_) | Decision::Recover(_) => {}
     }
-    let per_session = Limit::keyed(auth, limit, rule, &[session.id.as_bytes()]);
-    let _counted = auth.reserve(client, [per_session]).await?;
+    let by_session = permit::by_key(ctx, limit, &[session.id.as_bytes()]);
+    permit::acquire(ctx, request, [by_session]).await?.keep();
     Ok(Presented { token, session, user, decision })
 }
 
 /// Reads once more what a swap may have changed. Worth some patience: without an answer here a client
 /// that tries again with its parent may be taken for a thief.
-async fn find_again(auth: &Inner, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
+async fn find_again(ctx: &Context, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
     for _ in 1..SECOND_READS {
-        if let Ok(found) = auth.find_session_and_user(id).await {
+        if let Ok(found) = ctx.find_session_and_user(id).await {
             return Ok(found);
         }
     }
-    auth.find_session_and_user(id).await
+    ctx.find_session_and_user(id).await
 }
 
 /// Swaps the session to the child. Whoever wins the swap, every holder of the parent that saw it
 /// current is answered with the same child.
 async fn rotate(
-    auth: &Inner,
+    ctx: &Context,
     session: Session,
     user: User,
     child: RefreshToken,
 ) -> Result<SessionTokens, RefreshError> {
     // Not the time of the request: what was done since must not eat into the leeway.
-    let now = auth.now();
+    let now = ctx.now();
     let rotation = SessionRotation {
         id: session.id,
         from_generation: session.generation,
@@ -172,7 +165,7 @@ async fn rotate(
         generation: child.generation(),
         digest: child.digest(user.id),
         rotated_at: now,
-        idle_expires_at: after(now, auth.policy.refresh.refresh_lifetime).min(session.expires_at),
+        idle_expires_at: after(now, ctx.policy.refresh.refresh_lifetime).min(session.expires_at),
     };
     let session = Session {
         generation: rotation.generation,
@@ -182,14 +175,14 @@ async fn rotate(
         ..session
     };
     // Signed before the swap: a failure after it would leave an honest client with a consumed token.
-    let restored = auth.restored(user, session, now).await?;
-    let unknown = match auth.tokens.rotate(&rotation).await {
+    let restored = restored(ctx, user, session, now).await?;
+    let unknown = match ctx.tokens.rotate(&rotation).await {
         Ok(GuardedWrite::Applied) => return Ok(SessionTokens::of(restored, child, now)),
         Ok(GuardedWrite::Stale) => None,
         Err(error) => Some(error),
     };
     // Lost, or the outcome is unknown: a second read says which token is in place now.
-    let (session, user) = find_again(auth, rotation.id).await?;
+    let (session, user) = find_again(ctx, rotation.id).await?;
     match (settle(session.as_ref(), user.as_ref(), &child, now), session, user) {
         (Settled::SameChild, Some(session), Some(user)) => {
             Ok(SessionTokens::of(RestoredSession { user, session, ..restored }, child, now))
@@ -205,7 +198,7 @@ async fn rotate(
 /// Ends what a proven replay must end. The notice is promised first, and once more if that failed, but
 /// a failing outbox does not keep the sessions alive.
 async fn end_reused(
-    auth: &Inner,
+    ctx: &Context,
     user: &User,
     session: &Session,
     presented: &RefreshToken,
@@ -215,27 +208,24 @@ async fn end_reused(
     let (user_id, session_id) = (session.user_id, session.id);
     let (presented, current) = (presented.generation(), session.generation);
     // Before anything that can fail: once the sessions are dead, no later replay would tell.
-    auth.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
+    ctx.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     let notice = MailRequest::SessionsEnded { user_id, session_id, epoch: session.epoch };
-    let promised = auth.promise(&user.email, notice.clone(), now).await;
-    match auth.policy.refresh.reuse_scope {
+    let enqueued = enqueue(ctx, &user.email, notice.clone(), now).await;
+    match ctx.policy.refresh.reuse_scope {
         // Lost means that the epoch has moved already, and the sessions are dead.
-        ReuseScope::User => match auth.users.advance_epoch(user_id, session.epoch).await? {
-            GuardedWrite::Applied | GuardedWrite::Stale => auth.live_cache.forget(user_id),
+        ReuseScope::User => match ctx.users.advance_epoch(user_id, session.epoch).await? {
+            GuardedWrite::Applied | GuardedWrite::Stale => ctx.live_cache.forget(user_id),
         },
         ReuseScope::Session => {
-            let _gone = auth.tokens.revoke_session(user_id, session_id).await?;
+            let _gone = ctx.tokens.revoke_session(user_id, session_id).await?;
         }
     }
-    if promised.is_err()
-        && let Err(error) = auth.promise(&user.email, notice, now).await
+    if enqueued.is_err()
+        && let Err(error) = enqueue(ctx, &user.email, notice, now).await
     {
-        let error = crate::worker::error_chain(&error);
-        auth.emit(
-            client,
-            EventKind::BestEffortFailed { what: "promise the notice of ended sessions", error },
-        );
+        let error = error_chain(&error);
+        ctx.emit(client, EventKind::BestEffortFailed { what: "enqueue the notice of ended sessions", error });
     }
-    auth.mail_promised.notify_one();
+    ctx.mail_enqueued.notify_one();
     Ok(())
 }

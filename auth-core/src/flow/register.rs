@@ -1,18 +1,20 @@
 //! Registering.
 
+use crate::flow::enqueue::enqueue;
+use crate::flow::new_password::check_breach;
+use crate::flow::permit::{self, Request, from_limit_error};
+use crate::limit::{Limit, RateLimited};
 use std::fmt;
-use std::time::Duration;
 
-use crate::auth::Inner;
 use crate::client::Client;
-use crate::email::{Email, EmailError};
+use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::gate::{Limit, from_shut};
 use crate::id::UserId;
-use crate::one_time::Registration;
-use crate::password::{Password, PasswordError};
+use crate::mail::one_time_token::Registration;
 use crate::store::{GuardedWrite, MailRequest, UserInsert};
+use crate::user::email::{Email, EmailError};
+use crate::user::password::{Password, PasswordError};
 use crate::user::{Epoch, Name, NameError, User, UserStatus};
 
 /// Every field of a registration that is not acceptable.
@@ -46,27 +48,24 @@ pub enum RegisterError {
     #[error(transparent)]
     Invalid(#[from] InvalidRegistration),
     /// Too many registrations; try again after this time.
-    #[error("too many registrations")]
-    RateLimited {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// The work could not be done.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-from_shut!(RegisterError);
+from_limit_error!(RegisterError);
 
 pub(super) fn validate(
-    auth: &Inner,
+    ctx: &Context,
     email: &str,
     password: &Password,
     name: Option<&str>,
 ) -> Result<(Email, Option<Name>), InvalidRegistration> {
     let email = Email::parse(email);
     let name = name.map(Name::parse).transpose();
-    let password = auth.policy.password.check(password, email.as_ref().ok());
+    let password = ctx.policy.password.check(password, email.as_ref().ok());
     match (email, password, name) {
         (Ok(email), Ok(()), Ok(name)) => Ok((email, name)),
         (email, password, name) => {
@@ -78,30 +77,27 @@ pub(super) fn validate(
 /// The same work for a free and a taken address: one breach check, one hash, and three writes of
 /// which some change nothing.
 pub(crate) async fn register(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     email: &str,
     password: &Password,
     name: Option<&str>,
-    client: &Client,
 ) -> Result<(), RegisterError> {
-    let (email, name) = validate(auth, email, password, name)?;
-    auth.hashing.admit().map_err(Failure::from)?;
-    let limits = &auth.policy.limits;
-    let _counted = auth
-        .reserve(client, [Limit::client(auth, "register_client", limits.register_client, client)])
-        .await?;
-    if auth.check_breach(password, client).await? {
+    let (email, name) = validate(ctx, email, password, name)?;
+    ctx.hashing.admit().map_err(Failure::from)?;
+    permit::count_by_client(ctx, request, Limit::RegisterClient).await?;
+    let client = request.client;
+    if check_breach(ctx, password, client).await? {
         return Err(
             InvalidRegistration { email: None, password: Some(PasswordError::Breached), name: None }.into()
         );
     }
-    let mailbox =
-        Limit::keyed(auth, "register_mailbox", limits.register_mailbox, &[email.canonical().as_bytes()]);
-    let may_mail = auth.reserve_silently(client, mailbox).await?;
-    let password_hash = auth.hashing.hash(password).await.map_err(Failure::from)?;
-    auth.emit(client, EventKind::RegistrationRequested { account: auth.email_tag(&email) });
+    let mailbox = email.canonical();
+    let may_mail = permit::count_by_mailbox(ctx, client, Limit::RegisterMailbox, mailbox).await?;
+    let password_hash = ctx.hashing.hash(password).await.map_err(Failure::from)?;
+    ctx.emit(client, EventKind::RegistrationRequested { account: ctx.email_tag(&email) });
     if may_mail {
-        attempt(auth, &email, Registration { password_hash, name }, client).await?;
+        attempt(ctx, &email, Registration { password_hash, name }, client).await?;
     }
     Ok(())
 }
@@ -109,14 +105,14 @@ pub(crate) async fn register(
 /// Writes the intent before the row it speaks of, then the row, then the mark on whoever was there
 /// first and has not proven the address.
 async fn attempt(
-    auth: &Inner,
+    ctx: &Context,
     email: &Email,
     registration: Registration,
     client: &Client,
 ) -> Result<(), RegisterError> {
-    let now = auth.now();
+    let now = ctx.now();
     let user = User {
-        id: UserId::generate(now, &*auth.random).map_err(Failure::from)?,
+        id: UserId::generate(now, &*ctx.random).map_err(Failure::from)?,
         email: email.clone(),
         name: registration.name.clone(),
         password_hash: Some(registration.password_hash.clone()),
@@ -127,15 +123,15 @@ async fn attempt(
         contested_at: None,
         created_at: now,
     };
-    auth.promise(email, MailRequest::Registration { user_id: user.id, registration }, now).await?;
-    let inserted = auth.users.insert(&user).await?;
+    enqueue(ctx, email, MailRequest::Registration { user_id: user.id, registration }, now).await?;
+    let inserted = ctx.users.insert(&user).await?;
     // A rival who registered first must not gain from this attempt's click, nor this one from the
     // rival's link; see `MailRequest::Verification` in the worker.
-    match auth.users.mark_contested(email, user.id, now).await? {
-        GuardedWrite::Applied | GuardedWrite::Stale => auth.mail_promised.notify_one(),
+    match ctx.users.mark_contested(email, user.id, now).await? {
+        GuardedWrite::Applied | GuardedWrite::Stale => ctx.mail_enqueued.notify_one(),
     }
     if inserted == UserInsert::Inserted {
-        auth.emit(client, EventKind::UserCreated { user_id: user.id });
+        ctx.emit(client, EventKind::UserCreated { user_id: user.id });
     }
     Ok(())
 }

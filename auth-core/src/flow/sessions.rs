@@ -1,13 +1,13 @@
 //! Listing and ending sessions.
 
-use crate::auth::Inner;
 use crate::client::Client;
+use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::flow::account::UserError;
-use crate::flow::refresh::decision::live;
 use crate::id::{SessionId, UserId};
 use crate::session::Session;
+use crate::session::rotation::live;
 use crate::store::{Revocation, StoreError};
 
 /// Why no session was ended.
@@ -28,31 +28,31 @@ impl From<StoreError> for SessionError {
     }
 }
 
-pub(crate) async fn sessions(auth: &Inner, user_id: UserId) -> Result<Vec<Session>, UserError> {
-    let now = auth.now();
-    let Some(user) = auth.users.find_by_id(user_id).await? else { return Err(UserError::NotFound) };
-    let mut sessions = auth.tokens.find_sessions_by_user(user_id).await?;
+pub(crate) async fn sessions(ctx: &Context, user_id: UserId) -> Result<Vec<Session>, UserError> {
+    let now = ctx.now();
+    let Some(user) = ctx.users.find_by_id(user_id).await? else { return Err(UserError::NotFound) };
+    let mut sessions = ctx.tokens.find_sessions_by_user(user_id).await?;
     sessions.retain(|session| live(session, &user, now));
     Ok(sessions)
 }
 
 pub(crate) async fn revoke_session(
-    auth: &Inner,
+    ctx: &Context,
     user_id: UserId,
     session_id: SessionId,
     client: &Client,
 ) -> Result<(), SessionError> {
-    let now = auth.now();
-    let (Some(session), Some(user)) = auth.find_session_and_user(session_id).await? else {
+    let now = ctx.now();
+    let (Some(session), Some(user)) = ctx.find_session_and_user(session_id).await? else {
         return Err(SessionError::NotFound);
     };
     // A dead session has ended, whether or not it was cleaned up.
     if user.id != user_id || !live(&session, &user, now) {
         return Err(SessionError::NotFound);
     }
-    match auth.tokens.revoke_session(user_id, session_id).await? {
+    match ctx.tokens.revoke_session(user_id, session_id).await? {
         Revocation::Revoked => {
-            auth.emit(client, EventKind::SessionRevoked { user_id, session_id });
+            ctx.emit(client, EventKind::SessionRevoked { user_id, session_id });
             Ok(())
         }
         Revocation::NotFound => Err(SessionError::NotFound),

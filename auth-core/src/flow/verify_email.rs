@@ -1,19 +1,20 @@
 //! Verifying an address, and asking for another link.
 
-use std::time::Duration;
+use crate::flow::enqueue::{LinkLimits, enqueue_requested_link};
+use crate::flow::permit::{self, Request, from_limit_error};
+use crate::flow::redeem::{mark_spent, redeem};
+use crate::limit::{Limit, RateLimited};
 
-use crate::auth::Inner;
-use crate::client::Client;
-use crate::email::{Email, EmailError};
+use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
-use crate::gate::{Limit, from_shut};
 use crate::hashing::Verified;
-use crate::one_time::{OneTimeToken, Purpose};
-use crate::password::Password;
-use crate::policy::VerificationProof;
+use crate::mail::one_time_token::{OneTimeToken, Purpose};
+use crate::mail::policy::VerificationProof;
 use crate::store::{EmailVerification, GuardedWrite, MailRequest};
 use crate::user::User;
+use crate::user::email::{Email, EmailError};
+use crate::user::password::Password;
 
 /// Why an address was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -29,17 +30,14 @@ pub enum VerifyEmailError {
     #[error("the password is wrong")]
     WrongPassword,
     /// Too many tries; try again after this time.
-    #[error("too many requests")]
-    RateLimited {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// The work could not be done; unless the address was verified all the same, the link stays good.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-from_shut!(VerifyEmailError);
+from_limit_error!(VerifyEmailError);
 
 /// Why no verification link was promised. Never because the address is unknown or verified.
 #[derive(Debug, thiserror::Error)]
@@ -49,41 +47,36 @@ pub enum ResendVerificationError {
     #[error(transparent)]
     Email(#[from] EmailError),
     /// Too many requests; try again after this time.
-    #[error("too many requests")]
-    RateLimited {
-        /// When to try again.
-        retry_after: Duration,
-    },
+    #[error(transparent)]
+    RateLimited(#[from] RateLimited),
     /// The work could not be done.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
-from_shut!(ResendVerificationError);
+from_limit_error!(ResendVerificationError);
 
 pub(crate) async fn verify_email(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     text: &str,
     password: Option<&Password>,
-    client: &Client,
 ) -> Result<(), VerifyEmailError> {
-    let limits = &auth.policy.limits;
-    let _counted =
-        auth.reserve(client, [Limit::client(auth, "verify_client", limits.verify_client, client)]).await?;
-    let now = auth.now();
-    let redeemed = auth.redeem(text, Purpose::VerifyEmail, now).await?;
+    permit::count_by_client(ctx, request, Limit::VerifyClient).await?;
+    let (client, now) = (request.client, ctx.now());
+    let redeemed = redeem(ctx, text, Purpose::VerifyEmail, now).await?;
     let Some((token, user)) = redeemed.filter(|(_, user)| !user.email_verified()) else {
-        auth.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::VerifyEmail.as_str() });
+        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::VerifyEmail.as_str() });
         return Err(VerifyEmailError::InvalidToken);
     };
-    if auth.policy.links.verification_proof == VerificationProof::LinkAndPassword {
-        prove_password(auth, password, &token, &user).await?;
+    if ctx.policy.links.verification_proof == VerificationProof::LinkAndPassword {
+        prove_password(ctx, password, &token, &user).await?;
     }
     let verification = EmailVerification { at: now, activate: token.registration.clone() };
-    let outcome = match auth.users.verify_email(user.id, token.epoch, &verification).await {
+    let outcome = match ctx.users.verify_email(user.id, token.epoch, &verification).await {
         Ok(outcome) => outcome,
         // The outcome is unknown: what the user looks like now tells.
-        Err(error) => match auth.users.find_by_id(user.id).await {
+        Err(error) => match ctx.users.find_by_id(user.id).await {
             Ok(Some(user)) if bears(&user, &verification) => GuardedWrite::Applied,
             _ => return Err(error.into()),
         },
@@ -91,9 +84,9 @@ pub(crate) async fn verify_email(
     if outcome == GuardedWrite::Stale {
         return Err(VerifyEmailError::InvalidToken);
     }
-    auth.live_cache.forget(user.id);
-    auth.mark_spent(&token, now).await;
-    auth.emit(client, EventKind::EmailVerified { user_id: user.id });
+    ctx.live_cache.forget(user.id);
+    mark_spent(ctx, &token, now).await;
+    ctx.emit(client, EventKind::EmailVerified { user_id: user.id });
     Ok(())
 }
 
@@ -107,7 +100,7 @@ fn bears(user: &User, verification: &EmailVerification) -> bool {
 
 /// Checks the password against what the token would activate.
 async fn prove_password(
-    auth: &Inner,
+    ctx: &Context,
     password: Option<&Password>,
     token: &OneTimeToken,
     user: &User,
@@ -115,20 +108,19 @@ async fn prove_password(
     let Some(password) = password else { return Err(VerifyEmailError::PasswordRequired) };
     let hash =
         token.registration.as_ref().map(|attempt| &attempt.password_hash).or(user.password_hash.as_ref());
-    match auth.hashing.verify(password, hash).await.map_err(Failure::from)? {
+    match ctx.hashing.verify(password, hash).await.map_err(Failure::from)? {
         Verified::Match | Verified::MatchOutdated(_) => Ok(()),
         Verified::NoMatch => Err(VerifyEmailError::WrongPassword),
     }
 }
 
 pub(crate) async fn resend_verification(
-    auth: &Inner,
+    ctx: &Context,
+    request: &mut Request<'_>,
     text: &str,
-    client: &Client,
 ) -> Result<(), ResendVerificationError> {
     let email = Email::parse(text)?;
-    let limits = &auth.policy.limits;
-    let limits = [("resend_client", limits.resend_client), ("resend_mailbox", limits.resend_mailbox)];
-    let event = EventKind::VerificationRequested { account: auth.email_tag(&email) };
-    Ok(auth.promise_quietly(&email, MailRequest::Verification, event, limits, client).await?)
+    let limits = LinkLimits { by_client: Limit::ResendClient, by_mailbox: Limit::ResendMailbox };
+    let event = EventKind::VerificationRequested { account: ctx.email_tag(&email) };
+    Ok(enqueue_requested_link(ctx, request, &email, MailRequest::Verification, event, limits).await?)
 }

@@ -7,7 +7,7 @@ use super::engine::{Engine, SALT_BYTES, Settings};
 use super::policy::{CostFloor, HashingPolicy, meets_floor};
 use super::{Failed, HashingError};
 use crate::clock::{Clock, SystemClock};
-use crate::password::Password;
+use crate::user::password::Password;
 
 /// How often each candidate is measured; the median counts.
 const ROUNDS: usize = 5;

@@ -17,8 +17,8 @@ use super::policy::{BcryptImport, HashingPolicy};
 use super::stored::{Stored, StoredArgon2};
 use super::{Failed, HashingError, Verified};
 use crate::clock::{Clock, SystemClock};
-use crate::password::{MAX_PASSWORD_BYTES, Password};
 use crate::user::PasswordHash;
+use crate::user::password::{MAX_PASSWORD_BYTES, Password};
 
 /// Salt of new hashes (RFC 9106 section 3.1 recommends 16 bytes).
 pub(super) const SALT_BYTES: usize = 16;

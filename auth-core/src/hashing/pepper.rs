@@ -5,7 +5,7 @@ use std::fmt;
 use argon2::KeyId;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::keys::{WeakSecret, check_secret};
+use crate::crypto::keys::{WeakSecret, check_secret};
 
 /// Why a pepper was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
 use proptest::prelude::*;
 
 use super::*;
-use crate::random::SystemRandom;
+use crate::crypto::random::SystemRandom;
 
 const NEW: &str = "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
 const OLD: &str = "wV5nB2xMk8Zr4JtQy7LsDf3GhPc6TaEu";

@@ -41,7 +41,7 @@ impl Threads {
             let run = move || {
                 priority::lower();
                 if number == 0 {
-                    crate::password::warm_up();
+                    crate::user::password::warm_up();
                 }
                 work_until_closed(&settings, &waiting, number, &jobs);
             };

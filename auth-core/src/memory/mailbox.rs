@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::lock;
-use crate::email::Email;
-use crate::mailer::{Mail, MailError, MailErrorKind, Mailer};
+use crate::mail::{Mail, MailError, MailErrorKind, Mailer};
+use crate::user::email::Email;
 
 /// How many mails a [`Mailbox`] keeps unless it is told otherwise.
 const DEFAULT_CAPACITY: usize = 1000;
@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::id::IntentId;
-    use crate::mailer::Message;
+    use crate::mail::Message;
 
     fn mail(number: u8, to: &str) -> Mail {
         Mail {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{MemoryStore, at_most, count, lock};
 use crate::id::{IntentId, SessionId, UserId};
-use crate::one_time::OneTimeToken;
+use crate::mail::one_time_token::OneTimeToken;
 use crate::session::Session;
 use crate::store::{GuardedWrite, OneTimeInsert, Revocation, SessionRotation, Spend, StoreError, TokenStore};
 

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{MemoryStore, at_most, count, lock};
-use crate::email::Email;
 use crate::id::UserId;
 use crate::store::{
     Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, StoreError,
     UserInsert, UserStore,
 };
+use crate::user::email::Email;
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
 /// Users, and the unique index on the canonical address.

@@ -90,8 +90,8 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::email::Email;
     use crate::memory::MemoryStore;
+    use crate::user::email::Email;
     use crate::user::{Epoch, PasswordHash, UserStatus};
 
     fn user(id: u8, email: &str) -> User {

@@ -91,10 +91,9 @@ macro_rules! methods_of {
     };
     (RateLimiter => $then:ident $($first:tt)*) => {
         $crate::methods_of! { @named $then! { $($first)* RateLimiter:
-            fn reserve(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
-            fn look(bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError>;
-            fn give_back(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
-            fn clear(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
+            fn acquire(bucket: &Bucket, rule: &Rule) -> Result<AcquireOutcome, StoreError>;
+            fn release(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
+            fn reset(bucket: &Bucket, rule: &Rule) -> Result<(), StoreError>;
         } }
     };
     // The types have the names that they have here, whatever is imported where this is written.
@@ -119,7 +118,7 @@ pub mod named {
         SetEmailOutcome, Settlement, Spend, StoreError, TokenStore, UserInsert, UserStore,
     };
     pub use crate::{
-        Bucket, Email, Epoch, IntentId, Mail, MailError, Mailer, OneTimeToken, PasswordHash, RateLimiter,
-        Reservation, Rule, Session, SessionId, User, UserId, UserStatus,
+        AcquireOutcome, Bucket, Email, Epoch, IntentId, Mail, MailError, Mailer, OneTimeToken, PasswordHash,
+        RateLimiter, Rule, Session, SessionId, User, UserId, UserStatus,
     };
 }

@@ -5,9 +5,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use crate::email::Email;
 use crate::id::{IntentId, SessionId, UserId};
-use crate::one_time::Registration;
+use crate::mail::one_time_token::Registration;
+use crate::user::email::Email;
 use crate::user::{Epoch, Name, PasswordHash};
 
 /// A mail that was promised.
@@ -22,7 +22,7 @@ pub struct Intent {
     /// change of address.
     pub email: Email,
     /// What was promised.
-    pub promise: MailRequest,
+    pub mail: MailRequest,
     /// When it was promised.
     pub created_at: DateTime<Utc>,
 }
@@ -123,7 +123,7 @@ impl Intent {
     /// The content for a store to keep in one text column, opaque to it, so that new kinds of mail
     /// need no new columns. Keep `id` and `created_at` beside it.
     pub fn payload(&self) -> String {
-        let promise = match &self.promise {
+        let promise = match &self.mail {
             MailRequest::Registration { user_id, registration } => KeptPromise::Registration {
                 user_id: user_id.to_string(),
                 password_hash: registration.password_hash.expose().to_owned(),
@@ -158,9 +158,9 @@ impl Intent {
     /// Reads what [`payload`](Self::payload) gave. A text that this version cannot read becomes
     /// [`MailRequest::Unreadable`]: one bad record must not hold up the mails of all others.
     pub fn from_stored(id: IntentId, created_at: DateTime<Utc>, payload: &str) -> Self {
-        let (email, promise) = read(payload)
+        let (email, mail) = read(payload)
             .unwrap_or_else(|| (Email::of_nobody(), MailRequest::Unreadable { payload: payload.to_owned() }));
-        Self { id, email, promise, created_at }
+        Self { id, email, mail, created_at }
     }
 }
 
@@ -359,13 +359,13 @@ mod tests {
         let intent = Intent {
             id: IntentId::from_bytes([1; 16]),
             email: Email::parse("Ada@example.com").unwrap(),
-            promise,
+            mail: promise,
             created_at,
         };
         let payload = intent.payload();
         let read = Intent::from_stored(intent.id, created_at, &payload);
         assert_eq!(read.email.address(), "Ada@example.com");
-        assert_eq!(read.promise.name(), intent.promise.name());
+        assert_eq!(read.mail.name(), intent.mail.name());
         assert_eq!(read.payload(), payload);
         payload
     }
@@ -390,7 +390,7 @@ mod tests {
     fn a_payload_of_another_version_is_kept_as_it_is() {
         let payload = round_trip(MailRequest::Verification).replace("\"v\":1", "\"v\":2");
         let read = Intent::from_stored(IntentId::from_bytes([1; 16]), DateTime::UNIX_EPOCH, &payload);
-        assert_eq!(read.promise.name(), "unreadable");
+        assert_eq!(read.mail.name(), "unreadable");
         assert_eq!(read.payload(), payload);
     }
 

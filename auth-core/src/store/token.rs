@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{GuardedWrite, StoreError};
-use crate::digest::Digest;
+use crate::crypto::digest::Digest;
 use crate::id::{IntentId, SessionId, UserId};
-use crate::one_time::OneTimeToken;
+use crate::mail::one_time_token::OneTimeToken;
 use crate::session::Session;
 
 /// What [`TokenStore::rotate`] compares and swaps.

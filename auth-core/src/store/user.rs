@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{GuardedWrite, StoreError};
-use crate::email::Email;
 use crate::id::UserId;
-use crate::one_time::Registration;
+use crate::mail::one_time_token::Registration;
+use crate::user::email::Email;
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
 /// What became of a new user.

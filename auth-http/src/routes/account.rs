@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use auth_core::{ChangeEmailError, ChangePasswordError, SessionError, SessionId, UserError};
+use auth_core::{ChangeEmailError, ChangePasswordError, Limit, SessionError, SessionId, UserError};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<SessionBody>(StatusCode::OK)
             .refuses([Code::ValidationFailed, Code::Busy])
             .wants_bearer()
-            .limited(&["change_password"]),
+            .limited(&[Limit::ChangePassword]),
         Endpoint::post("/users/me/email", change_email)
             .says(
                 "changeEmail",
@@ -38,7 +38,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<ConfirmationSent>(StatusCode::ACCEPTED)
             .refuses([Code::ValidationFailed, Code::Busy])
             .wants_bearer()
-            .limited(&["change_email_client", "change_password"]),
+            .limited(&[Limit::ChangeEmailClient, Limit::ChangePassword]),
         Endpoint::get("/users/me/sessions", sessions)
             .says("sessions", "Lists the live sessions, the oldest first")
             .answers::<SessionList>(StatusCode::OK)
@@ -116,7 +116,7 @@ async fn change_password(api: Api, mut request: Request) -> Answer {
     let current = request.current_user(&api).await?;
     let body: ChangePasswordBody = request.json()?;
     let (old, new) = (body.current_password.into_password(), body.new_password.into_password());
-    match api.auth.change_password(&current.claims, old, new, request.client()).await {
+    match request.run(api.auth.change_password(&current.claims, old, new, request.client())).await {
         Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
         Err(error @ ChangePasswordError::WrongPassword) => {
             Err(Problem::invalid([field("current_password", "wrong_password", &error)]))
@@ -125,7 +125,7 @@ async fn change_password(api: Api, mut request: Request) -> Answer {
             Err(Problem::invalid([field("new_password", error.code(), &error)]))
         }
         Err(ChangePasswordError::SessionEnded) => Err(refused_token()),
-        Err(ChangePasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ChangePasswordError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(ChangePasswordError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
@@ -135,7 +135,10 @@ async fn change_email(api: Api, mut request: Request) -> Answer {
     let current = request.current_user(&api).await?;
     let body: ChangeEmailBody = request.json()?;
     let password = body.current_password.into_password();
-    match api.auth.change_email(&current.claims, &body.new_email, password, request.client()).await {
+    match request
+        .run(api.auth.change_email(&current.claims, &body.new_email, password, request.client()))
+        .await
+    {
         Ok(()) => {
             let body = ConfirmationSent { status: ConfirmationSentStatus::ConfirmationSent };
             Ok(answer::json(StatusCode::ACCEPTED, &body))
@@ -150,7 +153,7 @@ async fn change_email(api: Api, mut request: Request) -> Answer {
             Err(Problem::invalid([field("current_password", "wrong_password", &error)]))
         }
         Err(ChangeEmailError::SessionEnded) => Err(refused_token()),
-        Err(ChangeEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ChangeEmailError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(ChangeEmailError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }

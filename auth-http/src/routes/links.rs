@@ -1,8 +1,8 @@
 //! Registering, and everything that goes through a mailed link.
 
 use auth_core::{
-    ConfirmEmailError, ForgotPasswordError, RegisterError, ResendVerificationError, ResetPasswordError,
-    VerifyEmailError,
+    ConfirmEmailError, ForgotPasswordError, Limit, RegisterError, ResendVerificationError,
+    ResetPasswordError, VerifyEmailError,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -23,31 +23,31 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .takes::<RegisterBody>()
             .answers::<VerificationSent>(StatusCode::ACCEPTED)
             .refuses([Code::ValidationFailed, Code::Busy])
-            .limited(&["register_client"]),
+            .limited(&[Limit::RegisterClient]),
         Endpoint::post("/auth/verify-email", verify_email)
             .says("verifyEmail", "Verifies an address by the token of a mailed link")
             .takes::<VerifyEmailBody>()
             .answers::<EmailVerified>(StatusCode::OK)
             .refuses([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
-            .limited(&["verify_client"]),
+            .limited(&[Limit::VerifyClient]),
         Endpoint::post("/auth/resend-verification", resend_verification)
             .says("resendVerification", "Asks for another verification link")
             .takes::<AddressBody>()
             .answers::<VerificationSent>(StatusCode::ACCEPTED)
             .refuses([Code::ValidationFailed])
-            .limited(&["resend_client"]),
+            .limited(&[Limit::ResendClient]),
         Endpoint::post("/auth/forgot-password", forgot_password)
             .says("forgotPassword", "Asks for a reset link")
             .takes::<AddressBody>()
             .answers::<ResetSent>(StatusCode::ACCEPTED)
             .refuses([Code::ValidationFailed])
-            .limited(&["forgot_client"]),
+            .limited(&[Limit::ForgotClient]),
         Endpoint::post("/auth/reset-password", reset_password)
             .says("resetPassword", "Sets a new password by the token of a mailed link; logs nobody in")
             .takes::<ResetPasswordBody>()
             .answers::<PasswordReset>(StatusCode::OK)
             .refuses([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
-            .limited(&["reset_client"]),
+            .limited(&[Limit::ResetClient]),
         Endpoint::post("/auth/email/confirm", confirm_email)
             .says(
                 "confirmEmail",
@@ -56,7 +56,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .takes::<ConfirmEmailBody>()
             .answers::<EmailChanged>(StatusCode::OK)
             .refuses([Code::InvalidToken, Code::EmailTaken])
-            .limited(&["confirm_email_client"]),
+            .limited(&[Limit::ConfirmEmailClient]),
     ]
 }
 
@@ -147,7 +147,8 @@ status!(EmailChanged, EmailChangedStatus);
 async fn register(api: Api, mut request: Request) -> Answer {
     let body: RegisterBody = request.json()?;
     let password = body.password.into_password();
-    match api.auth.register(&body.email, password, body.name.as_deref(), request.client()).await {
+    match request.run(api.auth.register(&body.email, password, body.name.as_deref(), request.client())).await
+    {
         Ok(()) => Ok(verification_sent()),
         Err(RegisterError::Invalid(invalid)) => {
             let email = invalid.email.map(|error| field("email", error.code(), &error));
@@ -155,7 +156,7 @@ async fn register(api: Api, mut request: Request) -> Answer {
             let name = invalid.name.map(|error| field("name", error.code(), &error));
             Err(Problem::invalid([email, password, name].into_iter().flatten()))
         }
-        Err(RegisterError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(RegisterError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(RegisterError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
@@ -169,7 +170,7 @@ fn verification_sent() -> Response {
 async fn verify_email(api: Api, mut request: Request) -> Answer {
     let body: VerifyEmailBody = request.json()?;
     let password = body.password.map(SecretText::into_password);
-    match api.auth.verify_email(body.token.expose(), password, request.client()).await {
+    match request.run(api.auth.verify_email(body.token.expose(), password, request.client())).await {
         Ok(()) => Ok(answer::json(StatusCode::OK, &EmailVerified { status: EmailVerifiedStatus::Verified })),
         Err(VerifyEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
         Err(error @ VerifyEmailError::PasswordRequired) => {
@@ -178,7 +179,7 @@ async fn verify_email(api: Api, mut request: Request) -> Answer {
         Err(error @ VerifyEmailError::WrongPassword) => {
             Err(Problem::invalid([field("password", "wrong_password", &error)]))
         }
-        Err(VerifyEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(VerifyEmailError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(VerifyEmailError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
@@ -186,12 +187,12 @@ async fn verify_email(api: Api, mut request: Request) -> Answer {
 
 async fn resend_verification(api: Api, mut request: Request) -> Answer {
     let body: AddressBody = request.json()?;
-    match api.auth.resend_verification(&body.email, request.client()).await {
+    match request.run(api.auth.resend_verification(&body.email, request.client())).await {
         Ok(()) => Ok(verification_sent()),
         Err(ResendVerificationError::Email(error)) => {
             Err(Problem::invalid([field("email", error.code(), &error)]))
         }
-        Err(ResendVerificationError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ResendVerificationError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(ResendVerificationError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
@@ -199,12 +200,12 @@ async fn resend_verification(api: Api, mut request: Request) -> Answer {
 
 async fn forgot_password(api: Api, mut request: Request) -> Answer {
     let body: AddressBody = request.json()?;
-    match api.auth.forgot_password(&body.email, request.client()).await {
+    match request.run(api.auth.forgot_password(&body.email, request.client())).await {
         Ok(()) => Ok(answer::json(StatusCode::ACCEPTED, &ResetSent { status: ResetSentStatus::ResetSent })),
         Err(ForgotPasswordError::Email(error)) => {
             Err(Problem::invalid([field("email", error.code(), &error)]))
         }
-        Err(ForgotPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ForgotPasswordError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(ForgotPasswordError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
@@ -212,7 +213,9 @@ async fn forgot_password(api: Api, mut request: Request) -> Answer {
 
 async fn reset_password(api: Api, mut request: Request) -> Answer {
     let body: ResetPasswordBody = request.json()?;
-    match api.auth.reset_password(body.token.expose(), body.password.into_password(), request.client()).await
+    match request
+        .run(api.auth.reset_password(body.token.expose(), body.password.into_password(), request.client()))
+        .await
     {
         Ok(()) => {
             Ok(answer::json(StatusCode::OK, &PasswordReset { status: PasswordResetStatus::PasswordReset }))
@@ -221,7 +224,7 @@ async fn reset_password(api: Api, mut request: Request) -> Answer {
         Err(ResetPasswordError::Password(error)) => {
             Err(Problem::invalid([field("password", error.code(), &error)]))
         }
-        Err(ResetPasswordError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ResetPasswordError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(ResetPasswordError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
@@ -229,13 +232,13 @@ async fn reset_password(api: Api, mut request: Request) -> Answer {
 
 async fn confirm_email(api: Api, mut request: Request) -> Answer {
     let body: ConfirmEmailBody = request.json()?;
-    match api.auth.confirm_email(body.token.expose(), request.client()).await {
+    match request.run(api.auth.confirm_email(body.token.expose(), request.client())).await {
         Ok(()) => {
             Ok(answer::json(StatusCode::OK, &EmailChanged { status: EmailChangedStatus::EmailChanged }))
         }
         Err(ConfirmEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
         Err(ConfirmEmailError::Taken) => Err(Code::EmailTaken.into()),
-        Err(ConfirmEmailError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(ConfirmEmailError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(ConfirmEmailError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }

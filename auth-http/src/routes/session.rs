@@ -1,6 +1,6 @@
 //! Logging in, staying logged in and logging out.
 
-use auth_core::{LogInError, RefreshError};
+use auth_core::{Limit, LogInError, RefreshError};
 use http::header::ALLOW;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -21,13 +21,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .takes::<LogInBody>()
             .answers::<SessionBody>(StatusCode::OK)
             .refuses([Code::InvalidCredentials, Code::EmailNotVerified, Code::Busy])
-            .limited(&["log_in_client", "log_in_account"]),
+            .limited(&[Limit::LogInClient, Limit::LogInAccount]),
         Endpoint::post("/auth/refresh", refresh)
             .says("refresh", "Exchanges the refresh token for a new one and an access token")
             .takes::<RefreshTokenBody>()
             .answers::<SessionBody>(StatusCode::OK)
             .wants_refresh_token()
-            .limited(&["refresh_client", "refresh_session"]),
+            .limited(&[Limit::RefreshClient, Limit::RefreshSession]),
         Endpoint::post("/auth/logout", log_out)
             .says("logOut", "Ends the session of the refresh token")
             .takes::<RefreshTokenBody>()
@@ -38,14 +38,14 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .answers::<SessionBody>(StatusCode::OK)
             .refuses([Code::MalformedRequest])
             .wants_refresh_token()
-            .limited(&["restore_client", "restore_session"]),
+            .limited(&[Limit::RestoreClient, Limit::RestoreSession]),
         Endpoint::post("/auth/me", me_by_body)
             .says("meByBody", "The same for native clients; only with `X-Token-Transport: body`")
             .takes::<RefreshTokenBody>()
             .answers::<SessionBody>(StatusCode::OK)
             .refuses([Code::MethodNotAllowed])
             .wants_refresh_token()
-            .limited(&["restore_client", "restore_session"]),
+            .limited(&[Limit::RestoreClient, Limit::RestoreSession]),
     ]
 }
 
@@ -99,12 +99,13 @@ fn present(api: &Api, request: &Request, body: Option<RefreshTokenBody>) -> Resu
 
 async fn log_in(api: Api, mut request: Request) -> Answer {
     let body: LogInBody = request.json()?;
-    let grant = api.auth.log_in(&body.email, body.password.into_password(), request.client()).await;
+    let grant =
+        request.run(api.auth.log_in(&body.email, body.password.into_password(), request.client())).await;
     match grant {
         Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
         Err(LogInError::InvalidCredentials) => Err(Code::InvalidCredentials.into()),
         Err(LogInError::EmailNotVerified) => Err(Code::EmailNotVerified.into()),
-        Err(LogInError::RateLimited { retry_after }) => Err(Problem::rate_limited(retry_after)),
+        Err(LogInError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
         Err(LogInError::Failed(failure)) => Err(failure.into()),
         Err(other) => Err(Problem::unforeseen(&other)),
     }
@@ -113,7 +114,7 @@ async fn log_in(api: Api, mut request: Request) -> Answer {
 async fn refresh(api: Api, mut request: Request) -> Answer {
     let body = request.optional_json()?;
     let presented = present(&api, &request, body)?;
-    match api.auth.refresh(presented.text(), request.client()).await {
+    match request.run(api.auth.refresh(presented.text(), request.client())).await {
         Ok(grant) => Ok(answer::refreshed(&api.config, request.transport(), &grant, presented.text())),
         Err(error) => refused(&api, request.transport(), error),
     }
@@ -134,7 +135,7 @@ async fn me_by_body(api: Api, mut request: Request) -> Answer {
 
 async fn restore(api: &Api, request: &Request, body: Option<RefreshTokenBody>) -> Answer {
     let presented = present(api, request, body)?;
-    match api.auth.restore(presented.text(), request.client()).await {
+    match request.run(api.auth.restore(presented.text(), request.client())).await {
         Ok(restored) => Ok(answer::restored(&restored)),
         Err(error) => refused(api, request.transport(), error),
     }
@@ -149,7 +150,7 @@ fn refused(api: &Api, transport: Transport, error: RefreshError) -> Answer {
             Ok(answer::forgetting(&api.config, transport, refusal))
         }
         RefreshError::Superseded => Err(Code::InvalidRefreshToken.into()),
-        RefreshError::RateLimited { retry_after } => Err(Problem::rate_limited(retry_after)),
+        RefreshError::RateLimited(limited) => Err(Problem::rate_limited(limited.retry_after)),
         RefreshError::Failed(failure) => Err(failure.into()),
         other => Err(Problem::unforeseen(&other)),
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::store::{Outbox as _, StoreError, StoreErrorKind, TokenStore as _, UserStore as _};
 use auth_core::{
-    AccountTag, Auth, Bucket, Client, Event, EventKind, EventSink, IntentId, LogInFailure, Mail, MailError,
-    MailErrorKind, Mailbox, Mailer, MemoryStore, Message, Policy, RateLimiter, RefreshRefusal, Renewal,
-    Reservation, Rule, SessionId, UserId,
+    AccountTag, AcquireOutcome, Auth, Bucket, Client, Event, EventKind, EventSink, IntentId, Limit,
+    LogInFailure, Mail, MailError, MailErrorKind, Mailbox, Mailer, MemoryStore, Message, Policy, RateLimiter,
+    RefreshRefusal, Renewal, Rule, SessionId, UserId,
 };
 use auth_metrics::{MetricsSink, Sampler, Timed, describe};
 use auth_testkit::{Fault, Faulty, cheap_hashing};
@@ -96,16 +96,13 @@ impl Fails {
 
 #[async_trait]
 impl RateLimiter for Fails {
-    async fn reserve(&self, _: &Bucket, _: &Rule) -> Result<Reservation, StoreError> {
+    async fn acquire(&self, _: &Bucket, _: &Rule) -> Result<AcquireOutcome, StoreError> {
         self.store()
     }
-    async fn look(&self, _: &Bucket, _: &Rule) -> Result<Reservation, StoreError> {
+    async fn release(&self, _: &Bucket, _: &Rule) -> Result<(), StoreError> {
         self.store()
     }
-    async fn give_back(&self, _: &Bucket, _: &Rule) -> Result<(), StoreError> {
-        self.store()
-    }
-    async fn clear(&self, _: &Bucket, _: &Rule) -> Result<(), StoreError> {
+    async fn reset(&self, _: &Bucket, _: &Rule) -> Result<(), StoreError> {
         self.store()
     }
 }
@@ -172,7 +169,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::EmailChangeFailed { user_id, session_id },
         EventKind::EmailChanged { user_id },
         EventKind::EmailTaken { user_id },
-        EventKind::RateLimited { limit: "log_in_account" },
+        EventKind::RateLimited { limit: Limit::LogInAccount },
         EventKind::UserDisabled { user_id },
         EventKind::UserEnabled { user_id },
         EventKind::UserDeleted { user_id },
@@ -206,13 +203,13 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
             finished,
         });
     }
-    for promise in promises() {
+    for mail in promises() {
         let (attempt, retry_in) = (1, Duration::ZERO);
         events.extend([
-            EventKind::MailSent { intent_id, promise, attempt },
-            EventKind::MailRetried { intent_id, promise, attempt, retry_in, error: error() },
-            EventKind::MailDeadLettered { intent_id, promise, attempt, reason: error() },
-            EventKind::MailDropped { intent_id, promise },
+            EventKind::MailSent { intent_id, mail, attempt },
+            EventKind::MailRetried { intent_id, mail, attempt, retry_in, error: error() },
+            EventKind::MailDeadLettered { intent_id, mail, attempt, reason: error() },
+            EventKind::MailDropped { intent_id, mail },
         ]);
     }
     events
@@ -249,7 +246,7 @@ async fn all_calls() {
         (StoreErrorKind::Corrupt, MailErrorKind::Unknown),
     ] {
         let fails = Timed::new(Fails(store, mailer));
-        assert_eq!(fails.reserve(&bucket, &rule).await.unwrap_err().kind(), store);
+        assert_eq!(fails.acquire(&bucket, &rule).await.unwrap_err().kind(), store);
         assert_eq!(fails.send(&mail).await.unwrap_err().kind(), mailer);
     }
     Timed::new(Mailbox::new()).send(&mail).await.unwrap();

@@ -61,7 +61,7 @@ async fn try_all(auth: &Auth, ended: &Ended) -> [(&'static str, Answer); 4] {
     let logged_in = match auth.log_in(&ended.email, Password::new(PASSWORD), &client()).await {
         Ok(_) => Answer::Accepted,
         Err(LogInError::InvalidCredentials) => Answer::Refused,
-        Err(LogInError::RateLimited { .. }) => Answer::Unasked,
+        Err(LogInError::RateLimited(_)) => Answer::Unasked,
         Err(LogInError::Failed(failure)) => failed(&failure),
         Err(error) => panic!("{error:?}"),
     };

@@ -76,7 +76,7 @@ async fn a_server_that_is_no_redis_or_does_not_count_is_refused() {
     let command = [&["ACL", "SETUSER", name, "reset", "on", ">hunter2", "~auth:*"][..], &rights].concat();
     let _: () = server.command(&command).await;
     let limiter = RedisLimiter::connect(&url).await.unwrap();
-    assert!(limiter.reserve(&bucket("rights", 1), &hourly(1)).await.is_ok());
+    assert!(limiter.acquire(&bucket("rights", 1), &hourly(1)).await.is_ok());
 
     let _: () = server.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
     let error = refusal(server.url()).await;
@@ -105,7 +105,7 @@ async fn tls_trusts_the_authority_alone_and_the_name() {
     let trusted = |url: &str, file: &str| format!("{url}?ca={}", SHARED.certificate(file).display());
     let named = SHARED.tls_url().replace("127.0.0.1", "localhost");
     let limiter = RedisLimiter::connect(&trusted(&named, "ca.pem")).await.unwrap();
-    assert!(limiter.reserve(&bucket("tls", 1), &hourly(1)).await.is_ok());
+    assert!(limiter.acquire(&bucket("tls", 1), &hourly(1)).await.is_ok());
 
     for url in [SHARED.tls_url().to_owned(), trusted(SHARED.tls_url(), "self-signed.pem")] {
         let error = refusal(&url).await;

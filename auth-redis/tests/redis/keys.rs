@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::{Auth, Bucket, Client, Mailbox, MemoryStore, Password, RateLimiter, Reservation, Rule};
+use auth_core::{AcquireOutcome, Auth, Bucket, Client, Mailbox, MemoryStore, Password, RateLimiter, Rule};
 
 use crate::server::{SHARED, Server, bucket, cheap, hourly};
 
@@ -53,21 +53,20 @@ async fn a_quota_is_held_until_all_its_places_are_free_and_no_longer() {
     let limiter = SHARED.limiter().await;
     let (bucket, hour) = (bucket("expiry", 1), 3_600_000);
     for taken in 1..=3 {
-        let _granted = limiter.reserve(&bucket, &hourly(3)).await.unwrap();
+        let _granted = limiter.acquire(&bucket, &hourly(3)).await.unwrap();
         let left = milliseconds_left(&key('q', &bucket)).await;
         assert!(left <= taken * hour && left > taken * hour - 60_000, "{left} ms with {taken} taken");
     }
-    // What is refused or looked at holds nothing longer.
-    let _refused = limiter.reserve(&bucket, &hourly(3)).await.unwrap();
-    let _seen = limiter.look(&bucket, &hourly(3)).await.unwrap();
+    // A refusal holds nothing longer.
+    let _refused = limiter.acquire(&bucket, &hourly(3)).await.unwrap();
     assert!(milliseconds_left(&key('q', &bucket)).await <= 3 * hour);
     for _ in 0..3 {
-        limiter.give_back(&bucket, &hourly(3)).await.unwrap();
+        limiter.release(&bucket, &hourly(3)).await.unwrap();
     }
     assert_eq!(milliseconds_left(&key('q', &bucket)).await, -2, "a bucket with all places free is not held");
 
     let brief = Rule::Quota { count: 1, window: Duration::from_millis(50) };
-    let _granted = limiter.reserve(&bucket, &brief).await.unwrap();
+    let _granted = limiter.acquire(&bucket, &brief).await.unwrap();
     tokio::time::sleep(Duration::from_millis(60)).await;
     assert_eq!(milliseconds_left(&key('q', &bucket)).await, -2, "Redis lets it go by itself");
 }
@@ -78,25 +77,11 @@ async fn a_streak_is_held_as_long_as_its_tries_are_worth() {
     let (bucket, day) = (bucket("streak_expiry", 1), 24 * 3_600_000);
     for (then_every, held) in [(Duration::from_mins(15), day + 3_600_000), (Duration::from_millis(1), day)] {
         let rule = Rule::ConsecutiveFailures { failures: 100, then_every };
-        let _granted = limiter.reserve(&bucket, &rule).await.unwrap();
+        let _granted = limiter.acquire(&bucket, &rule).await.unwrap();
         let left = milliseconds_left(&key('s', &bucket)).await;
         assert!(left <= held && left > held - 60_000, "{left} ms for {rule:?}");
-        limiter.clear(&bucket, &rule).await.unwrap();
+        limiter.reset(&bucket, &rule).await.unwrap();
         assert_eq!(milliseconds_left(&key('s', &bucket)).await, -2);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn looking_holds_nothing() {
-    let limiter = SHARED.limiter().await;
-    let bucket = bucket("looking", 1);
-    let streak = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
-    for rule in [hourly(3), streak] {
-        let _seen = limiter.look(&bucket, &rule).await.unwrap();
-        limiter.give_back(&bucket, &rule).await.unwrap();
-    }
-    for kind in ['q', 's'] {
-        assert_eq!(milliseconds_left(&key(kind, &bucket)).await, -2);
     }
 }
 
@@ -110,7 +95,7 @@ async fn a_clock_that_was_set_back_costs_one_window_or_wait_at_most() {
     let _: () = SHARED.command(&["SET", &key('q', &bucket), ahead, "EX", "900"]).await;
     let _: () = SHARED.command(&["SET", &key('s', &bucket), &format!("3 {ahead}"), "EX", "900"]).await;
     for rule in [hourly(3), streak] {
-        let Reservation::Refused { retry_after } = limiter.reserve(&bucket, &rule).await.unwrap() else {
+        let AcquireOutcome::Refused { retry_after } = limiter.acquire(&bucket, &rule).await.unwrap() else {
             panic!("{rule:?} is used up")
         };
         assert!(retry_after <= Duration::from_hours(1), "{rule:?} waits {retry_after:?}");
@@ -125,11 +110,11 @@ async fn what_makes_no_sense_fails_and_is_no_free_place() {
     for (kind, rule) in [('q', hourly(3)), ('s', streak)] {
         let key = key(kind, &bucket);
         let _: () = SHARED.command(&["SET", &key, "nonsense", "EX", "900"]).await;
-        assert!(limiter.reserve(&bucket, &rule).await.is_err(), "{rule:?}");
+        assert!(limiter.acquire(&bucket, &rule).await.is_err(), "{rule:?}");
         let _: i64 = SHARED.command(&["DEL", &key]).await;
         let _: i64 = SHARED.command(&["RPUSH", &key, "7"]).await;
-        assert!(limiter.reserve(&bucket, &rule).await.is_err(), "{rule:?}");
-        limiter.clear(&bucket, &rule).await.unwrap();
-        assert!(limiter.reserve(&bucket, &rule).await.is_ok(), "{rule:?}");
+        assert!(limiter.acquire(&bucket, &rule).await.is_err(), "{rule:?}");
+        limiter.reset(&bucket, &rule).await.unwrap();
+        assert!(limiter.acquire(&bucket, &rule).await.is_ok(), "{rule:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use auth_core::{RateLimiter, Reservation, Rule};
+use auth_core::{AcquireOutcome, RateLimiter, Rule};
 use auth_redis::RedisLimiter;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,7 +69,7 @@ async fn pass_on(mut client: TcpStream, hang_up: Arc<AtomicBool>, fall_silent: A
 
 async fn places(limiter: &RedisLimiter, bucket: &auth_core::Bucket, rule: &Rule) -> u32 {
     let mut places = 0;
-    while matches!(limiter.reserve(bucket, rule).await.unwrap(), Reservation::Granted { .. }) {
+    while matches!(limiter.acquire(bucket, rule).await.unwrap(), AcquireOutcome::Granted { .. }) {
         places += 1;
     }
     places
@@ -86,15 +86,15 @@ async fn a_reservation_whose_answer_was_lost_is_taken_again_and_costs_two_places
     for rule in rules() {
         let bucket = bucket("lost", 1);
         between.lose_an_answer();
-        let reserved = limiter.reserve(&bucket, &rule).await.unwrap();
+        let reserved = limiter.acquire(&bucket, &rule).await.unwrap();
         assert!(between.has_lost_it());
-        assert!(matches!(reserved, Reservation::Granted { remaining: 8, .. }), "{reserved:?}");
+        assert!(matches!(reserved, AcquireOutcome::Granted { remaining: 8, .. }), "{reserved:?}");
         assert_eq!(places(&limiter, &bucket, &rule).await, 8);
         // The last place may have gone to the answer that was lost: refused is on the safe side.
-        limiter.give_back(&bucket, &rule).await.unwrap();
+        limiter.release(&bucket, &rule).await.unwrap();
         between.lose_an_answer();
-        let reserved = limiter.reserve(&bucket, &rule).await.unwrap();
-        assert!(matches!(reserved, Reservation::Refused { .. }), "{reserved:?}");
+        let reserved = limiter.acquire(&bucket, &rule).await.unwrap();
+        assert!(matches!(reserved, AcquireOutcome::Refused { .. }), "{reserved:?}");
     }
 }
 
@@ -106,23 +106,21 @@ async fn a_place_whose_return_was_not_acknowledged_is_given_back_once() {
         let bucket = bucket("lost_return", 1);
         assert_eq!(places(&limiter, &bucket, &rule).await, 10);
         between.lose_an_answer();
-        assert!(limiter.give_back(&bucket, &rule).await.is_err(), "nobody knows whether it was given back");
+        assert!(limiter.release(&bucket, &rule).await.is_err(), "nobody knows whether it was given back");
         assert!(between.has_lost_it());
         assert_eq!(places(&limiter, &bucket, &rule).await, 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_look_or_a_clearing_whose_answer_was_lost_is_made_again() {
+async fn a_reset_whose_answer_was_lost_is_made_again() {
     let between = Between::start().await;
     let limiter = RedisLimiter::connect(&between.url).await.unwrap().patience(PATIENCE);
     for rule in rules() {
-        let bucket = bucket("lost_look", 1);
+        let bucket = bucket("lost_reset", 1);
         assert_eq!(places(&limiter, &bucket, &rule).await, 10);
         between.lose_an_answer();
-        assert!(matches!(limiter.look(&bucket, &rule).await.unwrap(), Reservation::Refused { .. }));
-        between.lose_an_answer();
-        limiter.clear(&bucket, &rule).await.unwrap();
+        limiter.reset(&bucket, &rule).await.unwrap();
         assert!(between.has_lost_it());
         assert_eq!(places(&limiter, &bucket, &rule).await, 10);
     }
@@ -134,10 +132,10 @@ async fn a_connection_that_falls_silent_is_replaced() {
     let between = Between::start().await;
     let limiter = RedisLimiter::connect(&between.url).await.unwrap().patience(Duration::from_secs(1));
     between.fall_silent.store(true, Ordering::SeqCst);
-    assert!(limiter.look(&bucket("silent", 1), &hourly(1)).await.is_err());
+    assert!(limiter.acquire(&bucket("silent", 1), &hourly(1)).await.is_err());
     assert!(!between.fall_silent.load(Ordering::SeqCst));
     let asked = Instant::now();
-    while limiter.look(&bucket("silent", 1), &hourly(1)).await.is_err() {
+    while limiter.acquire(&bucket("silent", 1), &hourly(1)).await.is_err() {
         assert!(asked.elapsed() < Duration::from_secs(8), "the silent connection is asked again and again");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

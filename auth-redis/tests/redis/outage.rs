@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use auth_core::{
-    Auth, Bucket, Client, FailureKind, LogInError, Mailbox, MemoryStore, Message, Password, RateLimiter,
-    RateLimits, Reservation, Rule, StoreErrorKind,
+    AcquireOutcome, Auth, Bucket, Client, FailureKind, Limit, LogInError, Mailbox, MemoryStore, Message,
+    Password, RateLimiter, RateLimits, Rule, StoreErrorKind,
 };
 use auth_redis::{OutagePolicy, RedisLimiter};
 use tokio::task::JoinSet;
@@ -17,13 +17,13 @@ use crate::server::{Server, bucket, cheap, hourly};
 const SOON: Duration = Duration::from_secs(3);
 
 async fn granted(limiter: &RedisLimiter, bucket: &Bucket, rule: &Rule) -> bool {
-    matches!(limiter.reserve(bucket, rule).await.unwrap(), Reservation::Granted { .. })
+    matches!(limiter.acquire(bucket, rule).await.unwrap(), AcquireOutcome::Granted { .. })
 }
 
 /// Waits until Redis counts again, which it must soon.
 async fn counts_again(limiter: &RedisLimiter) {
     let asked = Instant::now();
-    while limiter.look(&bucket("again", 1), &hourly(1)).await.is_err() {
+    while limiter.release(&bucket("again", 1), &hourly(1)).await.is_err() {
         assert!(asked.elapsed() < Duration::from_secs(10), "the limiter does not find back to Redis");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -31,20 +31,20 @@ async fn counts_again(limiter: &RedisLimiter) {
 
 /// Sees that closed limits fail, open ones grant and all the rest fails, each of it soon.
 async fn policy_holds(limiter: &RedisLimiter, open: &[&str]) {
-    for (number, (name, rule)) in (0..).zip(RateLimits::default().named()) {
-        let (bucket, rule) = (bucket(name, number), rule.unwrap());
+    for (number, limit) in (0..).zip(Limit::ALL) {
+        let name = limit.name();
+        let (bucket, rule) = (bucket(name, number), RateLimits::default().rule(*limit).unwrap());
         let asked = Instant::now();
-        match limiter.reserve(&bucket, &rule).await {
-            Ok(Reservation::Granted { .. }) => assert!(open.contains(&name), "{name} is open"),
+        match limiter.acquire(&bucket, &rule).await {
+            Ok(AcquireOutcome::Granted { .. }) => assert!(open.contains(&name), "{name} is open"),
             Ok(refused) => panic!("{name} was {refused:?} by nobody"),
             Err(error) => {
                 assert!(!open.contains(&name), "{name} is closed");
                 assert_eq!(error.kind(), StoreErrorKind::Unavailable);
             }
         }
-        assert!(limiter.look(&bucket, &rule).await.is_err(), "{name} was looked at");
-        assert!(limiter.give_back(&bucket, &rule).await.is_err(), "{name} was given back");
-        assert!(limiter.clear(&bucket, &rule).await.is_err(), "{name} was cleared");
+        assert!(limiter.release(&bucket, &rule).await.is_err(), "{name} was given back");
+        assert!(limiter.reset(&bucket, &rule).await.is_err(), "{name} was cleared");
         assert!(asked.elapsed() < SOON, "{name} took {:?}", asked.elapsed());
     }
 }
@@ -63,7 +63,7 @@ const OPEN: [&str; 7] = [
 async fn while_redis_is_dead_the_policy_holds_and_a_new_one_counts_at_once() {
     let mut server = Server::start();
     let limiter = server.limiter().await;
-    let other = server.limiter().await.outage(OutagePolicy::open_for(["log_in_client"]));
+    let other = server.limiter().await.outage(OutagePolicy::open_for([Limit::LogInClient]));
     let closed = server.limiter().await.outage(OutagePolicy::closed());
     server.kill();
     policy_holds(&limiter, &OPEN).await;
@@ -107,13 +107,13 @@ async fn a_redis_that_hangs_holds_up_nobody() {
     let mut callers = JoinSet::new();
     for _ in 0..64 {
         let limiter = Arc::clone(&limiter);
-        callers.spawn(async move { limiter.reserve(&used, &hourly(5)).await.is_err() });
+        callers.spawn(async move { limiter.acquire(&used, &hourly(5)).await.is_err() });
     }
     assert!(callers.join_all().await.into_iter().all(|failed| failed), "who hangs grants nothing");
     assert!(asked.elapsed() >= Duration::from_millis(450) && asked.elapsed() < SOON, "{:?}", asked.elapsed());
     // Once it is known, nobody waits.
     let asked = Instant::now();
-    assert!(limiter.reserve(&used, &hourly(5)).await.is_err());
+    assert!(limiter.acquire(&used, &hourly(5)).await.is_err());
     assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());
     policy_holds(&limiter, &OPEN).await;
     let error = RedisLimiter::connect(server.url()).await.unwrap_err();
@@ -177,9 +177,9 @@ async fn connections_that_break_under_load_grant_nothing_twice() {
         callers.spawn(async move {
             let mut won = 0;
             while !done.load(Ordering::Relaxed) {
-                match limiter.reserve(&bucket, &rule).await {
-                    Ok(Reservation::Granted { .. }) => won += 1,
-                    Ok(Reservation::Refused { .. }) | Err(_) => {}
+                match limiter.acquire(&bucket, &rule).await {
+                    Ok(AcquireOutcome::Granted { .. }) => won += 1,
+                    Ok(AcquireOutcome::Refused { .. }) | Err(_) => {}
                 }
             }
             won
@@ -219,7 +219,7 @@ async fn a_password_that_is_changed_or_memory_that_is_full_is_an_outage_and_ends
     assert!(granted(&limiter, &bucket("password", 1), &hourly(1)).await);
 
     order(&["CONFIG", "SET", "maxmemory", "1"]).await;
-    assert!(limiter.reserve(&bucket("log_in_client", 1), &hourly(1)).await.is_err());
+    assert!(limiter.acquire(&bucket("log_in_client", 1), &hourly(1)).await.is_err());
     assert!(granted(&limiter, &bucket("refresh_client", 1), &hourly(1)).await, "open");
     order(&["CONFIG", "SET", "maxmemory", "0"]).await;
     assert!(granted(&limiter, &bucket("log_in_client", 1), &hourly(1)).await);

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use auth_core::{RateLimiter, Reservation, Rule};
+use auth_core::{AcquireOutcome, RateLimiter, Rule};
 use auth_redis::RedisLimiter;
 use tokio::task::JoinSet;
 
@@ -106,7 +106,7 @@ async fn take_all(limiter: Arc<RedisLimiter>, number: u128) -> [u32; 2] {
                         continue;
                     }
                     if (caller + ask) % 2 == 0 {
-                        limiter.give_back(&bucket, &rule).await.unwrap();
+                        limiter.release(&bucket, &rule).await.unwrap();
                         *won += u32::from(granted(&limiter, &bucket, &rule).await);
                     } else {
                         *won += 1;
@@ -121,7 +121,7 @@ async fn take_all(limiter: Arc<RedisLimiter>, number: u128) -> [u32; 2] {
 }
 
 async fn granted(limiter: &RedisLimiter, bucket: &auth_core::Bucket, rule: &Rule) -> bool {
-    matches!(limiter.reserve(bucket, rule).await.unwrap(), Reservation::Granted { .. })
+    matches!(limiter.acquire(bucket, rule).await.unwrap(), AcquireOutcome::Granted { .. })
 }
 
 /// Lets all count at this number; says what each got of both rules.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use auth_core::store::StoreError;
-use auth_core::{Bucket, InProcessLimiter, RateLimiter, Reservation, Rule, SystemClock};
+use auth_core::{AcquireOutcome, Bucket, InProcessLimiter, RateLimiter, Rule, SystemClock};
 
 use self::LimiterDefect as D;
 use super::{defects, delay, lock};
@@ -35,10 +35,6 @@ defects! {
         KeysAreCut => [buckets_are_counted_apart],
         /// Clearing a bucket clears all.
         ClearTakesAll => [buckets_are_counted_apart],
-        /// Looking takes a place.
-        LookTakes => [looking_tells_what_a_reservation_would_and_takes_nothing],
-        /// Looking sees a fresh bucket.
-        LookIsBlind => [looking_tells_what_a_reservation_would_and_takes_nothing],
         /// A zero in a rule switches the limit off.
         ZeroMeansUnlimited => [rules_without_sense_grant_nothing],
         /// Times of more than a century fail.
@@ -120,9 +116,9 @@ impl BrokenLimiter {
     }
 
     /// What the defect answers instead of the limiter, if it does.
-    fn instead(&self, bucket: &Bucket, rule: &Rule) -> Option<Reservation> {
-        let refused = |retry_after| Some(Reservation::Refused { retry_after });
-        let granted = Some(Reservation::Granted { remaining: 0, reset_after: Duration::ZERO });
+    fn instead(&self, bucket: &Bucket, rule: &Rule) -> Option<AcquireOutcome> {
+        let refused = |retry_after| Some(AcquireOutcome::Refused { retry_after });
+        let granted = Some(AcquireOutcome::Granted { remaining: 0, reset_after: Duration::ZERO });
         let now = Instant::now();
         let mut times = lock(&self.times);
         match (self.defect, *rule) {
@@ -135,7 +131,7 @@ impl BrokenLimiter {
             (D::NoFreeTriesGrantNone, Rule::ConsecutiveFailures { failures: 0, .. }) => refused(HOUR),
             (D::StreakLocksForGood, Rule::ConsecutiveFailures { then_every, .. }) => lock(&self.marked)
                 .contains(bucket)
-                .then_some(Reservation::Refused { retry_after: then_every }),
+                .then_some(AcquireOutcome::Refused { retry_after: then_every }),
             (D::FixedWindow, Rule::Quota { count, window }) => {
                 let (began, taken) = times.entry(*bucket).or_insert((now, 0));
                 if now.duration_since(*began) >= window {
@@ -167,30 +163,32 @@ impl BrokenLimiter {
     }
 
     /// Notes what the defect goes by later.
-    fn note(&self, bucket: &Bucket, rule: &Rule, answer: Reservation) {
+    fn note(&self, bucket: &Bucket, rule: &Rule, answer: AcquireOutcome) {
         let now = Instant::now();
         match (self.defect, *rule, answer) {
-            (D::RefusalsTakeAPlace, Rule::Quota { count, window }, Reservation::Refused { .. }) => {
+            (D::RefusalsTakeAPlace, Rule::Quota { count, window }, AcquireOutcome::Refused { .. }) => {
                 let until = window.checked_div(count).and_then(|place| now.checked_add(place));
                 lock(&self.times).extend(until.map(|until| (*bucket, (until, 0))));
             }
-            (D::StreakLocksForGood, Rule::ConsecutiveFailures { .. }, Reservation::Refused { .. }) => {
+            (D::StreakLocksForGood, Rule::ConsecutiveFailures { .. }, AcquireOutcome::Refused { .. }) => {
                 lock(&self.marked).insert(*bucket);
             }
-            (D::StreakEndsByWaiting, Rule::ConsecutiveFailures { .. }, Reservation::Granted { .. }) => {
+            (D::StreakEndsByWaiting, Rule::ConsecutiveFailures { .. }, AcquireOutcome::Granted { .. }) => {
                 lock(&self.times).insert(*bucket, (now, 0));
             }
             _ => {}
         }
     }
 
-    fn told(&self, rule: &Rule, answer: Reservation) -> Reservation {
+    fn told(&self, rule: &Rule, answer: AcquireOutcome) -> AcquireOutcome {
         match (self.defect, *rule, answer) {
-            (D::RemainingIsTheCount, Rule::Quota { count, .. }, Reservation::Granted { reset_after, .. }) => {
-                Reservation::Granted { remaining: count, reset_after }
-            }
-            (D::RefusesWithoutATime, _, Reservation::Refused { .. }) => {
-                Reservation::Refused { retry_after: Duration::ZERO }
+            (
+                D::RemainingIsTheCount,
+                Rule::Quota { count, .. },
+                AcquireOutcome::Granted { reset_after, .. },
+            ) => AcquireOutcome::Granted { remaining: count, reset_after },
+            (D::RefusesWithoutATime, _, AcquireOutcome::Refused { .. }) => {
+                AcquireOutcome::Refused { retry_after: Duration::ZERO }
             }
             _ => answer,
         }
@@ -199,7 +197,7 @@ impl BrokenLimiter {
 
 #[async_trait]
 impl RateLimiter for BrokenLimiter {
-    async fn reserve(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
+    async fn acquire(&self, bucket: &Bucket, rule: &Rule) -> Result<AcquireOutcome, StoreError> {
         let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
         if let Some(answer) = self.instead(bucket, rule) {
             return Ok(answer);
@@ -215,36 +213,28 @@ impl RateLimiter for BrokenLimiter {
         if let (D::StreakEndsByWaiting, Rule::ConsecutiveFailures { then_every, .. }) = (self.defect, *rule) {
             let last = lock(&self.times).get(bucket).map(|(last, _)| *last);
             if last.is_some_and(|last| last.elapsed() > then_every) {
-                self.inner().clear(bucket, rule).await?;
+                self.inner().reset(bucket, rule).await?;
             }
         }
         if self.is(D::ReservesInTwoSteps) {
-            let seen = self.inner().look(bucket, rule).await?;
+            let seen = peek(&self.inner(), bucket, rule).await?;
             delay().await;
-            let _taken = self.inner().reserve(bucket, rule).await?;
+            let _taken = self.inner().acquire(bucket, rule).await?;
             return Ok(seen);
         }
-        let answer = self.inner().reserve(bucket, rule).await?;
+        let answer = self.inner().acquire(bucket, rule).await?;
         self.note(bucket, rule, answer);
         Ok(self.told(rule, answer))
     }
 
-    async fn look(&self, bucket: &Bucket, rule: &Rule) -> Result<Reservation, StoreError> {
-        match self.defect {
-            D::LookTakes => self.reserve(bucket, rule).await,
-            D::LookIsBlind => inner().look(bucket, rule).await,
-            _ => self.inner().look(&self.bucket(bucket), &self.rule(rule)).await,
-        }
-    }
-
-    async fn give_back(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
+    async fn release(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
         let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
         match (self.defect, rule) {
             (D::StreakKeepsWhatIsGivenBack, Rule::ConsecutiveFailures { .. }) => return Ok(()),
-            (D::GiveBackClears, _) => return self.inner().clear(bucket, rule).await,
+            (D::GiveBackClears, _) => return self.inner().reset(bucket, rule).await,
             (D::GiveBackSavesUp, _) => {
-                let fresh = inner().look(bucket, rule).await?;
-                if self.inner().look(bucket, rule).await? == fresh {
+                let fresh = peek(&inner(), bucket, rule).await?;
+                if peek(&self.inner(), bucket, rule).await? == fresh {
                     let mut times = lock(&self.times);
                     let (_, saved) = times.entry(*bucket).or_insert((Instant::now(), 0));
                     *saved = saved.saturating_add(1);
@@ -259,20 +249,33 @@ impl RateLimiter for BrokenLimiter {
             }
             _ => {}
         }
-        self.inner().give_back(bucket, rule).await
+        self.inner().release(bucket, rule).await
     }
 
-    async fn clear(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
+    async fn reset(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
         let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
         match self.defect {
             D::ClearKeepsAll => return Ok(()),
             D::ClearTakesAll => *lock(&self.inner) = inner(),
             D::ClearsInTwoSteps => {
-                self.inner().clear(bucket, rule).await?;
+                self.inner().reset(bucket, rule).await?;
                 delay().await;
             }
             _ => {}
         }
-        self.inner().clear(bucket, rule).await
+        self.inner().reset(bucket, rule).await
     }
+}
+
+/// The answer that `acquire` would give now.
+async fn peek(
+    limiter: &InProcessLimiter,
+    bucket: &Bucket,
+    rule: &Rule,
+) -> Result<AcquireOutcome, StoreError> {
+    let seen = limiter.acquire(bucket, rule).await?;
+    if matches!(seen, AcquireOutcome::Granted { .. }) {
+        limiter.release(bucket, rule).await?;
+    }
+    Ok(seen)
 }

@@ -128,7 +128,7 @@ impl BrokenOutbox {
             intent.created_at = whole_seconds(intent.created_at);
         }
         if let (true, MailRequest::Registration { registration, .. }) =
-            (self.is(D::PromisesAreCut), &mut intent.promise)
+            (self.is(D::PromisesAreCut), &mut intent.mail)
         {
             *registration = Registration { name: None, ..registration.clone() };
         }
@@ -219,8 +219,7 @@ impl Outbox for BrokenOutbox {
         if self.is(D::ShortestDueFirst) {
             claimed.reverse();
         }
-        let unreadable =
-            |claim: &ClaimedIntent| matches!(claim.intent.promise, MailRequest::Unreadable { .. });
+        let unreadable = |claim: &ClaimedIntent| matches!(claim.intent.mail, MailRequest::Unreadable { .. });
         if self.is(D::UnreadableFailsTheClaim) && claimed.iter().any(unreadable) {
             return Err(StoreError::corrupt("an intent cannot be read"));
         }

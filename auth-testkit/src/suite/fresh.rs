@@ -147,5 +147,5 @@ pub(super) fn one_time() -> Outcome<OneTimeToken> {
 
 /// An intent to mail a reset link, promised at this time.
 pub(super) fn intent(created_at: DateTime<Utc>) -> Outcome<Intent> {
-    Ok(Intent { id: intent_id(), email: email()?, promise: MailRequest::PasswordReset, created_at })
+    Ok(Intent { id: intent_id(), email: email()?, mail: MailRequest::PasswordReset, created_at })
 }

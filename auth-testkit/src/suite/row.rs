@@ -149,7 +149,7 @@ impl Record for OneTimeToken {
 
 impl Record for Intent {
     fn row(&self) -> Row {
-        let Self { id, email, promise: _, created_at } = self;
+        let Self { id, email, mail: _, created_at } = self;
         vec![
             ("id", id.to_string()),
             ("email", email_text(email)),

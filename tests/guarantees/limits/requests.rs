@@ -15,7 +15,7 @@ macro_rules! limited {
     ($error:ident, $call:expr, $through:pat) => {
         match $call.await {
             $through => Let::Through,
-            Err($error::RateLimited { retry_after }) => Let::Limited(retry_after),
+            Err($error::RateLimited(limited)) => Let::Limited(limited.retry_after),
             answer => panic!("{answer:?}"),
         }
     };
@@ -176,7 +176,7 @@ async fn right_current_passwords_are_given_back_and_what_they_were_asked_for_is_
     }
     let third = change(Password::new(PASSWORD)).await;
     assert!(
-        matches!(third, Err(ChangeEmailError::RateLimited { retry_after }) if retry_after == HOUR / 2),
+        matches!(third, Err(ChangeEmailError::RateLimited(limited)) if limited.retry_after == HOUR / 2),
         "{third:?}"
     );
 }

@@ -11,7 +11,7 @@ pub(super) async fn a_place_given_back_can_be_taken_again(limiter: Arc<dyn RateL
         ensure_eq!(places(&*limiter, &bucket, &rule).await?, 5, "how many of {rule:?} were granted");
         for given_back in [1, 2, 5] {
             for _ in 0..given_back {
-                limiter.give_back(&bucket, &rule).await?;
+                limiter.release(&bucket, &rule).await?;
             }
             let free = places(&*limiter, &bucket, &rule).await?;
             ensure_eq!(free, given_back, "how many of {rule:?} are free after that many were given back");
@@ -28,7 +28,7 @@ pub(super) async fn giving_back_never_frees_more_than_was_taken(limiter: Arc<dyn
                 ensure!(granted(&*limiter, &bucket, &rule).await?, "a free place of {rule:?} was refused");
             }
             for _ in 0..10 {
-                limiter.give_back(&bucket, &rule).await?;
+                limiter.release(&bucket, &rule).await?;
             }
             let free = places(&*limiter, &bucket, &rule).await?;
             ensure_eq!(free, 5, "how many of {rule:?} were free after 10 were given back of {taken}");
@@ -42,9 +42,9 @@ pub(super) async fn a_cleared_bucket_is_fresh(limiter: Arc<dyn RateLimiter>) -> 
         let bucket = bucket("clear");
         for _ in 0..3 {
             ensure_eq!(places(&*limiter, &bucket, &rule).await?, 5, "how many of {rule:?} were granted");
-            limiter.clear(&bucket, &rule).await?;
+            limiter.reset(&bucket, &rule).await?;
             // Once more makes no difference.
-            limiter.clear(&bucket, &rule).await?;
+            limiter.reset(&bucket, &rule).await?;
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auth_core::{RateLimiter, Reservation, Rule};
+use auth_core::{AcquireOutcome, RateLimiter, Rule};
 
 use super::{HOUR, Moment, PACE, bucket, granted, hourly, in_time, no_more_than, places};
 use crate::suite::check::{Broken, Outcome, ensure, ensure_eq};
@@ -12,7 +12,8 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub(super) async fn a_burst_is_granted_and_one_more_is_refused(limiter: Arc<dyn RateLimiter>) -> Outcome {
     let (bucket, rule) = (bucket("burst"), hourly(5));
     for taken in 1..=5 {
-        let Reservation::Granted { remaining, reset_after } = limiter.reserve(&bucket, &rule).await? else {
+        let AcquireOutcome::Granted { remaining, reset_after } = limiter.acquire(&bucket, &rule).await?
+        else {
             return Err(Broken(format!("the place number {taken} of 5 was refused")));
         };
         ensure_eq!(remaining, 5 - taken, "how many remain after {taken} of 5");
@@ -22,7 +23,7 @@ pub(super) async fn a_burst_is_granted_and_one_more_is_refused(limiter: Arc<dyn 
             "with {taken} taken all are said to be free in {reset_after:?} and not {all:?}"
         );
     }
-    let Reservation::Refused { retry_after } = limiter.reserve(&bucket, &rule).await? else {
+    let AcquireOutcome::Refused { retry_after } = limiter.acquire(&bucket, &rule).await? else {
         return Err(Broken("the sixth place of 5 was granted".to_owned()));
     };
     ensure!(
@@ -64,7 +65,7 @@ pub(super) async fn a_refusal_takes_nothing(limiter: Arc<dyn RateLimiter>) -> Ou
     for _ in 0..100 {
         ensure!(!granted(&*limiter, &many, &rule).await?, "a third of 2 was granted");
     }
-    limiter.give_back(&many, &rule).await?;
+    limiter.release(&many, &rule).await?;
     ensure_eq!(places(&*limiter, &many, &rule).await?, 1, "how many are free after one was given back");
     Ok(())
 }

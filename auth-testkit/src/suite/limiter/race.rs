@@ -49,7 +49,7 @@ pub(super) async fn racing_callers_that_give_back_leave_exactly_the_rest(
                 let mut won = 0;
                 for _ in 0..ASKS {
                     if granted(&*limiter, &bucket, &rule).await? {
-                        limiter.give_back(&bucket, &rule).await?;
+                        limiter.release(&bucket, &rule).await?;
                         won += 1;
                     }
                 }
@@ -84,7 +84,7 @@ pub(super) async fn a_reservation_that_races_a_clearing_is_forgotten_or_counted(
                 async move {
                     // The clearing comes among the first, in the middle or among the last.
                     if racer == clearing * RACERS / CLEARINGS {
-                        limiter.clear(&bucket, &rule).await?;
+                        limiter.reset(&bucket, &rule).await?;
                         return Ok(0);
                     }
                     let mut won = 0;

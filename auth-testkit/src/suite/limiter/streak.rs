@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use auth_core::{RateLimiter, Reservation, Rule};
+use auth_core::{AcquireOutcome, RateLimiter, Rule};
 
 use super::{Moment, PACE, bucket, granted, in_time, no_more_than, places, streak};
 use crate::suite::check::{Broken, Outcome, ensure, ensure_eq};
@@ -12,8 +12,8 @@ pub(super) async fn a_streak_has_free_tries_and_then_one_every_so_often(
     let (bucket, rule) = (bucket("streak"), Rule::ConsecutiveFailures { failures: 3, then_every: PACE });
     let ((), mut taken) = Moment::of(async {}).await;
     for left in [2, 1, 0] {
-        let (reservation, moment) = Moment::of(limiter.reserve(&bucket, &rule)).await;
-        let Reservation::Granted { remaining, .. } = reservation? else {
+        let (reservation, moment) = Moment::of(limiter.acquire(&bucket, &rule)).await;
+        let AcquireOutcome::Granted { remaining, .. } = reservation? else {
             return Err(Broken("a free try was refused".to_owned()));
         };
         ensure_eq!(remaining, left, "how many free tries remain");
@@ -52,7 +52,7 @@ pub(super) async fn a_try_past_the_free_ones_that_is_given_back_can_be_taken_aga
     ensure!(first?, "the free try was refused");
     let mut taken = in_time(&*limiter, &bucket, &rule, taken.plus(PACE)).await?;
     for _ in 0..10 {
-        limiter.give_back(&bucket, &rule).await?;
+        limiter.release(&bucket, &rule).await?;
         let (again, moment) = Moment::of(granted(&*limiter, &bucket, &rule)).await;
         ensure!(again?, "a try that was given back was refused");
         taken = moment;

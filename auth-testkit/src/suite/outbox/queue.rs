@@ -29,7 +29,7 @@ pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) 
     ];
     for promise in promises {
         let email = Email::parse(&format!("Ada.L+Tag@{}", fresh::domain()))?;
-        let intent = Intent { email, promise, ..fresh::intent(long_ago(0) + TICK)? };
+        let intent = Intent { email, mail: promise, ..fresh::intent(long_ago(0) + TICK)? };
         store.insert(&intent).await?;
         let lease = claimed(&*store, &intent, 1, long_ago(1), long_ago(60)).await?;
         let settled = store.complete(intent.id, lease.attempt).await?;
@@ -60,7 +60,7 @@ pub(super) async fn an_unreadable_intent_holds_up_nobody(store: Arc<dyn Outbox>)
 pub(super) async fn a_second_insert_changes_nothing(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let intent = queued(&*store, 0).await?;
-    let other = Intent { id: intent.id, promise: MailRequest::Verification, ..fresh::intent(long_ago(5))? };
+    let other = Intent { id: intent.id, mail: MailRequest::Verification, ..fresh::intent(long_ago(5))? };
     store.insert(&other).await?;
     let lease = claimed(&*store, &intent, 1, long_ago(10), long_ago(60)).await?;
 

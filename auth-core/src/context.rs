@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+
+use crate::client::Client;
+use crate::clock::{Clock, after, to_micros};
+use crate::crypto::keys::{ChainKey, DerivedKeys};
+use crate::crypto::random::RandomSource;
+use crate::error::error_chain;
+use crate::event::{AccountTag, Event, EventKind, EventSink};
+use crate::hashing::HashingPool;
+use crate::id::SessionId;
+use crate::limit::RateLimiter;
+use crate::mail::Mailer;
+use crate::policy::Policy;
+use crate::session::Session;
+use crate::session::access_token::{AccessTokens, ClaimsSource};
+use crate::session::live_cache::LiveCache;
+use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
+use crate::user::email::Email;
+use crate::user::password::BreachCheck;
+use crate::user::{User, UserStatus};
+
+/// Everything a flow works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) users: Arc<dyn UserStore>,
+    pub(crate) tokens: Arc<dyn TokenStore>,
+    pub(crate) joined: Option<Arc<dyn JoinedStore>>,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) limiter: Arc<dyn RateLimiter>,
+    pub(crate) events: Arc<dyn EventSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) breach_check: Option<Arc<dyn BreachCheck>>,
+    pub(crate) claims: Option<Arc<dyn ClaimsSource>>,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) chain: ChainKey,
+    pub(crate) derived: DerivedKeys,
+    pub(crate) hashing: HashingPool,
+    pub(crate) live_cache: LiveCache,
+    pub(crate) policy: Policy,
+    /// Wakes this process's worker when a mail was promised here.
+    pub(crate) mail_enqueued: Notify,
+}
+
+impl Context {
+    /// The one time of one operation.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        to_micros(self.clock.now())
+    }
+
+    /// Reads a session and its user, at once where one store has both.
+    pub(crate) async fn find_session_and_user(
+        &self,
+        id: SessionId,
+    ) -> Result<(Option<Session>, Option<User>), StoreError> {
+        if let Some(joined) = &self.joined {
+            let found = joined.find_session_and_user(id).await?;
+            return Ok(found.map_or((None, None), |(session, user)| (Some(session), user)));
+        }
+        let session = self.tokens.find_session(id).await?;
+        let user = match &session {
+            Some(session) => self.users.find_by_id(session.user_id).await?,
+            None => None,
+        };
+        Ok((session, user))
+    }
+
+    pub(crate) fn emit(&self, client: &Client, kind: EventKind) {
+        self.events.record(&Event { at: self.now(), ip: client.ip(), kind });
+    }
+
+    /// An event that no client caused.
+    pub(crate) fn emit_own(&self, kind: EventKind) {
+        self.events.record(&Event { at: self.now(), ip: None, kind });
+    }
+
+    /// Notes that something not needed for safety could not be done.
+    pub(crate) fn log_best_effort<T>(&self, what: &'static str, result: Result<T, StoreError>) {
+        if let Err(error) = result {
+            self.emit_own(EventKind::BestEffortFailed { what, error: error_chain(&error) });
+        }
+    }
+
+    /// When clean-up may delete a user who never verified the address; `None` for everybody else.
+    pub(crate) fn abandoned_at(&self, user: &User) -> Option<DateTime<Utc>> {
+        let kept_for = self.policy.clean_up.unverified_user_lifetime;
+        let abandoned = user.status == UserStatus::Active && !user.email_verified();
+        abandoned.then(|| after(user.contested_at.unwrap_or(user.created_at).max(user.created_at), kept_for))
+    }
+
+    /// Whether clean-up may delete the user: then nothing may depend on whether it has.
+    pub(crate) fn is_abandoned(&self, user: &User, now: DateTime<Utc>) -> bool {
+        self.abandoned_at(user).is_some_and(|abandoned_at| now > abandoned_at)
+    }
+
+    pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {
+        AccountTag::new(self.derived.bucket("account", &[account]))
+    }
+
+    pub(crate) fn email_tag(&self, email: &Email) -> AccountTag {
+        self.account_tag(email.canonical().as_bytes())
+    }
+}

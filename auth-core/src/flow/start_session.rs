@@ -1,0 +1,150 @@
+//! The one place where sessions begin and access tokens are signed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use crate::client::Client;
+use crate::clock::{after, elapsed};
+use crate::context::Context;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::id::SessionId;
+use crate::session::Session;
+use crate::session::access_token::AccessToken;
+use crate::session::refresh_token::RefreshToken;
+use crate::store::Revocation;
+use crate::user::User;
+
+/// What a client gets who logged in, refreshed or changed the password.
+#[derive(Debug, Clone)]
+pub struct SessionTokens {
+    /// The user.
+    pub user: User,
+    /// The session, as it is after this operation.
+    pub session: Session,
+    /// For requests to the service, until `expires_in`.
+    pub access_token: AccessToken,
+    /// How long the access token works.
+    pub expires_in: Duration,
+    /// For the next refresh. After a refresh within the minimum rotation age, the same as before: a
+    /// native client is given that unrotated token again, in JSON, and keeps whatever it is given.
+    pub refresh_token: RefreshToken,
+    /// How long the refresh token works: the smaller of the idle and the absolute time left.
+    pub refresh_expires_in: Duration,
+}
+
+/// What a client gets whose session was restored. It keeps the refresh token it has.
+#[derive(Debug, Clone)]
+pub struct RestoredSession {
+    /// The user.
+    pub user: User,
+    /// The session.
+    pub session: Session,
+    /// For requests to the service, until `expires_in`.
+    pub access_token: AccessToken,
+    /// How long the access token works.
+    pub expires_in: Duration,
+}
+
+impl SessionTokens {
+    pub(super) fn of(restored: RestoredSession, refresh_token: RefreshToken, now: DateTime<Utc>) -> Self {
+        let RestoredSession { user, session, access_token, expires_in } = restored;
+        let refresh_expires_in = elapsed(now, session.idle_expires_at.min(session.expires_at));
+        Self { user, session, access_token, expires_in, refresh_token, refresh_expires_in }
+    }
+}
+
+/// Makes a session for a user whose password was just proven under this epoch, without beginning it:
+/// all that can fail besides the store is done here, before anything is written.
+pub(super) async fn prepare_session(
+    ctx: &Context,
+    user: User,
+    now: DateTime<Utc>,
+    client: &Client,
+) -> Result<SessionTokens, Failure> {
+    let policy = &ctx.policy.refresh;
+    let id = SessionId::generate(now, &*ctx.random)?;
+    let refresh_token = RefreshToken::first(id, &*ctx.random)?;
+    // Access tokens count in whole seconds; a session that ends between two could not sign its last.
+    let expires_at = after(now, policy.session_lifetime).trunc_subsecs(0);
+    let session = Session {
+        id,
+        user_id: user.id,
+        epoch: user.epoch,
+        generation: 0,
+        digest: refresh_token.digest(user.id),
+        created_at: now,
+        rotated_at: now,
+        idle_expires_at: after(now, policy.refresh_lifetime).min(expires_at),
+        expires_at,
+        ip: client.ip(),
+        user_agent: client.user_agent().map(str::to_owned),
+    };
+    grant(ctx, user, session, refresh_token, now).await
+}
+
+/// Begins a prepared session.
+pub(super) async fn begin_session(
+    ctx: &Context,
+    grant: SessionTokens,
+    now: DateTime<Utc>,
+    client: &Client,
+) -> Result<SessionTokens, Failure> {
+    ctx.tokens.insert_session(&grant.session).await?;
+    end_surplus_sessions(ctx, &grant.session, now, client).await?;
+    Ok(grant)
+}
+
+/// Ends the oldest sessions beyond the limit, and deletes those that are dead anyway.
+///
+/// Runs after the insert: of several concurrent log-ins the last to look sees them all.
+async fn end_surplus_sessions(
+    ctx: &Context,
+    newest: &Session,
+    now: DateTime<Utc>,
+    client: &Client,
+) -> Result<(), Failure> {
+    let sessions = ctx.tokens.find_sessions_by_user(newest.user_id).await?;
+    let (live, dead): (Vec<_>, Vec<_>) =
+        sessions.into_iter().partition(|session| session.epoch == newest.epoch && !session.expired(now));
+    let keep = usize::try_from(ctx.policy.refresh.max_sessions_per_user.get()).unwrap_or(usize::MAX);
+    let surplus = live.len().saturating_sub(keep);
+    // A session of a later epoch is not ours to judge.
+    let dead = dead.into_iter().filter(|session| session.epoch <= newest.epoch);
+    for session in live.into_iter().take(surplus).chain(dead) {
+        let ended = ctx.tokens.revoke_session(session.user_id, session.id).await?;
+        if ended == Revocation::Revoked && session.epoch == newest.epoch {
+            ctx.emit(client, EventKind::SessionRevoked { user_id: session.user_id, session_id: session.id });
+        }
+    }
+    Ok(())
+}
+
+/// Answers with a session and its refresh token.
+pub(super) async fn grant(
+    ctx: &Context,
+    user: User,
+    session: Session,
+    refresh_token: RefreshToken,
+    now: DateTime<Utc>,
+) -> Result<SessionTokens, Failure> {
+    Ok(SessionTokens::of(restored(ctx, user, session, now).await?, refresh_token, now))
+}
+
+/// Answers with a session alone.
+pub(super) async fn restored(
+    ctx: &Context,
+    user: User,
+    session: Session,
+    now: DateTime<Utc>,
+) -> Result<RestoredSession, Failure> {
+    let extra = match &ctx.claims {
+        Some(source) => source.claims(&user, &session).await?,
+        None => serde_json::Map::new(),
+    };
+    let (access_token, expires_at) = ctx.access_tokens.sign(&session, &extra, now, &*ctx.random)?;
+    // Whole seconds, as the token itself counts: `exp` minus `iat`.
+    let expires_in = elapsed(now.trunc_subsecs(0), expires_at);
+    Ok(RestoredSession { user, session, access_token, expires_in })
+}

@@ -1,0 +1,344 @@
+//! The refresh protocol as pure functions: no I/O, no clock, no randomness.
+//!
+//! It is public so that a model checker can explore the very functions that run. What a presented
+//! token is worth, in this order:
+//!
+//! | presented token | decision |
+//! |---|---|
+//! | of no live session, or not proven by the chain | [`Refuse`](Decision::Refuse), change nothing |
+//! | current, younger than the minimum rotation age | [`Fresh`](Decision::Fresh), same token again |
+//! | current | [`Rotate`](Decision::Rotate); whoever loses that swap [`settle`]s |
+//! | the parent of the current one, within the leeway | [`Recover`](Decision::Recover), the same child |
+//! | any older generation | [`Reuse`](Decision::Reuse) |
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::elapsed;
+use crate::crypto::keys::ChainKey;
+use crate::session::Session;
+use crate::session::policy::RefreshPolicy;
+use crate::session::refresh_token::RefreshToken;
+use crate::user::User;
+
+/// What a presented refresh token is worth.
+#[derive(Debug, Clone)]
+#[must_use]
+pub enum Decision {
+    /// Not ours, over, or not proven: refuse and change nothing.
+    Refuse,
+    /// Current and younger than the minimum rotation age: answer with the same refresh token.
+    Fresh,
+    /// Current: compare-and-swap to this child, then answer with it.
+    Rotate(RefreshToken),
+    /// The parent of the current token within the leeway, so its answer may have been lost: answer
+    /// with this same child and write nothing.
+    Recover(RefreshToken),
+    /// A consumed token, proven by the chain: end what the policy's scope says, and refuse.
+    Reuse,
+}
+
+/// How a presented token relates to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Proof {
+    /// It is the current generation.
+    Current,
+    /// It is so many generations old.
+    Older(u32),
+    /// It is not proven to be of this session.
+    Unproven,
+}
+
+/// Proves a presented token against the one digest that is kept, walking the chain forward.
+pub fn prove(chain: &ChainKey, session: &Session, presented: &RefreshToken, max_walk: u32) -> Proof {
+    let Some(age) = session.generation.checked_sub(presented.generation()) else { return Proof::Unproven };
+    if session.id != presented.session_id() || age > max_walk {
+        return Proof::Unproven;
+    }
+    let mut token = presented.clone();
+    for _ in 0..age {
+        match token.child(chain) {
+            Some(child) => token = child,
+            None => return Proof::Unproven,
+        }
+    }
+    match (token.digest(session.user_id).matches(&session.digest), age) {
+        (false, _) => Proof::Unproven,
+        (true, 0) => Proof::Current,
+        (true, age) => Proof::Older(age),
+    }
+}
+
+/// Whether a session is live for this user at this time.
+pub fn live(session: &Session, user: &User, now: DateTime<Utc>) -> bool {
+    session.user_id == user.id && session.epoch == user.epoch && user.may_act() && !session.expired(now)
+}
+
+/// Decides what a presented refresh token is worth.
+pub fn decide(
+    chain: &ChainKey,
+    session: Option<&Session>,
+    user: Option<&User>,
+    presented: &RefreshToken,
+    now: DateTime<Utc>,
+    policy: &RefreshPolicy,
+) -> Decision {
+    let (Some(session), Some(user)) = (session, user) else { return Decision::Refuse };
+    if !live(session, user, now) {
+        return Decision::Refuse;
+    }
+    let age = elapsed(session.rotated_at, now);
+    match prove(chain, session, presented, policy.max_chain_walk) {
+        Proof::Unproven => Decision::Refuse,
+        Proof::Current if age < policy.min_rotation_age => Decision::Fresh,
+        // After 2^32 - 1 rotations there is no next generation; the session has to end.
+        Proof::Current => presented.child(chain).map_or(Decision::Refuse, Decision::Rotate),
+        Proof::Older(1) if policy.reuse_leeway > Duration::ZERO && age <= policy.reuse_leeway => {
+            presented.child(chain).map_or(Decision::Refuse, Decision::Recover)
+        }
+        Proof::Older(_) => Decision::Reuse,
+    }
+}
+
+/// What became of a swap that this request did not see succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Settled {
+    /// The child is in place, by whoever's write: answer with it.
+    SameChild,
+    /// The child was itself rotated before this request could be answered: refuse, change nothing,
+    /// clear no cookie.
+    Superseded,
+    /// The session ended meanwhile: refuse.
+    Ended,
+    /// The parent is still in place: this write did not happen, or this read is stale.
+    Unchanged,
+}
+
+/// Settles a lost or unknown swap to `child` from what a second read saw. The first read of this
+/// request saw the parent current, so this is concurrency and never reuse.
+pub fn settle(
+    session: Option<&Session>,
+    user: Option<&User>,
+    child: &RefreshToken,
+    now: DateTime<Utc>,
+) -> Settled {
+    match (session, user) {
+        (Some(session), Some(user)) if live(session, user, now) => {
+            match session.generation.cmp(&child.generation()) {
+                std::cmp::Ordering::Less => Settled::Unchanged,
+                std::cmp::Ordering::Greater => Settled::Superseded,
+                std::cmp::Ordering::Equal if child.digest(user.id).matches(&session.digest) => {
+                    Settled::SameChild
+                }
+                std::cmp::Ordering::Equal => Settled::Ended,
+            }
+        }
+        _ => Settled::Ended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::keys::RootSecret;
+    use crate::crypto::random::SystemRandom;
+    use crate::crypto::secret::Secret;
+    use crate::id::{SessionId, UserId};
+    use crate::user::email::Email;
+    use crate::user::{Epoch, UserStatus};
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    /// A session rotated `generation` times, and every token it ever had.
+    struct Chain {
+        key: ChainKey,
+        user: User,
+        session: Session,
+        tokens: Vec<RefreshToken>,
+        now: DateTime<Utc>,
+    }
+
+    impl Chain {
+        fn of(generation: usize) -> Self {
+            let key = ChainKey::new(&RootSecret::generate(&SystemRandom).unwrap());
+            let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+            let (id, user_id) = (SessionId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+            let mut tokens = vec![RefreshToken::new(id, 0, Secret::generate(&SystemRandom).unwrap())];
+            for _ in 0..generation {
+                tokens.push(tokens.last().unwrap().child(&key).unwrap());
+            }
+            let user = User {
+                id: user_id,
+                email: Email::parse("ada@example.com").unwrap(),
+                name: None,
+                password_hash: None,
+                password_changed_at: now,
+                epoch: Epoch::from_u64(4),
+                status: UserStatus::Active,
+                email_verified_at: Some(now),
+                contested_at: None,
+                created_at: now,
+            };
+            let session = Session {
+                id,
+                user_id,
+                epoch: user.epoch,
+                generation: tokens.last().unwrap().generation(),
+                digest: tokens.last().unwrap().digest(user_id),
+                created_at: now,
+                rotated_at: now,
+                idle_expires_at: now + 7 * DAY,
+                expires_at: now + 30 * DAY,
+                ip: None,
+                user_agent: None,
+            };
+            Self { key, user, session, tokens, now }
+        }
+
+        fn decide(&self, token: &RefreshToken, after: Duration, policy: &RefreshPolicy) -> Decision {
+            decide(&self.key, Some(&self.session), Some(&self.user), token, self.now + after, policy)
+        }
+
+        fn newest(&self) -> &RefreshToken {
+            self.tokens.last().unwrap()
+        }
+    }
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn strict_rotates_the_current_token_at_once() {
+        let chain = Chain::of(3);
+        let Decision::Rotate(child) = chain.decide(chain.newest(), Duration::ZERO, &RefreshPolicy::default())
+        else {
+            panic!("not rotated");
+        };
+        assert_eq!(child.generation(), 4);
+    }
+
+    #[test]
+    fn strict_takes_every_ancestor_for_reuse_even_in_the_same_instant() {
+        let chain = Chain::of(50);
+        for ancestor in &chain.tokens[..50] {
+            for after in [0, 1, 60] {
+                let decision = chain.decide(ancestor, secs(after), &RefreshPolicy::default());
+                assert!(matches!(decision, Decision::Reuse), "generation {}", ancestor.generation());
+            }
+        }
+    }
+
+    #[test]
+    fn a_young_token_is_given_back_unrotated() {
+        let (chain, policy) = (Chain::of(2), RefreshPolicy::browser());
+        assert!(matches!(chain.decide(chain.newest(), secs(19), &policy), Decision::Fresh));
+        assert!(matches!(chain.decide(chain.newest(), secs(20), &policy), Decision::Rotate(_)));
+    }
+
+    #[test]
+    fn the_parent_recovers_its_child_within_the_leeway_and_no_longer() {
+        let (chain, policy) = (Chain::of(5), RefreshPolicy::browser());
+        let parent = &chain.tokens[4];
+        for after in [0, 10] {
+            let Decision::Recover(child) = chain.decide(parent, secs(after), &policy) else {
+                panic!("at {after} s")
+            };
+            assert_eq!(*child.expose(), *chain.newest().expose());
+        }
+        let late = chain.decide(parent, secs(10) + Duration::from_micros(1), &policy);
+        assert!(matches!(late, Decision::Reuse));
+        assert!(matches!(chain.decide(&chain.tokens[3], Duration::ZERO, &policy), Decision::Reuse));
+    }
+
+    #[test]
+    fn what_the_chain_does_not_prove_is_never_reuse() {
+        let chain = Chain::of(5);
+        let policy = RefreshPolicy::default();
+        for generation in [0, 3, 4, 5, 6, u32::MAX] {
+            let forged = RefreshToken::new(chain.session.id, generation, Secret::from_bytes([9; 32]));
+            assert!(matches!(chain.decide(&forged, Duration::ZERO, &policy), Decision::Refuse));
+        }
+        // A true secret under another generation's number is as good as forged.
+        let text = chain.tokens[2].expose();
+        let relabelled = chain.tokens[3].expose()[..28].to_owned() + &text[28..];
+        let relabelled = RefreshToken::parse(&relabelled).unwrap();
+        assert!(matches!(chain.decide(&relabelled, Duration::ZERO, &policy), Decision::Refuse));
+        let stranger = Chain::of(5);
+        assert!(matches!(chain.decide(stranger.newest(), Duration::ZERO, &policy), Decision::Refuse));
+    }
+
+    #[test]
+    fn the_walk_is_bounded() {
+        let chain = Chain::of(10);
+        let policy = RefreshPolicy { max_chain_walk: 4, ..RefreshPolicy::default() };
+        assert!(matches!(chain.decide(&chain.tokens[6], Duration::ZERO, &policy), Decision::Reuse));
+        assert!(matches!(chain.decide(&chain.tokens[5], Duration::ZERO, &policy), Decision::Refuse));
+    }
+
+    #[test]
+    fn a_dead_session_refuses_even_a_proven_replay_without_effect() {
+        let kill: [fn(&mut Chain); 6] = [
+            |chain| chain.user.epoch = chain.user.epoch.next(),
+            |chain| chain.user.status = UserStatus::Disabled,
+            |chain| chain.user.email_verified_at = None,
+            |chain| chain.user.id = UserId::from_bytes([7; 16]),
+            |chain| chain.session.idle_expires_at = chain.now,
+            |chain| chain.session.expires_at = chain.now,
+        ];
+        for kill in kill {
+            let mut chain = Chain::of(2);
+            kill(&mut chain);
+            for token in &chain.tokens {
+                let decision = chain.decide(token, Duration::ZERO, &RefreshPolicy::browser());
+                assert!(matches!(decision, Decision::Refuse));
+            }
+        }
+        let chain = Chain::of(0);
+        let policy = RefreshPolicy::default();
+        let gone = decide(&chain.key, None, None, chain.newest(), chain.now, &policy);
+        assert!(matches!(gone, Decision::Refuse));
+        let no_user = decide(&chain.key, Some(&chain.session), None, chain.newest(), chain.now, &policy);
+        assert!(matches!(no_user, Decision::Refuse));
+    }
+
+    #[test]
+    fn a_clock_that_went_back_neither_kills_nor_panics() {
+        let chain = Chain::of(2);
+        let earlier = chain.now - secs(3600);
+        let policy = RefreshPolicy::browser();
+        let on_parent =
+            decide(&chain.key, Some(&chain.session), Some(&chain.user), &chain.tokens[1], earlier, &policy);
+        assert!(matches!(on_parent, Decision::Recover(_)));
+        let on_current =
+            decide(&chain.key, Some(&chain.session), Some(&chain.user), chain.newest(), earlier, &policy);
+        assert!(matches!(on_current, Decision::Fresh));
+    }
+
+    #[test]
+    fn a_lost_swap_is_settled_by_what_is_in_place() {
+        let chain = Chain::of(3);
+        let settle = |child: &RefreshToken| settle(Some(&chain.session), Some(&chain.user), child, chain.now);
+        assert_eq!(settle(&chain.tokens[3]), Settled::SameChild);
+        assert_eq!(settle(&chain.tokens[2]), Settled::Superseded);
+        assert_eq!(settle(&chain.newest().child(&chain.key).unwrap()), Settled::Unchanged);
+        let impostor = RefreshToken::new(chain.session.id, 3, Secret::from_bytes([9; 32]));
+        assert_eq!(settle(&impostor), Settled::Ended);
+        assert_eq!(super::settle(None, Some(&chain.user), chain.newest(), chain.now), Settled::Ended);
+    }
+
+    #[test]
+    fn a_lost_swap_of_a_session_that_died_meanwhile_is_settled_as_ended() {
+        let mut chain = Chain::of(3);
+        chain.user.epoch = chain.user.epoch.next();
+        for child in
+            [chain.tokens[2].clone(), chain.tokens[3].clone(), chain.newest().child(&chain.key).unwrap()]
+        {
+            let settled = settle(Some(&chain.session), Some(&chain.user), &child, chain.now);
+            assert_eq!(settled, Settled::Ended, "generation {}", child.generation());
+        }
+    }
+}
