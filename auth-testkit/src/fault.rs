@@ -242,7 +242,7 @@ mod tests {
     fn intent() -> Intent {
         let created_at = DateTime::UNIX_EPOCH;
         let promise = auth_core::store::MailRequest::PasswordReset;
-        Intent { id: IntentId::from_bytes([1; 16]), email: email(), mail, created_at }
+        Intent { id: IntentId::from_bytes([1; 16]), email: email(), mail: promise, created_at }
     }
 
     #[tokio::test]
