@@ -1,4 +1,4 @@
-//! JSON bodies: exactly the documented fields, or `malformed_request`, told by a reader of its own.
+//! JSON bodies: exactly the documented fields, or `malformed_request`, as an independent reader decides.
 //!
 //! The first byte chooses the route; the rest is the body.
 
@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 use auth_http::ProxyHeader;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -25,23 +25,6 @@ const ROUTES: [Route; 3] = [
 ];
 
 pub(crate) fn run(input: &[u8]) {
-    holds(input, |route, body| {
-        let mut headers = HeaderMap::new();
-        headers.insert("content-type", HeaderValue::from_static("application/json"));
-        SERVICE.post(route, headers, [192, 0, 2, 1].into(), body)
-    });
-}
-
-/// Takes the last of two fields of one name.
-pub(crate) fn run_broken(input: &[u8]) {
-    holds(input, |_, body| {
-        let read = serde_json::from_slice::<Value>(body).unwrap_or_default();
-        let code = if read.is_object() { "invalid_token" } else { "malformed_request" };
-        Response::builder().status(400).body(format!("{{\"code\":\"{code}\"}}").into()).unwrap()
-    });
-}
-
-fn holds(input: &[u8], answer: impl Fn(&str, &[u8]) -> auth_http::Response) {
     let Some((choice, body)) = input.split_first() else { return };
     let (route, needed, optional) = ROUTES[usize::from(*choice) % ROUTES.len()];
     let expected = serde_json::from_slice::<Members>(body).is_ok_and(|Members(members)| {
@@ -53,14 +36,17 @@ fn holds(input: &[u8], answer: impl Fn(&str, &[u8]) -> auth_http::Response) {
                     && value.is_string()
             })
     });
-    let response = answer(route, body);
-    let told: Value = serde_json::from_slice(response.body()).expect("every answer of these is JSON");
-    let malformed = response.status() == 400 && told["code"] == "malformed_request";
-    assert!(!response.status().is_server_error(), "{route}: {told}");
-    assert_eq!(malformed, !expected, "{route} {:?}: {told}", String::from_utf8_lossy(body));
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    let response = SERVICE.post(route, headers, [192, 0, 2, 1].into(), body);
+    let answer: Value =
+        serde_json::from_slice(response.body()).expect("every answer of these routes is JSON");
+    let malformed = response.status() == 400 && answer["code"] == "malformed_request";
+    assert!(!response.status().is_server_error(), "{route}: {answer}");
+    assert_eq!(malformed, !expected, "{route} {:?}: {answer}", String::from_utf8_lossy(body));
 }
 
-/// An object as it is written, twins and all.
+/// The members of an object, with those that have the same name.
 struct Members(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Members {

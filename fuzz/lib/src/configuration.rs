@@ -1,5 +1,4 @@
-//! The environment: whatever it holds, it is read the same way each time, every problem is told by the name
-//! of a variable that is known, and no secret is repeated.
+//! The environment: it is read the same way each time, each problem names a known variable, and no secret is repeated.
 //!
 //! One variable for each line, `NAME=value`.
 
@@ -7,10 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use auth_core::ConfigProblem;
 use auth_examples::settings::{Environment, Settings, Variables};
 
-/// Without those that name files: what is in a file is not the environment's.
+/// Without the variables that name files.
 const NAMES: [&str; 34] = [
     "ACCESS_TOKEN_EXP",
     "ALLOWED_ORIGINS",
@@ -56,7 +54,7 @@ const SECRETS: [&str; 7] = [
     "SMTP_URL",
     "TOKEN_SECRET",
 ];
-/// What a problem may say, of whatever URL.
+/// The shapes of URLs that a problem may show.
 const SHAPES: [&str; 3] = [
     "smtps://user:password@host:465",
     "smtp://user:password@host:587",
@@ -65,24 +63,8 @@ const SHAPES: [&str; 3] = [
 const OTHERS: [&str; 3] = ["PRODUCT_NAME", "TRUSTED_PROXY_HEADER", "VERIFY_REQUIRES_PASSWORD"];
 
 type Given<'a> = BTreeMap<&'a str, &'a str>;
-type Read = Result<Settings, Vec<ConfigProblem>>;
 
 pub(crate) fn run(input: &[u8]) {
-    holds(input, |given| Settings::read(&given.iter().collect::<Variables>(), 3000));
-}
-
-/// Says what it does not understand.
-pub(crate) fn run_broken(input: &[u8]) {
-    holds(input, |given| match given.get("JWT_SECRET") {
-        Some(odd) if odd.len() != 32 || !odd.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            let problem = format!("`{odd}` is not of 32 letters and digits");
-            Err(vec![ConfigProblem { setting: "JWT_SECRET".to_owned(), problem }])
-        }
-        _ => Settings::read(&given.iter().collect::<Variables>(), 3000),
-    });
-}
-
-fn holds(input: &[u8], read: impl Fn(&Given) -> Read) {
     let Ok(text) = str::from_utf8(input) else { return };
     let known = |name: &&str| NAMES.contains(name) || OTHERS.contains(name);
     let pairs = text.lines().filter_map(|line| line.split_once('='));
@@ -90,17 +72,18 @@ fn holds(input: &[u8], read: impl Fn(&Given) -> Read) {
     if given.get("SMTP_URL").is_some_and(|url| url.contains("ca=")) {
         return;
     }
-    // What development makes up is a file.
+    // In development the server would write the missing ones to a file.
     for name in ["JWT_SECRET", "TOKEN_SECRET"] {
         given.entry(name).or_insert("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P");
     }
-    let (first, second) = (read(&given), read(&given));
+    let read = || Settings::read(&given.iter().collect::<Variables>(), 3000);
+    let (first, second) = (read(), read());
     let (shown, shown_again) = (format!("{first:?}"), format!("{second:?}"));
     assert_eq!(shown, shown_again);
     for name in SECRETS {
         let value = given.get(name).copied().unwrap_or_default();
         for secret in [Some(value), password(value)].into_iter().flatten() {
-            // What somebody wrote into a public value, too, is none.
+            // A text that is in a public value, too, is no secret.
             let public = given.iter().any(|(name, value)| !SECRETS.contains(name) && value.contains(secret))
                 || SHAPES.iter().any(|shape| shape.contains(secret));
             assert!(public || secret.len() < 16 || !shown.contains(secret), "{name} is repeated: {shown}");

@@ -1,4 +1,4 @@
-//! The refresh cookie: found where a reader of RFC 6265 finds it, and refused where there are two.
+//! The refresh cookie: found if a reader of RFC 6265 finds one, and refused if that finds two.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 static CONFIG: LazyLock<HttpConfig> =
     LazyLock::new(|| HttpConfig::builder("https://auth.example.com").build().unwrap());
 
-/// What was found: nothing, one value, or more than one.
+/// The result of a search: nothing, one value, or more than one.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
     Nothing,
@@ -17,24 +17,8 @@ enum Found {
     Several,
 }
 
+/// Judges one `Cookie` header for each line of the input.
 pub(crate) fn run(input: &[u8]) {
-    holds(input, |headers| match refresh_cookie(&CONFIG, headers) {
-        Ok(None) => Found::Nothing,
-        Ok(Some(value)) => Found::One(value.to_string()),
-        Err(_) => Found::Several,
-    });
-}
-
-/// Takes the first of two.
-pub(crate) fn run_broken(input: &[u8]) {
-    holds(input, |headers| {
-        let mut lines = headers.get_all(COOKIE).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
-        lines.find_map(|line| pairs(&line).into_iter().next()).map_or(Found::Nothing, Found::One)
-    });
-}
-
-/// One `Cookie` header for each line of the input.
-fn holds(input: &[u8], read: impl Fn(&HeaderMap) -> Found) {
     let mut headers = HeaderMap::new();
     for line in input.split(|b| *b == b'\n') {
         if let Ok(value) = HeaderValue::from_bytes(line) {
@@ -48,7 +32,12 @@ fn holds(input: &[u8], read: impl Fn(&HeaderMap) -> Found) {
         (Some(value), true) => Found::One(value),
         (Some(_), false) => Found::Several,
     };
-    assert_eq!(read(&headers), expected, "{headers:?}");
+    let found = match refresh_cookie(&CONFIG, &headers) {
+        Ok(None) => Found::Nothing,
+        Ok(Some(value)) => Found::One(value.to_string()),
+        Err(_) => Found::Several,
+    };
+    assert_eq!(found, expected, "{headers:?}");
 }
 
 /// The values of all cookies of that name, as RFC 6265 section 4.2.1 writes them.

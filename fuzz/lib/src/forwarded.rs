@@ -1,8 +1,8 @@
-//! The forwarded headers: whatever a client writes in front of what the proxies add, it is never taken for
-//! another client that it names.
+//! The forwarded headers: a client is never taken for another client that it names in front of the part that the
+//! proxies add.
 //!
-//! The first byte chooses the header, and whether the proxy is believed; the rest is what the client sent,
-//! one header for each line. The trusted proxy adds the client's true address to the last of them.
+//! The first byte chooses the header, and whether the proxy is trusted; the rest is sent by the client, one header
+//! for each line. The trusted proxy adds the client's true address to the last of them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
@@ -19,30 +19,21 @@ const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 static BY_X_FORWARDED_FOR: LazyLock<Service> = LazyLock::new(|| Service::new(ProxyHeader::XForwardedFor));
 static BY_FORWARDED: LazyLock<Service> = LazyLock::new(|| Service::new(ProxyHeader::Forwarded));
 
+/// The address that the service takes for the client's.
+fn client_ip(header: ProxyHeader, peer: IpAddr, headers: HeaderMap) -> Option<IpAddr> {
+    let service = match header {
+        ProxyHeader::XForwardedFor => &BY_X_FORWARDED_FOR,
+        ProxyHeader::Forwarded => &BY_FORWARDED,
+    };
+    // Refusing a token is an event, and its address is the client's.
+    service.post("/auth/verify-email", headers, peer, br#"{"token":"x"}"#);
+    service.seen.take()
+}
+
 pub(crate) fn run(input: &[u8]) {
-    holds(input, |header, peer, headers| {
-        let service = match header {
-            ProxyHeader::XForwardedFor => &BY_X_FORWARDED_FOR,
-            ProxyHeader::Forwarded => &BY_FORWARDED,
-        };
-        // Refusing a token is an event, and its address is the client's.
-        service.post("/auth/verify-email", headers, peer, br#"{"token":"x"}"#);
-        service.seen.take()
-    });
-}
-
-/// Believes the left-most hop.
-pub(crate) fn run_broken(input: &[u8]) {
-    holds(input, |_, peer, headers| {
-        let first = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-        Some(first.and_then(|line| line.split(',').next()?.trim().parse().ok()).unwrap_or(peer))
-    });
-}
-
-fn holds(input: &[u8], client_ip: impl Fn(ProxyHeader, IpAddr, HeaderMap) -> Option<IpAddr>) {
     let Some((choice, sent)) = input.split_first() else { return };
     let header = if choice & 1 == 0 { ProxyHeader::XForwardedFor } else { ProxyHeader::Forwarded };
-    let believed = choice & 2 == 0;
+    let trusted = choice & 2 == 0;
     let (name, added) = match (header, choice & 4 == 0) {
         (ProxyHeader::XForwardedFor, _) => ("x-forwarded-for", "203.0.113.9"),
         (ProxyHeader::Forwarded, true) => ("forwarded", "for=203.0.113.9;proto=https"),
@@ -61,11 +52,11 @@ fn holds(input: &[u8], client_ip: impl Fn(ProxyHeader, IpAddr, HeaderMap) -> Opt
         headers.append(HeaderName::from_static(name), HeaderValue::from_bytes(&line).unwrap());
     }
     let shown = format!("{headers:?}");
-    let seen = client_ip(header, if believed { PROXY } else { STRANGER }, headers);
-    let expected: &[IpAddr] = match (believed, header) {
+    let seen = client_ip(header, if trusted { PROXY } else { STRANGER }, headers);
+    let expected: &[IpAddr] = match (trusted, header) {
         (false, _) => &[STRANGER],
         (true, ProxyHeader::XForwardedFor) => &[CLIENT],
-        // A quote that the client left open makes its line unreadable, and then nobody vouches for it.
+        // A quote that the client left open makes its line unreadable; then the proxy is the client.
         (true, ProxyHeader::Forwarded) => &[CLIENT, PROXY],
     };
     assert!(seen.is_some_and(|ip| expected.contains(&ip)), "{seen:?} for {shown}");

@@ -1,4 +1,4 @@
-//! A service over memory, without limits, whose events can be looked at.
+//! A service over memory, without limits, that records its events.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use tokio::runtime::{Builder, Runtime};
 
-/// The key of the service's access tokens, which is called `k`.
+/// The key of the service's access tokens, with the id `k`.
 pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
 
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_current_thread().enable_all().build().unwrap());
-/// Its current thread is one thread: harnesses may have more.
+/// The runtime has one thread; harnesses may have more.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Waits for an answer.
@@ -24,7 +24,7 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
     RUNTIME.block_on(work)
 }
 
-/// Remembers where the last event came from.
+/// Records the client's address of the last event.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LastAddress(Arc<Mutex<Option<IpAddr>>>);
 

@@ -116,7 +116,7 @@ thread_local! {
     static SEARCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Why an input breaks a promise, if it does. Says nothing on the way: shrinking panics a thousand times.
+/// Why an input breaks a guarantee, if it does. Prints nothing meanwhile: shrinking panics a thousand times.
 fn judged(judge: fn(&[u8]), input: &[u8]) -> Result<(), String> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
@@ -136,36 +136,33 @@ fn judged(judge: fn(&[u8]), input: &[u8]) -> Result<(), String> {
     })
 }
 
-/// What a search came to: the shrunk input that breaks a promise, and why; or how many inputs broke none.
+/// The result of a search: the shrunk input that breaks a guarantee, and why; or how many inputs broke none.
 type Searched = Result<u64, (Vec<u8>, String)>;
 
-/// Tries what is made of the corpus, until told to stop. What is found is shrunk in so many steps.
+/// Tries inputs made of the corpus until `stop` says so. An input that breaks a guarantee is shrunk.
 fn search(
     corpus: Vec<Vec<u8>>,
     rng: &mut TestRunner,
     judge: fn(&[u8]),
-    steps: u32,
     mut stop: impl FnMut(u64) -> bool,
 ) -> Searched {
     let inputs = inputs(corpus);
     let mut tried = 0;
     while !stop(tried) {
         let mut tree = inputs.new_tree(rng).unwrap();
-        judged(judge, &tree.current()).map_err(|why| shrunk(&mut tree, judge, why, steps))?;
+        judged(judge, &tree.current()).map_err(|why| shrunk(&mut tree, judge, why))?;
         tried += 1;
     }
     Ok(tried)
 }
 
-/// The smallest input found that still breaks a promise.
-fn shrunk(
-    tree: &mut impl ValueTree<Value = Vec<u8>>,
-    judge: fn(&[u8]),
-    why: String,
-    steps: u32,
-) -> (Vec<u8>, String) {
+/// How many smaller inputs are tried in place of one that breaks a guarantee.
+const SHRINKING_STEPS: u32 = 2000;
+
+/// The smallest input found that still breaks a guarantee.
+fn shrunk(tree: &mut impl ValueTree<Value = Vec<u8>>, judge: fn(&[u8]), why: String) -> (Vec<u8>, String) {
     let (mut smallest, mut breaks) = ((tree.current(), why), true);
-    for _ in 0..steps {
+    for _ in 0..SHRINKING_STEPS {
         if !(if breaks { tree.simplify() } else { tree.complicate() }) {
             break;
         }
@@ -178,7 +175,7 @@ fn shrunk(
     smallest
 }
 
-/// Tries what was named, what was found, while there is time, and what is made of both.
+/// Tries the inputs with a name, the others while there is time, and inputs made of both.
 fn tried(target: &Target) -> Searched {
     let ([named, found], began) = (corpus(target.name), Instant::now());
     let is_over = || began.elapsed().as_secs() >= seconds();
@@ -186,49 +183,28 @@ fn tried(target: &Target) -> Searched {
         judged(target.run, input).map_err(|why| (input.clone(), why))?;
     }
     let stop = |tried| tried >= 50 && is_over();
-    search([named, found].concat(), &mut TestRunner::default(), target.run, 2000, stop)
+    search([named, found].concat(), &mut TestRunner::default(), target.run, stop)
 }
 
 fn smoke(target: &Target) {
     let began = Instant::now();
     match tried(target) {
         Ok(inputs) => println!(
-            "proof smoke: {}: {inputs} inputs in {:.1} s, 0 broke a promise",
+            "proof smoke: {}: {inputs} inputs in {:.1} s, 0 broke a guarantee",
             target.name,
             began.elapsed().as_secs_f64()
         ),
         Err((input, why)) => {
-            panic!("{}: {:?} breaks a promise: {why}", target.name, String::from_utf8_lossy(&input))
+            panic!("{}: {:?} breaks a guarantee: {why}", target.name, String::from_utf8_lossy(&input))
         }
     }
 }
 
 #[test]
-fn no_input_breaks_a_promise() {
+fn no_input_breaks_a_guarantee() {
     std::thread::scope(|threads| {
         for target in TARGETS {
             threads.spawn(|| smoke(target));
-        }
-    });
-}
-
-/// The control: code with a planted bug does not pass. The inputs are always the same, made of those that do not show
-/// the bug themselves.
-fn finds_the_planted_bug(target: &Target) {
-    let [mut named, _] = corpus(target.name);
-    named.retain(|input| judged(target.run_broken, input).is_ok());
-    let mut rng = TestRunner::deterministic();
-    let Err((input, _)) = search(named, &mut rng, target.run_broken, 50, |tried| tried == 5000) else {
-        panic!("{}: the bug was not found", target.name);
-    };
-    println!("proof control: {}: found by {:?}", target.name, String::from_utf8_lossy(&input));
-}
-
-#[test]
-fn a_planted_bug_is_found_at_every_target() {
-    std::thread::scope(|threads| {
-        for target in TARGETS {
-            threads.spawn(|| finds_the_planted_bug(target));
         }
     });
 }
