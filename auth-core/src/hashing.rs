@@ -13,21 +13,19 @@ use crate::user::PasswordHash;
 use crate::user::password::{MAX_PASSWORD_BYTES, Password};
 
 mod bcrypt;
-mod calibration;
 mod engine;
-mod hasher;
+mod memory;
 mod pepper;
 mod policy;
 mod priority;
-#[cfg(feature = "simd-argon2")]
-mod simd;
+mod settings;
 mod stored;
 mod threads;
 
-pub use calibration::Calibration;
-use engine::{Engine, FreshSalt, SALT_BYTES, Settings, is_hashable};
+use engine::{Engine, is_hashable};
 pub use pepper::{Pepper, PepperError};
-pub use policy::{Argon2Engine, BcryptImport, CostFloor, HashingPolicy};
+pub use policy::{BcryptImport, CostFloor, HashingPolicy};
+use settings::{FreshSalt, SALT_BYTES, Settings};
 use stored::Stored;
 use threads::{Full, Job, Threads};
 

@@ -53,10 +53,6 @@
 //! # }
 //! ```
 //!
-//! # Features
-//!
-//! - `simd-argon2`: computes the same password hashes with vector instructions.
-//!
 //! # Guarantees
 //!
 //! Each guarantee has tests that use [`Auth`] alone, in `tests/guarantees` of the repository. Each test
@@ -125,8 +121,8 @@ pub use event::{
 pub use failure::{Failure, FailureKind};
 pub use flow::*;
 pub use hashing::{
-    Argon2Engine, BcryptImport, Calibration, CostFloor, HashingError, HashingPolicy, HashingPool,
-    HashingStats, Pepper, PepperError, Verified,
+    BcryptImport, CostFloor, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper, PepperError,
+    Verified,
 };
 pub use id::{IntentId, MalformedId, SessionId, UserId};
 pub use limit::{

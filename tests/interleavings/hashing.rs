@@ -3,13 +3,18 @@
 #[path = "../../auth-core/src/hashing/threads.rs"]
 mod threads;
 
-mod engine {
+mod settings {
     use auth_core::HashingPolicy;
-    use shuttle::sync::Arc;
 
     pub(super) struct Settings {
         pub(super) policy: HashingPolicy,
     }
+}
+
+mod engine {
+    use shuttle::sync::Arc;
+
+    use super::settings::Settings;
 
     /// The memory of a thread, which no interleaving touches.
     pub(super) struct Engine;
@@ -27,7 +32,7 @@ mod priority {
 }
 
 use auth_core::HashingPolicy;
-use engine::Settings;
+use settings::Settings;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::mpsc::channel;
 use shuttle::sync::{Arc, Mutex};

@@ -1,5 +1,4 @@
-//! The pool against the bare computation in reused memory, at several numbers of threads, and the engines
-//! against each other.
+//! Compares the pool with the bare computation in reused memory, at several numbers of threads.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -7,7 +6,7 @@ use std::thread;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
-use auth_core::{Argon2Engine, HashingPolicy, HashingPool, Password, SystemRandom};
+use auth_core::{HashingPolicy, HashingPool, Password, SystemRandom};
 use futures_util::future::join_all;
 
 use crate::ratio::{Failure, Named, compare, medians};
@@ -35,34 +34,30 @@ fn with_threads(threads: u32, policy: &HashingPolicy, of_bare: f64) -> Result<()
     policy.threads = threads;
     let params = Params::new(policy.memory_kib, policy.iterations, policy.parallelism, Some(32))?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let portable = HashingPool::start(&policy, None, Arc::new(SystemRandom))?;
-    policy.engine = Argon2Engine::Simd;
-    let simd = HashingPool::start(&policy, None, Arc::new(SystemRandom))?;
+    let pool = HashingPool::start(&policy, None, Arc::new(SystemRandom))?;
     let allocating = Team::start(threads, || allocating(argon2.clone()));
     let bare = Team::start(threads, || bare(argon2.clone()));
 
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let password = Password::new(PASSWORD);
-    let at_once = |pool: &HashingPool| {
+    let at_once = || {
         let hashes = (0..threads).map(|_| pool.hash(&password));
         assert!(runtime.block_on(join_all(hashes)).iter().all(Result::is_ok), "a hash failed");
     };
     let cost = format!("{} KiB, {} passes", policy.memory_kib, policy.iterations);
-    let [portable, simd, allocating, bare] = medians(
+    let [pooled, allocating, bare] = medians(
         &format!("{threads} password hashes at once, {cost}"),
         21,
         8,
         [
-            ("HashingPool::hash, awaited", Box::new(|| at_once(&portable))),
-            ("the same with Argon2Engine::Simd", Box::new(|| at_once(&simd))),
+            ("HashingPool::hash, awaited", Box::new(at_once)),
             ("argon2, memory allocated for each hash", Box::new(|| allocating.once())),
             ("argon2, bare, memory reused", Box::new(|| bare.once())),
         ],
     );
     let threads = format!("{threads} thread{}", if threads == 1 { "" } else { "s" });
     let floor = Named("argon2 bare, memory reused", bare);
-    compare(&format!("password hash, {cost}, {threads}"), portable, floor, Some(of_bare));
-    compare(&format!("password hash, {cost}, {threads}, SIMD engine"), simd, floor, None);
+    compare(&format!("password hash, {cost}, {threads}"), pooled, floor, Some(of_bare));
     compare(&format!("argon2 with memory for each hash, {cost}, {threads}"), allocating, floor, None);
     Ok(())
 }

@@ -34,26 +34,6 @@ pub enum BcryptImport {
     },
 }
 
-/// Which code computes Argon2. The hashes are the same: each verifies what the other made, so it can be
-/// changed at any time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Argon2Engine {
-    /// The `argon2` crate of `RustCrypto`.
-    #[default]
-    Portable,
-    /// The `argon2-rust` crate: vector instructions (AVX-512, AVX2, SSE2 or NEON, whichever the processor
-    /// has), in 0.4 to 0.5 of the time with AVX-512 (`cargo bench -p auth-core`).
-    ///
-    /// # Security
-    ///
-    /// That crate has much `unsafe` code and, as its author says, no independent audit yet; what is
-    /// proved here is that its output is the same. A defender who hashes faster can afford stronger
-    /// parameters for the same time: see [`HashingPolicy::calibrate`].
-    #[cfg(feature = "simd-argon2")]
-    Simd,
-}
-
 /// What one password hash costs, and how many are computed at once.
 ///
 /// Memory in use is `threads` times `memory_kib`, kept for as long as the pool lives; while stronger
@@ -98,8 +78,6 @@ pub struct HashingPolicy {
     pub max_iterations: u32,
     /// Most lanes that a stored hash may ask for. Default 4 (RFC 9106 section 4).
     pub max_parallelism: u32,
-    /// Which code computes the hashes. Default: the portable one.
-    pub engine: Argon2Engine,
     /// Whether bcrypt strings are accepted. Default: no.
     pub bcrypt: BcryptImport,
     /// Whether the recommended cost is enforced. Default: yes.
@@ -118,7 +96,6 @@ impl Default for HashingPolicy {
             max_memory_kib: 65_536,
             max_iterations: 16,
             max_parallelism: 4,
-            engine: Argon2Engine::Portable,
             bcrypt: BcryptImport::Refuse,
             floor: CostFloor::Enforced,
         }

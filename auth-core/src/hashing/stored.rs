@@ -1,14 +1,14 @@
-//! Reading stored hashes, and judging what they ask for before anything is allocated.
+//! Reads stored hashes and checks their parameters before memory is allocated.
 
 use argon2::password_hash::phc::{self, Output, Salt};
-use argon2::{Algorithm, Params, Version};
+use argon2::{Algorithm, Argon2, Params, Version};
 
+use super::Failed;
 use super::bcrypt::StoredBcrypt;
-use super::engine::{OUTPUT_BYTES, SALT_BYTES, Settings, cost};
-use super::hasher::Recipe;
 use super::policy::{BcryptImport, meets_floor};
+use super::settings::{OUTPUT_BYTES, SALT_BYTES, Settings, cost};
 
-/// Longest text that is looked at. A PHC string with every field at its longest stays below.
+/// Longest text that is parsed. A PHC string with every field at its longest stays below.
 const MAX_STORED_BYTES: usize = 512;
 
 /// A stored hash that may be verified under the policy.
@@ -22,13 +22,13 @@ pub(super) struct StoredArgon2 {
     algorithm: Algorithm,
     version: Version,
     params: Params,
-    salt: Salt,
+    pub(super) salt: Salt,
     pub(super) hash: Output,
 }
 
 impl<'a> Stored<'a> {
-    /// Reads a stored text. `None` for whatever must never match: no hash at all, one that asks for
-    /// more than the caps, one with an unknown pepper, bcrypt where it is not accepted.
+    /// Reads a stored text. `None` if the text must never match: it is no hash, asks for more than the
+    /// caps, names an unknown pepper, or is bcrypt where the policy refuses bcrypt.
     pub(super) fn read(text: &'a str, settings: &Settings) -> Option<Self> {
         if text.len() > MAX_STORED_BYTES {
             return None;
@@ -58,21 +58,22 @@ impl StoredArgon2 {
         Some(Self { algorithm, version, params, salt: parsed.salt?, hash: parsed.hash? })
     }
 
-    /// What it costs to verify, in blocks computed.
+    /// The cost of verifying it, in blocks computed.
     pub(super) fn cost(&self) -> u64 {
         cost(&self.params)
     }
 
-    /// How this hash was made; `None` where its pepper is not known.
-    pub(super) fn recipe<'a>(&'a self, settings: &'a Settings) -> Option<Recipe<'a>> {
-        let secret = settings.pepper_secret(&self.params)?;
-        let &Self { algorithm, version, ref params, ref salt, .. } = self;
-        Some(Recipe { algorithm, version, params, secret, salt })
+    /// The algorithm, parameters and pepper of this hash.
+    pub(super) fn argon2<'a>(&self, settings: &'a Settings) -> Result<Argon2<'a>, Failed> {
+        let secret = settings.pepper_secret(&self.params).ok_or(Failed)?;
+        Ok(Argon2::new_with_secret(secret, self.algorithm, self.version, self.params.clone())?)
     }
 
-    /// Whether a hash made today would be better: less work, less memory without being on the OWASP
-    /// list, another algorithm, version or number of lanes, shorter salt or output, or not the
-    /// current pepper. A stronger hash is kept.
+    /// Whether a hash made with the current settings would be better than this one.
+    ///
+    /// It would be if this hash has less work, less memory without being on the OWASP list, another
+    /// algorithm, version or number of lanes, a shorter salt or output, or not the current pepper. A
+    /// stronger hash stays.
     pub(super) fn is_outdated(&self, settings: &Settings) -> bool {
         let (stored, current) = (&self.params, &settings.params);
         let weaker_memory =

@@ -1,5 +1,5 @@
 mod bcrypt;
-mod engines;
+mod memory;
 mod queue;
 
 use std::time::Instant;

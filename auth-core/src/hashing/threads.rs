@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::engine::{Engine, Settings};
+use super::engine::Engine;
 use super::priority;
+use super::settings::Settings;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Receiver, SyncSender, sync_channel, thread};
 
 /// Something for a thread to do with its memory. It answers through a channel of its own.

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::hashing::engine::Counters;
+use crate::hashing::settings::Counters;
 
 /// Keeps the only thread of a pool busy until dropped.
 struct Blocked {
