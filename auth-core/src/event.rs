@@ -1,4 +1,4 @@
-//! What happened: one typed event per security-relevant step.
+//! The list of events: one typed value for each security-relevant step.
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -8,9 +8,18 @@ use chrono::{DateTime, Utc};
 
 use crate::id::{IntentId, SessionId, UserId};
 use crate::limit::Limit;
+use crate::mail::one_time_token::Purpose;
 
-/// Names an account by a keyed hash of its address: the same address always gives the same tag, and
-/// the address cannot be had from it without the root secret.
+mod reason;
+mod sink;
+
+pub use reason::{LogInFailure, RefreshRefusal, Renewal};
+pub use sink::{ClientAddresses, EventSink, TracingSink};
+
+/// Names an account by a keyed hash of its address.
+///
+/// The same address always has the same tag. Without the root secret nobody can compute the address
+/// from the tag.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AccountTag([u8; 16]);
 
@@ -32,124 +41,191 @@ impl Debug for AccountTag {
     }
 }
 
-/// One thing that happened.
+/// An event with its time and client.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// When, by the injected clock.
+    /// The time of the event, by the injected clock.
     pub at: DateTime<Utc>,
-    /// From where, if a client caused it and its address is known.
+    /// The address of the client that caused the event, if there is one and its address is known.
     pub ip: Option<IpAddr>,
-    /// What.
+    /// The kind of event.
     pub kind: EventKind,
 }
 
-/// Why a log-in failed. For operators only: outside, all of them look alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LogInFailure {
-    /// No user has this address.
-    UnknownAccount,
-    /// The password is wrong, or the user has none.
-    WrongPassword,
-    /// The user is disabled.
-    Disabled,
-    /// The password is right but the address is not verified; the caller is told.
-    NotVerified,
+/// The log level of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Part of normal operation.
+    Info,
+    /// Normal once, a sign of an attack or a fault if frequent.
+    Warn,
+    /// Needs attention at once.
+    Error,
 }
 
-/// How a refresh was answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Renewal {
-    /// With the same refresh token: it is younger than the least age of a rotation.
-    Fresh,
-    /// With a new refresh token.
-    Rotated,
-    /// With the token that a lost answer carried.
-    Recovered,
+/// Expands to the value of the named field, or to `None` if there is no such field.
+macro_rules! field {
+    (user_id in user_id $value:ident $($rest:tt)*) => { Option::<UserId>::from(*$value) };
+    (session_id in session_id $value:ident $($rest:tt)*) => { Option::<SessionId>::from(*$value) };
+    ($wanted:ident in $name:ident $value:ident $($rest:tt)*) => { field!($wanted in $($rest)*) };
+    ($wanted:ident in) => { None };
 }
 
-/// Why a refresh got nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RefreshRefusal {
-    /// The token is not, or no longer, good. Where it was used before, [`EventKind::TokenReuse`] said so.
-    InvalidToken,
-    /// It lost a race, and the client holds a newer token by now.
-    Superseded,
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident $({ $($field:ident: $type:ty),* $(,)? })? = $text:literal, $severity:expr;)*) => {
+        /// A security-relevant step.
+        ///
+        /// A name is that of the OWASP Logging Vocabulary if it has one, else the variant in snake case.
+        /// The enum is exhaustive, so that a sink can be made to decide about each new event.
+        #[derive(Debug, Clone)]
+        #[expect(
+            missing_docs,
+            reason = "the fields are the user, session, intent or count of the variant's sentence"
+        )]
+        pub enum EventKind {
+            $(
+                $(#[$doc])*
+                #[doc = concat!("\n\nName: `", $text, "`.")]
+                $name $({ $($field: $type),* })?,
+            )*
+        }
+
+        impl EventKind {
+            /// The names of all events.
+            pub const NAMES: &[&'static str] = &[$($text,)*];
+
+            /// The stable name in logs and metrics.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => $text,)* }
+            }
+
+            /// The user that the event is about, if one is known.
+            pub fn user_id(&self) -> Option<UserId> {
+                match self {
+                    $(Self::$name $({ $($field),* })? => {
+                        $($(let _ = $field;)*)?
+                        field!(user_id in $($($field $field)*)?)
+                    })*
+                }
+            }
+
+            /// The session that the event is about, if there is one.
+            pub fn session_id(&self) -> Option<SessionId> {
+                match self {
+                    $(Self::$name $({ $($field),* })? => {
+                        $($(let _ = $field;)*)?
+                        field!(session_id in $($($field $field)*)?)
+                    })*
+                }
+            }
+
+            /// The log level.
+            pub const fn severity(&self) -> Severity {
+                use Severity::{Error, Info, Warn};
+                match self {
+                    $(Self::$name $({ $($field),* })? => {
+                        $($(let _ = $field;)*)?
+                        $severity
+                    })*
+                }
+            }
+        }
+    };
 }
 
-/// What happened. The names follow the OWASP Logging Vocabulary where it has one.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-#[expect(
-    missing_docs,
-    reason = "the fields say which user, session, intent or count the variant's sentence is about"
-)]
-pub enum EventKind {
-    /// Somebody asked to register.
-    RegistrationRequested { account: AccountTag },
-    /// A new user was created, unverified.
-    UserCreated { user_id: UserId },
-    /// An address was verified.
-    EmailVerified { user_id: UserId },
-    /// Another verification link was asked for.
-    VerificationRequested { account: AccountTag },
+events! {
+    // ANCHOR: events
+    /// A client asked to register an address.
+    RegistrationRequested { account: AccountTag } = "registration_requested", Info;
+    /// A user was created.
+    UserCreated { user_id: UserId } = "user_created", Info;
+    /// The address of a user was verified.
+    EmailVerified { user_id: UserId } = "email_verified", Info;
+    /// A client asked for another verification link.
+    VerificationRequested { account: AccountTag } = "verification_requested", Info;
     /// A log-in succeeded.
-    LogInSucceeded { user_id: UserId, session_id: SessionId },
+    LogInSucceeded { user_id: UserId, session_id: SessionId } = "authn_login_success", Info;
     /// A log-in failed.
-    LogInFailed { account: AccountTag, user_id: Option<UserId>, reason: LogInFailure },
-    /// A stored hash was replaced by a stronger one of the same password.
-    PasswordRehashed { user_id: UserId },
-    /// A refresh token was exchanged; the generation is the one answered with.
-    SessionRenewed { user_id: UserId, session_id: SessionId, generation: u32, renewal: Renewal },
+    LogInFailed {
+        account: AccountTag,
+        user_id: Option<UserId>,
+        reason: LogInFailure,
+    } = "authn_login_fail", Warn;
+    /// A stored hash was replaced by a stronger hash of the same password.
+    PasswordRehashed { user_id: UserId } = "password_rehashed", Info;
+    /// A refresh succeeded. The generation is that of the returned token.
+    SessionRenewed {
+        user_id: UserId,
+        session_id: SessionId,
+        generation: u32,
+        renewal: Renewal,
+    } = "session_renewed", Info;
     /// A refresh was refused.
-    RefreshRefused { reason: RefreshRefusal },
+    RefreshRefused { reason: RefreshRefusal } = "refresh_refused", Info;
     /// A consumed refresh token was presented: it was copied, or its client misbehaves.
-    TokenReuse { user_id: UserId, session_id: SessionId, presented: u32, current: u32 },
-    /// A session ended by log-out, by revocation, or because a newer one took its place.
-    SessionRevoked { user_id: UserId, session_id: SessionId },
-    /// All sessions of a user were ended by the user or the service.
-    SessionsRevoked { user_id: UserId },
-    /// A reset link was asked for.
-    ResetRequested { account: AccountTag },
-    /// A password was reset by mail.
-    PasswordReset { user_id: UserId },
-    /// A password was changed by its owner.
-    PasswordChanged { user_id: UserId, session_id: SessionId },
-    /// A change of password failed because the current one was wrong.
-    PasswordChangeFailed { user_id: UserId, session_id: SessionId },
-    /// A change of address was asked for with the right password.
-    EmailChangeRequested { user_id: UserId, session_id: SessionId },
+    TokenReuse {
+        user_id: UserId,
+        session_id: SessionId,
+        presented: u32,
+        current: u32,
+    } = "authn_token_reuse", Error;
+    /// One session ended by log-out, by revocation, or because a newer session took its place.
+    SessionRevoked { user_id: UserId, session_id: SessionId } = "session_revoked", Info;
+    /// The user or the service ended all sessions of a user.
+    SessionsRevoked { user_id: UserId } = "sessions_revoked", Info;
+    /// A client or the service asked for a reset link.
+    ResetRequested { account: AccountTag } = "reset_requested", Info;
+    /// A user set a new password with a mailed link.
+    PasswordReset { user_id: UserId } = "password_reset", Info;
+    /// A user changed the password.
+    PasswordChanged { user_id: UserId, session_id: SessionId } = "authn_password_change", Info;
+    /// A change of password failed because the current password was wrong.
+    PasswordChangeFailed { user_id: UserId, session_id: SessionId } = "authn_password_change_fail", Warn;
+    /// A user asked for a change of address and gave the right password.
+    EmailChangeRequested { user_id: UserId, session_id: SessionId } = "email_change_requested", Info;
     /// A change of address failed because the current password was wrong.
-    EmailChangeFailed { user_id: UserId, session_id: SessionId },
-    /// A new address was proven and took the place of the old one.
-    EmailChanged { user_id: UserId },
-    /// A new address was proven, but by then another user had it.
-    EmailTaken { user_id: UserId },
+    EmailChangeFailed { user_id: UserId, session_id: SessionId } = "email_change_failed", Warn;
+    /// A user proved a new address, which replaced the old one.
+    EmailChanged { user_id: UserId } = "email_changed", Info;
+    /// A user proved a new address, but another user had taken it.
+    EmailTaken { user_id: UserId } = "email_taken", Warn;
     /// A mailed token was refused.
-    MailedTokenRefused { purpose: &'static str },
-    /// A request was refused by a rate limit, or a mail was silently not promised.
-    RateLimited { limit: Limit },
-    /// A user was disabled.
-    UserDisabled { user_id: UserId },
-    /// A user was enabled again.
-    UserEnabled { user_id: UserId },
-    /// A user was deleted.
-    UserDeleted { user_id: UserId },
-    /// The breach check could not answer and the policy says to go on.
-    BreachCheckSkipped,
-    /// Something that is not needed for safety could not be done.
-    BestEffortFailed { what: &'static str, error: String },
-    /// `Auth` was built. Without a durable outbox, promised mails die with the process.
-    Started { durable_outbox: bool },
+    MailedTokenRefused { purpose: Purpose } = "mailed_token_refused", Warn;
+    /// A rate limit refused a request, or silently kept a mail from being enqueued.
+    RateLimited { limit: Limit } = "excess_rate_limit_exceeded", Warn;
+    /// The service disabled a user.
+    UserDisabled { user_id: UserId } = "user_disabled", Info;
+    /// The service enabled a user again.
+    UserEnabled { user_id: UserId } = "user_enabled", Info;
+    /// The service deleted a user.
+    UserDeleted { user_id: UserId } = "user_deleted", Info;
+    /// The breach check gave no answer, and the policy accepts passwords without one.
+    BreachCheckSkipped = "breach_check_skipped", Warn;
+    /// A step that is not needed for safety failed.
+    BestEffortFailed { what: &'static str, error: String } = "best_effort_failed", Warn;
+    /// `Auth` was built. Without a durable outbox, enqueued mails are lost when the process ends.
+    Started { durable_outbox: bool } = "sys_startup", if *durable_outbox { Info } else { Warn };
     /// A mail was sent.
-    MailSent { intent_id: IntentId, mail: &'static str, attempt: u32 },
-    /// A mail could not be sent and will be tried again.
-    MailRetried { intent_id: IntentId, mail: &'static str, attempt: u32, retry_in: Duration, error: String },
-    /// A mail was given up and became a dead letter.
-    MailDeadLettered { intent_id: IntentId, mail: &'static str, attempt: u32, reason: String },
-    /// An intent spoke of nothing and was dropped.
-    MailDropped { intent_id: IntentId, mail: &'static str },
-    /// The outbox could not be worked on.
-    OutboxFailed { error: String },
+    MailSent { intent_id: IntentId, mail: &'static str, attempt: u32 } = "mail_sent", Info;
+    /// A mail could not be sent, and the worker will try again.
+    MailRetried {
+        intent_id: IntentId,
+        mail: &'static str,
+        attempt: u32,
+        retry_in: Duration,
+        error: String,
+    } = "mail_retried", Warn;
+    /// The worker gave up a mail, which became a dead letter.
+    MailDeadLettered {
+        intent_id: IntentId,
+        mail: &'static str,
+        attempt: u32,
+        reason: String,
+    } = "mail_dead_lettered", Warn;
+    /// The worker dropped an intent because no mail was needed.
+    MailDropped { intent_id: IntentId, mail: &'static str } = "mail_dropped", Info;
+    /// The worker could not read or write the outbox, or a delivery panicked.
+    OutboxFailed { error: String } = "outbox_failed", Warn;
     /// A clean-up ended.
     CleanedUp {
         sessions: u64,
@@ -157,202 +233,49 @@ pub enum EventKind {
         unverified_users: u64,
         dead_letters: u64,
         finished: bool,
-    },
+    } = "cleaned_up", Info;
     /// A clean-up failed.
-    CleanUpFailed { error: String },
+    CleanUpFailed { error: String } = "clean_up_failed", Warn;
+    // ANCHOR_END: events
 }
 
-/// How loud an event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Worth knowing.
-    Info,
-    /// Worth looking at.
-    Warn,
-    /// Worth waking somebody.
-    Error,
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-impl EventKind {
-    /// A stable name.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::RegistrationRequested { .. } => "user_registration_requested",
-            Self::UserCreated { .. } => "user_created",
-            Self::EmailVerified { .. } => "user_email_verified",
-            Self::VerificationRequested { .. } => "user_verification_requested",
-            Self::LogInSucceeded { .. } => "authn_login_success",
-            Self::LogInFailed { .. } => "authn_login_fail",
-            Self::PasswordRehashed { .. } => "authn_password_rehash",
-            Self::SessionRenewed { .. } => "session_renewed",
-            Self::RefreshRefused { .. } => "session_renewal_refused",
-            Self::TokenReuse { .. } => "authn_token_reuse",
-            Self::SessionRevoked { .. } => "session_revoked",
-            Self::SessionsRevoked { .. } => "sessions_revoked",
-            Self::ResetRequested { .. } => "authn_password_reset_requested",
-            Self::PasswordReset { .. } => "authn_password_reset",
-            Self::PasswordChanged { .. } => "authn_password_change",
-            Self::PasswordChangeFailed { .. } => "authn_password_change_fail",
-            Self::EmailChangeRequested { .. } => "user_email_change_requested",
-            Self::EmailChangeFailed { .. } => "user_email_change_fail",
-            Self::EmailChanged { .. } => "user_email_changed",
-            Self::EmailTaken { .. } => "user_email_taken",
-            Self::MailedTokenRefused { .. } => "authn_mailed_token_refused",
-            Self::RateLimited { .. } => "excess_rate_limit_exceeded",
-            Self::UserDisabled { .. } => "user_disabled",
-            Self::UserEnabled { .. } => "user_enabled",
-            Self::UserDeleted { .. } => "user_deleted",
-            Self::BreachCheckSkipped => "breach_check_skipped",
-            Self::BestEffortFailed { .. } => "best_effort_failed",
-            Self::Started { .. } => "sys_startup",
-            Self::MailSent { .. } => "mail_sent",
-            Self::MailRetried { .. } => "mail_retried",
-            Self::MailDeadLettered { .. } => "mail_dead_lettered",
-            Self::MailDropped { .. } => "mail_dropped",
-            Self::OutboxFailed { .. } => "outbox_failed",
-            Self::CleanedUp { .. } => "cleaned_up",
-            Self::CleanUpFailed { .. } => "clean_up_failed",
+    use super::*;
+
+    const USER: UserId = UserId::from_bytes([1; 16]);
+    const SESSION: SessionId = SessionId::from_bytes([2; 16]);
+
+    #[test]
+    fn event_names_are_unique_and_in_snake_case() {
+        let names: HashSet<_> = EventKind::NAMES.iter().collect();
+        assert_eq!(names.len(), EventKind::NAMES.len());
+        for name in names {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
         }
     }
 
-    /// The user it is about, where one is known.
-    pub const fn user_id(&self) -> Option<UserId> {
-        match self {
-            Self::UserCreated { user_id }
-            | Self::EmailVerified { user_id }
-            | Self::LogInSucceeded { user_id, .. }
-            | Self::PasswordRehashed { user_id }
-            | Self::SessionRenewed { user_id, .. }
-            | Self::TokenReuse { user_id, .. }
-            | Self::SessionRevoked { user_id, .. }
-            | Self::SessionsRevoked { user_id }
-            | Self::PasswordReset { user_id }
-            | Self::PasswordChanged { user_id, .. }
-            | Self::PasswordChangeFailed { user_id, .. }
-            | Self::EmailChangeRequested { user_id, .. }
-            | Self::EmailChangeFailed { user_id, .. }
-            | Self::EmailChanged { user_id }
-            | Self::EmailTaken { user_id }
-            | Self::UserDisabled { user_id }
-            | Self::UserEnabled { user_id }
-            | Self::UserDeleted { user_id } => Some(*user_id),
-            Self::LogInFailed { user_id, .. } => *user_id,
-            _ => None,
+    #[test]
+    fn user_and_session_come_from_the_fields() {
+        let reason = LogInFailure::WrongPassword;
+        let account = AccountTag::new([3; 16]);
+        for (event, user_id, session_id) in [
+            (EventKind::BreachCheckSkipped, None, None),
+            (EventKind::ResetRequested { account }, None, None),
+            (EventKind::UserCreated { user_id: USER }, Some(USER), None),
+            (EventKind::LogInFailed { account, user_id: None, reason }, None, None),
+            (EventKind::LogInFailed { account, user_id: Some(USER), reason }, Some(USER), None),
+            (EventKind::LogInSucceeded { user_id: USER, session_id: SESSION }, Some(USER), Some(SESSION)),
+        ] {
+            assert_eq!((event.user_id(), event.session_id()), (user_id, session_id), "{event:?}");
         }
     }
 
-    /// The session it is about, where there is one.
-    pub const fn session_id(&self) -> Option<SessionId> {
-        match self {
-            Self::LogInSucceeded { session_id, .. }
-            | Self::SessionRenewed { session_id, .. }
-            | Self::TokenReuse { session_id, .. }
-            | Self::SessionRevoked { session_id, .. }
-            | Self::PasswordChanged { session_id, .. }
-            | Self::PasswordChangeFailed { session_id, .. }
-            | Self::EmailChangeRequested { session_id, .. }
-            | Self::EmailChangeFailed { session_id, .. } => Some(*session_id),
-            _ => None,
-        }
-    }
-
-    /// How loud this is.
-    pub const fn severity(&self) -> Severity {
-        match self {
-            Self::TokenReuse { .. } => Severity::Error,
-            Self::LogInFailed { .. }
-            | Self::PasswordChangeFailed { .. }
-            | Self::EmailChangeFailed { .. }
-            | Self::EmailTaken { .. }
-            | Self::MailedTokenRefused { .. }
-            | Self::RateLimited { .. }
-            | Self::BreachCheckSkipped
-            | Self::BestEffortFailed { .. }
-            | Self::Started { durable_outbox: false }
-            | Self::MailRetried { .. }
-            | Self::MailDeadLettered { .. }
-            | Self::OutboxFailed { .. }
-            | Self::CleanUpFailed { .. } => Severity::Warn,
-            _ => Severity::Info,
-        }
-    }
-}
-
-/// Takes events: for logs, audit trails and metrics.
-///
-/// # Security
-///
-/// Events hold no secret and no e-mail address. They may hold the client's network address.
-/// # Examples
-///
-/// ```
-/// use std::sync::atomic::{AtomicU64, Ordering};
-///
-/// use auth_core::{Event, EventKind, EventSink};
-///
-/// /// Counts thefts.
-/// #[derive(Debug, Default)]
-/// struct Reuses(AtomicU64);
-///
-/// impl EventSink for Reuses {
-///     fn record(&self, event: &Event) {
-///         if let EventKind::TokenReuse { .. } = event.kind {
-///             self.0.fetch_add(1, Ordering::Relaxed);
-///         }
-///     }
-/// }
-/// ```
-///
-/// [`AuthBuilder::event_sink`](crate::AuthBuilder::event_sink) takes it. [`TracingSink`] logs them all.
-pub trait EventSink: Debug + Send + Sync {
-    /// Takes one event. Called inside requests: must not block and must not panic.
-    ///
-    /// # Atomicity
-    ///
-    /// None is asked. Events of concurrent requests come in any order, and a crash may lose the last.
-    fn record(&self, event: &Event);
-}
-
-/// Whether client addresses are logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ClientAddresses {
-    /// No.
-    #[default]
-    Omit,
-    /// As they are.
-    Log,
-}
-
-/// The default sink: writes `tracing` events with target `auth`, the name in the field `event`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct TracingSink {
-    addresses: ClientAddresses,
-}
-
-impl TracingSink {
-    /// A sink that logs client addresses, or not.
-    pub const fn new(addresses: ClientAddresses) -> Self {
-        Self { addresses }
-    }
-}
-
-impl EventSink for TracingSink {
-    fn record(&self, event: &Event) {
-        let Event { ip, kind, .. } = event;
-        let client = ip.filter(|_| self.addresses == ClientAddresses::Log).map(tracing::field::display);
-        let user = kind.user_id().map(tracing::field::display);
-        let session = kind.session_id().map(tracing::field::display);
-        let name = kind.name();
-        match kind.severity() {
-            Severity::Info => {
-                tracing::info!(target: "auth", event = name, client, user, session, details = ?kind);
-            }
-            Severity::Warn => {
-                tracing::warn!(target: "auth", event = name, client, user, session, details = ?kind);
-            }
-            Severity::Error => {
-                tracing::error!(target: "auth", event = name, client, user, session, details = ?kind);
-            }
-        }
+    #[test]
+    fn a_start_without_a_durable_outbox_is_a_warning() {
+        assert_eq!(EventKind::Started { durable_outbox: true }.severity(), Severity::Info);
+        assert_eq!(EventKind::Started { durable_outbox: false }.severity(), Severity::Warn);
     }
 }

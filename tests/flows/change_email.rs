@@ -95,10 +95,7 @@ async fn a_confirmed_address_takes_the_place_of_the_old_one_and_both_are_told() 
         assert_eq!((new_email.address(), Some(*at)), (NEW, changed.email_verified_at));
         assert!(mail.message.token().is_none(), "no link that acts");
     }
-    assert_eq!(
-        (world.events.count("user_email_change_requested"), world.events.count("user_email_changed")),
-        (2, 1)
-    );
+    assert_eq!((world.events.count("email_change_requested"), world.events.count("email_changed")), (2, 1));
     world.user(ADA).await;
     assert!(logs_in(&world, ADA).await, "the old address is free");
 }
@@ -121,7 +118,7 @@ async fn what_is_asked_for_badly_promises_nothing() {
         change(&world, &grant, NEW, OTHER_PASSWORD).await,
         Err(ChangeEmailError::WrongPassword)
     ));
-    assert_eq!(world.events.count("user_email_change_fail"), 1);
+    assert_eq!(world.events.count("email_change_failed"), 1);
     assert!(world.store.calls().iter().all(|call| call.starts_with("find")), "{:?}", world.store.calls());
     assert!(world.lives(&grant).await);
     world.auth.log_out(&text(&grant), &client()).await.unwrap();
@@ -175,7 +172,7 @@ async fn an_address_taken_since_the_mail_is_refused_and_the_link_stays_good() {
         !world.store.calls().contains(&"purge_unverified"),
         "nobody is cleaned up for an address that is not freed"
     );
-    assert_eq!(world.events.count("user_email_taken"), 2);
+    assert_eq!(world.events.count("email_taken"), 2);
     assert!(world.lives(&grant).await && logs_in(&world, ADA).await && logs_in(&world, NEW).await);
     world.auth.delete_user(owner.id).await.unwrap();
     confirm(&world, &token).await.unwrap();

@@ -54,7 +54,7 @@ async fn a_weaker_hash_is_replaced_when_its_owner_logs_in_and_nothing_else_chang
     let replaced = row(&world, ADA).await;
     assert!(exposed(&replaced).contains("m=64,t=3,p=1"));
     assert_eq!((replaced.epoch, replaced.password_changed_at), (user.epoch, user.password_changed_at));
-    assert_eq!(world.events.count("authn_password_rehash"), 1);
+    assert_eq!(world.events.count("password_rehashed"), 1);
     world.auth.refresh(&text(&session), &client()).await.unwrap();
     log_in(&world, ADA, PASSWORD).await.unwrap();
     assert_eq!(exposed(&row(&world, ADA).await), exposed(&replaced), "once is enough");
@@ -69,7 +69,7 @@ async fn a_stronger_hash_is_kept() {
     plant(&world, &user, hashed_with(&strong, PASSWORD).await).await;
     log_in(&world, ADA, PASSWORD).await.unwrap();
     assert!(exposed(&row(&world, ADA).await).contains("m=128,t=4"));
-    assert_eq!(world.events.count("authn_password_rehash"), 0);
+    assert_eq!(world.events.count("password_rehashed"), 0);
 }
 
 #[tokio::test]

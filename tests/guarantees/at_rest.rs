@@ -267,7 +267,7 @@ async fn nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secr
     captured.debug(&Password::new(PASSWORD));
     let written = captured.text();
     assert!(
-        ["authn_token_reuse", "mail_dead_lettered", "user_email_changed"]
+        ["authn_token_reuse", "mail_dead_lettered", "email_changed"]
             .iter()
             .all(|event| written.contains(event)),
         "a life worth the name"

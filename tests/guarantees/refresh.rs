@@ -157,7 +157,7 @@ async fn a_request_whose_child_was_itself_rotated_is_superseded_and_harms_nobody
     let grandchild = swift.auth.refresh(&text(&child), &client()).await.unwrap();
     world.store.release();
     assert!(matches!(slow.await.unwrap(), Err(RefreshError::Superseded)));
-    assert_eq!(world.events.count("session_renewal_refused"), 1);
+    assert_eq!(world.events.count("refresh_refused"), 1);
     world.auth.refresh(&text(&grandchild), &client()).await.unwrap();
     assert_eq!(world.events.count("authn_token_reuse"), 0);
 }

@@ -100,7 +100,7 @@ pub(crate) async fn confirm_email(
     permit::count_by_client(ctx, request, Limit::ConfirmEmailClient).await?;
     let (client, now) = (request.client, ctx.now());
     let Some((token, user)) = redeem(ctx, text, Purpose::ChangeEmail, now).await? else {
-        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::ChangeEmail.as_str() });
+        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::ChangeEmail });
         return Err(ConfirmEmailError::InvalidToken);
     };
     let user_id = user.id;

@@ -89,7 +89,7 @@ pub(crate) async fn reset_password(
     permit::count_by_client(ctx, request, Limit::ResetClient).await?;
     let (client, now) = (request.client, ctx.now());
     let Some((token, user)) = redeem(ctx, text, Purpose::ResetPassword, now).await? else {
-        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::ResetPassword.as_str() });
+        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::ResetPassword });
         return Err(ResetPasswordError::InvalidToken);
     };
     ctx.policy.password.check(new_password, Some(&user.email))?;

@@ -66,7 +66,7 @@ pub(crate) async fn verify_email(
     let (client, now) = (request.client, ctx.now());
     let redeemed = redeem(ctx, text, Purpose::VerifyEmail, now).await?;
     let Some((token, user)) = redeemed.filter(|(_, user)| !user.email_verified()) else {
-        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::VerifyEmail.as_str() });
+        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::VerifyEmail });
         return Err(VerifyEmailError::InvalidToken);
     };
     if ctx.policy.links.verification_proof == VerificationProof::LinkAndPassword {

@@ -27,6 +27,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// Every purpose.
+    pub const ALL: &[Self] = &[Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail];
+
     /// A stable name for a store to keep.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,9 +41,7 @@ impl Purpose {
 
     /// Reads a name that [`as_str`](Self::as_str) gave.
     pub fn from_stored(name: &str) -> Option<Self> {
-        [Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == name)
+        Self::ALL.iter().copied().find(|purpose| purpose.as_str() == name)
     }
 
     /// The version byte of the text form; it differs by purpose so that no text has two meanings.
