@@ -1,3 +1,5 @@
+//! Measures the calls of stores, mailers and rate limiters.
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -5,10 +7,12 @@ use async_trait::async_trait;
 use auth_core::{Clock, MailError, MailErrorKind, StoreError, StoreErrorKind, SystemClock, methods_of};
 use metrics::histogram;
 
+use crate::list::{MAILER, STORE};
+
 /// Measures every call of a store, a mailer or a rate limiter.
 ///
-/// It implements whichever of the traits of [`methods_of`] the wrapped value implements, and changes nothing about it.
-/// A call whose caller went away, or whose time was over, counts as `abandoned`: a database that hangs is seen.
+/// It implements each trait of [`methods_of`] that the wrapped value implements, and passes every call
+/// through unchanged. A call that its caller gives up counts as `abandoned`, so a hanging database shows.
 #[derive(Debug, Clone)]
 pub struct Timed<S> {
     inner: S,
@@ -21,7 +25,7 @@ impl<S> Timed<S> {
     }
 }
 
-/// A call that has begun. Dropped before its end, it was abandoned.
+/// A call in progress. If it is dropped before its end, it counts as abandoned.
 struct Call {
     store: &'static str,
     operation: &'static str,
@@ -46,9 +50,9 @@ impl Drop for Call {
         let took = SystemClock.monotonic().saturating_sub(self.begun_at);
         let Self { store, operation, outcome, .. } = *self;
         match store {
-            "mailer" => histogram!("auth_mailer_seconds", "outcome" => outcome).record(took),
+            "mailer" => histogram!(MAILER, "outcome" => outcome).record(took),
             _ => histogram!(
-                "auth_store_seconds",
+                STORE,
                 "store" => store,
                 "operation" => operation,
                 "outcome" => outcome
@@ -58,7 +62,7 @@ impl Drop for Call {
     }
 }
 
-/// What an error is called.
+/// Names an error by the outcome that a metric shows.
 trait Outcome {
     fn of(&self) -> &'static str;
 }

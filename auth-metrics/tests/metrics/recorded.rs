@@ -1,4 +1,4 @@
-//! A recorder of one test, and a run that records everything there is.
+//! A recorder of one test, and a run that records every metric.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use auth_core::store::{Outbox as _, StoreError, StoreErrorKind, TokenStore as _, UserStore as _};
 use auth_core::{
     AccountTag, AcquireOutcome, Auth, Bucket, Client, Event, EventKind, EventSink, IntentId, Limit,
-    LogInFailure, Mail, MailError, MailErrorKind, Mailbox, Mailer, MemoryStore, Message, Policy, RateLimiter,
-    RefreshRefusal, Renewal, Rule, SessionId, UserId,
+    LogInFailure, Mail, MailError, MailErrorKind, Mailbox, Mailer, MemoryStore, Message, Policy, Purpose,
+    RateLimiter, RefreshRefusal, Renewal, Rule, SessionId, UserId,
 };
 use auth_metrics::{MetricsSink, Sampler, Timed, describe};
 use auth_testkit::{Fault, Faulty, cheap_hashing};
@@ -19,7 +19,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
 
-/// What one metric was recorded as.
+/// One recorded metric.
 pub(crate) struct Metric {
     pub(crate) kind: String,
     pub(crate) described: bool,
@@ -30,8 +30,8 @@ pub(crate) struct Metric {
 
 pub(crate) type Metrics = BTreeMap<String, Metric>;
 
-/// Runs with a recorder of its own and gives what was recorded. What it says of itself is asked for afterwards, or
-/// the words that it starts with would hide those that it never counts.
+/// Runs the work with a new recorder and returns the recorded metrics. The metrics are described afterwards:
+/// the series that `describe` starts would hide those that nothing counts.
 pub(crate) fn record(work: impl Future<Output = ()>) -> Metrics {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, || {
@@ -48,8 +48,8 @@ pub(crate) fn record(work: impl Future<Output = ()>) -> Metrics {
     found
 }
 
-/// What is there before anything has happened.
-pub(crate) fn nothing_yet() -> Metrics {
+/// The metrics that `describe` starts, before any event.
+pub(crate) fn described() -> Metrics {
     let recorder = DebuggingRecorder::new();
     metrics::with_local_recorder(&recorder, describe);
     snapshot(&recorder)
@@ -87,9 +87,9 @@ struct Fails(StoreErrorKind, MailErrorKind);
 impl Fails {
     fn store<T>(&self) -> Result<T, StoreError> {
         Err(match self.0 {
-            StoreErrorKind::Unavailable => StoreError::unavailable("told to"),
-            StoreErrorKind::Conflict => StoreError::conflict("told to"),
-            StoreErrorKind::Corrupt => StoreError::corrupt("told to"),
+            StoreErrorKind::Unavailable => StoreError::unavailable("on purpose"),
+            StoreErrorKind::Conflict => StoreError::conflict("on purpose"),
+            StoreErrorKind::Corrupt => StoreError::corrupt("on purpose"),
         })
     }
 }
@@ -110,11 +110,11 @@ impl RateLimiter for Fails {
 #[async_trait]
 impl Mailer for Fails {
     async fn send(&self, _: &Mail) -> Result<(), MailError> {
-        Err(MailError::new(self.1, "told to"))
+        Err(MailError::new(self.1, "on purpose"))
     }
 }
 
-/// Keeps the account of the last event that named one.
+/// Stores the account of the last event that named one.
 #[derive(Debug, Clone, Default)]
 struct LastAccount(Arc<Mutex<Option<AccountTag>>>);
 
@@ -126,7 +126,7 @@ impl EventSink for LastAccount {
     }
 }
 
-/// Every metric with every word.
+/// Every metric with every value of its labels.
 pub(crate) fn everything() -> Metrics {
     record(async {
         let last = LastAccount::default();
@@ -147,7 +147,7 @@ pub(crate) fn everything() -> Metrics {
 
 fn all_events(account: AccountTag) -> Vec<EventKind> {
     let (user_id, session_id) = (UserId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
-    let (intent_id, error) = (IntentId::from_bytes([3; 16]), || "told to".to_owned());
+    let (intent_id, error) = (IntentId::from_bytes([3; 16]), || "on purpose".to_owned());
     let mut events = vec![
         EventKind::RegistrationRequested { account },
         EventKind::UserCreated { user_id },
@@ -162,37 +162,28 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::PasswordReset { user_id },
         EventKind::PasswordChanged { user_id, session_id },
         EventKind::PasswordChangeFailed { user_id, session_id },
-        EventKind::MailedTokenRefused { purpose: "verify_email" },
-        EventKind::MailedTokenRefused { purpose: "reset_password" },
-        EventKind::MailedTokenRefused { purpose: "change_email" },
         EventKind::EmailChangeRequested { user_id, session_id },
         EventKind::EmailChangeFailed { user_id, session_id },
         EventKind::EmailChanged { user_id },
         EventKind::EmailTaken { user_id },
-        EventKind::RateLimited { limit: Limit::LogInAccount },
         EventKind::UserDisabled { user_id },
         EventKind::UserEnabled { user_id },
         EventKind::UserDeleted { user_id },
         EventKind::BreachCheckSkipped,
-        EventKind::BestEffortFailed { what: "tidy", error: error() },
+        EventKind::BestEffortFailed { what: "delete a spent token", error: error() },
         EventKind::Started { durable_outbox: true },
         EventKind::OutboxFailed { error: error() },
         EventKind::CleanUpFailed { error: error() },
     ];
-    for reason in [
-        LogInFailure::UnknownAccount,
-        LogInFailure::WrongPassword,
-        LogInFailure::Disabled,
-        LogInFailure::NotVerified,
-    ] {
+    events.extend(Purpose::ALL.iter().map(|&purpose| EventKind::MailedTokenRefused { purpose }));
+    events.extend(Limit::ALL.iter().map(|&limit| EventKind::RateLimited { limit }));
+    for &reason in LogInFailure::ALL {
         events.push(EventKind::LogInFailed { account, user_id: None, reason });
     }
-    for renewal in [Renewal::Fresh, Renewal::Rotated, Renewal::Recovered] {
+    for &renewal in Renewal::ALL {
         events.push(EventKind::SessionRenewed { user_id, session_id, generation: 1, renewal });
     }
-    for reason in [RefreshRefusal::InvalidToken, RefreshRefusal::Superseded] {
-        events.push(EventKind::RefreshRefused { reason });
-    }
+    events.extend(RefreshRefusal::ALL.iter().map(|&reason| EventKind::RefreshRefused { reason }));
     for finished in [true, false] {
         let (sessions, one_time_tokens, unverified_users, dead_letters) = (1, 2, 3, 4);
         events.push(EventKind::CleanedUp {
@@ -203,7 +194,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
             finished,
         });
     }
-    for mail in promises() {
+    for mail in MAILS {
         let (attempt, retry_in) = (1, Duration::ZERO);
         events.extend([
             EventKind::MailSent { intent_id, mail, attempt },
@@ -215,20 +206,18 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
     events
 }
 
-const fn promises() -> [&'static str; 8] {
-    [
-        "registration",
-        "verification",
-        "password_reset",
-        "password_changed",
-        "change_email",
-        "email_changed",
-        "sessions_ended",
-        "unreadable",
-    ]
-}
+const MAILS: [&str; 8] = [
+    "registration",
+    "verification",
+    "password_reset",
+    "password_changed",
+    "change_email",
+    "email_changed",
+    "sessions_ended",
+    "unreadable",
+];
 
-/// A call of each kind of store, and each way that one can end.
+/// A call of each kind of store, with each outcome.
 async fn all_calls() {
     let (nobody, nothing) = (UserId::from_bytes([9; 16]), IntentId::from_bytes([9; 16]));
     let store = Timed::new(MemoryStore::new());
