@@ -7,18 +7,18 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 const ENVIRONMENT: &str = "\
 Environment:
   DATABASE_URL   sqlite://FILE (default: sqlite://auth.db) or mysql://USER:PASSWORD@HOST/NAME;
-                 DATABASE_HOST and its like serve, too. All settings are those of the server.
-  RUST_LOG       `info` tells every change on standard error, for the records
+                 DATABASE_HOST and related settings work as well. All settings are those of the server.
+  RUST_LOG       `info` logs every change to standard error
 
 Exit status:
    0  done
   64  the command line is wrong
   65  input was refused: an address, a password, a line of an import
-  66  a file to be read, or the database file, is not there
+  66  an input file or the database file does not exist
   67  no such user, session or dead letter
   69  the database cannot be reached
-  70  something that must not be: see the message
-  73  a file cannot be made
+  70  an internal error: see the message
+  73  a file cannot be created
   78  the environment is not usable
 
 No secret is taken from the command line, and none is printed.";
@@ -27,10 +27,10 @@ No secret is taken from the command line, and none is printed.";
 #[derive(Debug, Parser)]
 #[command(name = "authctl", version, after_help = ENVIRONMENT, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
-    /// Answer with one JSON object; errors are one on standard error
+    /// Print one JSON object; an error is one JSON object on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Make the SQLite file if it is not there
+    /// Create the SQLite file if it does not exist
     #[arg(long, global = true)]
     pub(crate) create_database: bool,
     #[command(subcommand)]
@@ -45,19 +45,19 @@ pub(crate) enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(SessionCommand),
-    /// MailRequest a user a mail with a link that sets a new password; a running server sends it
+    /// Enqueue a mail with a link to set a new password; a running server sends it
     Reset {
         /// E-mail address or id
         user: String,
     },
-    /// Write users of another system, with their bcrypt or Argon2 hashes
+    /// Import users of another system, with their bcrypt or Argon2 hashes
     Import(ImportArguments),
-    /// Delete what has expired: sessions, links, abandoned registrations, old dead letters
+    /// Delete expired sessions and links, abandoned registrations and old dead letters
     CleanUp,
-    /// List mails that were given up, and promise them anew
+    /// List dead letters and requeue them
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
-    /// Make keys, and print the public ones
+    /// Generate keys, and print public keys
     #[command(subcommand)]
     Key(KeyCommand),
     /// Check the environment that a server would start with
@@ -71,13 +71,13 @@ pub(crate) enum UserCommand {
     Create {
         /// E-mail address
         email: String,
-        /// What mails call the user
+        /// Name of the user in mails
         #[arg(long)]
         name: Option<String>,
-        /// Read the password from standard input, up to the first line break, instead of asking for it
+        /// Read the password from the first line of standard input instead of asking for it
         #[arg(long, conflicts_with = "invite")]
         password_stdin: bool,
-        /// Set no password, and promise a mail with a link that does
+        /// Set no password, and enqueue a mail with a link to set one
         #[arg(long)]
         invite: bool,
     },
@@ -86,21 +86,21 @@ pub(crate) enum UserCommand {
         /// E-mail address or id
         user: String,
     },
-    /// Lock a user out: all sessions end, no link and no password works
+    /// Disable a user: all sessions end, and no link or password works
     Disable {
         /// E-mail address or id
         user: String,
     },
-    /// Let a disabled user in again; nothing that ended comes back
+    /// Enable a disabled user; ended sessions stay ended
     Enable {
         /// E-mail address or id
         user: String,
     },
-    /// Delete a user for good
+    /// Delete a user permanently
     Delete {
         /// E-mail address or id
         user: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -120,7 +120,7 @@ pub(crate) enum SessionCommand {
         user: String,
         /// Id of the session
         session: Option<String>,
-        /// End every session, and kill every mailed link
+        /// End every session, and invalidate every mailed link
         #[arg(long)]
         all: bool,
     },
@@ -139,24 +139,24 @@ pub(crate) enum Format {
 Fields:
   email              required
   password_hash      bcrypt ($2a$, $2b$, $2y$) or Argon2 ($argon2id$...); without one, a reset sets a password
-  id                 of the other system: a UUID is kept, from anything else one is derived.
-                     Give it where you can: then a user who is there already is told from a stranger
-                     with the same address
-  name               what mails call the user
+  id                 of the other system: a UUID stays, from any other text one is derived.
+                     Give it if you can: it distinguishes a user of an earlier run from another
+                     person with the same address
+  name               the name of the user in mails
   email_verified     true or false; or email_verified_at, a time. Without either: false, or true with --verified
-  created_at         a time, such as 2024-03-09T13:11:12Z. For unverified users the import counts, or the
-                     next clean-up would delete them
+  created_at         a time, such as 2024-03-09T13:11:12Z. For unverified users the time of the import
+                     is used, or the next clean-up would delete them
   disabled           true or false
 
-Lines that cannot be used are told on standard error and left out; all others are written. Run an import that
-broke off again: what it had written is left as it is.")]
+Unusable lines are reported on standard error and skipped; all others are written. Run an interrupted import
+again: users that it has written stay unchanged.")]
 pub(crate) struct ImportArguments {
     /// File to read, `-` for standard input
     pub(crate) file: PathBuf,
     /// Default: by the name of the file, .csv, .jsonl or .ndjson
     #[arg(long)]
     pub(crate) format: Option<Format>,
-    /// Count addresses as verified where the line does not say
+    /// Count an address as verified if its line does not say
     #[arg(long)]
     pub(crate) verified: bool,
 }
@@ -165,16 +165,16 @@ pub(crate) struct ImportArguments {
 pub(crate) enum DeadLetterCommand {
     /// List dead letters, the oldest first
     List {
-        /// At most so many
+        /// Largest number of dead letters to list
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// MailRequest the mail of a dead letter anew, with a new link
+    /// Enqueue the mail of a dead letter again, with a new link
     #[command(group(ArgGroup::new("which").required(true).args(["id", "all"])))]
     Requeue {
         /// Id of the dead letter
         id: Option<String>,
-        /// All dead letters there are
+        /// Requeue all dead letters
         #[arg(long)]
         all: bool,
     },
@@ -192,12 +192,12 @@ pub(crate) enum Algorithm {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a key in a new file that its owner alone can read
+    /// Generate a key in a new file that only its owner can read
     Generate {
-        /// What kind
+        /// Kind of key
         #[arg(long, value_enum, default_value_t = Algorithm::Ed25519)]
         algorithm: Algorithm,
-        /// File to make; it must not be there
+        /// File to create; it must not exist
         #[arg(long)]
         out: PathBuf,
     },
@@ -210,9 +210,9 @@ pub(crate) enum KeyCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Say everything that keeps a server from starting; makes no file
+    /// Report every setting that keeps a server from starting; creates no file
     Check {
-        /// Reach for the database, too
+        /// Connect to the database, too
         #[arg(long)]
         connect: bool,
     },

@@ -1,4 +1,4 @@
-//! The environment that a server would start with.
+//! Checks the environment that a server would start with.
 
 use auth_core::{Clock as _, SystemClock};
 use auth_examples::settings::{Database, Environment, Mail, Settings, Variables};
@@ -6,12 +6,12 @@ use serde_json::json;
 
 use crate::cli::ConfigCommand;
 use crate::report::{Problem, Report, Status, fields};
-use crate::service::{Service, said};
+use crate::service::{Service, list_problems};
 
 pub(crate) async fn run(command: &ConfigCommand) -> Result<Report, Problem> {
     let ConfigCommand::Check { connect } = command;
     let settings = Settings::check(&Variables::of_process());
-    let settings = settings.map_err(|problems| Problem::new(Status::BadSettings, said(&problems)))?;
+    let settings = settings.map_err(|problems| Problem::new(Status::BadSettings, list_problems(&problems)))?;
     let environment = match settings.environment {
         Environment::Development => "development",
         Environment::Production => "production",

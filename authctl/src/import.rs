@@ -1,4 +1,4 @@
-//! Users of another system.
+//! Imports users of another system.
 
 mod lines;
 mod record;
@@ -18,7 +18,7 @@ use crate::service::Service;
 
 use self::record::{Reader, Record};
 
-/// How many users are written at the same time.
+/// The number of users written at the same time.
 const BATCH: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
 pub(crate) async fn run(
@@ -28,7 +28,7 @@ pub(crate) async fn run(
 ) -> Result<Report, Problem> {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     if !json {
-        // Drawn only where standard error is a terminal.
+        // Drawn only if standard error is a terminal.
         bar.set_draw_target(ProgressDrawTarget::stderr());
     }
     let lines = lines::open(&arguments.file, arguments.format, &bar)?;
@@ -76,7 +76,7 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    /// Two lines with one address or one id cannot both be right.
+    /// Refuses a record whose address or id an earlier line has.
     fn first_of_its_kind(&mut self, line: u64, record: Record) -> Result<Record, String> {
         let first = *self.emails.entry(record.user.email.canonical().to_owned()).or_insert(line);
         if first != line {
@@ -102,7 +102,7 @@ impl Import<'_> {
     async fn write(&mut self, batch: Vec<(u64, Record)>) -> Result<(), Problem> {
         let users: Vec<User> = batch.iter().map(|(_, record)| record.user.clone()).collect();
         let written = import_users(Arc::clone(&self.service.users), users, BATCH, |_| {}).await;
-        let written = written.map_err(|error| self.broken_off(error))?;
+        let written = written.map_err(|error| self.interrupted(error))?;
         self.counts.inserted += written.inserted;
         self.counts.present += written.present;
         for (line, record) in batch {
@@ -126,7 +126,7 @@ impl Import<'_> {
             if *named {
                 return self.refuse(line, "email: a user with another id has it");
             }
-            // Without an id there is no telling an earlier run from the user's own registration.
+            // Without an id, an earlier run and a registration of the user look the same.
             self.counts.present += 1;
         }
         self.counts.unverified += u64::from(!user.email_verified());
@@ -134,12 +134,12 @@ impl Import<'_> {
         self.counts.bcrypt_cost = self.counts.bcrypt_cost.max(*bcrypt_cost);
     }
 
-    fn broken_off(&self, error: StoreError) -> Problem {
+    fn interrupted(&self, error: StoreError) -> Problem {
         self.bar.finish_and_clear();
         let cause = Problem::from(error);
         let Counts { inserted, present, .. } = self.counts;
         let text = format!(
-            "broken off after {inserted} written and {present} there already; run it again to go on: {cause}"
+            "interrupted after {inserted} written and {present} there already; run it again to continue: {cause}"
         );
         Problem::new(cause.status, text)
     }
@@ -152,7 +152,7 @@ impl Import<'_> {
             vec![format!("{lines} lines: {inserted} written, {present} there already, {refused} refused")];
         if unverified > 0 {
             text.push(format!(
-                "{unverified} unverified: clean-up deletes them unless they prove their address in time"
+                "{unverified} unverified: clean-up deletes them unless they verify their address in time"
             ));
         }
         if without_password > 0 {

@@ -1,4 +1,4 @@
-//! Keys that sign access tokens.
+//! Generates keys for access tokens, and prints public keys.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -23,7 +23,7 @@ pub(crate) fn run(command: KeyCommand) -> Result<Report, Problem> {
 }
 
 fn generate(algorithm: Algorithm, out: &Path) -> Result<Report, Problem> {
-    let failed = || Problem::new(Status::Internal, "no key could be made");
+    let failed = || Problem::new(Status::Internal, "no key could be generated");
     let text = match algorithm {
         Algorithm::Ed25519 => {
             let pair = Ed25519KeyPair::generate().map_err(|_| failed())?;
@@ -39,7 +39,7 @@ fn generate(algorithm: Algorithm, out: &Path) -> Result<Report, Problem> {
             return Ok(Report::new(text, json!({ "file": out, "algorithm": "secret" })));
         }
     };
-    // Read as the server will read it, before anything is written.
+    // Parsed as the server parses it, before it is written.
     let key = SigningKey::from_pem(text.as_bytes()).map_err(|_| failed())?.verifying_key();
     let jwk = key.jwk().ok_or_else(failed)?;
     write_new(out, &text)?;
@@ -59,11 +59,10 @@ fn secret() -> Result<Zeroizing<String>, Problem> {
     password::random_text::<48>()
 }
 
-/// Writes a new file that its owner alone can read. Never over one that is there: it may hold the key that
-/// is in use.
+/// Writes a new file that only its owner can read. It never replaces a file, which may hold the key in use.
 fn write_new(path: &Path, text: &str) -> Result<(), Problem> {
     let failed = |error: std::io::Error| {
-        Problem::new(Status::CannotCreate, format!("{} cannot be made: {error}", path.display()))
+        Problem::new(Status::CannotCreate, format!("{} cannot be created: {error}", path.display()))
     };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
@@ -83,18 +82,18 @@ fn jwks(mut files: Vec<PathBuf>) -> Result<Report, Problem> {
     Ok(Report::new(format!("{set:#}"), set))
 }
 
-/// The public half of the key in a PEM file, whichever half is in there.
+/// Reads the public half of the private or public key in a PEM file.
 fn public_key(path: &Path) -> Result<Value, Problem> {
-    let said = |status, problem: String| Problem::new(status, format!("{}: {problem}", path.display()));
+    let problem = |status, text: String| Problem::new(status, format!("{}: {text}", path.display()));
     let text = fs::read(path).map(Zeroizing::new);
-    let text = text.map_err(|error| said(Status::NoInput, format!("cannot be read: {error}")))?;
+    let text = text.map_err(|error| problem(Status::NoInput, format!("cannot be read: {error}")))?;
     let private = SigningKey::from_pem(&*text).map(|key| key.verifying_key());
     let key = private.or_else(|_| VerifyingKey::from_pem(&*text));
     let key = key.map_err(|_| {
-        said(
+        problem(
             Status::Refused,
             "holds no Ed25519 or P-256 key, as one PEM block PRIVATE KEY or PUBLIC KEY".to_owned(),
         )
     })?;
-    key.jwk().ok_or_else(|| said(Status::Refused, "is a secret".to_owned()))
+    key.jwk().ok_or_else(|| problem(Status::Refused, "is a secret".to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Dead letters, and cleaning up.
+//! Dead letters and clean-up.
 
 use auth_core::store::DeadLetter;
 use auth_core::{CleanedUp, IntentId, UserError};
@@ -8,7 +8,7 @@ use crate::cli::DeadLetterCommand;
 use crate::report::{Problem, Report, Status, plain, table, time};
 use crate::service::Service;
 
-/// How many dead letters are read at once.
+/// The number of dead letters read at once.
 const BATCH: u32 = 100;
 
 pub(crate) async fn dead_letters(service: &Service, command: DeadLetterCommand) -> Result<Report, Problem> {
@@ -18,7 +18,7 @@ pub(crate) async fn dead_letters(service: &Service, command: DeadLetterCommand) 
             let id: IntentId = id.parse().map_err(|_| {
                 Problem::new(
                     Status::Usage,
-                    "a dead letter is named by an id; `authctl dead-letter list` shows them",
+                    "a dead letter is named by an id; `authctl dead-letter list` shows the ids",
                 )
             })?;
             match service.auth.requeue_dead_letter(id).await {
@@ -48,14 +48,14 @@ async fn list(service: &Service, limit: u32) -> Result<Report, Problem> {
         })
         .collect();
     let json: Vec<Value> = letters.iter().map(json).collect();
-    let names = ["dead letter", "promised", "to", "given up", "because"];
+    let names = ["dead letter", "mail", "to", "dead since", "reason"];
     Ok(Report::new(table(names, &rows, "no dead letters"), json!({ "dead_letters": json })))
 }
 
 fn json(letter: &DeadLetter) -> Value {
     json!({
         "id": letter.intent.id.to_string(),
-        "promise": letter.intent.mail.name(),
+        "mail": letter.intent.mail.name(),
         "email": letter.intent.email.address(),
         "created_at": time(letter.intent.created_at),
         "attempts": letter.attempts,
@@ -64,8 +64,10 @@ fn json(letter: &DeadLetter) -> Value {
     })
 }
 
-/// Those that are there now. A running server may bury some of them anew meanwhile, under other ids: the count of
-/// what was there keeps that from going round for ever.
+/// Requeues the dead letters that exist now.
+///
+/// A running server may give some of them up again, under new ids. The initial count keeps the loop from
+/// requeueing those for ever.
 async fn requeue_all(service: &Service) -> Result<Report, Problem> {
     let auth = &service.auth;
     let mut left = auth.outbox_stats().await?.dead;
@@ -79,7 +81,7 @@ async fn requeue_all(service: &Service) -> Result<Report, Problem> {
             left = left.saturating_sub(1);
             match auth.requeue_dead_letter(letter.intent.id).await {
                 Ok(()) => count += 1,
-                // Somebody else was faster.
+                // Another process requeued or deleted it.
                 Err(UserError::NotFound) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -90,11 +92,11 @@ async fn requeue_all(service: &Service) -> Result<Report, Problem> {
 
 fn requeued(count: u64) -> Report {
     let text =
-        format!("{count} promised anew; a running server sends {}", if count == 1 { "it" } else { "them" });
+        format!("{count} enqueued again; a running server sends {}", if count == 1 { "it" } else { "them" });
     Report::new(text, json!({ "requeued": count }))
 }
 
-/// Cleans up until nothing is left, however often the budget of one clean-up ends.
+/// Repeats clean-up until it has finished.
 pub(crate) async fn clean_up(service: &Service) -> Result<Report, Problem> {
     let mut sum = CleanedUp::default();
     while !sum.finished {

@@ -1,7 +1,7 @@
-//! `authctl`: what an administrator does to users, sessions, mails and keys.
+//! `authctl`: administers users, sessions, mails and keys.
 //!
-//! It takes the settings of the example server from the environment and works on its database, by the same
-//! flows as the server does. See `docs/authctl.md`.
+//! It reads the settings of the example server from the environment, and works on the server's database
+//! through the same flows. See `docs/authctl.md`.
 
 mod cli;
 mod config;
@@ -28,11 +28,11 @@ use crate::service::Service;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Before the command line is understood: how to say that it is not.
+    // Needed before parsing, to report that parsing failed.
     let json = std::env::args_os().any(|argument| argument == "--json");
     match run(json).await {
         Ok(report) => {
-            say(&if json { report.json.to_string() } else { report.text });
+            print(&if json { report.json.to_string() } else { report.text });
             ExitCode::from(report.status as u8)
         }
         Err(problem) => {
@@ -46,8 +46,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Prints, unless the reader is gone: `authctl ... | head` is no failure.
-fn say(text: &str) {
+/// Prints a line. A closed pipe is no error: `authctl ... | head` succeeds.
+fn print(text: &str) {
     use std::io::Write as _;
     if !text.is_empty() {
         _ = writeln!(std::io::stdout(), "{text}");
@@ -73,20 +73,20 @@ async fn run(json: bool) -> Result<Report, Problem> {
     }
 }
 
-/// The command line, or what is to be said instead of doing anything.
+/// Parses the command line. `Err` holds the result to report instead of running a command.
 fn parse() -> Result<Arguments, Result<Report, Problem>> {
     Arguments::try_parse().map_err(|error| {
         let text = error.to_string();
         let text = text.trim_end();
-        let told = text.strip_prefix("error: ").unwrap_or(text);
+        let message = text.strip_prefix("error: ").unwrap_or(text);
         match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
                 Ok(Report::new(text, json!({ "text": text })))
             }
             ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-                Err(Problem::new(Status::Usage, format!("a command is missing\n\n{told}")))
+                Err(Problem::new(Status::Usage, format!("a command is missing\n\n{message}")))
             }
-            _ => Err(Problem::new(Status::Usage, told)),
+            _ => Err(Problem::new(Status::Usage, message)),
         }
     })
 }

@@ -1,4 +1,4 @@
-//! Passwords: asked for on the terminal, or read from standard input.
+//! Reads passwords from the terminal or from standard input, and generates them.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
@@ -12,7 +12,7 @@ pub(crate) fn read(from_stdin: bool) -> Result<Password, Problem> {
     if from_stdin { from_line() } else { ask() }
 }
 
-/// The first line, without its line break. Longer than any password is enough to refuse it.
+/// Reads the first line, without its line break, up to a length that is longer than any password.
 fn from_line() -> Result<Password, Problem> {
     let longest = u64::try_from(MAX_PASSWORD_BYTES).unwrap_or(u64::MAX).saturating_add(3);
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD_BYTES + 4));
@@ -26,7 +26,7 @@ fn from_line() -> Result<Password, Problem> {
 
 fn ask() -> Result<Password, Problem> {
     if !std::io::stdin().is_terminal() {
-        let advice = "nobody is there to be asked for a password: give --password-stdin or --invite";
+        let advice = "no terminal to ask for a password: give --password-stdin or --invite";
         return Err(Problem::new(Status::Usage, advice));
     }
     let ask = |prompt| {
@@ -40,12 +40,12 @@ fn ask() -> Result<Password, Problem> {
     Ok(Password::new(first.as_str()))
 }
 
-/// A password that nobody knows.
+/// Generates a password that nobody knows.
 pub(crate) fn unguessable() -> Result<Password, Problem> {
     Ok(Password::new(random_text::<32>()?.as_str()))
 }
 
-/// So many random bytes as hexadecimal digits.
+/// Draws this number of random bytes, as hexadecimal digits.
 pub(crate) fn random_text<const BYTES: usize>() -> Result<Zeroizing<String>, Problem> {
     let mut bytes = Zeroizing::new([0; BYTES]);
     let drawn = SystemRandom.fill(&mut *bytes);

@@ -1,13 +1,14 @@
-//! What a command has to say, for people and for programs.
+//! The results of commands, as text and as JSON.
 
 use std::fmt;
 
-use auth_core::{CreateUserError, Failure, FailureKind, SessionError, StoreError, StoreErrorKind, UserError};
-use auth_examples::store::chain;
+use auth_core::{
+    CreateUserError, Failure, FailureKind, SessionError, StoreError, StoreErrorKind, UserError, error_chain,
+};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-/// How a command ended: the numbers of sysexits.h.
+/// The exit status of a command: the numbers of sysexits.h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Done = 0,
@@ -37,7 +38,7 @@ impl Status {
     }
 }
 
-/// What was done.
+/// The result of a command that succeeded.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) status: Status,
@@ -51,7 +52,7 @@ impl Report {
     }
 }
 
-/// Why nothing was done.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) status: Status,
@@ -80,7 +81,7 @@ impl From<StoreError> for Problem {
             StoreErrorKind::Unavailable => Status::Unavailable,
             StoreErrorKind::Conflict | StoreErrorKind::Corrupt => Status::Internal,
         };
-        Self::new(status, chain(&error))
+        Self::new(status, error_chain(&error))
     }
 }
 
@@ -90,7 +91,7 @@ impl From<Failure> for Problem {
             FailureKind::Busy { .. } | FailureKind::Unavailable => Status::Unavailable,
             FailureKind::Internal => Status::Internal,
         };
-        Self::new(status, chain(&failure))
+        Self::new(status, error_chain(&failure))
     }
 }
 
@@ -128,19 +129,19 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Text that strangers wrote, without what a terminal would obey.
+/// Replaces control characters in text of unknown origin, which a terminal would obey.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// One line for each field.
+/// Formats one line for each field.
 pub(crate) fn fields(fields: &[(&str, String)]) -> String {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let lines: Vec<String> = fields.iter().map(|(name, value)| format!("{name:width$}  {value}")).collect();
     lines.join("\n")
 }
 
-/// Columns under their names; `nothing` where there are no rows.
+/// Formats columns under their names, or returns `nothing` if there are no rows.
 pub(crate) fn table<const N: usize>(names: [&str; N], rows: &[[String; N]], nothing: &str) -> String {
     if rows.is_empty() {
         return nothing.to_owned();

@@ -1,4 +1,4 @@
-//! The flows over the database that the environment names.
+//! An `Auth` on the database that the environment names.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use percent_encoding::percent_decode_str;
 
 use crate::report::{Problem, Status};
 
-/// The highest cost of bcrypt that any server can be told to accept.
+/// The highest bcrypt cost that a server can be configured to accept.
 const HIGHEST_BCRYPT: u32 = 15;
 
-/// What the commands work with.
+/// What the commands use.
 pub(crate) struct Service {
     pub(crate) auth: Auth,
     pub(crate) users: Arc<dyn UserStore>,
@@ -27,15 +27,15 @@ impl Service {
     pub(crate) async fn open(create: bool) -> Result<Self, Problem> {
         let settings = Administration::read(&Variables::of_process());
         let Administration { mut policy, database } =
-            settings.map_err(|problems| Problem::new(Status::BadSettings, said(&problems)))?;
+            settings.map_err(|problems| Problem::new(Status::BadSettings, list_problems(&problems)))?;
         check_place(&database, create)?;
-        // One password at a time, and hashes are judged by what servers can be told to accept.
+        // authctl hashes one password at a time. It accepts every hash that some server may accept.
         policy.hashing.threads = 1;
         policy.hashing.bcrypt = BcryptImport::Accept { cost: HIGHEST_BCRYPT };
         let unreachable = |problem| Problem::new(Status::Unavailable, format!("DATABASE_URL: {problem}"));
         let opened = store::open(&database, NoMailer).await.map_err(unreachable)?;
         let failed = |problem: String| Problem::new(Status::Internal, problem);
-        // Nothing that is done here is signed or derived: links are made by the server that mails them.
+        // Nothing is signed or derived here: the server that sends a mail makes its link.
         let (ring, root) = (KeyRing::generate(&SystemRandom), RootSecret::generate(&SystemRandom));
         let builder = opened
             .builder
@@ -46,7 +46,7 @@ impl Service {
         Ok(Self { auth, users: opened.users })
     }
 
-    /// The user of an address or an id.
+    /// Finds the user of an address or an id.
     pub(crate) async fn find(&self, text: &str) -> Result<User, Problem> {
         if text.contains('@') {
             return Ok(self.auth.find_user(text).await?);
@@ -58,13 +58,13 @@ impl Service {
     }
 }
 
-/// All problems of an environment, one a line.
-pub(crate) fn said(problems: &[ConfigProblem]) -> String {
+/// Lists all problems of an environment, one on each line.
+pub(crate) fn list_problems(problems: &[ConfigProblem]) -> String {
     let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
     format!("the environment is not usable:\n{}", lines.join("\n"))
 }
 
-/// A mistyped name must not become a new and empty database.
+/// Checks that the database exists: a mistyped name must not become an empty database.
 fn check_place(database: &Database, create: bool) -> Result<(), Problem> {
     let in_memory = "DATABASE_URL names a database in memory, which only the server's process can reach";
     match database {
@@ -79,14 +79,14 @@ fn check_place(database: &Database, create: bool) -> Result<(), Problem> {
             if create || Path::new(&*path).exists() {
                 return Ok(());
             }
-            let advice = "no such file; DATABASE_URL names it, and --create-database makes it";
+            let advice = "no such file; DATABASE_URL names it, and --create-database creates it";
             Err(Problem::new(Status::NoInput, format!("{path}: {advice}")))
         }
         Database::MySql(_) => Ok(()),
     }
 }
 
-/// No mail is sent from here: they are promised, and a server sends them.
+/// Sends no mail: authctl enqueues mails, and a server sends them.
 #[derive(Debug)]
 struct NoMailer;
 

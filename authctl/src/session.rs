@@ -46,7 +46,7 @@ fn json(session: &Session) -> Value {
     })
 }
 
-/// Ends one session, or without one all of them.
+/// Ends one session, or all sessions if none is named.
 async fn end(service: &Service, user: &str, session: Option<&str>) -> Result<Report, Problem> {
     let user = service.find(user).await?;
     let Some(session) = session else {
@@ -56,7 +56,7 @@ async fn end(service: &Service, user: &str, session: Option<&str>) -> Result<Rep
         return Ok(Report::new(text, json!({ "ended": ended })));
     };
     let id: SessionId = session.parse().map_err(|_| {
-        Problem::new(Status::Usage, "a session is named by an id; `authctl session list` shows them")
+        Problem::new(Status::Usage, "a session is named by an id; `authctl session list` shows the ids")
     })?;
     service.auth.revoke_session(user.id, id, &Client::unknown()).await?;
     Ok(Report::new(format!("session {id} ended"), json!({ "ended": 1 })))

@@ -31,7 +31,7 @@ pub(crate) async fn run(service: &Service, command: UserCommand) -> Result<Repor
         UserCommand::Delete { user, yes } => {
             let user = service.find(&user).await?;
             if !yes {
-                confirm(&format!("Delete {} for good?", plain(user.email.address())))?;
+                confirm(&format!("Delete {} permanently?", plain(user.email.address())))?;
             }
             auth.delete_user(user.id).await?;
             Ok(changed(&user, "deleted", "deleted"))
@@ -39,11 +39,11 @@ pub(crate) async fn run(service: &Service, command: UserCommand) -> Result<Repor
     }
 }
 
-/// Promises the mail of a reset. A server sends it: only that knows the secret of its link.
+/// Enqueues the mail of a reset. A server sends it, because only a server has the secret of the link.
 pub(crate) async fn reset(service: &Service, user: &str) -> Result<Report, Problem> {
     let user = service.find(user).await?;
     service.auth.send_reset_link(user.id).await?;
-    Ok(changed(&user, "reset_promised", "reset mail promised; a running server sends it"))
+    Ok(changed(&user, "reset_enqueued", "reset mail enqueued; a running server sends it"))
 }
 
 async fn create(
@@ -58,7 +58,7 @@ async fn create(
         return Ok(changed(&user, "created", "created"));
     }
     service.auth.send_reset_link(user.id).await?;
-    Ok(changed(&user, "invited", "created; reset mail promised, a running server sends it"))
+    Ok(changed(&user, "invited", "created; reset mail enqueued, a running server sends it"))
 }
 
 fn changed(user: &User, done: &str, what: &str) -> Report {
@@ -108,10 +108,10 @@ async fn show(service: &Service, user: &User) -> Result<Report, Problem> {
     Ok(Report::new(text, json))
 }
 
-/// Asks, where somebody is there to answer.
+/// Asks for confirmation on the terminal.
 fn confirm(question: &str) -> Result<(), Problem> {
     if !std::io::stdin().is_terminal() {
-        return Err(Problem::new(Status::Usage, "nobody is there to confirm it: give --yes"));
+        return Err(Problem::new(Status::Usage, "no terminal to confirm on: give --yes"));
     }
     eprint!("{question} Type `yes`: ");
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Lines of a file, whichever format it has, as fields of text.
+//! Reads the lines of a CSV or JSONL file as fields of text.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, stdin};
@@ -12,11 +12,11 @@ use super::record::is_field;
 use crate::cli::Format;
 use crate::report::{Problem, Status};
 
-/// One user's line. Empty values are not there.
+/// The line of one user, without empty values.
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) fields: Vec<(String, String)>,
-    /// Why there are none.
+    /// The reason why the line has no fields.
     pub(super) problem: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn open(path: &Path, format: Option<Format>, bar: &ProgressBar) -> Re
     let format = format.or_else(|| by_name(path)).ok_or_else(|| {
         Problem::new(
             Status::Usage,
-            "the name of the file tells no format: give --format csv or --format jsonl",
+            "the file name has no known extension: give --format csv or --format jsonl",
         )
     })?;
     let source: Box<dyn Read + Send> = if from_stdin {
@@ -67,18 +67,18 @@ fn csv(source: Box<dyn Read + Send>) -> Result<Lines, Problem> {
     let mut reader = ReaderBuilder::new().from_reader(source);
     let headers = reader.headers().cloned();
     let headers = headers.map_err(|error| Problem::new(Status::NoInput, cause(&error)))?;
-    // Without names in it, the first line may be a user's: it is not repeated.
+    // A first line without known names may be that of a user, so the message does not repeat it.
     for (index, name) in headers.iter().enumerate() {
         if !is_field(name.trim_start_matches('\u{feff}')) {
             let problem =
-                format!("column {} of the first line has no name that is known; see --help", index + 1);
+                format!("column {} of the first line has no known name; see --help", index + 1);
             return Err(Problem::new(Status::Refused, problem));
         }
     }
     let names: Vec<String> =
         headers.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned()).collect();
     if !names.iter().any(|name| name == "email") {
-        return Err(Problem::new(Status::Refused, "no column is called email"));
+        return Err(Problem::new(Status::Refused, "no column has the name email"));
     }
     Ok(Box::new(reader.into_records().map(move |record| match record {
         Ok(record) => Line {
@@ -100,7 +100,7 @@ fn fields(names: &[String], record: &StringRecord) -> Vec<(String, String)> {
     given.map(|(name, value)| (name.clone(), value.to_owned())).collect()
 }
 
-/// What is wrong, without what is written there.
+/// Describes an error without the content of the line.
 fn cause(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::Io(error) => format!("cannot be read: {error}"),
@@ -131,10 +131,10 @@ fn jsonl(source: Box<dyn Read + Send>) -> impl Iterator<Item = Line> + Send {
     })
 }
 
-/// A value as text; `null` and an empty text are not there.
+/// Converts a value to text; `None` for `null` and for an empty text.
 fn scalar((name, value): (String, Value)) -> Option<Result<(String, String), String>> {
     if !is_field(&name) {
-        return Some(Err("has a field that is not known; see --help".to_owned()));
+        return Some(Err("has an unknown field; see --help".to_owned()));
     }
     let text = match value {
         Value::Null => return None,

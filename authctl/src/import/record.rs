@@ -1,4 +1,4 @@
-//! From the fields of a line to a user.
+//! Makes a user of the fields of a line.
 
 use auth_core::{Email, Epoch, HashingPool, Name, PasswordHash, SystemRandom, User, UserId, UserStatus};
 use chrono::{DateTime, SubsecRound as _, Utc};
@@ -8,7 +8,7 @@ use uuid::{Builder, Uuid};
 /// A user of another system.
 pub(super) struct Record {
     pub(super) user: User,
-    /// Whether the id is the other system's, so that a second run gives it again.
+    /// Whether the id comes from the other system, so that a second run uses the same id.
     pub(super) named: bool,
     pub(super) bcrypt_cost: Option<u32>,
 }
@@ -20,7 +20,7 @@ pub(super) fn is_field(name: &str) -> bool {
     FIELDS.contains(&name)
 }
 
-/// Makes users of fields.
+/// Makes users of the fields of lines.
 pub(super) struct Reader {
     hashing: HashingPool,
     verified: bool,
@@ -32,7 +32,7 @@ impl Reader {
         Self { hashing, verified, now: now.trunc_subsecs(6) }
     }
 
-    /// Says what is wrong by the name of the field, and never repeats its value.
+    /// Makes a user. An error names the field, and never repeats its value.
     pub(super) fn read(&self, fields: &[(String, String)]) -> Result<Record, String> {
         let (mut id, mut email, mut name, mut hash) = (None, None, None, None);
         let (mut verified, mut verified_at, mut created_at, mut disabled) = (None, None, None, false);
@@ -58,7 +58,7 @@ impl Reader {
         let created_at = created_at.unwrap_or(self.now);
         let says = verified.unwrap_or(self.verified || verified_at.is_some());
         let email_verified_at = says.then(|| verified_at.unwrap_or(created_at));
-        // Clean-up deletes whoever did not prove an address in time, and their time begins now.
+        // Clean-up deletes users who do not verify their address in time. Their time begins now.
         let created_at = if says { created_at } else { self.now };
         let (password_hash, bcrypt_cost) = hash.unzip();
         let user = User {
@@ -76,7 +76,7 @@ impl Reader {
         Ok(Record { user, named: id.is_some(), bcrypt_cost: bcrypt_cost.flatten() })
     }
 
-    /// A UUID as it is, one derived from any other text, and a new one without any.
+    /// Returns a UUID unchanged, a UUID derived from any other text, or a new one without a text.
     fn id(&self, text: Option<&str>) -> Result<UserId, String> {
         let Some(text) = text else {
             return UserId::generate(self.now, &SystemRandom).map_err(|error| format!("id: {error}"));
@@ -98,16 +98,16 @@ impl Reader {
     fn time(&self, text: &str) -> Result<DateTime<Utc>, &'static str> {
         let time = text.parse::<DateTime<Utc>>().map_err(|_| "is no time such as 2024-03-09T13:11:12Z")?;
         if time < DateTime::UNIX_EPOCH {
-            return Err("lies before 1970");
+            return Err("is before 1970");
         }
         if time > self.now {
-            return Err("lies in the future");
+            return Err("is in the future");
         }
         Ok(time.trunc_subsecs(6))
     }
 }
 
-/// The same id for the same text at every run (RFC 9562 section 5.8).
+/// Derives the same id from the same text at every run (RFC 9562 section 5.8).
 fn derived(text: &str) -> Uuid {
     let digest = Sha256::new().chain_update("authctl/import/v1|").chain_update(text).finalize();
     let mut bytes = [0; 16];

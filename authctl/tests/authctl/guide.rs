@@ -1,4 +1,4 @@
-//! `docs/authctl.md` is true: its commands, run in their order, print what it says.
+//! The commands of `docs/authctl.md`, run in their order, print the text that it shows.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::place::Place;
 
 const GUIDE: &str = include_str!("../../../docs/authctl.md");
 
-/// The commands of the guide that are for running, each with what it prints.
+/// The commands of the guide that can be run, each with its output.
 fn steps() -> Vec<(&'static str, &'static str)> {
     let mut blocks = page::blocks(GUIDE).into_iter();
     let mut steps = Vec::new();
@@ -30,9 +30,9 @@ fn steps() -> Vec<(&'static str, &'static str)> {
     steps
 }
 
-/// Nothing is built here: cargo must know what the guide names, and the program must be found where it says.
+/// Builds nothing: cargo must know the package, and the shell must find the program in the named folder.
 #[test]
-fn the_guide_says_how_to_get_the_command() {
+fn the_guide_builds_the_command() {
     let [build] = page::all(GUIDE, "sh");
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let command = build.trim().strip_prefix("cargo build ").unwrap();
@@ -60,7 +60,7 @@ fn the_guide_says_how_to_get_the_command() {
 }
 
 #[test]
-fn the_guide_says_what_happens() {
+fn the_guide_shows_the_output_of_its_commands() {
     let place = Place::sqlite();
     let authctl = Path::new(env!("CARGO_BIN_EXE_authctl"));
     let path = format!("{}:{}", authctl.parent().unwrap().display(), std::env::var("PATH").unwrap());
@@ -83,7 +83,6 @@ fn the_guide_says_what_happens() {
     }
 }
 
-/// The statuses of the help are those of the guide.
 #[test]
 fn the_guide_and_the_help_have_the_same_statuses() {
     let help = Place::sqlite().run(&["--help"]).expect(0).out;

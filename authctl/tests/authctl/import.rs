@@ -1,4 +1,4 @@
-//! Importing users: good lines arrive once each, bad ones are told, whatever breaks off in the middle.
+//! Imports of users: each good line is written once and each bad line is reported, even after a kill.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::place::{PASSWORD, Place, logs_in};
 
-/// From jBCrypt's own test vectors: the password `a`.
+/// The hash of the password `a`, from the test vectors of jBCrypt.
 const BCRYPT: &str = "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
 
-/// So many lines, of which each hundredth is bad in one of five ways; and how many are good.
+/// This number of lines, of which each hundredth is bad in one of five ways, and the number of good lines.
 fn lines(count: u32) -> (String, u32) {
     let mut text = String::new();
     for number in 0..count {
@@ -32,8 +32,8 @@ fn lines(count: u32) -> (String, u32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_that_was_killed_is_run_again_and_every_good_line_arrives_once() {
-    // So many that it cannot be done before somebody has seen that it began.
+async fn a_repeated_import_after_a_kill_writes_every_good_line_once() {
+    // Enough that the import cannot finish before the test has seen it start.
     let count = 10_000;
     for place in Place::each("import").await {
         let (text, good) = lines(count);
@@ -99,7 +99,7 @@ async fn imported_users_log_in_with_the_passwords_they_had() {
     }
 }
 
-/// A field, a bad value, and what must be said.
+/// A field, a bad value, and the message.
 const BAD: &[(&str, &str, &str)] = &[
     ("email", "\"\"", "email: is missing"),
     ("email", "\"nobody\"", "email: this is not an e-mail address"),
@@ -124,14 +124,14 @@ const BAD: &[(&str, &str, &str)] = &[
     ("email_verified", "\"maybe\"", "email_verified: must be true or false"),
     ("disabled", "2", "disabled: must be true or false"),
     ("created_at", "\"yesterday\"", "created_at: is no time"),
-    ("created_at", "\"0001-01-01T00:00:00Z\"", "created_at: lies before 1970"),
-    ("created_at", "\"2999-01-01T00:00:00Z\"", "created_at: lies in the future"),
+    ("created_at", "\"0001-01-01T00:00:00Z\"", "created_at: is before 1970"),
+    ("created_at", "\"2999-01-01T00:00:00Z\"", "created_at: is in the future"),
     ("email_verified_at", "1700000000", "email_verified_at: is no time"),
-    ("passwordHash", "\"x\"", "has a field that is not known"),
+    ("passwordHash", "\"x\"", "has an unknown field"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_bad_value_is_told_by_line_and_field_and_never_repeated() {
+async fn a_bad_value_is_reported_by_line_and_field_but_not_repeated() {
     let place = Place::sqlite();
     let mut text = String::new();
     for (field, value, _) in BAD {
@@ -149,22 +149,22 @@ async fn every_bad_value_is_told_by_line_and_field_and_never_repeated() {
 }
 
 #[test]
-fn a_file_that_is_no_table_of_users_is_told_before_anything_is_written() {
+fn a_file_without_known_columns_is_refused_before_any_write() {
     let place = Place::sqlite();
     let import = |text: &str| {
         place.run_with(&["import", "-", "--format", "csv", "--create-database"], text).expect(65).err
     };
     let headless = import(&format!("ada@example.com,{BCRYPT}\n"));
-    assert!(headless.contains("column 1 of the first line has no name that is known"), "{headless}");
+    assert!(headless.contains("column 1 of the first line has no known name"), "{headless}");
     assert!(!headless.contains("ada") && !headless.contains("$2a"), "the first line may be a user's");
-    assert!(import("id,name\n1,Ada\n").contains("no column is called email"));
+    assert!(import("id,name\n1,Ada\n").contains("no column has the name email"));
     assert!(import("email,name\nada@example.com\n").contains("line 2: has 1 columns instead of 2"));
     let done = place.run_with(&["import", "-", "--format", "csv"], "\u{feff}email\r\nada@example.com\r\n");
     assert!(done.expect(0).out.starts_with("1 lines: 1 written"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_there_already_is_told_from_a_stranger_and_left_alone() {
+async fn an_import_leaves_existing_users_unchanged() {
     let place = Place::sqlite();
     place.create("ada@example.com");
     let import = |text: &str| place.run_with(&["import", "-", "--format", "jsonl", "--json"], text);
@@ -174,7 +174,7 @@ async fn who_is_there_already_is_told_from_a_stranger_and_left_alone() {
     assert_eq!(
         (&done["present"], &done["inserted"]),
         (&1.into(), &0.into()),
-        "without an id nobody can tell"
+        "without an id the user counts as present"
     );
     import("{\"id\":7,\"email\":\"grace@example.com\"}\n").expect(0);
     assert!(
@@ -190,7 +190,7 @@ async fn who_is_there_already_is_told_from_a_stranger_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_next_clean_up_does_not_delete_who_was_imported_unverified() {
+async fn the_next_clean_up_keeps_imported_unverified_users() {
     let place = Place::sqlite();
     let text = "{\"email\":\"ada@example.com\",\"created_at\":\"2020-01-02T03:04:05Z\"}\n";
     let import = ["import", "-", "--format", "jsonl", "--create-database"];

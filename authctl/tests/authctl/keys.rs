@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::place::Place;
 
 #[test]
-fn a_generated_key_is_what_the_server_reads_and_is_never_printed() {
+fn the_server_reads_a_generated_key_which_is_never_printed() {
     for (algorithm, name) in [("ed25519", "EdDSA"), ("es256", "ES256")] {
         let place = Place::sqlite();
         let made =
@@ -23,7 +23,7 @@ fn a_generated_key_is_what_the_server_reads_and_is_never_printed() {
         assert!(!made.out.contains(secret) && made.json()["jwk"].get("d").is_none());
 
         let refused = place.run(&["key", "generate", "--out", "key.pem"]).expect(73);
-        assert!(refused.err.starts_with("authctl: key.pem cannot be made"), "{refused:?}");
+        assert!(refused.err.starts_with("authctl: key.pem cannot be created"), "{refused:?}");
         assert_eq!(fs::read_to_string(&path).unwrap(), pem, "the key in use is still there");
 
         let set = place.run(&["key", "jwks", "key.pem", "--json"]).expect(0).json();
@@ -48,7 +48,7 @@ fn a_generated_secret_is_good_enough_for_the_server() {
 }
 
 #[test]
-fn a_configuration_is_checked_as_the_server_does_and_no_file_is_made() {
+fn config_check_agrees_with_the_server_and_creates_no_file() {
     let place = Place::sqlite();
     let checked = place.run(&["config", "check", "--json"]).expect(0).json();
     assert_eq!((&checked["environment"], &checked["database"]), (&"development".into(), &"sqlite".into()));

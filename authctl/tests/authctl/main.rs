@@ -1,5 +1,5 @@
-//! `authctl` as a process: what it prints, what it answers to programs, and how it exits; over SQLite, and over
-//! MySQL where `AUTH_TEST_MYSQL_URL` names a server.
+//! `authctl` as a process: its text, its JSON and its exit status, on SQLite and, if `AUTH_TEST_MYSQL_URL`
+//! names a server, on MySQL.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

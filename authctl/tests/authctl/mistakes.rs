@@ -1,10 +1,10 @@
-//! Mistakes: each has its status and a sentence that says what to do.
+//! Mistakes on the command line: each has its status and a message that helps.
 
 use serde_json::Value;
 
 use crate::place::{ADA, Place, Ran};
 
-/// A command, its status, and a piece of what must be said.
+/// A command, its status, and a part of its message.
 const MISTAKES: &[(&str, i32, &str)] = &[
     ("", 64, "a command is missing"),
     ("user", 64, "a command is missing"),
@@ -20,10 +20,10 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("user disable bob@example.com", 67, "there is no such user"),
     ("user delete ada@example.com", 64, "give --yes"),
     ("session end ada@example.com", 64, "<SESSION|--all>"),
-    ("session end ada@example.com 7", 64, "`authctl session list` shows them"),
+    ("session end ada@example.com 7", 64, "`authctl session list` shows the ids"),
     ("session end ada@example.com 01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a", 67, "no such session"),
     ("dead-letter requeue", 64, "<ID|--all>"),
-    ("dead-letter requeue x", 64, "`authctl dead-letter list` shows them"),
+    ("dead-letter requeue x", 64, "`authctl dead-letter list` shows the ids"),
     ("dead-letter requeue 01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a", 67, "there is no such dead letter"),
     ("dead-letter list --limit many", 64, "invalid value 'many'"),
     ("reset bob@example.com", 67, "there is no such user"),
@@ -32,7 +32,7 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("import . --format csv", 66, "is a directory"),
     ("key generate", 64, "--out"),
     ("key generate --algorithm rsa --out k.pem", 64, "[possible values: ed25519, es256, secret]"),
-    ("key generate --out nowhere/k.pem", 73, "nowhere/k.pem cannot be made"),
+    ("key generate --out nowhere/k.pem", 73, "nowhere/k.pem cannot be created"),
     ("key jwks", 64, "set JWT_PRIVATE_KEY_FILE"),
     ("key jwks nowhere.pem", 66, "nowhere.pem: cannot be read"),
     ("key jwks auth.db", 65, "holds no Ed25519 or P-256 key"),
@@ -42,27 +42,27 @@ fn words(command: &str) -> Vec<&str> {
     command.split_whitespace().collect()
 }
 
-fn assert_told(ran: &Ran, status: i32, piece: &str) {
+fn assert_refused(ran: &Ran, status: i32, piece: &str) {
     assert!(ran.err.contains(piece), "{piece} is not in {ran:?}");
     assert!(ran.err.starts_with("authctl: "), "{ran:?}");
     assert_eq!((ran.status, ran.out.as_str()), (status, ""), "{ran:?}");
 }
 
 #[test]
-fn every_mistake_has_its_status_and_says_what_to_do() {
+fn every_mistake_has_its_status_and_a_hint() {
     let place = Place::sqlite();
     place.create(ADA);
     for (command, status, piece) in MISTAKES {
-        assert_told(&place.run(&words(command)), *status, piece);
-        let told = place.run(&[words(command), vec!["--json"]].concat()).expect(*status);
-        let error: Value = serde_json::from_str(&told.err).unwrap_or_else(|_| panic!("{told:?}"));
+        assert_refused(&place.run(&words(command)), *status, piece);
+        let refused = place.run(&[words(command), vec!["--json"]].concat()).expect(*status);
+        let error: Value = serde_json::from_str(&refused.err).unwrap_or_else(|_| panic!("{refused:?}"));
         assert_eq!(error["error"]["exit"], *status, "{command}");
-        assert!(error["error"]["message"].as_str().unwrap().contains(piece), "{told:?}");
+        assert!(error["error"]["message"].as_str().unwrap().contains(piece), "{refused:?}");
     }
 }
 
 #[test]
-fn a_database_that_cannot_be_had_is_told_without_its_password() {
+fn an_unusable_database_is_reported_without_its_password() {
     let place = Place::sqlite();
     for (url, status, piece) in [
         ("mysql://root:hunter2@127.0.0.1:1/auth", 69, "DATABASE_URL: the database cannot be reached"),
@@ -78,15 +78,14 @@ fn a_database_that_cannot_be_had_is_told_without_its_password() {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let ran =
             Ran { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) };
-        assert_told(&ran, status, piece);
+        assert_refused(&ran, status, piece);
         assert!(!ran.err.contains("hunter2"), "{ran:?}");
     }
-    assert_eq!(std::fs::read_dir(place.directory.path()).unwrap().count(), 0, "nothing was made");
+    assert_eq!(std::fs::read_dir(place.directory.path()).unwrap().count(), 0, "no file was created");
 }
 
-/// Every command has a page of help that begins with what it does.
 #[test]
-fn every_command_explains_itself() {
+fn every_command_has_a_help_page() {
     let place = Place::sqlite();
     let commands = [
         "",

@@ -1,4 +1,4 @@
-//! A database, the command that works on it, and a service over it.
+//! A database with the command and a service that use it.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,13 +19,13 @@ pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
 
-/// An empty database, and a working directory.
+/// An empty database and a working directory.
 pub(crate) struct Place {
     pub(crate) directory: TempDir,
     pub(crate) url: String,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) status: i32,
@@ -41,7 +41,7 @@ impl Ran {
         self
     }
 
-    /// The one JSON object that it printed.
+    /// The JSON object that the command printed.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -49,7 +49,7 @@ impl Ran {
 }
 
 impl Place {
-    /// One on SQLite, in memory where the machine has such files: what is proved here is not the disk.
+    /// A place on SQLite, on a memory file system if there is one: these tests are not about the disk.
     pub(crate) fn sqlite() -> Self {
         let memory = Path::new("/dev/shm");
         let directory =
@@ -58,7 +58,7 @@ impl Place {
         Self { directory, url }
     }
 
-    /// One on each database there is.
+    /// A place on each available database.
     pub(crate) async fn each(purpose: &str) -> Vec<Self> {
         let mut places = vec![Self::sqlite()];
         if let Ok(server) = std::env::var("AUTH_TEST_MYSQL_URL") {
@@ -82,17 +82,17 @@ impl Place {
         command
     }
 
-    /// Runs it with nobody there to answer.
+    /// Runs the command without a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         finish(self.command(arguments).spawn().unwrap(), "")
     }
 
-    /// Runs it with a text on standard input.
+    /// Runs the command with a text on standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
         finish(self.command(arguments).stdin(Stdio::piped()).spawn().unwrap(), input)
     }
 
-    /// Creates a user with [`PASSWORD`], and the database with the first.
+    /// Creates a user with [`PASSWORD`], and the database if it does not exist.
     #[track_caller]
     pub(crate) fn create(&self, email: &str) {
         let arguments = ["user", "create", email, "--password-stdin", "--create-database"];
@@ -107,7 +107,7 @@ impl Place {
         }
     }
 
-    /// A service over the database, that sends by `mailer`.
+    /// A service on the database that sends with `mailer`.
     pub(crate) async fn service(&self, mailer: impl Mailer + 'static) -> Auth {
         self.service_with(mailer, |builder| builder).await
     }
@@ -125,7 +125,7 @@ impl Place {
         change(builder).build().unwrap()
     }
 
-    /// Counts the rows of users, behind everybody's back.
+    /// Counts the rows of users directly in the database.
     pub(crate) async fn users(&self) -> i64 {
         const COUNT: &str = "SELECT COUNT(*) FROM auth_users";
         if let Some(path) = self.url.strip_prefix("sqlite://") {

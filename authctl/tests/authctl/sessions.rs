@@ -16,7 +16,7 @@ async fn lives(auth: &Auth, grant: &SessionTokens) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sessions_are_listed_and_end_one_by_one_or_all_at_once() {
+async fn sessions_are_listed_and_end_singly_or_together() {
     for place in Place::each("session").await {
         place.create(ADA);
         let auth = place.service(Mailbox::new()).await;
@@ -45,7 +45,7 @@ async fn sessions_are_listed_and_end_one_by_one_or_all_at_once() {
     }
 }
 
-/// No mail ever goes through it.
+/// A mailer that sends no mail.
 #[derive(Debug)]
 struct Refuses;
 
@@ -57,7 +57,7 @@ impl Mailer for Refuses {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dead_letters_are_listed_and_promised_anew() {
+async fn dead_letters_are_listed_and_enqueued_again() {
     for place in Place::each("letters").await {
         place.create(ADA);
         let refused = place.service(Refuses).await;
@@ -73,7 +73,7 @@ async fn dead_letters_are_listed_and_promised_anew() {
         let json = place.run(&["dead-letter", "list", "--limit", "1", "--json"]).expect(0).json();
         assert_eq!(json["dead_letters"].as_array().unwrap().len(), 1);
         let letter = &json["dead_letters"][0];
-        assert_eq!((&letter["promise"], &letter["attempts"]), (&"password_reset".into(), &1.into()));
+        assert_eq!((&letter["mail"], &letter["attempts"]), (&"password_reset".into(), &1.into()));
 
         let id = letter["id"].as_str().unwrap();
         place.run(&["dead-letter", "requeue", id]).expect(0);
@@ -87,7 +87,7 @@ async fn dead_letters_are_listed_and_promised_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clean_up_deletes_what_has_expired_and_nothing_else() {
+async fn clean_up_deletes_expired_records_alone() {
     for place in Place::each("clean").await {
         place.create(ADA);
         // Long ago, by the clock of tests.

@@ -5,7 +5,7 @@ use auth_core::{Client, Mailbox, Password};
 use crate::place::{ADA, OTHER_PASSWORD, PASSWORD, Place, link, logs_in};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_user_is_created_shown_locked_out_let_in_and_deleted() {
+async fn a_user_is_created_shown_disabled_enabled_and_deleted() {
     for place in Place::each("user").await {
         let create = ["user", "create", "Ada@Example.com", "--name", "Ada", "--password-stdin"];
         let created =
@@ -35,7 +35,7 @@ async fn a_user_is_created_shown_locked_out_let_in_and_deleted() {
         assert!(logs_in(&auth, ADA, PASSWORD).await, "but the password works again");
 
         let unanswered = place.run(&["user", "delete", ADA]).expect(64);
-        assert_eq!(unanswered.err, "authctl: nobody is there to confirm it: give --yes\n");
+        assert_eq!(unanswered.err, "authctl: no terminal to confirm on: give --yes\n");
         place.run(&["user", "delete", ADA, "--yes"]).expect(0);
         assert_eq!(place.run(&["user", "show", ADA]).expect(67).err, "authctl: there is no such user\n");
         assert_eq!(place.users().await, 0);
@@ -43,7 +43,7 @@ async fn a_user_is_created_shown_locked_out_let_in_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_invitation_and_a_reset_are_mailed_by_the_server_and_set_a_password() {
+async fn the_server_mails_invitations_and_resets_to_set_a_password() {
     for place in Place::each("reset").await {
         let invited = place.run(&["user", "create", ADA, "--invite", "--create-database", "--json"]);
         assert_eq!(invited.expect(0).json()["done"], "invited");
@@ -54,14 +54,14 @@ async fn an_invitation_and_a_reset_are_mailed_by_the_server_and_set_a_password()
             auth.reset_password(&link(&mailbox), Password::new(password), &Client::unknown()).await.unwrap();
             assert!(logs_in(&auth, ADA, password).await);
             auth.deliver_due_mails().await.unwrap();
-            assert_eq!(place.run(&["reset", ADA, "--json"]).expect(0).json()["done"], "reset_promised");
-            assert!(logs_in(&auth, ADA, password).await, "a promise changes nothing");
+            assert_eq!(place.run(&["reset", ADA, "--json"]).expect(0).json()["done"], "reset_enqueued");
+            assert!(logs_in(&auth, ADA, password).await, "an enqueued mail changes nothing");
         }
     }
 }
 
 #[test]
-fn what_a_registration_would_refuse_is_refused_and_a_password_is_never_repeated() {
+fn user_create_refuses_what_registration_refuses() {
     let place = Place::sqlite();
     place.create(ADA);
     let create = |email: &str, password: &str| {
