@@ -1,4 +1,4 @@
-//! From a URL to a client of the server it names.
+//! Makes a Redis client from a URL.
 
 use std::{fs, io};
 
@@ -6,7 +6,7 @@ use redis::{Client, ConnectionAddr, IntoConnectionInfo as _, TlsCertificates};
 
 use crate::ConnectError;
 
-/// Reads the URL. Whatever would weaken TLS is refused.
+/// Reads the URL. Refuses every parameter that would weaken TLS.
 pub(crate) fn client(url: &str) -> Result<Client, ConnectError> {
     let mut url = redis::parse_redis_url(url).ok_or(ConnectError::MalformedUrl)?;
     let over_tcp = url.has_host();
@@ -22,12 +22,12 @@ pub(crate) fn client(url: &str) -> Result<Client, ConnectError> {
     if url.fragment().is_some() {
         return Err(ConnectError::MalformedUrl);
     }
-    // What is wrong with it may be in the password: the cause is not kept.
+    // The cause may contain the password, so the error drops it.
     let info = url.into_connection_info().map_err(|_| ConnectError::MalformedUrl)?;
     match (info.addr(), authority) {
         (ConnectionAddr::TcpTls { .. }, authority) => {
-            // A service may have chosen a backend already. Where several are compiled in, rustls panics
-            // unless one was chosen.
+            // The service may have chosen a backend already. If several are compiled in and none is chosen,
+            // rustls panics.
             let _chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
             let root_cert = authority.map(certificates).transpose()?;
             Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert })
@@ -38,13 +38,13 @@ pub(crate) fn client(url: &str) -> Result<Client, ConnectError> {
     }
 }
 
-/// The certificates of a file. One that holds none would be found out only when nobody is trusted.
+/// Reads the certificates of a file. A file without one would fail only at the first handshake.
 fn certificates(path: String) -> Result<Vec<u8>, ConnectError> {
     let pem = fs::read(path).map_err(ConnectError::Authority)?;
     if pem.windows(BEGIN.len()).any(|window| window == BEGIN) {
         Ok(pem)
     } else {
-        Err(ConnectError::Authority(io::Error::other("it holds no certificate")))
+        Err(ConnectError::Authority(io::Error::other("the file holds no certificate")))
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read() {
+    fn a_valid_url_makes_a_client() {
         for url in [
             "redis://127.0.0.1",
             "redis://:p%40ss@localhost:6380/3",
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_or_weakens_tls_is_refused_without_repeating_it() {
+    fn an_invalid_url_is_refused_but_not_repeated() {
         for url in [
             "",
             "hunter2",
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_is_none_is_said_at_the_start() {
+    fn an_unusable_authority_file_is_refused_at_the_start() {
         for file in ["/nowhere/ca.pem", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
             let error = client(&format!("rediss://:hunter2@localhost/0?ca={file}")).unwrap_err();
             assert!(matches!(error, ConnectError::Authority(_)), "{file}: {error:?}");

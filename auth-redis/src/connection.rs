@@ -1,4 +1,4 @@
-//! One connection that all calls share, made anew when it is lost.
+//! One connection that all calls share, replaced when it is lost.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,42 +13,42 @@ use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, ScriptInvoca
 
 use crate::counting::Answer;
 
-/// How long making a connection may take, its handshakes included. Callers wait for it no longer than for
-/// any other call.
+/// Limits the time to connect, handshakes included. Callers wait for a connection no longer than for any
+/// other call.
 const CONNECTING: Duration = Duration::from_secs(5);
 
-/// After a call without an answer, others fail at once for this long: who waits for a server that hangs
-/// holds memory, and a browser.
+/// How long calls fail at once after a call without an answer: a caller that waits for a hung server holds
+/// memory and a browser's connection.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// A connection that exists or is being made.
+/// A connection, or the attempt to make one.
 type Link = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
 
-/// What can be asked about any number of times.
+/// The shared connection.
 pub(crate) struct Connection {
     client: Client,
     state: Mutex<State>,
-    /// Whether the last call failed, so that an outage is logged when it begins and when it ends.
+    /// Whether the last call failed, to log the start and the end of an outage.
     lost: AtomicBool,
 }
 
 struct State {
     link: Link,
-    /// How many links there were before, by which a caller names the one that failed it.
+    /// The number of earlier links, by which a caller identifies the link that failed.
     generation: u64,
     silent_until: Option<Instant>,
 }
 
-/// Whether a call may be made again that may have been carried out already.
+/// Whether a call whose answer was lost may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// What happens twice is on the safe side.
+    /// Repeating the call is safe.
     Once,
-    /// Twice would be too often.
+    /// Repeating the call would release too much.
     Never,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
     #[error("Redis did not answer within {0:?}")]
@@ -66,7 +66,7 @@ impl From<Lost> for StoreError {
 }
 
 impl Connection {
-    /// Connects and sees that this call works there.
+    /// Connects and checks that this call works.
     pub(crate) async fn open(client: Client, probe: &ScriptInvocation<'_>) -> Result<Self, Lost> {
         let connection = Self {
             state: Mutex::new(State { link: link(&client), generation: 0, silent_until: None }),
@@ -77,7 +77,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Makes a call, for which it takes no longer than `patience`.
+    /// Makes a call that takes no longer than `patience`.
     pub(crate) async fn ask(
         &self,
         call: &ScriptInvocation<'_>,
@@ -108,7 +108,7 @@ impl Connection {
     ) -> Result<Answer, Lost> {
         let answered = tokio::time::timeout(patience, async {
             match self.attempt(call).await {
-                // A connection that broke while it was idle says so at its next use.
+                // A connection that broke while idle fails at its next use.
                 Err(error) if repeat == Repeat::Once && !is_of_the_server(&error) => self.attempt(call).await,
                 answer => answer,
             }
@@ -141,7 +141,7 @@ impl Connection {
         if state.generation == failed {
             state.generation += 1;
             state.link = link(&self.client);
-            // It goes on when the caller that needs it has gone.
+            // It continues if the caller that needs it goes away.
             tokio::spawn(state.link.clone().map(drop));
         }
     }
@@ -151,13 +151,14 @@ impl Connection {
         state.silent_until = Some(Instant::now() + SILENCE);
         let (generation, made) = (state.generation, state.link.peek().is_some());
         drop(state);
-        // The machine may be gone without a word. What is still being made has a time limit of its own.
+        // The machine may have vanished without closing the connection. A link in progress has its own time
+        // limit.
         if made {
             self.renew(generation);
         }
     }
 
-    /// A panic of another thread cannot have left it half written.
+    /// Locks the state. A panic of another thread cannot leave it half written.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,7 +171,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Whether the server answered, if only with an error: then the connection is good.
+/// Whether the server sent this error: then the connection works.
 fn is_of_the_server(error: &RedisError) -> bool {
     error.code().is_some() && !error.is_unrecoverable_error()
 }

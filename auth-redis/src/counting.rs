@@ -1,4 +1,4 @@
-//! What the scripts are told and what they answer.
+//! The arguments and answers of the scripts.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use redis::{Script, ScriptInvocation};
 static QUOTA: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("quota.lua")));
 static FAILURES: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("consecutive_failures.lua")));
 
-/// Windows and waits are cut to this: a time that far ahead is still a whole number of microseconds to
-/// Lua, whose numbers are exact up to 2^53.
+/// Caps windows and waits, so that every time is a whole number of microseconds to Lua, whose numbers are
+/// exact up to 2^53.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
-/// The least time for which a streak is remembered after its last try.
+/// The least time for which consecutive failures are stored after the last try.
 const SHORTEST_MEMORY: Duration = Duration::from_hours(24);
 
-/// What to do with a bucket.
+/// An operation on a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Acquire,
@@ -34,17 +34,17 @@ impl Act {
     }
 }
 
-/// A rule as the scripts take it, in whole microseconds.
+/// A rule in the form of the scripts, in whole microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
-    /// So many places, one of which becomes free every `interval`.
+    /// `count` permits, one of which becomes free every `interval`.
     Quota { count: u64, interval: u64 },
-    /// So many free tries, then one every `wait`.
+    /// `failures` free tries, then one every `wait`.
     ConsecutiveFailures { failures: u64, wait: u64 },
 }
 
 impl Count {
-    /// None where the rule makes no sense.
+    /// Converts a rule; `None` if one of its numbers is zero.
     pub(crate) fn of(rule: &Rule) -> Option<Self> {
         match *rule {
             Rule::Quota { count, window } => {
@@ -59,7 +59,7 @@ impl Count {
         }
     }
 
-    /// What a bucket answers in which nothing was counted yet.
+    /// The outcome for a bucket without counts.
     pub(crate) fn of_a_fresh_bucket(self) -> AcquireOutcome {
         let (remaining, reset_after) = match self {
             Self::Quota { count, interval } => (count.saturating_sub(1), interval),
@@ -70,12 +70,12 @@ impl Count {
         granted(remaining, reset_after)
     }
 
-    /// The script call that does this, on one key.
+    /// Makes the script call for an operation, on one key.
     pub(crate) fn call(self, act: Act, bucket: &Bucket) -> ScriptInvocation<'static> {
         let (script, kind, numbers) = match self {
             Self::Quota { count, interval } => (&*QUOTA, 'q', [count, interval, 0]),
             Self::ConsecutiveFailures { failures, wait } => {
-                (&*FAILURES, 's', [failures, wait, memory(failures, wait)])
+                (&*FAILURES, 'f', [failures, wait, memory(failures, wait)])
             }
         };
         let mut call = script.prepare_invoke();
@@ -88,8 +88,10 @@ impl Count {
     }
 }
 
-/// For how many milliseconds a streak is remembered after its last try: as long as its free tries would
-/// have taken at the pace after them, so that being forgotten is worth no more tries than waiting.
+/// The milliseconds for which consecutive failures are stored after the last try.
+///
+/// It is the time that the free tries would take at the later pace, so that an attacker gains no more tries
+/// by letting them expire than by waiting.
 fn memory(failures: u64, wait: u64) -> u64 {
     let pace = wait.saturating_mul(failures.max(1));
     pace.clamp(micros(SHORTEST_MEMORY).max(wait), micros(LONGEST)).div_ceil(1000)
@@ -99,11 +101,11 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.min(LONGEST).as_nanos().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
-/// What a script answered: whether there was a place, how many more there are, and a time in microseconds.
+/// The answer of a script: whether a permit was granted, how many remain, and a time in microseconds.
 pub(crate) type Answer = (u8, u64, u64);
 
-pub(crate) fn reservation((place, remaining, micros): Answer) -> AcquireOutcome {
-    if place == 1 {
+pub(crate) fn outcome((permit, remaining, micros): Answer) -> AcquireOutcome {
+    if permit == 1 {
         granted(remaining, micros)
     } else {
         AcquireOutcome::Refused { retry_after: Duration::from_micros(micros) }
@@ -124,7 +126,7 @@ mod tests {
     const LUA_IS_EXACT_TO: u64 = 1 << 53;
 
     #[test]
-    fn rules_without_sense_are_not_counted() {
+    fn a_rule_with_a_zero_is_not_counted() {
         for rule in [
             Rule::Quota { count: 0, window: Duration::MAX },
             Rule::Quota { count: 5, window: Duration::ZERO },
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn no_time_is_beyond_what_lua_counts_exactly() {
+    fn every_time_is_exact_in_lua() {
         // The year 2150.
         let now = 180 * 365 * 24 * 3_600_000_000;
         for count in [1, 3, 7, u32::MAX] {
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_streak_is_remembered_until_waiting_had_given_as_many_tries() {
+    fn failures_are_stored_until_waiting_gives_as_many_tries() {
         let minute = 60_000_000;
         assert_eq!(memory(100, 15 * minute), 100 * 15 * 60_000);
         assert_eq!(memory(3, 1), 24 * 3_600_000);

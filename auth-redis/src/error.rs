@@ -3,11 +3,11 @@ use std::io;
 
 use redis::{ErrorKind, RedisError};
 
-/// There is no Redis to count on. No variant holds the URL, in which the password is.
+/// The reason why no connection was made. No variant holds the URL, which contains the password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// Not an address of a server.
+    /// The text is not the URL of a server.
     #[error(
         "not a URL of the form redis://user:password@host:6379/0, rediss://... (TLS; ?ca=FILE trusts a private authority) or unix:///path"
     )]
@@ -15,14 +15,14 @@ pub enum ConnectError {
     /// The certificates of the private authority cannot be used.
     #[error("the file that `ca` names cannot be read as certificates in PEM")]
     Authority(#[source] io::Error),
-    /// Nobody answers there, or the certificate is not one to trust.
+    /// No server answers, or its certificate is not trusted.
     #[error("Redis cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
-    /// Neither the user name nor the password is at fault to tell apart: Redis lets nobody in with them.
+    /// Redis refuses the user name or the password; it does not say which.
     #[error("Redis refuses the user name or the password")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
-    /// It answers, but does not count: a replica, a user without the rights, no Redis.
-    #[error("Redis cannot count: it refuses the scripts or their commands")]
+    /// The server answers but cannot count: it is a replica or no Redis, or the user lacks rights.
+    #[error("Redis refuses the scripts of the rate limits or their commands")]
     Unusable(#[source] Box<dyn Error + Send + Sync>),
 }
 

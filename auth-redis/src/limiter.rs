@@ -4,40 +4,39 @@ use async_trait::async_trait;
 use auth_core::{AcquireOutcome, Bucket, RandomSource as _, RateLimiter, Rule, StoreError, SystemRandom};
 
 use crate::connection::{Connection, Lost, Repeat};
-use crate::counting::{Act, Count, reservation};
+use crate::counting::{Act, Count, outcome};
 use crate::{ConnectError, OutagePolicy, address};
 
-/// How long a call may take if nothing else is said: a thousand times what it takes in one data centre,
-/// and less than a person notices of a log-in.
+/// Limits the time of a call by default: a thousand times a call within one data centre, and too short to
+/// notice at a log-in.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// What a rule that makes no sense answers: come back later, forever.
+/// The outcome of a rule with a zero: it never grants.
 const NEVER: AcquireOutcome = AcquireOutcome::Refused { retry_after: Duration::from_mins(1) };
 
 /// Counts requests in Redis or Valkey, for any number of servers.
 ///
-/// [`Rule::Quota`] is GCRA in whole microseconds, [`Rule::ConsecutiveFailures`] a counter; each call is one script on
-/// one key, by the clock of Redis.
+/// [`Rule::Quota`] is GCRA in whole microseconds, and [`Rule::ConsecutiveFailures`] a counter. Each call is
+/// one script on one key, by the clock of Redis.
 ///
-/// - A place given back before anything else was taken leaves no trace. Otherwise the part of it that
-///   time had freed already is freed again: no more than for how long it was held, and never more places
-///   than the rule has.
-/// - A streak's wait starts with its last free try. It is forgotten when nobody has tried for as long as
-///   the free tries would have taken at the pace after them (`failures` times `then_every`, at least a
-///   day): pausing gains an attacker nothing over going on.
+/// - A permit that is released before another is acquired leaves no trace. Otherwise the part of it that
+///   time had freed already is freed twice: no more than for the time that it was held, and never more
+///   permits than the rule has.
+/// - The wait after consecutive failures starts with the last free try. They expire after a pause of
+///   `failures` times `then_every`, and at least a day: an attacker gains nothing by pausing.
 /// - A rule with a `count`, `window` or `then_every` of zero grants nothing.
-/// - A call takes 500 ms at most ([`patience`](Self::patience)); after one without an answer others fail
-///   at once for a second. A call other than a release whose connection breaks is tried once more
-///   on a new one; a place that was taken and not told stays taken. What is given back is not tried again.
-/// - While Redis does not answer, reservations get what the [`OutagePolicy`] says and everything else
-///   fails. A place that was granted uncounted can still be given back later; that frees one at most of
-///   those that others took.
+/// - A call takes at most 500 ms ([`patience`](Self::patience)). After a call without an answer, others fail
+///   at once for a second.
+/// - If the connection breaks, a call is repeated once on a new connection, except a release. A permit
+///   whose answer was lost stays acquired.
+/// - While Redis does not answer, the [`OutagePolicy`] decides about `acquire`, and every other call fails.
+///   If an uncounted permit is released later, at most one permit of another caller becomes free.
 ///
 /// # Security
 ///
-/// A key is the limit's name and the keyed hash of whom it counts: neither address nor account can be read
-/// from it, and two services with secrets of their own share no bucket. Who can write to Redis can reset
-/// every limit.
+/// A key is the name of a limit and the keyed hash of its subject. It reveals neither address nor account,
+/// and two services with different secrets share no bucket. Anyone who can write to Redis can reset every
+/// limit.
 ///
 /// # Examples
 ///
@@ -47,7 +46,7 @@ const NEVER: AcquireOutcome = AcquireOutcome::Refused { retry_after: Duration::f
 ///
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let limiter = RedisLimiter::connect("redis://:password@127.0.0.1:6379/0").await?;
-/// let store = MemoryStore::new(); // yours is shared
+/// let store = MemoryStore::new(); // in production, a store that the servers share
 /// let auth = Auth::builder(store, Mailbox::new())
 ///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
 ///     .rate_limiter(limiter)
@@ -64,8 +63,10 @@ pub struct RedisLimiter {
 }
 
 impl RedisLimiter {
-    /// Connects to a server and sees that it counts: `redis://user:password@host:6379/0`, `rediss://` for
-    /// TLS, `unix:///path?db=0&pass=password`, or the same with `valkey`.
+    /// Connects to a server and checks that it can count.
+    ///
+    /// The URL is `redis://user:password@host:6379/0`, `rediss://` for TLS, `unix:///path?db=0&pass=password`,
+    /// or the same with `valkey`.
     ///
     /// # Errors
     ///
@@ -77,8 +78,8 @@ impl RedisLimiter {
     /// of the file in `?ca=FILE` alone. Without TLS the password and the counts travel in clear text.
     pub async fn connect(url: &str) -> Result<Self, ConnectError> {
         let client = address::client(url)?;
-        // All it takes to count: the script, its reading and its writing. In a bucket that nobody else uses: one that
-        // was full would be read only, which a replica does too.
+        // The probe runs the script, which reads and writes. It uses a new bucket: a full bucket is only
+        // read, which a replica can do as well.
         let probe = Count::Quota { count: 1, interval: 1000 };
         let mut key = [0; 16];
         SystemRandom.fill(&mut key).map_err(|error| ConnectError::Unreachable(Box::new(error)))?;
@@ -90,27 +91,26 @@ impl RedisLimiter {
         Ok(Self { connection, patience: PATIENCE, outage: OutagePolicy::default() })
     }
 
-    /// Another answer than [`OutagePolicy::default`] while Redis is away.
+    /// Sets the policy while Redis does not answer, instead of [`OutagePolicy::default`].
     #[must_use]
     pub fn outage(mut self, policy: OutagePolicy) -> Self {
         self.outage = policy;
         self
     }
 
-    /// How long a call may take, instead of 500 ms.
+    /// Sets the longest time of a call, instead of 500 ms.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Does something to a bucket; says whether and how it stands then, or nothing where the rule makes no
-    /// sense.
+    /// Calls the script of a rule. Returns `None` if the rule has a zero.
     async fn ask(&self, act: Act, bucket: &Bucket, rule: &Rule) -> Result<Option<AcquireOutcome>, Lost> {
         let Some(count) = Count::of(rule) else { return Ok(None) };
         let repeat = if act == Act::Release { Repeat::Never } else { Repeat::Once };
         let answer = self.connection.ask(&count.call(act, bucket), repeat, self.patience).await?;
-        Ok(Some(reservation(answer)))
+        Ok(Some(outcome(answer)))
     }
 }
 
@@ -118,7 +118,7 @@ impl RedisLimiter {
 impl RateLimiter for RedisLimiter {
     async fn acquire(&self, bucket: &Bucket, rule: &Rule) -> Result<AcquireOutcome, StoreError> {
         match self.ask(Act::Acquire, bucket, rule).await {
-            Ok(reservation) => Ok(reservation.unwrap_or(NEVER)),
+            Ok(outcome) => Ok(outcome.unwrap_or(NEVER)),
             Err(_) if self.outage.is_open(bucket.limit) => {
                 Ok(Count::of(rule).map_or(NEVER, Count::of_a_fresh_bucket))
             }

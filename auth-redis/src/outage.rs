@@ -1,6 +1,8 @@
+//! The choice between refusing and not counting while Redis does not answer.
+
 use auth_core::{Limit, Protects};
 
-/// What happens to requests while Redis does not answer.
+/// Decides about requests while Redis does not answer.
 ///
 /// A limit is either *closed*: the request fails as unavailable; or *open*: the request is not counted.
 ///
@@ -12,16 +14,16 @@ pub struct OutagePolicy {
 }
 
 impl OutagePolicy {
-    /// Nothing is open: while Redis is away nobody gets in and nobody stays in.
+    /// Closes every limit: while Redis does not answer, every counted request fails.
     pub const fn closed() -> Self {
         Self { open: Vec::new() }
     }
 
-    /// These limits are open, and no others.
+    /// Opens these limits and closes all others.
     ///
     /// # Security
     ///
-    /// Where a limit is open, an attacker who keeps Redis from answering is not limited at all.
+    /// An open limit does not limit an attacker who can keep Redis from answering.
     pub fn open_for(limits: impl IntoIterator<Item = Limit>) -> Self {
         Self { open: limits.into_iter().collect() }
     }
@@ -54,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_decides() {
+    fn a_service_chooses_its_open_limits() {
         let policy = OutagePolicy::open_for([Limit::LogInClient]);
         assert!(policy.is_open("log_in_client") && !policy.is_open("refresh_client"));
         assert!(Limit::ALL.iter().all(|limit| !OutagePolicy::closed().is_open(limit.name())));

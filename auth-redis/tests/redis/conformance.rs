@@ -1,4 +1,4 @@
-//! Every promise of the trait, over each way to reach Redis.
+//! Every guarantee of the trait, over each way to connect to Redis.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! How a limiter is made, or not.
+//! Connecting a limiter to Redis.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::server::{SHARED, Server, bucket, hourly};
 
-/// Everything that an error says, to whoever asks.
+/// The text, the debug text and the sources of an error.
 fn all_of(error: &ConnectError) -> String {
     let mut text = format!("{error} {error:?}");
     let mut source = error.source();
@@ -28,7 +28,7 @@ async fn refusal(url: &str) -> ConnectError {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_is_said_and_never_repeated() {
+async fn a_wrong_password_is_reported_but_not_repeated() {
     for url in [
         SHARED.url().replace("auth-test-pw", "hunter2"),
         SHARED.url().replace(":auth-test-pw", "nobody:hunter2"),
@@ -44,8 +44,8 @@ async fn a_wrong_password_is_said_and_never_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_there_is_said_in_time() {
-    // The port is nobody's, the address leads nowhere (RFC 5737).
+async fn an_unreachable_server_is_reported_in_time() {
+    // No server listens on the port, and the address is reserved (RFC 5737).
     for address in ["127.0.0.1:1", "192.0.2.1:6379"] {
         let asked = Instant::now();
         let error = refusal(&format!("redis://:hunter2@{address}/0")).await;
@@ -56,8 +56,8 @@ async fn nobody_there_is_said_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_no_redis_or_does_not_count_is_refused() {
-    // A TLS server asked in plain text hangs up.
+async fn a_server_that_cannot_count_is_refused() {
+    // A TLS server that receives plain text closes the connection.
     let error = refusal(&SHARED.tls_url().replace("rediss", "redis")).await;
     assert!(matches!(error, ConnectError::Unreachable(_)), "{error:?}");
 
@@ -71,7 +71,7 @@ async fn a_server_that_is_no_redis_or_does_not_count_is_refused() {
     assert!(matches!(error, ConnectError::Unusable(_)), "{error:?}");
     assert!(!all_of(&error).contains("hunter2"));
 
-    // With the rights that the README names it counts.
+    // The rights in the README are enough.
     let rights = ["+evalsha", "+script|load", "+get", "+set", "+del", "+time"];
     let command = [&["ACL", "SETUSER", name, "reset", "on", ">hunter2", "~auth:*"][..], &rights].concat();
     let _: () = server.command(&command).await;
@@ -83,9 +83,9 @@ async fn a_server_that_is_no_redis_or_does_not_count_is_refused() {
     assert!(matches!(error, ConnectError::Unusable(_)), "{error:?}");
 }
 
-/// A probe that found its bucket full once wrote nothing, and took a replica for a server that counts.
+/// A probe of a full bucket would write nothing, and accept a replica.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_connection_is_tried_by_a_write_whoever_connects_besides() {
+async fn every_connection_is_probed_by_a_write() {
     let server = Server::start();
     let connecting: JoinSet<_> = (0..50)
         .map(|_| {
@@ -100,8 +100,8 @@ async fn every_connection_is_tried_by_a_write_whoever_connects_besides() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_trusts_the_authority_alone_and_the_name() {
-    // The certificate is for 127.0.0.1 and localhost, by an authority that no system knows.
+async fn tls_checks_the_authority_and_the_name() {
+    // The certificate is for 127.0.0.1 and localhost, from an authority that no system trusts.
     let trusted = |url: &str, file: &str| format!("{url}?ca={}", SHARED.certificate(file).display());
     let named = SHARED.tls_url().replace("127.0.0.1", "localhost");
     let limiter = RedisLimiter::connect(&trusted(&named, "ca.pem")).await.unwrap();
@@ -116,7 +116,7 @@ async fn tls_trusts_the_authority_alone_and_the_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_that_is_expired_or_another_servers_is_refused() {
+async fn an_expired_or_foreign_certificate_is_refused() {
     let server = Server::start();
     let url = format!("{}?ca={}", server.tls_url(), server.certificate("ca.pem").display());
     for (name, good) in [("wrong-host", false), ("expired", false), ("self-signed", false), ("server", true)]

@@ -1,4 +1,4 @@
-//! What Redis holds, and for how long.
+//! The content and the lifetime of the keys in Redis.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use auth_core::{AcquireOutcome, Auth, Bucket, Client, Mailbox, MemoryStore, Pass
 
 use crate::server::{SHARED, Server, bucket, cheap, hourly};
 
-/// What is held of a bucket, by what only a test of this crate may know: the form of a key.
+/// The key of a bucket. Only tests of this crate may know its form.
 fn key(kind: char, bucket: &Bucket) -> String {
     format!("auth:{kind}:{}:{:032x}", bucket.limit, u128::from_be_bytes(bucket.key))
 }
@@ -16,7 +16,7 @@ async fn milliseconds_left(key: &str) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn neither_address_nor_account_can_be_read_from_what_redis_holds() {
+async fn redis_holds_no_readable_address_or_account() {
     let server = Server::start();
     let store = MemoryStore::new();
     let auth = Auth::builder(store, Mailbox::new())
@@ -42,14 +42,14 @@ async fn neither_address_nor_account_can_be_read_from_what_redis_holds() {
         assert!(digest.chars().all(|digit| digit.is_ascii_hexdigit()), "{key}");
         assert!(name.starts_with("auth:q:") || name.starts_with("auth:s:"), "{key}");
     }
-    // What a digest or a time could spell by chance is left out.
+    // A digest or a time could contain shorter texts by chance.
     for readable in ["ada@", "lovelace", "192.0", "0.2.77", "c000024d", "Firefox", "example"] {
         assert!(!held.to_lowercase().contains(&readable.to_lowercase()), "{readable} stands in {held}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_quota_is_held_until_all_its_places_are_free_and_no_longer() {
+async fn a_quota_is_stored_until_all_its_permits_are_free() {
     let limiter = SHARED.limiter().await;
     let (bucket, hour) = (bucket("expiry", 1), 3_600_000);
     for taken in 1..=3 {
@@ -57,7 +57,7 @@ async fn a_quota_is_held_until_all_its_places_are_free_and_no_longer() {
         let left = milliseconds_left(&key('q', &bucket)).await;
         assert!(left <= taken * hour && left > taken * hour - 60_000, "{left} ms with {taken} taken");
     }
-    // A refusal holds nothing longer.
+    // A refusal extends no lifetime.
     let _refused = limiter.acquire(&bucket, &hourly(3)).await.unwrap();
     assert!(milliseconds_left(&key('q', &bucket)).await <= 3 * hour);
     for _ in 0..3 {
@@ -72,29 +72,29 @@ async fn a_quota_is_held_until_all_its_places_are_free_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_streak_is_held_as_long_as_its_tries_are_worth() {
+async fn consecutive_failures_are_stored_as_long_as_tries_would_take() {
     let limiter = SHARED.limiter().await;
-    let (bucket, day) = (bucket("streak_expiry", 1), 24 * 3_600_000);
+    let (bucket, day) = (bucket("expiry", 1), 24 * 3_600_000);
     for (then_every, held) in [(Duration::from_mins(15), day + 3_600_000), (Duration::from_millis(1), day)] {
         let rule = Rule::ConsecutiveFailures { failures: 100, then_every };
         let _granted = limiter.acquire(&bucket, &rule).await.unwrap();
-        let left = milliseconds_left(&key('s', &bucket)).await;
+        let left = milliseconds_left(&key('f', &bucket)).await;
         assert!(left <= held && left > held - 60_000, "{left} ms for {rule:?}");
         limiter.reset(&bucket, &rule).await.unwrap();
-        assert_eq!(milliseconds_left(&key('s', &bucket)).await, -2);
+        assert_eq!(milliseconds_left(&key('f', &bucket)).await, -2);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_clock_that_was_set_back_costs_one_window_or_wait_at_most() {
+async fn a_clock_set_back_costs_at_most_one_window_or_wait() {
     let limiter = SHARED.limiter().await;
     let bucket = bucket("clock", 1);
-    let streak = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
+    let failures = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
     // Written by a clock that was 70 years ahead.
     let ahead = "4000000000000000";
     let _: () = SHARED.command(&["SET", &key('q', &bucket), ahead, "EX", "900"]).await;
-    let _: () = SHARED.command(&["SET", &key('s', &bucket), &format!("3 {ahead}"), "EX", "900"]).await;
-    for rule in [hourly(3), streak] {
+    let _: () = SHARED.command(&["SET", &key('f', &bucket), &format!("3 {ahead}"), "EX", "900"]).await;
+    for rule in [hourly(3), failures] {
         let AcquireOutcome::Refused { retry_after } = limiter.acquire(&bucket, &rule).await.unwrap() else {
             panic!("{rule:?} is used up")
         };
@@ -103,11 +103,11 @@ async fn a_clock_that_was_set_back_costs_one_window_or_wait_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_makes_no_sense_fails_and_is_no_free_place() {
+async fn an_unreadable_value_fails_and_grants_nothing() {
     let limiter = SHARED.limiter().await;
     let bucket = bucket("sense", 1);
-    let streak = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
-    for (kind, rule) in [('q', hourly(3)), ('s', streak)] {
+    let failures = Rule::ConsecutiveFailures { failures: 3, then_every: Duration::from_hours(1) };
+    for (kind, rule) in [('q', hourly(3)), ('f', failures)] {
         let key = key(kind, &bucket);
         let _: () = SHARED.command(&["SET", &key, "nonsense", "EX", "900"]).await;
         assert!(limiter.acquire(&bucket, &rule).await.is_err(), "{rule:?}");

@@ -1,4 +1,4 @@
-//! Calls that Redis carried out, and whose answers never arrived.
+//! Calls that Redis executed, but whose answers never arrived.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::{PATIENCE, SHARED, bucket, hourly};
 
-/// Stands between a limiter and Redis, and can hang up or fall silent instead of passing the next answer on.
+/// A proxy that can close the connection or fall silent instead of passing on the next answer.
 struct Between {
     url: String,
     hang_up: Arc<AtomicBool>,
@@ -80,7 +80,7 @@ fn rules() -> [Rule; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reservation_whose_answer_was_lost_is_taken_again_and_costs_two_places_at_most() {
+async fn a_permit_whose_answer_was_lost_costs_at_most_two() {
     let between = Between::start().await;
     let limiter = RedisLimiter::connect(&between.url).await.unwrap().patience(PATIENCE);
     for rule in rules() {
@@ -90,7 +90,7 @@ async fn a_reservation_whose_answer_was_lost_is_taken_again_and_costs_two_places
         assert!(between.has_lost_it());
         assert!(matches!(reserved, AcquireOutcome::Granted { remaining: 8, .. }), "{reserved:?}");
         assert_eq!(places(&limiter, &bucket, &rule).await, 8);
-        // The last place may have gone to the answer that was lost: refused is on the safe side.
+        // The lost answer may have taken the last permit. A refusal is safe.
         limiter.release(&bucket, &rule).await.unwrap();
         between.lose_an_answer();
         let reserved = limiter.acquire(&bucket, &rule).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_reservation_whose_answer_was_lost_is_taken_again_and_costs_two_places
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_place_whose_return_was_not_acknowledged_is_given_back_once() {
+async fn a_release_whose_answer_was_lost_is_not_repeated() {
     let between = Between::start().await;
     let limiter = RedisLimiter::connect(&between.url).await.unwrap().patience(PATIENCE);
     for rule in rules() {
@@ -113,7 +113,7 @@ async fn a_place_whose_return_was_not_acknowledged_is_given_back_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_whose_answer_was_lost_is_made_again() {
+async fn a_reset_whose_answer_was_lost_is_repeated() {
     let between = Between::start().await;
     let limiter = RedisLimiter::connect(&between.url).await.unwrap().patience(PATIENCE);
     for rule in rules() {
@@ -126,7 +126,7 @@ async fn a_reset_whose_answer_was_lost_is_made_again() {
     }
 }
 
-/// As when the machine is gone and another has its name: nobody closes the connection.
+/// As if the machine vanished and another took its name: no side closes the connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_falls_silent_is_replaced() {
     let between = Between::start().await;

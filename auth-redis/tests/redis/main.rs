@@ -1,4 +1,4 @@
-//! What `RedisLimiter` promises, on a real Redis.
+//! The guarantees of `RedisLimiter`, on a real Redis.
 
 #[cfg(test)]
 mod conformance;

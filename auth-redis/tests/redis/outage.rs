@@ -1,4 +1,4 @@
-//! Redis goes away, hangs, comes back, and refuses.
+//! Redis dies, hangs, returns and refuses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,23 +13,23 @@ use tokio::task::JoinSet;
 
 use crate::server::{Server, bucket, cheap, hourly};
 
-/// What a call may take for which the limiter has half a second, on a machine with other things to do.
+/// The longest time of a call with a limit of half a second, on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 
 async fn granted(limiter: &RedisLimiter, bucket: &Bucket, rule: &Rule) -> bool {
     matches!(limiter.acquire(bucket, rule).await.unwrap(), AcquireOutcome::Granted { .. })
 }
 
-/// Waits until Redis counts again, which it must soon.
+/// Waits until Redis counts again, at most ten seconds.
 async fn counts_again(limiter: &RedisLimiter) {
     let asked = Instant::now();
     while limiter.release(&bucket("again", 1), &hourly(1)).await.is_err() {
-        assert!(asked.elapsed() < Duration::from_secs(10), "the limiter does not find back to Redis");
+        assert!(asked.elapsed() < Duration::from_secs(10), "the limiter does not return to Redis");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Sees that closed limits fail, open ones grant and all the rest fails, each of it soon.
+/// Checks that closed limits fail, open limits grant and every other call fails, each soon.
 async fn policy_holds(limiter: &RedisLimiter, open: &[&str]) {
     for (number, limit) in (0..).zip(Limit::ALL) {
         let name = limit.name();
@@ -43,8 +43,8 @@ async fn policy_holds(limiter: &RedisLimiter, open: &[&str]) {
                 assert_eq!(error.kind(), StoreErrorKind::Unavailable);
             }
         }
-        assert!(limiter.release(&bucket, &rule).await.is_err(), "{name} was given back");
-        assert!(limiter.reset(&bucket, &rule).await.is_err(), "{name} was cleared");
+        assert!(limiter.release(&bucket, &rule).await.is_err(), "{name} was released");
+        assert!(limiter.reset(&bucket, &rule).await.is_err(), "{name} was reset");
         assert!(asked.elapsed() < SOON, "{name} took {:?}", asked.elapsed());
     }
 }
@@ -60,7 +60,7 @@ const OPEN: [&str; 7] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_redis_is_dead_the_policy_holds_and_a_new_one_counts_at_once() {
+async fn the_policy_holds_until_a_dead_redis_is_replaced() {
     let mut server = Server::start();
     let limiter = server.limiter().await;
     let other = server.limiter().await.outage(OutagePolicy::open_for([Limit::LogInClient]));
@@ -83,13 +83,13 @@ async fn a_restart_between_two_calls_goes_unnoticed() {
     let mut server = Server::start();
     let limiter = server.limiter().await;
     for _ in 0..3 {
-        assert!(granted(&limiter, &bucket("restart", 1), &hourly(1)).await, "nothing is kept on disk");
+        assert!(granted(&limiter, &bucket("restart", 1), &hourly(1)).await, "nothing is stored on disk");
         assert!(!granted(&limiter, &bucket("restart", 1), &hourly(1)).await);
         server.kill();
         server.start_again();
     }
     assert!(granted(&limiter, &bucket("restart", 1), &hourly(1)).await);
-    // Scripts alone forgotten, connections alone closed.
+    // Redis loses its scripts, then its connections.
     let _: () = server.command(&["SCRIPT", "FLUSH"]).await;
     assert!(!granted(&limiter, &bucket("restart", 1), &hourly(1)).await);
     let _: i64 = server.command(&["CLIENT", "KILL", "TYPE", "normal"]).await;
@@ -97,7 +97,7 @@ async fn a_restart_between_two_calls_goes_unnoticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_hangs_holds_up_nobody() {
+async fn a_hung_redis_delays_no_caller() {
     let server = Server::start();
     let limiter = Arc::new(RedisLimiter::connect(server.url()).await.unwrap());
     let (used, patient) = (bucket("log_in_account", 1), server.limiter().await);
@@ -109,9 +109,9 @@ async fn a_redis_that_hangs_holds_up_nobody() {
         let limiter = Arc::clone(&limiter);
         callers.spawn(async move { limiter.acquire(&used, &hourly(5)).await.is_err() });
     }
-    assert!(callers.join_all().await.into_iter().all(|failed| failed), "who hangs grants nothing");
+    assert!(callers.join_all().await.into_iter().all(|failed| failed), "a hung server grants nothing");
     assert!(asked.elapsed() >= Duration::from_millis(450) && asked.elapsed() < SOON, "{:?}", asked.elapsed());
-    // Once it is known, nobody waits.
+    // After the first lost answer, no caller waits.
     let asked = Instant::now();
     assert!(limiter.acquire(&used, &hourly(5)).await.is_err());
     assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());
@@ -120,7 +120,7 @@ async fn a_redis_that_hangs_holds_up_nobody() {
     assert!(matches!(error, auth_redis::ConnectError::Unreachable(_)), "{error:?}");
     server.signal("-CONT");
     counts_again(&limiter).await;
-    // What was asked for meanwhile may have been taken, and nothing was gained.
+    // The calls meanwhile may have taken permits, but gained none.
     let mut more = 0;
     while granted(&patient, &used, &hourly(5)).await {
         more += 1;
@@ -129,7 +129,7 @@ async fn a_redis_that_hangs_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_in_fails_soon_and_a_refresh_goes_on() {
+async fn without_redis_a_log_in_fails_soon_and_a_refresh_succeeds() {
     let server = Server::start();
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     let auth = Auth::builder(store, mailbox.clone())
@@ -165,7 +165,7 @@ async fn a_log_in_fails_soon_and_a_refresh_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_break_under_load_grant_nothing_twice() {
+async fn broken_connections_under_load_grant_nothing_twice() {
     const PLACES: u32 = 2000;
     let server = Server::start();
     let limiter = Arc::new(server.limiter().await);
@@ -202,7 +202,7 @@ async fn connections_that_break_under_load_grant_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_password_that_is_changed_or_memory_that_is_full_is_an_outage_and_ends() {
+async fn a_changed_password_or_full_memory_is_an_outage_that_ends() {
     let server = Server::start();
     let limiter = server.limiter().await;
     let operator = redis::Client::open(format!("redis://operator:right@{}", server.address())).unwrap();

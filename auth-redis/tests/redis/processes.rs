@@ -1,6 +1,6 @@
-//! Several processes, each with a connection of its own, on one Redis.
+//! Several processes, each with its own connection, on one Redis.
 //!
-//! The other processes are this test binary again, told by the environment where to count.
+//! The other processes run this test binary. The environment names the Redis.
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,11 +17,11 @@ const URL: &str = "AUTH_REDIS_TEST_URL";
 
 const PROCESSES: usize = 3;
 const CALLERS: usize = 64;
-/// How often each caller asks for each place.
+/// The tries of each caller for each permit.
 const ASKS: usize = 5;
-/// Fewer than are asked for, and not a multiple of anything.
+/// Fewer permits than callers ask for, and no round number.
 const PLACES: u32 = 251;
-/// How often processes that got nothing, because others were done before they began, try again.
+/// The rounds after which processes that started too late to get a permit may stop.
 const ROUNDS: u128 = 10;
 
 fn rules() -> [Rule; 2] {
@@ -29,11 +29,11 @@ fn rules() -> [Rule; 2] {
     [hourly(PLACES), Rule::ConsecutiveFailures { failures: PLACES, then_every: every }]
 }
 
-/// Another process, which counts where it is told.
+/// Another process, which counts in the buckets that it is given.
 struct Process {
     child: Child,
-    told: ChildStdin,
-    tells: BufReader<ChildStdout>,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 impl Process {
@@ -46,27 +46,27 @@ impl Process {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        let (told, tells) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self { child, told, tells: BufReader::new(tells) }
+        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, input, output: BufReader::new(output) }
     }
 
     fn count_at(&mut self, number: u128) {
-        self.told.write_all(format!("{number}\n").as_bytes()).unwrap();
+        self.input.write_all(format!("{number}\n").as_bytes()).unwrap();
     }
 
-    /// What it says next.
+    /// Reads the next line of the process.
     fn answer(&mut self) -> String {
         let mut line = String::new();
         loop {
             line.clear();
-            assert_ne!(self.tells.read_line(&mut line).unwrap(), 0, "a process ended by itself");
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "a process ended by itself");
             if let Some((_, answer)) = line.trim_end().split_once("told ") {
                 return answer.to_owned();
             }
         }
     }
 
-    /// Without a word more.
+    /// Ends the process, which must print nothing more.
     fn end(self) {
         let Self { mut child, told, .. } = self;
         drop(told);
@@ -74,7 +74,7 @@ impl Process {
     }
 }
 
-/// Counts where the parent says, as often as it does; without a parent, by itself.
+/// Counts in each bucket that the parent names. Without a parent it counts once alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_process() {
     match env::var(URL) {
@@ -91,8 +91,8 @@ async fn another_process() {
     }
 }
 
-/// Takes all it can get of both rules, 64 callers at a time; half of what it gets it gives back at once and
-/// asks for again.
+/// Acquires as many permits of both rules as possible, with 64 concurrent callers. It releases half of them
+/// at once and acquires them again.
 async fn take_all(limiter: Arc<RedisLimiter>, number: u128) -> [u32; 2] {
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
@@ -124,7 +124,7 @@ async fn granted(limiter: &RedisLimiter, bucket: &auth_core::Bucket, rule: &Rule
     matches!(limiter.acquire(bucket, rule).await.unwrap(), AcquireOutcome::Granted { .. })
 }
 
-/// Lets all count at this number; says what each got of both rules.
+/// Lets all processes count in one bucket, and returns the permits of each for both rules.
 fn race(processes: &mut [Process], number: u128) -> Vec<[u32; 2]> {
     for process in &mut *processes {
         process.count_at(number);
@@ -138,7 +138,7 @@ fn race(processes: &mut [Process], number: u128) -> Vec<[u32; 2]> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_processes_are_granted_exactly_what_the_rules_allow() {
+async fn three_processes_get_exactly_what_the_rules_allow() {
     let mut processes: Vec<Process> = (0..PROCESSES).map(|_| Process::start()).collect();
     for process in &mut processes {
         assert_eq!(process.answer(), "ready");
@@ -149,14 +149,14 @@ async fn three_processes_are_granted_exactly_what_the_rules_allow() {
         let granted_each = race(&mut processes, number);
         println!("the processes were granted {granted_each:?}");
         let mut won = [0, 1].map(|rule| granted_each.iter().map(|own| own[rule]).sum::<u32>());
-        // What was given back and not got again is still free.
+        // A permit that was released and not acquired again is still free.
         for (won, rule) in won.iter_mut().zip(rules()) {
             while *won <= PLACES && granted(&limiter, &bucket("processes", number), &rule).await {
                 *won += 1;
             }
         }
         assert_eq!(won, [PLACES; 2]);
-        // The first to be told may take all before the others have heard of it.
+        // The first process may take all permits before the others start.
         raced = granted_each.iter().flatten().all(|own| *own > 0);
         if raced {
             break;

@@ -1,4 +1,4 @@
-//! A Redis to test with.
+//! A Redis server for tests.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use std::{fs, thread};
 use auth_core::{Bucket, Policy, Rule};
 use auth_redis::RedisLimiter;
 
-/// Longer than a machine with more work than cores lets a call wait.
+/// Longer than a call waits on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The server that the tests share which leave it alone.
+/// The server shared by tests that do not disturb it.
 pub(crate) static SHARED: LazyLock<Server> = LazyLock::new(Server::start);
 
-/// A Redis of one's own. It ends with this value, or with this process.
+/// A private Redis. It ends with this value, or with this process.
 pub(crate) struct Server {
     folder: PathBuf,
     env: HashMap<String, String>,
@@ -33,7 +33,7 @@ impl Server {
         server
     }
 
-    /// Starts it on the ports that it had.
+    /// Starts it again on the same ports.
     pub(crate) fn start_again(&mut self) {
         self.script("start");
         let line = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -57,7 +57,7 @@ impl Server {
         &self.env["REDIS_URL"]
     }
 
-    /// The address alone, as in `127.0.0.1:6379`.
+    /// The address, such as `127.0.0.1:6379`.
     pub(crate) fn address(&self) -> &str {
         self.url().split_once('@').unwrap().1.trim_end_matches("/0")
     }
@@ -74,7 +74,7 @@ impl Server {
         RedisLimiter::connect(self.url()).await.unwrap().patience(PATIENCE)
     }
 
-    /// What an operator would type into `redis-cli`.
+    /// Sends a command as `redis-cli` would.
     pub(crate) async fn command<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
         let client = redis::Client::open(self.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -87,7 +87,7 @@ impl Server {
         assert!(sent.success(), "{signal} did not reach Redis");
     }
 
-    /// `kill -9`. Comes back when it is dead, before which it would not be started again.
+    /// Kills it with `kill -9` and waits until it is dead.
     pub(crate) fn kill(&self) {
         self.signal("-KILL");
         let began = Instant::now();
@@ -97,10 +97,10 @@ impl Server {
         }
     }
 
-    /// Whether its process is there; one that nobody has asked for its end yet is not, once no thread is left to it.
+    /// Whether its process runs. A zombie without threads does not.
     fn lives(&self) -> bool {
         let process = Path::new("/proc").join(&self.env["REDIS_PID"]);
-        // The state follows the name, which may hold anything but ends with the last parenthesis.
+        // The state follows the name, which ends with the last parenthesis.
         let Ok(stat) = fs::read_to_string(process.join("stat")) else { return false };
         let is_zombie = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'));
         let threads = fs::read_dir(process.join("task")).map_or(0, Iterator::count);
@@ -110,13 +110,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // One that was halted cannot hear that it shall end.
+        // A stopped process cannot handle a signal to end.
         let _ = Command::new("kill").args(["-CONT", &self.env["REDIS_PID"]]).output();
         self.script("stop");
     }
 }
 
-/// One place an hour, so many in a row.
+/// A quota in which one permit an hour becomes free.
 pub(crate) const fn hourly(count: u32) -> Rule {
     Rule::Quota { count, window: Duration::from_hours(count as u64) }
 }
@@ -126,7 +126,7 @@ pub(crate) const fn bucket(limit: &'static str, number: u128) -> Bucket {
     Bucket { limit, key: number.to_be_bytes() }
 }
 
-/// The defaults, with hashes that cost little.
+/// The default policy with cheap hashing.
 pub(crate) fn cheap() -> Policy {
     let mut policy = Policy::default();
     policy.hashing = auth_testkit::cheap_hashing();
