@@ -24,11 +24,11 @@ impl Between {
         let url = SHARED.url().replace(SHARED.address(), &listener.local_addr().unwrap().to_string());
         let hang_up = Arc::new(AtomicBool::new(false));
         let fall_silent = Arc::new(AtomicBool::new(false));
-        let told = (Arc::clone(&hang_up), Arc::clone(&fall_silent));
+        let flags = (Arc::clone(&hang_up), Arc::clone(&fall_silent));
         tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let (hang_up, fall_silent) = told.clone();
+                let (hang_up, fall_silent) = flags.clone();
                 tokio::spawn(pass_on(client, hang_up, fall_silent));
             }
         });

@@ -60,7 +60,7 @@ impl Process {
         loop {
             line.clear();
             assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "a process ended by itself");
-            if let Some((_, answer)) = line.trim_end().split_once("told ") {
+            if let Some((_, answer)) = line.trim_end().split_once("counted ") {
                 return answer.to_owned();
             }
         }
@@ -68,8 +68,8 @@ impl Process {
 
     /// Ends the process, which must print nothing more.
     fn end(self) {
-        let Self { mut child, told, .. } = self;
-        drop(told);
+        let Self { mut child, input, .. } = self;
+        drop(input);
         assert!(child.wait().unwrap().success());
     }
 }
@@ -80,11 +80,11 @@ async fn another_process() {
     match env::var(URL) {
         Ok(url) => {
             let limiter = Arc::new(RedisLimiter::connect(&url).await.unwrap().patience(PATIENCE));
-            println!("told ready");
+            println!("counted ready");
             for line in std::io::stdin().lines() {
                 let number = line.unwrap().parse().unwrap();
                 let [first, second] = take_all(Arc::clone(&limiter), number).await;
-                println!("told {first} {second}");
+                println!("counted {first} {second}");
             }
         }
         Err(_) => assert_eq!(take_all(Arc::new(SHARED.limiter().await), 1).await, [PLACES; 2]),

@@ -86,11 +86,11 @@ fn the_guide_shows_the_output_of_its_commands() {
 #[test]
 fn the_guide_and_the_help_have_the_same_statuses() {
     let help = Place::sqlite().run(&["--help"]).expect(0).out;
-    let (_, told) = help.split_once("Exit status:\n").unwrap();
-    let told: Vec<&str> =
-        told.lines().map_while(|line| line.strip_prefix("  ")?.trim().split("  ").next()).collect();
+    let (_, statuses) = help.split_once("Exit status:\n").unwrap();
+    let statuses: Vec<&str> =
+        statuses.lines().map_while(|line| line.strip_prefix("  ")?.trim().split("  ").next()).collect();
     let row = Regex::new(r"(?m)^\| (\d+) \|").unwrap();
     let listed: Vec<&str> = row.captures_iter(GUIDE).map(|row| row.get(1).unwrap().as_str()).collect();
-    assert_eq!(told, listed);
-    assert!(told.len() == 9, "{told:?}");
+    assert_eq!(statuses, listed);
+    assert!(statuses.len() == 9, "{statuses:?}");
 }
