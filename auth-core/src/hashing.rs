@@ -1,4 +1,4 @@
-//! Password hashes, computed by a bounded pool of threads.
+//! Password hashes, computed by a pool with a fixed number of threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,75 +29,74 @@ use settings::{FreshSalt, SALT_BYTES, Settings};
 use stored::Stored;
 use threads::{Full, Job, Threads};
 
-/// Why no hash was computed. Nothing was decided about the password.
+/// The reason why no hash was computed. It says nothing about the password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HashingError {
-    /// As many are waiting as the policy allows.
+    /// The queue is full.
     #[error("too many password hashes are waiting")]
     Busy {
-        /// When there is probably room again.
+        /// The time until the queue probably has room.
         retry_after: Duration,
     },
-    /// An empty password, or one of more than [`MAX_PASSWORD_BYTES`] bytes, has no hash.
-    #[error("a password to be hashed has 1 to {MAX_PASSWORD_BYTES} bytes")]
+    /// The password is empty or longer than [`MAX_PASSWORD_BYTES`] bytes.
+    #[error("only a password of 1 to {MAX_PASSWORD_BYTES} bytes can be hashed")]
     PasswordLength,
-    /// No salt could be drawn.
-    #[error("no salt could be drawn")]
+    /// The random source gave no salt.
+    #[error("the random source gave no salt")]
     Random(#[from] RandomError),
-    /// There was not enough memory, or the computation panicked. The pool goes on.
+    /// There was not enough memory, or the computation panicked. The pool keeps working.
     #[error("the password hash could not be computed")]
     Failed,
-    /// The policy cannot be used; the text names each field and its problem.
-    #[error("the hashing policy cannot be used: {0}")]
+    /// The policy is not usable. The text names each field and its problem.
+    #[error("the hashing policy is not usable: {0}")]
     Policy(String),
-    /// The operating system gave no thread.
-    #[error("no thread could be started")]
+    /// The operating system started no thread.
+    #[error("the operating system started no hashing thread")]
     Threads(#[source] std::io::Error),
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug)]
-#[must_use = "a password that was not compared proves nothing"]
+#[must_use = "only `Match` and `MatchOutdated` prove the password"]
 pub enum Verified {
-    /// The password is the right one.
+    /// The password is right.
     Match,
-    /// The password is the right one, and here is a better hash of it, made with the current
-    /// parameters and pepper, for the store to keep instead.
+    /// The password is right, and this is a better hash of it for the store, made with the current
+    /// parameters and pepper.
     MatchOutdated(PasswordHash),
-    /// The password is wrong, or there is none.
+    /// The password is wrong, or there is no stored hash that could match.
     NoMatch,
 }
 
-/// What a pool did since it was started.
+/// Counts the work of a pool since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HashingStats {
-    /// Argon2 work, in hashes of the current parameters; the work of each call is rounded to the
-    /// nearest whole number.
+    /// Argon2 work, in hashes of the current parameters. The work of each call is rounded to the nearest
+    /// whole number.
     pub hashes: u64,
-    /// The same work in KiB written: memory times passes, summed up.
+    /// The same work in KiB: the sum of memory times passes.
     pub argon2_kib: u64,
     /// Work of [`BcryptImport::Accept`], in bcrypts of the accepted cost.
     pub bcrypts: u64,
-    /// Requests that were given up by their callers before a thread came to them, and cost nothing.
+    /// Requests whose callers gave up before a thread began. They cost nothing.
     pub skipped: u64,
-    /// Requests that were turned away as [`Busy`](HashingError::Busy).
+    /// Requests that were refused as [`Busy`](HashingError::Busy).
     pub refused: u64,
-    /// Requests that a thread came to.
+    /// Requests that a thread began.
     pub jobs: u64,
-    /// How long those waited for it, in sum.
+    /// The sum of their waits for a thread.
     pub waited: Duration,
-    /// Requests waiting for a thread now.
+    /// Requests that wait for a thread now.
     pub queued: usize,
 }
 
-/// Hashes and verifies passwords on threads of its own: never on an async worker, never more at once
-/// than the policy says, never with more memory than it allows.
+/// Hashes and verifies passwords on its own threads.
 ///
-/// Each thread keeps the memory of one hash and reuses it. A clone is another handle to the same
-/// pool; the threads end when the last handle is gone. A call whose future is dropped while it waits
-/// is skipped.
+/// The policy limits the concurrent hashes and their memory, and no hash runs on an async worker. Each
+/// thread reuses the memory of one hash. A clone is another handle to the same pool. The threads end when
+/// the last handle is dropped. If the future of a waiting call is dropped, the call is skipped.
 ///
 /// # Examples
 ///
@@ -126,7 +125,7 @@ struct Shared {
     threads: Threads,
 }
 
-/// No result: out of memory, or refused by the algorithm.
+/// A computation without result: out of memory, or refused by the algorithm.
 #[derive(Debug, Clone, Copy)]
 struct Failed;
 
@@ -137,12 +136,12 @@ impl From<argon2::Error> for Failed {
 }
 
 impl HashingPool {
-    /// Starts the threads, which take their memory at once and keep it.
+    /// Starts the threads. Each allocates its memory at once, for its whole lifetime.
     ///
     /// # Errors
     ///
-    /// - [`HashingError::Policy`] when the policy is below the recommended cost or contradicts itself.
-    /// - [`HashingError::Threads`] when the operating system gives no thread.
+    /// - [`HashingError::Policy`] if the policy is below the recommended cost or contradicts itself.
+    /// - [`HashingError::Threads`] if the operating system starts no thread.
     pub fn start(
         policy: &HashingPolicy,
         pepper: Option<Pepper>,
@@ -157,7 +156,7 @@ impl HashingPool {
     ///
     /// # Errors
     ///
-    /// - [`HashingError::PasswordLength`] for an empty or over-long password.
+    /// - [`HashingError::PasswordLength`] if the password is empty or too long.
     /// - [`HashingError::Busy`], [`Random`](HashingError::Random) or [`Failed`](HashingError::Failed),
     ///   as each says.
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashingError> {
@@ -168,20 +167,21 @@ impl HashingPool {
         self.submit(move |engine| engine.hash(&password, &salt)).await
     }
 
-    /// Compares a password with a stored hash. Give `None` for an unknown user, or for one without a
-    /// password.
+    /// Compares a password with a stored hash. Pass `None` for an unknown user or a user without password.
     ///
-    /// An empty or over-long password never matches.
+    /// An empty or too long password never matches.
     ///
     /// # Security
     ///
-    /// A call that does not match costs one hash with the current parameters, whatever the reason:
-    /// no user, no password, an over-long password, a text that is no hash or asks for more than the
-    /// policy accepts, the wrong password, or the wrong password against an older, cheaper hash, where
-    /// the missing work is done besides. With [`BcryptImport::Accept`] it costs one bcrypt more, for
-    /// every user. So time does not tell whether a user exists. Stated limit: an imported hash that is
-    /// *stronger* than the current parameters takes its longer time. A match with an outdated hash
-    /// costs the old hash and the new one; only who knows the password sees that.
+    /// A call that does not match always costs one hash with the current parameters, so its time does not
+    /// reveal whether a user exists. The reason may be no user, no password, a too long password, a text
+    /// that is no hash or asks for more than the policy accepts, or a wrong password. Against an older,
+    /// cheaper hash, the missing work is added. With [`BcryptImport::Accept`], every call costs one bcrypt
+    /// more.
+    ///
+    /// Stated limits: an imported hash that is *stronger* than the current parameters takes longer. A match
+    /// with an outdated hash costs the old hash and the new one, which only a caller with the right
+    /// password sees.
     ///
     /// # Errors
     ///
@@ -196,13 +196,15 @@ impl HashingPool {
         self.submit(move |engine| engine.verify(&password, stored.as_ref(), &salt)).await
     }
 
-    /// Whether some password could match this stored hash: it is one, of an accepted kind, and asks for no
-    /// more than the policy allows. For checking hashes of another system before they are imported.
+    /// Whether a password could match this stored hash.
+    ///
+    /// It is a hash of an accepted kind within the limits of the policy. Use it to check hashes of another
+    /// system before their import.
     pub fn accepts(&self, stored: &PasswordHash) -> bool {
         Stored::read(stored.expose(), &self.shared.settings).is_some()
     }
 
-    /// What the pool did so far.
+    /// Returns the counts since the start.
     pub fn stats(&self) -> HashingStats {
         let counters = &self.shared.settings.counters;
         HashingStats {
@@ -223,7 +225,7 @@ impl HashingPool {
         Ok(salt)
     }
 
-    /// Queues a job and waits for its answer. A job that panics drops its end of the channel.
+    /// Queues a job and waits for its answer. If the job panics, its end of the channel is dropped.
     async fn submit<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Engine) -> Result<T, Failed> + Send + 'static,
@@ -236,7 +238,7 @@ impl HashingPool {
                 settings.counters.skipped.fetch_add(1, Relaxed);
             } else {
                 settings.counters.waited(SystemClock.monotonic().saturating_sub(asked_at));
-                // Nobody waiting any more is no error.
+                // It is no error if the caller stopped waiting.
                 let _ = answer.send(engine.work(job));
             }
         });
@@ -247,8 +249,8 @@ impl HashingPool {
         }
     }
 
-    /// Turns away what [`hash`](Self::hash) and [`verify`](Self::verify) would turn away now, before anything
-    /// else is done for it.
+    /// Refuses a request that [`hash`](Self::hash) or [`verify`](Self::verify) would refuse now, before other
+    /// work is done for it.
     pub(crate) fn admit(&self) -> Result<(), HashingError> {
         if self.shared.threads.are_full() { Err(self.busy()) } else { Ok(()) }
     }
@@ -258,7 +260,7 @@ impl HashingPool {
         HashingError::Busy { retry_after: self.retry_after() }
     }
 
-    /// How long it takes to empty the queue, and not less than a second, the unit of `Retry-After`.
+    /// The time to empty the queue, and at least a second, the unit of `Retry-After`.
     fn retry_after(&self) -> Duration {
         let settings = &self.shared.settings;
         let average = Duration::from_nanos(settings.counters.job_nanos.load(Relaxed));

@@ -19,16 +19,16 @@ pub(crate) fn compare_all() -> Result<(), Failure> {
         let policy = HashingPolicy::default();
         with_threads(threads, &policy, 1.05)?;
     }
-    // Whether memory for each hash is dear is the allocator's affair. glibc keeps freed blocks up to
-    // 32 MiB once it has seen one, unless told otherwise (`GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072`),
-    // and gives larger ones back each time, as other allocators do with all of them.
+    // The cost of memory for each hash depends on the allocator. glibc reuses freed blocks of up to 32 MiB,
+    // unless configured otherwise (`GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072`), and returns larger
+    // blocks to the system each time. Other allocators return all of them.
     let mut larger = HashingPolicy::default();
     (larger.memory_kib, larger.iterations) = (47_104, 1);
     // After a single pass the pool wipes its memory: the early blocks would be a fast hash of the password.
     with_threads(1, &larger, 1.15)
 }
 
-/// As many hashes at once as there are threads.
+/// Measures one hash on each thread at the same time.
 fn with_threads(threads: u32, policy: &HashingPolicy, of_bare: f64) -> Result<(), Failure> {
     let mut policy = policy.clone();
     policy.threads = threads;
@@ -77,7 +77,7 @@ fn bare(argon2: Argon2<'static>) -> impl FnMut() -> bool + Send {
     }
 }
 
-/// Plain threads, as a runtime's blocking pool has them, that do one piece of work each when asked.
+/// Plain threads, like those of a runtime's blocking pool. Each does one piece of work on request.
 struct Team(Vec<(SyncSender<()>, Receiver<bool>)>);
 
 impl Team {

@@ -1,7 +1,7 @@
-//! Costs that matter, as ratios of this crate to the bare work underneath, measured side by side.
+//! Ratios of the costs of this crate to those of the bare work underneath, measured side by side.
 //!
-//! `cargo bench -p auth-core`. Absolute times move with the machine and its load; ratios of
-//! interleaved rounds hold.
+//! `cargo bench -p auth-core`. Absolute times depend on the machine and its load. Ratios of interleaved
+//! rounds are stable.
 
 mod hashing;
 mod ratio;
@@ -10,7 +10,7 @@ mod steps;
 mod tokens;
 
 fn main() {
-    // `cargo test --benches` only asks whether this starts.
+    // `cargo test --benches` only checks that this starts.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

@@ -4,18 +4,18 @@ use std::fs;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// Why nothing could be measured.
+/// The reason why a measurement failed.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// One way of doing the work: does it once.
+/// Does the work once, in one of the compared ways.
 pub(crate) type Contender<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
-/// What one contender's work takes, per piece.
+/// The time of one piece of work.
 #[derive(Clone, Copy)]
 pub(crate) struct Cost {
-    /// On the clock.
+    /// Time on the clock.
     pub(crate) wall: Duration,
-    /// On all processors, of all threads of this process. Not known everywhere.
+    /// Time on all processors of all threads of this process, if the system reports it.
     pub(crate) cpu: Option<Duration>,
 }
 
@@ -51,12 +51,12 @@ pub(crate) fn medians<const N: usize>(
     costs
 }
 
-/// A cost and what it is of.
+/// A cost with its name.
 #[derive(Clone, Copy)]
 pub(crate) struct Named<'a>(pub(crate) &'a str, pub(crate) Cost);
 
-/// Prints how many times its floor something costs, and appends it to the file that `BENCH_RESULTS` names,
-/// from which `scripts/bench/all` makes its table.
+/// Prints the ratio of a cost to its floor, and appends it to the file that `BENCH_RESULTS` names.
+/// `scripts/bench/all` makes its table from this file.
 pub(crate) fn compare(name: &str, cost: Cost, Named(floor_name, floor): Named<'_>, expected: Option<f64>) {
     let wall = cost.wall.as_secs_f64() / floor.wall.as_secs_f64();
     let cpu = cost.cpu.zip(floor.cpu).map(|(cost, floor)| cost.as_secs_f64() / floor.as_secs_f64());
@@ -84,7 +84,7 @@ fn median(values: impl Iterator<Item = Duration>) -> Option<Duration> {
     values.get(values.len() / 2).copied()
 }
 
-/// Processor time of all living threads, from Linux's scheduler.
+/// Reads the processor time of all running threads from Linux's scheduler.
 fn process_cpu() -> Option<Duration> {
     let nanos_of = |task: fs::DirEntry| -> Option<u64> {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;

@@ -1,4 +1,4 @@
-//! Access tokens of each algorithm, made and checked, against the bare library.
+//! Compares signing and checking access tokens with the bare library, for each algorithm.
 
 use std::hint::black_box;
 
@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, decode, encode};
 use crate::ratio::{Failure, Named, compare, medians};
 use crate::tokens::{ADDRESS, BareClaims, PASSWORD, SECRET, service, validation};
 
-/// One key, as each of the two takes it.
+/// One key in the forms of both.
 struct Keys {
     algorithm: Algorithm,
     ours: SigningKey,

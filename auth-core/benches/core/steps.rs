@@ -1,4 +1,4 @@
-//! Single steps of the flows against the bare work underneath.
+//! Compares single steps of the flows with the bare work underneath.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;

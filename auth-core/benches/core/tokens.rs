@@ -1,4 +1,4 @@
-//! Refresh tokens against the bare cryptography underneath: steps of the chain, a whole refresh over memory.
+//! Compares refresh tokens with the bare cryptography: steps of the chain, and a whole refresh in memory.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use crate::ratio::{Failure, Named, compare, medians};
 pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
 pub(crate) const ADDRESS: &str = "ada@example.com";
 pub(crate) const PASSWORD: &str = "correct horse battery";
-/// How many generations the measured walk has.
+/// The generations of the measured walk.
 const GENERATIONS: u32 = 1000;
 
-/// The same claims, read by the library underneath.
+/// The same claims, parsed by the library underneath.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct BareClaims {
     iss: String,
@@ -104,7 +104,7 @@ pub(crate) fn compare_all() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A service over memory with one verified user, and with limits that nothing reaches.
+/// Builds a service in memory with one verified user, and with limits that are never reached.
 pub(crate) fn service(
     store: &MemoryStore,
     ring: KeyRing,
@@ -131,7 +131,7 @@ pub(crate) fn service(
     Ok(auth)
 }
 
-/// What `Auth` asks of a token, as far as the library underneath can be told.
+/// The requirements of `Auth` on a token, as far as the library underneath can check them.
 pub(crate) fn validation(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_issuer(&["auth"]);

@@ -1,4 +1,4 @@
-//! bcrypt strings of older systems: verified, never made.
+//! Verifies bcrypt strings of older systems.
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ pub(super) struct StoredBcrypt<'a> {
 impl<'a> StoredBcrypt<'a> {
     /// Reads a `$2a$`, `$2b$` or `$2y$` string of a cost up to `max_cost`.
     ///
-    /// `$2x$` marks hashes of a broken implementation under which unlike passwords are equal
+    /// `$2x$` marks hashes of a broken implementation in which different passwords can be equal
     /// (`crypt_blowfish`, CVE-2011-2483); they never match.
     pub(super) fn read(text: &'a str, max_cost: u32) -> Option<Self> {
         if !["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
@@ -21,10 +21,10 @@ impl<'a> StoredBcrypt<'a> {
         (4..=max_cost).contains(&cost).then_some(Self { text, cost })
     }
 
-    /// Compares in constant time, and always computes as much as one bcrypt of `cost`.
+    /// Compares in constant time, always with the work of one bcrypt of `cost`.
     ///
-    /// Like the systems it comes from, it reads no more than 72 bytes of a password. The Argon2 hash
-    /// that replaces it reads them all.
+    /// Like every bcrypt, it reads only the first 72 bytes of a password. The Argon2 hash that replaces it
+    /// reads all bytes.
     pub(super) fn matches(&self, password: &[u8], cost: u32) -> bool {
         let matches = ::bcrypt::verify(password, self.text).unwrap_or(false);
         // 2^c + (2^c + 2^(c+1) + ... + 2^(cost-1)) = 2^cost.

@@ -1,4 +1,4 @@
-//! A secret mixed into every password hash and kept apart from the database.
+//! A secret that goes into every password hash and is stored outside the database.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::crypto::keys::{WeakSecret, check_secret};
 
-/// Why a pepper was refused.
+/// The reason why a pepper was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PepperError {
     /// The secret can be guessed.
     #[error("the secret of pepper {id} {reason}")]
     Weak {
-        /// Which pepper.
+        /// The id of the pepper.
         id: u32,
-        /// Why.
+        /// The weakness of the secret.
         reason: WeakSecret,
     },
-    /// Two peppers have one id, so a stored hash would not say which of them it needs.
+    /// Two peppers have the same id, so a stored hash would not name one of them.
     #[error("pepper {id} is given twice")]
     DuplicateId {
-        /// Which id.
+        /// The id.
         id: u32,
     },
 }
@@ -30,11 +30,11 @@ pub enum PepperError {
 /// A secret that goes into every new password hash (the secret value of Argon2, RFC 9106 section
 /// 3.1), and retired ones that older hashes still need.
 ///
-/// Kept outside the database, it makes a copy of the users table useless for guessing. A hash names
-/// its pepper in the `keyid` of its PHC string, so peppers can be replaced: new hashes use the new one,
-/// and a hash with a retired pepper, or made before there was any, is replaced at its user's next
-/// log-in. A pepper that is still named by stored hashes must not be dropped: those users could no
-/// longer log in before resetting their passwords.
+/// It is stored outside the database, so a stolen copy of the users table is useless for guessing. A hash
+/// names its pepper in the `keyid` of its PHC string, so peppers can be replaced. New hashes use the
+/// current pepper. A hash with a retired pepper, or without one, is replaced at the next log-in of its
+/// user. Do not remove a pepper that stored hashes still name: their users could not log in until they
+/// reset their passwords.
 ///
 /// # Examples
 ///
@@ -57,12 +57,14 @@ struct Keyed {
 }
 
 impl Pepper {
-    /// Takes the pepper for new hashes: an id that is never used for another secret, and at least 32
-    /// secret bytes, for instance the output of `openssl rand -base64 48`.
+    /// Creates the pepper for new hashes.
+    ///
+    /// Never use the id for another secret. The secret has at least 32 random bytes, for example the output
+    /// of `openssl rand -base64 48`.
     ///
     /// # Errors
     ///
-    /// - [`PepperError::Weak`] when the secret is short, repetitive or a placeholder.
+    /// - [`PepperError::Weak`] if the secret is short, repetitive or a placeholder.
     pub fn new(id: u32, secret: impl AsRef<[u8]>) -> Result<Self, PepperError> {
         Ok(Self { current: Keyed::checked(id, secret.as_ref())?, retired: Vec::new() })
     }
@@ -72,7 +74,7 @@ impl Pepper {
     /// # Errors
     ///
     /// - [`PepperError::Weak`] as for [`new`](Self::new).
-    /// - [`PepperError::DuplicateId`] when the id is taken.
+    /// - [`PepperError::DuplicateId`] if the id is taken.
     pub fn retired(mut self, id: u32, secret: impl AsRef<[u8]>) -> Result<Self, PepperError> {
         if self.all().any(|keyed| keyed.id == id) {
             return Err(PepperError::DuplicateId { id });
@@ -81,12 +83,12 @@ impl Pepper {
         Ok(self)
     }
 
-    /// The secret of a `keyid`, current or retired.
+    /// Finds the secret of a `keyid`, current or retired.
     pub(super) fn secret(&self, key_id: &[u8]) -> Option<&[u8]> {
         self.all().find(|keyed| keyed.id.to_be_bytes() == key_id).map(|keyed| keyed.secret.as_slice())
     }
 
-    /// The `keyid` of new hashes.
+    /// Returns the `keyid` of new hashes.
     pub(super) fn key_id(&self) -> Result<KeyId, argon2::Error> {
         KeyId::new(&self.current.id.to_be_bytes())
     }

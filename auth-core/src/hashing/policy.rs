@@ -1,50 +1,51 @@
-//! What a password hash costs, and how much of it at once.
+//! The cost of a password hash, and the number of concurrent hashes.
 
 /// Whether settings below the recommended cost are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CostFloor {
-    /// Settings below every row of the OWASP Password Storage cheat sheet are refused.
+    /// Refuses settings below every row of the OWASP Password Storage cheat sheet.
     #[default]
     Enforced,
-    /// Anything that Argon2 can compute is accepted.
+    /// Accepts all settings that Argon2 can compute.
     ///
-    /// For tests only, which would otherwise spend their time hashing. Hashes made this way are
-    /// guessed quickly, and are upgraded at the next log-in with proper settings.
+    /// Only for tests, which would otherwise spend their time hashing. Such hashes are guessed quickly. With
+    /// proper settings they are replaced at the next log-in.
     Off,
 }
 
-/// Whether bcrypt strings of an older system are accepted and replaced at the next log-in.
+/// Whether bcrypt strings of an older system match, and are replaced at the next log-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum BcryptImport {
     /// A bcrypt string never matches.
     #[default]
     Refuse,
-    /// `$2a$`, `$2b$` and `$2y$` strings match, and the password is hashed anew with Argon2id.
+    /// `$2a$`, `$2b$` and `$2y$` strings match, and a new Argon2id hash replaces them.
     ///
     /// # Security
     ///
-    /// Every verification, of known and unknown users alike, then computes one bcrypt of this cost
-    /// besides its Argon2: otherwise the time would tell which accounts exist and which still carry
-    /// an old hash. Turn it off when the last old hash is gone.
+    /// Every verification, of known and unknown users, then computes one bcrypt of this cost and one
+    /// Argon2. Otherwise the time would reveal which accounts exist and which have an old hash. Turn it off
+    /// when the last old hash has been replaced.
     Accept {
         /// The highest cost among the imported strings, 4 to 15. Strings of a higher cost never match.
         cost: u32,
     },
 }
 
-/// What one password hash costs, and how many are computed at once.
+/// Sets the cost of a password hash, and the number of concurrent hashes.
 ///
-/// Memory in use is `threads` times `memory_kib`, kept for as long as the pool lives; while stronger
-/// stored hashes are verified, at most `threads` times `max_memory_kib`.
+/// The pool uses `threads` times `memory_kib` of memory for its whole lifetime, and at most `threads` times
+/// `max_memory_kib` while it verifies stronger stored hashes.
+///
 /// # Examples
 ///
 /// ```
 /// use auth_core::{BcryptImport, HashingPolicy, Policy};
 ///
 /// let mut hashing = HashingPolicy::default();
-/// hashing.memory_kib = 47_104; // stored hashes of less are replaced at the next log-in
+/// hashing.memory_kib = 47_104; // weaker stored hashes are replaced at the next log-in
 /// hashing.iterations = 1;
 /// hashing.bcrypt = BcryptImport::Accept { cost: 12 };
 ///
@@ -59,24 +60,23 @@ pub struct HashingPolicy {
     pub memory_kib: u32,
     /// Passes over that memory. Default 2 (the same row of the sheet).
     pub iterations: u32,
-    /// Lanes, 1 to 4. Default 1. They are computed one after another: more lanes make a hash no faster.
+    /// Lanes, 1 to 4. Default 1. One thread computes them one after another, so more lanes are no faster.
     pub parallelism: u32,
-    /// Hashes computed at once, each on an operating system thread of its own. Default: one fewer than
-    /// the processors available to the process, and one at least, so that requests which hash nothing
-    /// find a processor during a flood of log-ins as well; measured in `docs/performance.md`. On Linux
-    /// these threads give way to all others of the machine, too (a niceness of 5).
+    /// Concurrent hashes, each on its own operating system thread. Default: one fewer than the processors
+    /// available to the process, and at least one. Requests that hash nothing then find a processor
+    /// during a flood of log-ins (measured in `docs/performance.md`). On Linux these threads have a
+    /// niceness of 5.
     pub threads: u32,
-    /// Requests that may wait for a thread; one more is answered with
-    /// [`HashingError::Busy`](crate::HashingError::Busy). Default 64: at 15 ms a hash on one thread,
+    /// Requests that may wait for a thread. The next one gets
+    /// [`HashingError::Busy`](crate::HashingError::Busy). Default 64: at 15 ms for each hash on one thread,
     /// the last one waits a second.
     pub queue: u32,
-    /// Most memory that a *stored* hash may ask for, in KiB. Default 65,536 (64 MiB, the second
-    /// recommendation of RFC 9106 section 4). A hash that asks for more never matches; nothing is
-    /// allocated for it.
+    /// Largest memory of a *stored* hash, in KiB. Default 65,536 (64 MiB, the second recommendation of
+    /// RFC 9106 section 4). A hash that asks for more never matches, and no memory is allocated for it.
     pub max_memory_kib: u32,
-    /// Most passes that a stored hash may ask for. Default 16.
+    /// Most passes of a stored hash. Default 16.
     pub max_iterations: u32,
-    /// Most lanes that a stored hash may ask for. Default 4 (RFC 9106 section 4).
+    /// Most lanes of a stored hash. Default 4 (RFC 9106 section 4).
     pub max_parallelism: u32,
     /// Whether bcrypt strings are accepted. Default: no.
     pub bcrypt: BcryptImport,
@@ -104,16 +104,16 @@ impl Default for HashingPolicy {
 
 const MAX_THREADS: u32 = 256;
 
-/// Memory in KiB and passes that the OWASP Password Storage cheat sheet counts as equally strong.
+/// Memory in KiB and passes that are equally strong by the OWASP Password Storage cheat sheet.
 const OWASP_ROWS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
-/// Whether some row asks for no more memory and no more passes than these.
+/// Whether the memory and the passes reach those of at least one row.
 pub(super) fn meets_floor(memory_kib: u32, iterations: u32) -> bool {
     OWASP_ROWS.iter().any(|&(memory, passes)| memory_kib >= memory && iterations >= passes)
 }
 
 impl HashingPolicy {
-    /// What is wrong with this policy, by field. Empty when it can be used.
+    /// Lists the problems of this policy by field. Empty if it can be used.
     pub(crate) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
         let mut bounds = |field, value: u32, min: u32, max: u32| {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_exceed_what_is_accepted_from_the_store() {
+    fn new_hashes_may_not_exceed_the_caps_of_stored_hashes() {
         assert_eq!(fields(|p| p.memory_kib = 65_537), ["memory_kib"]);
         assert_eq!(fields(|p| p.iterations = 17), ["iterations"]);
         assert_eq!(fields(|p| p.parallelism = 5), ["parallelism"]);

@@ -1,18 +1,19 @@
-//! Hashing gives way to everything else of the process.
+//! Lowers the priority of the hashing threads.
 
-/// How much nicer the hashing threads are than the rest of the process (`setpriority(2)`).
+/// The niceness that hashing threads add to that of the process (`setpriority(2)`).
 #[cfg(target_os = "linux")]
 const NICER: i32 = 5;
 
 /// Lowers the priority of the calling thread.
 ///
-/// A hash keeps a processor for as long as it takes. At equal priority a request that becomes ready meanwhile
-/// waits for the scheduler's next look, some milliseconds; from a nicer thread it takes the processor at once.
-/// A flood of log-ins still gets all that nothing else wants, and where something else wants everything, a third of
-/// an equal share: few enough to give way, enough for log-ins to go on beside a machine's other work.
+/// A hash occupies a processor for some milliseconds. At equal priority, a request that becomes ready meanwhile
+/// waits for the next time slice. A request takes the processor from a nicer thread at once.
 ///
-/// Only Linux has a priority for each thread; elsewhere nothing is done. A thread that may not be made nicer
-/// hashes all the same.
+/// A flood of log-ins still uses every idle processor. On a busy machine, hashing gets a third of an equal
+/// share, which is enough for log-ins to continue.
+///
+/// Only Linux has a priority for each thread; elsewhere this does nothing. If the system refuses, the thread
+/// hashes at its old priority.
 pub(super) fn lower() {
     #[cfg(target_os = "linux")]
     {
@@ -28,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_calling_thread_is_made_nicer_and_no_other() {
+    fn the_calling_thread_alone_is_made_nicer() {
         let before = getpriority_process(None).unwrap();
         let lowered = std::thread::spawn(|| {
             lower();

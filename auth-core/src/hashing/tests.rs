@@ -169,7 +169,7 @@ async fn a_reused_buffer_changes_no_result() {
 }
 
 #[tokio::test]
-async fn a_panic_fails_one_request_and_no_other() {
+async fn a_panic_fails_one_request_alone() {
     let pool = pool();
     let panics = |_: &mut Engine| -> Result<(), Failed> { panic!("on purpose") };
     for _ in 0..3 {
@@ -233,7 +233,7 @@ async fn every_miss_costs_exactly_one_hash() {
 }
 
 #[tokio::test]
-async fn weaker_hashes_are_replaced_and_stronger_ones_kept() {
+async fn weaker_hashes_are_replaced_and_stronger_ones_stay() {
     let pool = pool();
     for (m, t) in [(128, 2), (256, 1), (128, 8)] {
         upgraded(&pool, "password", &argon2id(m, t, "password")).await;

@@ -1,4 +1,4 @@
-//! The threads of the pool, and how work reaches them.
+//! The threads of the pool and their queue.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,25 +9,25 @@ use super::priority;
 use super::settings::Settings;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Receiver, SyncSender, sync_channel, thread};
 
-/// Something for a thread to do with its memory. It answers through a channel of its own.
+/// Work for a thread and its memory. The job answers through a channel that it owns.
 pub(super) type Job = Box<dyn FnOnce(&mut Engine) + Send>;
 
-/// No thread is free and the queue is full.
+/// The refusal of a job: no thread is idle and the queue is full.
 pub(super) struct Full;
 
-/// The handle side. Dropping it ends the threads.
+/// The handle to the threads. They end when it is dropped.
 pub(super) struct Threads {
     waiting: Arc<Mutex<Waiting>>,
     inboxes: Vec<SyncSender<Job>>,
     queue: usize,
 }
 
-/// Either jobs wait for threads or threads for jobs.
+/// The waiting jobs or the idle threads; one of the two is empty.
 #[derive(Default)]
 struct Waiting {
     jobs: VecDeque<Job>,
-    /// The numbers of idle threads. The last to become idle is the first to work again: its memory is
-    /// still in the processor's cache, and under light load the others stay asleep.
+    /// The numbers of idle threads. The last one to become idle works first: its memory is still in the
+    /// processor's cache, and under light load the other threads stay asleep.
     idle: Vec<usize>,
 }
 
@@ -51,11 +51,11 @@ impl Threads {
         Ok(Self { waiting, inboxes, queue: settings.policy.queue as usize })
     }
 
-    /// Gives the job to a thread that is free, or else to the queue.
+    /// Gives the job to an idle thread, or else to the queue.
     pub(super) fn push(&self, job: Job) -> Result<(), Full> {
         let mut waiting = lock(&self.waiting);
         if let Some(inbox) = waiting.idle.pop().and_then(|number| self.inboxes.get(number)) {
-            // An idle thread's inbox is empty, so this never blocks and never fails.
+            // The inbox of an idle thread is empty, so this never blocks and never fails.
             return inbox.try_send(job).map_err(|_| Full);
         }
         if waiting.jobs.len() >= self.queue {
@@ -65,19 +65,19 @@ impl Threads {
         Ok(())
     }
 
-    /// Whether a job could not be pushed now.
+    /// Whether a job would be refused now.
     pub(super) fn are_full(&self) -> bool {
         let waiting = lock(&self.waiting);
         waiting.idle.is_empty() && waiting.jobs.len() >= self.queue
     }
 
-    /// How many jobs wait for a thread.
+    /// The number of jobs that wait for a thread.
     pub(super) fn queued(&self) -> usize {
         lock(&self.waiting).jobs.len()
     }
 }
 
-/// The life of one thread. It ends when the pool is gone and the queue is empty.
+/// Runs one thread until the pool is dropped and the queue is empty.
 fn work_until_closed(
     settings: &Arc<Settings>,
     waiting: &Mutex<Waiting>,
@@ -93,7 +93,7 @@ fn work_until_closed(
     }
 }
 
-/// The job that waited longest; without any, the thread is marked idle.
+/// Takes the job that waited longest. If there is none, marks the thread idle.
 fn next_or_idle(waiting: &Mutex<Waiting>, number: usize) -> Option<Job> {
     let mut waiting = lock(waiting);
     let job = waiting.jobs.pop_front();
@@ -103,7 +103,7 @@ fn next_or_idle(waiting: &Mutex<Waiting>, number: usize) -> Option<Job> {
     job
 }
 
-/// No code that could panic runs under the lock.
+/// Locks the queue. No code that could panic runs under the lock.
 fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }

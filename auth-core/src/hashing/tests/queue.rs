@@ -1,4 +1,4 @@
-//! What waits for the threads, and what finds no place to.
+//! The queue of the threads: waiting, refused and abandoned requests.
 
 use std::sync::mpsc;
 
@@ -41,7 +41,7 @@ async fn a_full_queue_is_busy_and_drains_again() {
             tokio::spawn(async move { pool.hash(&password).await })
         })
         .collect();
-    // One worker, so the tasks have all run up to their wait once this one runs again.
+    // There is one worker: all tasks have reached their wait when this one runs again.
     let spawned = Instant::now();
     while pool.stats().queued < 4 {
         assert!(spawned.elapsed() < Duration::from_mins(1), "fewer than four wait");
@@ -56,7 +56,7 @@ async fn a_full_queue_is_busy_and_drains_again() {
     assert!(matches!(pool.verify(&password, None).await, Err(HashingError::Busy { .. })));
     assert!(matches!(pool.admit(), Err(HashingError::Busy { .. })));
     assert_eq!(pool.stats().queued, 4);
-    // The one that keeps the thread busy; the four have not waited to their end.
+    // One job has begun: the one that blocks the thread.
     assert_eq!((pool.stats().refused, pool.stats().jobs), (4, 1));
     let waited_before = pool.stats().waited;
     drop(blocked);
@@ -70,7 +70,7 @@ async fn a_full_queue_is_busy_and_drains_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_given_up_is_never_computed() {
+async fn an_abandoned_request_is_never_computed() {
     let pool = pool();
     let blocked = Blocked::new(&pool).await;
     let password = Password::new("password");
@@ -87,20 +87,20 @@ async fn a_request_that_was_given_up_is_never_computed() {
     drop(blocked);
     pool.hash(&password).await.unwrap();
     assert_eq!((pool.stats().skipped, pool.stats().hashes), (1, 1));
-    assert_eq!(pool.stats().jobs, 2, "the one that kept the thread busy, and the last");
+    assert_eq!(pool.stats().jobs, 2, "the job that blocked the thread, and the last one");
 }
 
 #[test]
-fn to_try_again_later_is_when_the_queue_has_been_worked_off() {
+fn retry_after_is_the_time_to_empty_the_queue() {
     let pool = pool_with(&HashingPolicy { threads: 2, ..policy() }, None);
     assert_eq!(pool.retry_after(), Duration::from_secs(1), "the least");
     pool.shared.settings.counters.job_nanos.store(2_000_000_000, Relaxed);
-    // Two rounds for what waits, and one for what is being done.
+    // Two rounds for the waiting jobs, and one for the running job.
     assert_eq!(pool.retry_after(), Duration::from_secs(6));
 }
 
 #[test]
-fn the_average_begins_with_the_first_job_and_moves_an_eighth_of_the_way() {
+fn the_average_moves_an_eighth_of_the_way_to_each_job() {
     let counters = Counters::default();
     for (job, average) in [(16, 16_000), (8, 15_000), (8, 14_125)] {
         counters.average(Duration::from_micros(job));
