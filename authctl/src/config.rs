@@ -11,7 +11,8 @@ use crate::service::{Service, list_problems};
 pub(crate) async fn run(command: &ConfigCommand) -> Result<Report, Problem> {
     let ConfigCommand::Check { connect } = command;
     let settings = Settings::check(&Variables::of_process());
-    let settings = settings.map_err(|problems| Problem::new(Status::BadSettings, list_problems(&problems)))?;
+    let settings =
+        settings.map_err(|problems| Problem::new(Status::BadSettings, list_problems(&problems)))?;
     let environment = match settings.environment {
         Environment::Development => "development",
         Environment::Production => "production",

@@ -70,8 +70,7 @@ fn csv(source: Box<dyn Read + Send>) -> Result<Lines, Problem> {
     // A first line without known names may be that of a user, so the message does not repeat it.
     for (index, name) in headers.iter().enumerate() {
         if !is_field(name.trim_start_matches('\u{feff}')) {
-            let problem =
-                format!("column {} of the first line has no known name; see --help", index + 1);
+            let problem = format!("column {} of the first line has no known name; see --help", index + 1);
             return Err(Problem::new(Status::Refused, problem));
         }
     }

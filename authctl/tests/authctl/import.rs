@@ -57,7 +57,8 @@ async fn a_repeated_import_after_a_kill_writes_every_good_line_once() {
             "unverified": 0, "without_password": 0, "bcrypt_cost": 6,
         });
         assert_eq!(again.json(), expected);
-        let reported: Vec<Value> = again.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let reported: Vec<Value> =
+            again.err.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let numbers: Vec<&Value> = reported.iter().map(|line| &line["line"]).collect();
         assert_eq!(numbers, (0..count / 100).map(|hundred| 100 * hundred + 51).collect::<Vec<_>>());
         assert!(!again.err.contains("nowhere") && !again.err.contains("hunter2"), "values are not repeated");
@@ -138,7 +139,8 @@ async fn a_bad_value_is_reported_by_line_and_field_but_not_repeated() {
         let email = if *field == "email" { "name" } else { "email" };
         writeln!(text, "{{\"{email}\":\"ada@example.com\",\"{field}\":{value}}}").unwrap();
     }
-    let reported = place.run_with(&["import", "-", "--format", "jsonl", "--create-database"], &text).expect(65);
+    let reported =
+        place.run_with(&["import", "-", "--format", "jsonl", "--create-database"], &text).expect(65);
     let lines: Vec<&str> = reported.err.lines().collect();
     assert_eq!(lines.len(), BAD.len(), "{}", reported.err);
     for (number, (line, (_, value, expected))) in lines.iter().zip(BAD).enumerate() {
