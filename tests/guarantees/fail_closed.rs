@@ -11,14 +11,9 @@
 //!   verification, a reset, a change of password, a deletion happen once); and has its effect.
 //!
 //! The calls are those of a run without faults, so that one which a flow makes anew is in the matrix.
-
-#[path = "fail_closed/controls.rs"]
 mod controls;
-#[path = "fail_closed/effect.rs"]
 mod effect;
-#[path = "fail_closed/fixture.rs"]
 mod fixture;
-#[path = "fail_closed/part.rs"]
 mod part;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,4 @@
 //! MailRequest 11: limits hold under concurrency; an unknown account costs the same bucket.
-
-#[path = "limits/requests.rs"]
 mod requests;
 
 use std::sync::Arc;

@@ -1,8 +1,6 @@
 //! The reference: the design in its own words.
 
 use crate::step::{Mailed, Outcome, Step};
-
-#[path = "transitions.rs"]
 mod transitions;
 
 pub(crate) const ADDRESSES: usize = 3;

@@ -5,14 +5,9 @@
 //! `PROPTEST_CASES` sets how many lives are lived (1,000 if unset); `AUTH_TEST_STORE` names the store.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-#[path = "stateful/controls.rs"]
 mod controls;
-#[path = "stateful/reference.rs"]
 mod reference;
-#[path = "stateful/service.rs"]
 mod service;
-#[path = "stateful/step.rs"]
 mod step;
 
 use proptest::test_runner::Config;

@@ -12,24 +12,14 @@
     clippy::indexing_slicing,
     reason = "a measurement that cannot be made must fail"
 )]
-
-#[path = "measure/burst.rs"]
 mod burst;
-#[path = "measure/classes.rs"]
 mod classes;
-#[path = "measure/connection.rs"]
 mod connection;
-#[path = "measure/in_process.rs"]
 mod in_process;
-#[path = "measure/over_http.rs"]
 mod over_http;
-#[path = "measure/overload.rs"]
 mod overload;
-#[path = "measure/rounds.rs"]
 mod rounds;
-#[path = "measure/server.rs"]
 mod server;
-#[path = "measure/verdict.rs"]
 mod verdict;
 
 use std::process::ExitCode;

@@ -9,20 +9,11 @@
 //! `AUTH_PROOF=long` widens the bounds; `scripts/soak/model` runs that.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-#[path = "model/checks.rs"]
 mod checks;
-#[path = "model/flight.rs"]
 mod flight;
-#[path = "model/guarantees.rs"]
 mod guarantees;
-#[path = "model/mutants.rs"]
 mod mutants;
-#[path = "model/oracle.rs"]
 mod oracle;
-#[path = "model/protocol.rs"]
 mod protocol;
-#[path = "model/state.rs"]
 mod state;
-#[path = "model/world.rs"]
 mod world;

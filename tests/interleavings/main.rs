@@ -8,12 +8,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::panic::{UnwindSafe, catch_unwind};
-
-#[path = "interleavings/hashing.rs"]
 mod hashing;
-#[path = "interleavings/limiter.rs"]
 mod limiter;
-#[path = "interleavings/memory.rs"]
 mod memory;
 
 /// What `auth_core::sync` takes from the standard library.

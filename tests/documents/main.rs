@@ -4,14 +4,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-
-#[path = "documents/blocks.rs"]
 mod blocks;
-#[path = "documents/excerpts.rs"]
 mod excerpts;
-#[path = "documents/links.rs"]
 mod links;
-#[path = "documents/packages.rs"]
 mod packages;
 
 fn root() -> PathBuf {

@@ -8,20 +8,12 @@
     clippy::indexing_slicing,
     reason = "tests"
 )]
-
-#[path = "requirements/defaults.rs"]
 mod defaults;
-#[path = "requirements/events.rs"]
 mod events;
-#[path = "requirements/floods.rs"]
 mod floods;
-#[path = "requirements/passwords.rs"]
 mod passwords;
-#[path = "requirements/rows.rs"]
 mod rows;
-#[path = "requirements/sessions.rs"]
 mod sessions;
-#[path = "requirements/source.rs"]
 mod source;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,13 @@
+//! The flows of an account's life, through `Auth` alone.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod access_tokens;
+mod accounts;
+mod administration;
+mod change_email;
+mod configuration;
+mod limits;
+mod log_in;
+mod register;
+mod separate_stores;
+mod sessions;
