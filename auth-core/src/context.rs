@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 
 use crate::client::Client;
 use crate::clock::{Clock, after, to_micros};
-use crate::crypto::keys::{ChainKey, DerivedKeys};
+use crate::crypto::keys::BucketKey;
 use crate::crypto::random::RandomSource;
 use crate::error::error_chain;
 use crate::event::{AccountTag, Event, EventKind, EventSink};
@@ -13,9 +13,11 @@ use crate::hashing::HashingPool;
 use crate::id::SessionId;
 use crate::limit::RateLimiter;
 use crate::mail::Mailer;
+use crate::mail::key::MailKey;
 use crate::policy::Policy;
 use crate::session::Session;
 use crate::session::access_token::{AccessTokens, ClaimsSource};
+use crate::session::chain_key::ChainKey;
 use crate::session::live_cache::LiveCache;
 use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
 use crate::user::email::Email;
@@ -37,8 +39,9 @@ pub(crate) struct Context {
     pub(crate) breach_check: Option<Arc<dyn BreachCheck>>,
     pub(crate) claims: Option<Arc<dyn ClaimsSource>>,
     pub(crate) access_tokens: AccessTokens,
-    pub(crate) chain: ChainKey,
-    pub(crate) derived: DerivedKeys,
+    pub(crate) chain_key: ChainKey,
+    pub(crate) mail_key: MailKey,
+    pub(crate) bucket_key: BucketKey,
     pub(crate) hashing: HashingPool,
     pub(crate) live_cache: LiveCache,
     pub(crate) policy: Policy,
@@ -98,7 +101,7 @@ impl Context {
     }
 
     pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {
-        AccountTag::new(self.derived.bucket("account", &[account]))
+        AccountTag::new(self.bucket_key.bucket("account", &[account]))
     }
 
     pub(crate) fn email_tag(&self, email: &Email) -> AccountTag {

@@ -109,7 +109,7 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, ConfigProblem};
 pub use crypto::digest::Digest;
-pub use crypto::keys::{ChainKey, MIN_SECRET_BYTES, RootSecret, WeakSecret};
+pub use crypto::keys::{MIN_SECRET_BYTES, RootSecret, WeakSecret};
 pub use crypto::random::{RandomError, RandomSource, SystemRandom};
 pub use crypto::secret::Secret;
 pub use delivery::Delivered;
@@ -137,6 +137,7 @@ pub use policy::{CleanUpPolicy, Policy};
 pub use session::access_token::{
     AccessClaims, AccessPolicy, AccessToken, ClaimsError, ClaimsSource, InvalidAccessToken,
 };
+pub use session::chain_key::ChainKey;
 pub use session::key_ring::{KeyError, KeyRing, KeyRingError, SigningKey, VerifyingKey};
 pub use session::policy::{RefreshPolicy, ReuseScope};
 pub use session::refresh_token::{MalformedToken, RefreshToken};

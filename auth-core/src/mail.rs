@@ -1,6 +1,7 @@
 //! How mails leave: one method, implemented by [`Mailbox`](crate::Mailbox) for tests and demos, or for
 //! the service's own way of sending.
 
+pub(crate) mod key;
 pub(crate) mod one_time_token;
 pub(crate) mod policy;
 

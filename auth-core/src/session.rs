@@ -1,6 +1,7 @@
 //! Sessions: one log-in on one client, one row.
 
 pub(crate) mod access_token;
+pub(crate) mod chain_key;
 pub(crate) mod key_ring;
 pub(crate) mod live_cache;
 pub(crate) mod policy;

@@ -6,15 +6,17 @@ use super::Auth;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Problems};
 use crate::context::Context;
-use crate::crypto::keys::{ChainKey, DerivedKeys, RootSecret};
+use crate::crypto::keys::{BucketKey, RootSecret};
 use crate::crypto::random::{RandomSource, SystemRandom};
 use crate::event::{EventKind, EventSink, TracingSink};
 use crate::hashing::{HashingPool, Pepper};
 use crate::limit::{InProcessLimiter, RateLimiter};
 use crate::mail::Mailer;
+use crate::mail::key::MailKey;
 use crate::memory::MemoryStore;
 use crate::policy::Policy;
 use crate::session::access_token::{AccessTokens, ClaimsSource};
+use crate::session::chain_key::ChainKey;
 use crate::session::key_ring::KeyRing;
 use crate::session::live_cache::LiveCache;
 use crate::store::{JoinedStore, Outbox, TokenStore, UserStore};
@@ -212,8 +214,9 @@ impl AuthBuilder {
             breach_check: self.breach_check,
             claims: self.claims,
             access_tokens: AccessTokens::new(key_ring, self.policy.access.clone()),
-            chain: ChainKey::new(&root),
-            derived: DerivedKeys::new(&root),
+            chain_key: ChainKey::new(&root),
+            mail_key: MailKey::new(&root),
+            bucket_key: BucketKey::new(&root),
             hashing,
             live_cache: LiveCache::new(self.policy.live_cache, Arc::clone(&self.clock)),
             clock: self.clock,

@@ -9,8 +9,6 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::crypto::random::{RandomError, RandomSource};
 use crate::crypto::secret::Secret;
-use crate::id::{IntentId, SessionId, UserId};
-use crate::user::Epoch;
 
 /// Least length of a configured secret in bytes: RFC 7518 section 3.2 asks an HS256 key to be at
 /// least as long as the hash.
@@ -103,7 +101,8 @@ impl RootSecret {
         Secret::generate(random).map(|secret| Self(secret.expose().to_vec()))
     }
 
-    fn derive(&self, label: &str) -> SubKey {
+    /// Derives the key of one use (HKDF-SHA-256).
+    pub(crate) fn derive(&self, label: &str) -> SubKey {
         let mut key = [0; 64];
         // 64 bytes are two HKDF blocks; only more than 255 blocks can fail.
         let expanded = Hkdf::<Sha256>::new(None, &self.0).expand(label.as_bytes(), &mut key);
@@ -120,10 +119,11 @@ impl fmt::Debug for RootSecret {
 
 /// One derived key, as long as a block of SHA-256, which is the length HMAC wants.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-struct SubKey([u8; 64]);
+pub(crate) struct SubKey([u8; 64]);
 
 impl SubKey {
-    fn mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
+    /// HMAC-SHA-256 of a label and parts.
+    pub(crate) fn mac(&self, label: &str, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new(&self.0.into());
         mac.update(label.as_bytes());
         for part in parts {
@@ -133,77 +133,28 @@ impl SubKey {
     }
 }
 
-/// `K_chain`: makes the next refresh secret out of the presented one.
+/// The key that turns identifiers into limiter buckets and account tags.
 #[derive(Clone)]
-pub struct ChainKey(SubKey);
+pub(crate) struct BucketKey(SubKey);
 
-impl ChainKey {
-    /// The key of this root.
-    pub fn new(root: &RootSecret) -> Self {
-        Self(root.derive("auth-core/refresh-chain/v1"))
-    }
-
-    /// The secret of `generation`, from the secret of the generation before.
-    ///
-    /// The parent's secret is an input, so neither a copy of the database, nor this key, nor both
-    /// together make a token without having held its parent.
-    pub(crate) fn next(&self, session: SessionId, generation: u32, parent: &Secret) -> Secret {
-        let parts: [&[u8]; 3] = [session.as_bytes(), &generation.to_be_bytes(), parent.expose()];
-        Secret::from_bytes(self.0.mac("refresh/v1", &parts))
-    }
-}
-
-impl fmt::Debug for ChainKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ChainKey([redacted])")
-    }
-}
-
-/// The other keys derived from the root secret.
-#[derive(Clone)]
-pub(crate) struct DerivedKeys {
-    mail: SubKey,
-    buckets: SubKey,
-}
-
-impl DerivedKeys {
+impl BucketKey {
     pub(crate) fn new(root: &RootSecret) -> Self {
-        Self {
-            mail: root.derive("auth-core/mailed-token/v1"),
-            buckets: root.derive("auth-core/limiter-bucket/v1"),
-        }
-    }
-
-    /// The secret that the mail of an intent carries: the same at every retry, and nothing at rest
-    /// from which it could be made.
-    ///
-    /// User and epoch are part of it: should a used token be made anew, because its record was
-    /// deleted while its intent was still tried, it is another token.
-    pub(crate) fn mailed_secret(
-        &self,
-        purpose: &str,
-        intent: IntentId,
-        user_id: UserId,
-        epoch: Epoch,
-    ) -> Secret {
-        let epoch = epoch.as_u64().to_be_bytes();
-        let parts: [&[u8]; 5] = [purpose.as_bytes(), b"|", intent.as_bytes(), user_id.as_bytes(), &epoch];
-        Secret::from_bytes(self.mail.mac("mailed/v1", &parts))
+        Self(root.derive("auth-core/limiter-bucket/v1"))
     }
 
     /// A keyed hash of identifiers, for limiter buckets and for naming an account in events.
     pub(crate) fn bucket(&self, label: &str, parts: &[&[u8]]) -> [u8; 16] {
         let digest = crate::crypto::digest::Digest::of(label, parts);
-        let mac = self.buckets.mac("bucket/v1", &[digest.as_bytes()]);
+        let mac = self.0.mac("bucket/v1", &[digest.as_bytes()]);
         let mut bucket = [0; 16];
         bucket.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
         bucket
     }
 }
 
-impl fmt::Debug for DerivedKeys {
+impl fmt::Debug for BucketKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DerivedKeys([redacted])")
+        f.write_str("BucketKey([redacted])")
     }
 }
 
@@ -227,35 +178,19 @@ mod tests {
 
     #[test]
     fn a_bucket_depends_on_its_label_its_parts_and_the_secret() {
-        let keys = DerivedKeys::new(&RootSecret::generate(&SystemRandom).unwrap());
+        let keys = BucketKey::new(&RootSecret::generate(&SystemRandom).unwrap());
         let bucket = keys.bucket("log_in", &[b"ada"]);
         assert_eq!(bucket, keys.bucket("log_in", &[b"ada"]));
         assert_ne!(bucket, keys.bucket("log_in", &[b"bob"]));
         assert_ne!(bucket, keys.bucket("forgot", &[b"ada"]));
-        let other = DerivedKeys::new(&RootSecret::generate(&SystemRandom).unwrap());
+        let other = BucketKey::new(&RootSecret::generate(&SystemRandom).unwrap());
         assert_ne!(bucket, other.bucket("log_in", &[b"ada"]));
     }
 
     #[test]
-    fn each_use_has_a_key_of_its_own() {
+    fn each_label_derives_its_own_key() {
         let root = RootSecret::generate(&SystemRandom).unwrap();
-        let keys = DerivedKeys::new(&root);
-        assert_ne!(keys.mail.0, keys.buckets.0);
-        assert_ne!(ChainKey::new(&root).0.0, keys.mail.0);
-    }
-
-    #[test]
-    fn the_chain_depends_on_session_generation_and_parent() {
-        let root = RootSecret::generate(&SystemRandom).unwrap();
-        let chain = ChainKey::new(&root);
-        let (a, b) = (SessionId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
-        let parent = Secret::from_bytes([7; 32]);
-        let child = *chain.next(a, 1, &parent).expose();
-        assert_eq!(child, *chain.next(a, 1, &parent).expose());
-        assert_ne!(child, *chain.next(b, 1, &parent).expose());
-        assert_ne!(child, *chain.next(a, 2, &parent).expose());
-        assert_ne!(child, *chain.next(a, 1, &Secret::from_bytes([8; 32])).expose());
-        let other = ChainKey::new(&RootSecret::generate(&SystemRandom).unwrap());
-        assert_ne!(child, *other.next(a, 1, &parent).expose());
+        assert_ne!(root.derive("one").0, root.derive("other").0);
+        assert_eq!(root.derive("one").0, root.derive("one").0);
     }
 }

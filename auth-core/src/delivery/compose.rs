@@ -106,7 +106,7 @@ pub(super) async fn compose(ctx: &Context, intent: &Intent) -> Result<Composed, 
     }
 }
 
-/// The user of an address, unless disabled or is_abandoned: as good as absent.
+/// The user of an address, unless disabled or abandoned, which count as absent.
 async fn active_user(ctx: &Context, email: &Email) -> Result<Option<User>, StoreError> {
     let user = ctx.users.find_by_email(email).await?;
     Ok(user.filter(|user| user.status == UserStatus::Active && !ctx.is_abandoned(user, ctx.now())))
@@ -179,7 +179,7 @@ async fn link(
         Purpose::ResetPassword => ctx.policy.links.reset_lifetime,
     };
     let email = if purpose == Purpose::ChangeEmail { &intent.email } else { &user.email };
-    let mailed = MailedToken::derive(&ctx.derived, purpose, intent.id, user.id, user.epoch);
+    let mailed = MailedToken::derive(&ctx.mail_key, purpose, intent.id, user.id, user.epoch);
     let token = OneTimeToken {
         id: intent.id,
         user_id: user.id,
@@ -203,7 +203,7 @@ async fn link(
                 return Ok(Composed::Nothing);
             }
             Some(kept) if now < kept.expires_at => {
-                let mailed = MailedToken::derive(&ctx.derived, kept.purpose, intent.id, user.id, user.epoch);
+                let mailed = MailedToken::derive(&ctx.mail_key, kept.purpose, intent.id, user.id, user.epoch);
                 if !mailed.digest(user.id, email, user.epoch).matches(&kept.digest) {
                     return Ok(Composed::Dead);
                 }

@@ -24,7 +24,7 @@ pub(super) async fn enqueue(
     let id = match &mail {
         // Concurrent replays of one session enqueue one notice.
         MailRequest::SessionsEnded { session_id, epoch, .. } => IntentId::from_bytes(
-            ctx.derived.bucket("sessions_ended", &[session_id.as_bytes(), &epoch.as_u64().to_be_bytes()]),
+            ctx.bucket_key.bucket("sessions_ended", &[session_id.as_bytes(), &epoch.as_u64().to_be_bytes()]),
         ),
         MailRequest::Registration { .. }
         | MailRequest::Verification

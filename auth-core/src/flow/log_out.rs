@@ -48,7 +48,7 @@ pub(crate) async fn log_out(ctx: &Context, text: &str, client: &Client) -> Resul
     if !live(&session, &user, now) {
         return Ok(LoggedOut::NothingToEnd);
     }
-    match prove(&ctx.chain, &session, &token, ctx.policy.refresh.max_chain_walk) {
+    match prove(&ctx.chain_key, &session, &token, ctx.policy.refresh.max_chain_walk) {
         Proof::Unproven => Ok(LoggedOut::NothingToEnd),
         // An older generation is no reason for alarm here: its holder wants the session to end.
         Proof::Current | Proof::Older(_) => {

@@ -63,7 +63,7 @@ pub(crate) fn by_client(ctx: &Context, limit: Limit, client: &Client) -> Option<
 
 /// A limit by other identifiers.
 pub(crate) fn by_key(ctx: &Context, limit: Limit, parts: &[&[u8]]) -> Option<Counted> {
-    let key = || ctx.derived.bucket(limit.name(), parts);
+    let key = || ctx.bucket_key.bucket(limit.name(), parts);
     let rule = ctx.policy.limits.rule(limit)?;
     Some(Counted { limit, bucket: Bucket { limit: limit.name(), key: key() }, rule })
 }

@@ -122,7 +122,7 @@ async fn present(
 ) -> Result<Presented, RefreshError> {
     let token = RefreshToken::parse(text).map_err(|_| RefreshError::InvalidToken)?;
     let (session, user) = ctx.find_session_and_user(token.session_id()).await?;
-    let decision = decide(&ctx.chain, session.as_ref(), user.as_ref(), &token, now, &ctx.policy.refresh);
+    let decision = decide(&ctx.chain_key, session.as_ref(), user.as_ref(), &token, now, &ctx.policy.refresh);
     let (Some(session), Some(user)) = (session, user) else { return Err(RefreshError::InvalidToken) };
     match decision {
         Decision::Refuse => return Err(RefreshError::InvalidToken),

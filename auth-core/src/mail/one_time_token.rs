@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use zeroize::Zeroizing;
 
 use crate::crypto::digest::Digest;
-use crate::crypto::keys::DerivedKeys;
 use crate::crypto::secret::Secret;
 use crate::id::{IntentId, UserId};
+use crate::mail::key::MailKey;
 use crate::session::refresh_token::{MalformedToken, decode, split};
 use crate::user::email::Email;
 use crate::user::{Epoch, Name, PasswordHash};
@@ -103,13 +103,13 @@ pub struct MailedToken {
 
 impl MailedToken {
     pub(crate) fn derive(
-        keys: &DerivedKeys,
+        key: &MailKey,
         purpose: Purpose,
         id: IntentId,
         user_id: UserId,
         epoch: Epoch,
     ) -> Self {
-        Self { id, purpose, secret: keys.mailed_secret(purpose.as_str(), id, user_id, epoch) }
+        Self { id, purpose, secret: key.secret(purpose.as_str(), id, user_id, epoch) }
     }
 
     /// Reads the text form; only canonical text of this purpose is accepted.
@@ -177,12 +177,12 @@ mod tests {
     const ID: IntentId = IntentId::from_bytes([5; 16]);
     const USER: UserId = UserId::from_bytes([1; 16]);
 
-    fn keys() -> DerivedKeys {
-        DerivedKeys::new(&RootSecret::generate(&SystemRandom).unwrap())
+    fn keys() -> MailKey {
+        MailKey::new(&RootSecret::generate(&SystemRandom).unwrap())
     }
 
-    fn derive(keys: &DerivedKeys, purpose: Purpose) -> MailedToken {
-        MailedToken::derive(keys, purpose, ID, USER, Epoch::default())
+    fn derive(key: &MailKey, purpose: Purpose) -> MailedToken {
+        MailedToken::derive(key, purpose, ID, USER, Epoch::default())
     }
 
     #[test]

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::crypto::digest::Digest;
-use crate::crypto::keys::ChainKey;
 use crate::crypto::random::{RandomError, RandomSource};
 use crate::crypto::secret::Secret;
 use crate::id::{SessionId, UserId};
+use crate::session::chain_key::ChainKey;
 
 /// The only version of the text form so far.
 const VERSION: u8 = 1;

@@ -16,8 +16,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::clock::elapsed;
-use crate::crypto::keys::ChainKey;
 use crate::session::Session;
+use crate::session::chain_key::ChainKey;
 use crate::session::policy::RefreshPolicy;
 use crate::session::refresh_token::RefreshToken;
 use crate::user::User;
