@@ -1,4 +1,4 @@
-//! What every answer bears.
+//! Security headers and request ids.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -13,15 +13,15 @@ use auth_http::{Api, HttpConfig};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives each request an id, and each answer that id and the security headers that it does not have yet.
-/// Wrap the whole service in it, outermost: `.wrap(from_fn(security_headers))`. It wants
-/// [`routes`](crate::routes()) to be configured.
+/// Gives each request an id, and adds the id and the missing security headers to each response.
 ///
-/// Ids are made here whatever a client sends, so that nobody can hide in the log.
+/// Wrap the whole service in it, outermost: `.wrap(from_fn(security_headers))`. It requires
+/// [`routes`](crate::routes()) to be configured. An id that the client sent is replaced: it could hide its
+/// requests among others in the log.
 ///
 /// # Errors
 ///
-/// - Those of the service inside.
+/// - Those of the wrapped service.
 pub async fn security_headers(
     api: Data<Api>,
     mut request: ServiceRequest,
@@ -30,7 +30,8 @@ pub async fn security_headers(
     let id = request_id();
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
     if !from_allowed_origin(api.config(), request.headers()) {
-        // actix-cors would refuse a stranger's preflight in words of its own; this way it is an OPTIONS like any.
+        // actix-cors would answer the preflight of an unknown origin without a problem. Without this header it
+        // is an `OPTIONS` request like any other.
         request.headers_mut().remove(ACCESS_CONTROL_REQUEST_METHOD);
     }
     let mut response = next.call(request).await?;

@@ -1,10 +1,11 @@
-//! CORS, as `auth-http` says.
+//! CORS for the configured origins.
 
 use actix_cors::Cors;
 use auth_http::{HttpConfig, cors};
 
-/// Answers preflights and adds the CORS headers, for the origins of the configuration alone. Wrap the whole
-/// service in it, inside of [`security_headers`](crate::security_headers()).
+/// Answers preflights and adds the CORS headers, for the configured origins alone.
+///
+/// Wrap the whole service in it, inside of [`security_headers`](crate::security_headers()).
 pub fn allow_origins(config: &HttpConfig) -> Cors {
     let mut layer = Cors::default()
         .allowed_methods(cors::METHODS.iter().map(http::Method::as_str))

@@ -6,12 +6,12 @@ use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, Resource};
+use auth_http::actix::{request_head, response};
 use auth_http::{Api, Code, Endpoint, Problem, Response, endpoints};
 
-use crate::convert::{answer, head};
-
-/// Routes every operation, each path to all of its methods, and puts the API where the extractors and
-/// [`security_headers`](crate::security_headers()) find it: `App::new().configure(routes(&api))`.
+/// Routes every operation, each path to all of its methods: `App::new().configure(routes(&api))`.
+///
+/// Also puts the [`Api`] where the extractors and [`security_headers`](crate::security_headers()) find it.
 pub fn routes(api: &Api) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let mut by_path: BTreeMap<String, Vec<Endpoint>> = BTreeMap::new();
     for endpoint in endpoints() {
@@ -32,25 +32,18 @@ fn resource(path: &str, endpoints: Vec<Endpoint>, api: &Api) -> Resource {
     let mut resource = web::resource(path);
     let mut allowed = Vec::new();
     for endpoint in endpoints {
-        // axum answers HEAD by GET; here it is routed by hand.
-        let methods: &[&str] = match endpoint.method().as_str() {
-            "GET" => &["GET", "HEAD"],
-            "POST" => &["POST"],
-            "DELETE" => &["DELETE"],
-            _ => &[],
-        };
-        for method in methods.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok()) {
+        for method in methods(&endpoint) {
             allowed.push(method.to_string());
             let (api, endpoint) = (api.clone(), endpoint.clone());
             resource = resource.route(web::method(method).to(move |request: HttpRequest, body: Payload| {
                 let (api, endpoint) = (api.clone(), endpoint.clone());
-                async move { answer(serve(&api, &endpoint, &request, body).await) }
+                async move { response(serve(&api, &endpoint, &request, body).await) }
             }));
         }
     }
     let allow = HeaderValue::try_from(allowed.join(",")).ok();
     resource.default_service(web::to(move || {
-        let mut refusal = answer(Problem::new(Code::MethodNotAllowed).into_http());
+        let mut refusal = response(Problem::new(Code::MethodNotAllowed).into_http());
         if let Some(allow) = &allow {
             refusal.headers_mut().insert(ALLOW, allow.clone());
         }
@@ -58,8 +51,15 @@ fn resource(path: &str, endpoints: Vec<Endpoint>, api: &Api) -> Resource {
     }))
 }
 
+/// Returns the methods to route: with `GET` also `HEAD`, which axum routes by itself.
+fn methods(endpoint: &Endpoint) -> impl Iterator<Item = Method> {
+    let method = Method::from_bytes(endpoint.method().as_str().as_bytes()).ok();
+    let head = (endpoint.method() == http::Method::GET).then_some(Method::HEAD);
+    method.into_iter().chain(head)
+}
+
 async fn serve(api: &Api, endpoint: &Endpoint, request: &HttpRequest, payload: Payload) -> Response {
-    let head = match head(request) {
+    let head = match request_head(request) {
         Ok(head) => head,
         Err(problem) => return problem.into_http(),
     };
@@ -70,5 +70,5 @@ async fn serve(api: &Api, endpoint: &Endpoint, request: &HttpRequest, payload: P
             Err(_) => Err(Problem::new(Code::BodyTooLarge)),
         }
     };
-    endpoint.serve(api, head, request.peer_addr().map(|peer| peer.ip()), body).await
+    api.serve(endpoint, head, request.peer_addr().map(|peer| peer.ip()), body).await
 }

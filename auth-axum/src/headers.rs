@@ -1,4 +1,4 @@
-//! What every answer bears, and the form of those that axum gives by itself.
+//! Security headers, and the form of the responses that axum makes by itself.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Puts the security headers and `X-Request-Id` on every answer of a router, for a service's own routes
-/// and pages. A header that a handler set itself is left as it is.
+/// Adds the security headers and `X-Request-Id` to every response of a router, for a service's own routes
+/// and pages. A header that a handler set stays.
 ///
-/// [`router`](crate::router) does it for its own.
+/// [`routes`](crate::routes()) has them already.
 pub fn security_headers<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -29,22 +29,22 @@ where
         }
         response
     };
-    // One layer of the router's: each has its own box for every request.
+    // One layer: axum boxes the future of each layer for every request.
     let layers = ServiceBuilder::new()
         .map_response(add)
-        .map_request(forget_request_id)
+        .map_request(remove_request_id)
         .layer(SetRequestIdLayer::new(X_REQUEST_ID, MakeRequestUuid))
         .layer(PropagateRequestIdLayer::new(X_REQUEST_ID));
     router.layer(layers)
 }
 
-/// Ids are made here: one that a client chose could hide its requests among others in the log.
-fn forget_request_id(mut request: Request) -> Request {
+/// Drops the id of the client, who could hide its requests among others in the log.
+fn remove_request_id(mut request: Request) -> Request {
     request.headers_mut().remove(X_REQUEST_ID);
     request
 }
 
-/// Gives answers that axum makes by itself the form of all others. Their headers (`Allow`) stay.
+/// Turns the responses that axum makes by itself into problems. Their headers (`Allow`) stay.
 pub(crate) fn problems<S>(router: Router<S>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,

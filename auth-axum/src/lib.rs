@@ -1,14 +1,13 @@
 #![doc = include_str!("../README.md")]
 
-mod extract;
 mod headers;
 mod origin;
-mod router;
+mod routes;
 
 pub use auth_http::{
-    Code, FieldError, HttpConfig, HttpConfigBuilder, HttpConfigError, Problem, ProxyHeader, require_recent,
+    Api, BearerClaims, Code, CurrentUser, FieldError, HttpConfig, HttpConfigBuilder, HttpConfigError,
+    Problem, ProxyHeader, RefreshCookie, require_recent,
 };
-pub use extract::{AccessClaims, CurrentUser, RefreshCookie};
 pub use headers::security_headers;
 pub use origin::allow_origins;
-pub use router::router;
+pub use routes::routes;

@@ -1,4 +1,4 @@
-//! What other origins may do (CORS).
+//! CORS for the configured origins.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use axum::response::Response;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowCredentials, AllowOrigin, CorsLayer};
 
-/// Lets pages of the configured origins read the answers of a router (CORS), and answers their preflights:
-/// for a service's own routes, of which these pages may ask what [`router`](crate::router) has, too.
+/// Lets pages of the configured origins read the responses of a router, and answers their preflights: for
+/// a service's own routes, with the methods and headers that the API has.
 ///
-/// [`router`](crate::router) does it for its own. What a page of another site may *change* is for each
-/// route to refuse; a bearer token or a `SameSite` cookie does.
+/// [`routes`](crate::routes()) has it already. CORS stops no page of another site from *sending* a request
+/// that changes something; a bearer token or a `SameSite` cookie does.
 ///
 /// # Examples
 ///
@@ -35,7 +35,7 @@ pub fn allow_origins<S>(router: Router<S>, config: &HttpConfig) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    // Shared: a request would copy its lists several times otherwise.
+    // Shared: otherwise each request would copy its lists several times.
     router.layer(from_fn_with_state(Arc::new(cors_layer(config)), cors))
 }
 
@@ -50,8 +50,7 @@ fn cors_layer(config: &HttpConfig) -> CorsLayer {
         .max_age(cors::MAX_AGE)
 }
 
-/// Takes an `OPTIONS` for a preflight only when it is one; any other is
-/// answered like every method that a route does not have.
+/// Answers a preflight; any other `OPTIONS` request is answered like every method that a route lacks.
 async fn cors(State(layer): State<Arc<CorsLayer>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
     let preflight = headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);

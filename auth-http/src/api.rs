@@ -1,49 +1,118 @@
-//! What all operations share.
+//! Serving: what happens to every request, whichever operation it asks for.
 
+use std::any::Any;
 use std::fmt;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 
-use auth_core::Auth;
+use auth_core::{Auth, Client};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use http::request::Parts;
 
+use crate::body;
+use crate::code::Code;
 use crate::config::HttpConfig;
+use crate::context::Context;
 use crate::endpoint::Endpoint;
+use crate::failure::log_failure;
 use crate::openapi;
-use crate::routes;
+use crate::origin::cross_site;
+use crate::problem::Problem;
+use crate::request::Request;
+use crate::response::Response;
+use crate::routes::endpoints;
 
 /// An [`Auth`] with its HTTP side. Cheap to clone.
 #[derive(Clone)]
-pub struct Api {
-    pub(crate) auth: Auth,
-    pub(crate) config: HttpConfig,
-    /// The OpenAPI document, as it is sent.
-    pub(crate) document: Bytes,
-}
+pub struct Api(Context);
 
 impl Api {
-    /// Puts the two together.
+    /// Puts the flows and the settings of their HTTP side together.
     pub fn new(auth: Auth, config: HttpConfig) -> Self {
-        let document = openapi::document(&routes::all(), &config);
-        Self { auth, config, document }
+        let document = openapi::document(&endpoints(), &config);
+        Self(Context { auth, config, document })
     }
 
-    /// The flows.
+    /// Returns the flows.
     pub const fn auth(&self) -> &Auth {
-        &self.auth
+        &self.0.auth
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub const fn config(&self) -> &HttpConfig {
-        &self.config
+        &self.0.config
+    }
+
+    /// Serves one request that was routed to `endpoint`.
+    ///
+    /// Refuses what another site sent, reads the body where the operation has one, does the operation
+    /// within the configured time, and adds the rate limit headers. Never fails and never panics: each
+    /// failure is a [`Problem`]. A failure of the service is logged with the `x-request-id` of the request.
+    ///
+    /// `peer` is the address of the other end of the connection; without it all clients share the limits
+    /// of one unknown address. `body` is polled for one request at most, and must refuse what is larger
+    /// than [`HttpConfig::body_limit`] with [`Code::BodyTooLarge`].
+    ///
+    /// # Security
+    ///
+    /// Remove an `x-request-id` that the client sent: it could hide its requests among others in the log.
+    pub async fn serve<B>(&self, endpoint: &Endpoint, head: Parts, peer: Option<IpAddr>, body: B) -> Response
+    where
+        B: Future<Output = Result<Bytes, Problem>>,
+    {
+        let Context { auth, config, .. } = &self.0;
+        let client = client(config, peer, &head.headers);
+        let mut request = Request::new(head, client);
+        let work = async {
+            if !request.head.method.is_safe() && cross_site(config, &request.head.headers) {
+                return Err(Code::CrossSiteRequest.into());
+            }
+            if body::announced_length(&request.head.headers) > config.body_limit() {
+                return Err(Code::BodyTooLarge.into());
+            }
+            if endpoint.has_body() {
+                request.body = body.await;
+            }
+            endpoint.handle(&self.0, &mut request).await
+        };
+        let in_time = tokio::time::timeout(config.request_timeout(), AssertUnwindSafe(work).catch_unwind());
+        let result = match in_time.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(panicked(&*panic)),
+            Err(_) => Err(Problem::new(Code::Unavailable).with_cause("the request took too long")),
+        };
+        let mut response = result.unwrap_or_else(Problem::into_http);
+        let rules = &auth.policy().limits;
+        request.limits.add_headers(rules, endpoint.rate_limits, response.headers_mut());
+        let Parts { method, uri, headers, .. } = &request.head;
+        log_failure(&response, method, uri.path(), headers.get("x-request-id"));
+        response
     }
 }
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").field("auth", &self.auth).field("config", &self.config).finish_non_exhaustive()
+        let (auth, config) = (self.auth(), self.config());
+        f.debug_struct("Api").field("auth", auth).field("config", config).finish_non_exhaustive()
     }
 }
 
-/// Every operation there is, to be routed.
-pub fn endpoints() -> Vec<Endpoint> {
-    routes::all()
+/// Returns who sent a request: the address, seen through trusted proxies, and the user agent.
+fn client(config: &HttpConfig, peer: Option<IpAddr>, headers: &HeaderMap) -> Client {
+    let ip = peer.map(|peer| config.proxies().client_ip(peer, headers));
+    let user_agent = headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Client::new(ip, user_agent.as_deref())
+}
+
+/// Answers a panic with a 500. Its message goes to the log alone.
+fn panicked(panic: &(dyn Any + Send)) -> Problem {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Problem::new(Code::InternalError).with_cause(format!("panic: {message}"))
 }

@@ -1,4 +1,4 @@
-//! Strict JSON: exactly the documented fields, or a refusal.
+//! Strict JSON: exactly the documented fields, else a refusal.
 
 use std::fmt;
 
@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use crate::problem::{Code, Problem};
+use crate::code::Code;
+use crate::problem::Problem;
 
-/// What the request says of its body's length.
+/// Returns the length that the request announces for its body, 0 without one.
 pub(crate) fn announced_length(headers: &HeaderMap) -> usize {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or_default()
@@ -19,7 +20,7 @@ pub(crate) fn announced_length(headers: &HeaderMap) -> usize {
 
 /// Reads a body that is a JSON object of exactly the fields of `T`.
 pub(crate) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
-    // What is not there has no type to be wrong.
+    // A missing body has no type that could be wrong.
     if !body.is_empty() && !is_json(headers) {
         return Err(Code::UnsupportedMediaType.into());
     }
@@ -30,7 +31,7 @@ pub(crate) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Res
     serde_json::from_slice(body).map_err(|_| Code::MalformedRequest.into())
 }
 
-/// Whether there is one content type and it is `application/json`, with or without parameters, as it is.
+/// Returns true for one content type, `application/json` with or without parameters, and no encoding.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(first), None) = (types.next(), types.next()) else { return false };
@@ -39,11 +40,11 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(b"application/json") && !encoded
 }
 
-/// Secret text on its way in: printed as `[redacted]`, wiped when dropped.
+/// A secret on its way in: printed as `[redacted]`, wiped when dropped.
 #[derive(Clone)]
-pub(crate) struct SecretText(Zeroizing<String>);
+pub(crate) struct SecretInput(Zeroizing<String>);
 
-impl SecretText {
+impl SecretInput {
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -53,19 +54,19 @@ impl SecretText {
     }
 }
 
-impl fmt::Debug for SecretText {
+impl fmt::Debug for SecretInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText([redacted])")
+        f.write_str("SecretInput([redacted])")
     }
 }
 
-impl<'de> Deserialize<'de> for SecretText {
+impl<'de> Deserialize<'de> for SecretInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
     }
 }
 
-/// A field that may be left out, but is not `null`.
+/// Reads a field that may be left out, but not be `null`.
 pub(crate) fn not_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

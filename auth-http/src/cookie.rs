@@ -1,5 +1,7 @@
 //! The refresh cookie: the only place where a browser holds a refresh token.
 
+use std::fmt;
+
 use auth_core::SessionTokens;
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
@@ -7,17 +9,65 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
+use crate::code::Code;
 use crate::config::HttpConfig;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 
-/// The `Set-Cookie` that hands over the refresh token of a grant.
-pub(crate) fn set(config: &HttpConfig, grant: &SessionTokens) -> Option<HeaderValue> {
-    // Whole seconds, rounded down: the browser forgets it no later than the server.
-    let lives = i64::try_from(grant.refresh_expires_in.as_secs()).unwrap_or(i64::MAX);
-    value(config, &grant.refresh_token.expose(), Duration::seconds(lives))
+/// The refresh cookie of a request, if it has one; an extractor on axum and actix-web.
+///
+/// Nothing is checked yet: [`Auth::restore`](auth_core::Auth::restore) and
+/// [`Auth::refresh`](auth_core::Auth::refresh) do. Printed as `[redacted]`, wiped when dropped.
+///
+/// Rejects with 400 `malformed_request` if the request has two.
+#[derive(Clone)]
+pub struct RefreshCookie(Option<Zeroizing<String>>);
+
+impl RefreshCookie {
+    /// Returns the text.
+    ///
+    /// # Security
+    ///
+    /// Whoever has the text has the session: keep it out of logs, errors and URLs.
+    pub fn expose(&self) -> Option<&str> {
+        self.0.as_ref().map(|text| text.as_str())
+    }
 }
 
-/// The `Set-Cookie` that makes a browser forget the refresh token.
+impl fmt::Debug for RefreshCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "RefreshCookie([redacted])" } else { "RefreshCookie(None)" })
+    }
+}
+
+/// Reads the refresh cookie of a request.
+///
+/// # Errors
+///
+/// - 400 `malformed_request` if the request has two: a neighbouring host may have set one, and nothing
+///   shows which of them is the user's (RFC 6265 section 8.6).
+pub fn refresh_cookie(config: &HttpConfig, headers: &HeaderMap) -> Result<RefreshCookie, Problem> {
+    let mut found = None;
+    for line in headers.get_all(COOKIE) {
+        let line = String::from_utf8_lossy(line.as_bytes());
+        for cookie in Cookie::split_parse(&*line).flatten() {
+            if cookie.name() == config.cookie_name()
+                && found.replace(Zeroizing::new(cookie.value().to_owned())).is_some()
+            {
+                return Err(Code::MalformedRequest.into());
+            }
+        }
+    }
+    Ok(RefreshCookie(found))
+}
+
+/// Makes the `Set-Cookie` that hands over a refresh token.
+pub(crate) fn set(config: &HttpConfig, tokens: &SessionTokens) -> Option<HeaderValue> {
+    // Whole seconds, rounded down: the browser drops it no later than the server.
+    let max_age = i64::try_from(tokens.refresh_expires_in.as_secs()).unwrap_or(i64::MAX);
+    value(config, &tokens.refresh_token.expose(), Duration::seconds(max_age))
+}
+
+/// Makes the `Set-Cookie` that makes a browser drop the refresh token.
 pub(crate) fn clear(config: &HttpConfig) -> Option<HeaderValue> {
     value(config, "", Duration::ZERO)
 }
@@ -32,30 +82,4 @@ fn value(config: &HttpConfig, token: &str, max_age: Duration) -> Option<HeaderVa
     let mut value = HeaderValue::try_from(cookie.to_string()).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// The refresh cookie of a request, if there is one. Whether it is good is for
-/// [`Auth::restore`](auth_core::Auth::restore) or [`Auth::refresh`](auth_core::Auth::refresh) to say.
-///
-/// # Errors
-///
-/// - `malformed_request` when there are two: a neighbour may have planted one, and which of them is
-///   the user's cannot be told (RFC 6265 section 8.6).
-///
-/// # Security
-///
-/// Whoever holds the text holds the session: no log, no error, no URL.
-pub fn read(config: &HttpConfig, headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Problem> {
-    let mut found = None;
-    for line in headers.get_all(COOKIE) {
-        let line = String::from_utf8_lossy(line.as_bytes());
-        for cookie in Cookie::split_parse(&*line).flatten() {
-            if cookie.name() == config.cookie_name()
-                && found.replace(Zeroizing::new(cookie.value().to_owned())).is_some()
-            {
-                return Err(Code::MalformedRequest.into());
-            }
-        }
-    }
-    Ok(found)
 }

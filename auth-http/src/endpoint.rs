@@ -1,37 +1,38 @@
-//! One route: what serves it and what the OpenAPI document says of it, so that neither goes without
-//! the other.
+//! Endpoints: how each operation is routed, documented and handled, in one place.
 
-use std::any::Any;
 use std::fmt;
-use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use auth_core::Limit;
-use bytes::Bytes;
-use futures_util::FutureExt as _;
-use http::request::Parts;
 use http::{Method, StatusCode};
 use utoipa::ToSchema;
+use utoipa::openapi::path::HttpMethod;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::Response;
-use crate::api::Api;
-use crate::body;
+use crate::code::Code;
 use crate::config::HttpConfig;
-use crate::failure::log_failure;
-use crate::limit::Limits;
-use crate::origin::cross_site;
-use crate::problem::{Code, Problem};
+use crate::context::Context;
+use crate::problem::Problem;
 use crate::request::Request;
+use crate::response::Response;
 
-/// What an operation answers with.
-pub(crate) type Answer = Result<Response, Problem>;
+/// What a handler gives: a response, or the problem that it refuses or fails with.
+pub(crate) type HandlerResult = Result<Response, Problem>;
 
-type Serve = dyn Fn(Api, Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync;
+type HandlerFuture<'a> = Pin<Box<dyn Future<Output = HandlerResult> + Send + 'a>>;
 
-/// Where a route is found.
+/// Does the work of an operation. Made of an `async fn` by [`handler!`].
+pub(crate) type Handler = for<'a> fn(&'a Context, &'a mut Request) -> HandlerFuture<'a>;
+
+/// Makes a [`Handler`] of an `async fn(&Context, &mut Request) -> HandlerResult`.
+macro_rules! handler {
+    ($function:ident) => {
+        |context, request| Box::pin($function(context, request))
+    };
+}
+pub(crate) use handler;
+
+/// Where a route is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mount {
     /// Under the base path.
@@ -42,10 +43,11 @@ pub(crate) enum Mount {
     Both,
 }
 
-/// A type that appears in the document.
+/// The JSON body of a request or a response, as the document names it.
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
     pub(crate) name: String,
+    /// Adds the schema and those that it refers to.
     pub(crate) collect: fn(&mut Vec<(String, RefOr<Schema>)>),
 }
 
@@ -61,31 +63,34 @@ impl Body {
     }
 }
 
-/// One operation of the API: where to route to it, and what serves it. Made by
-/// [`endpoints`](crate::endpoints).
+/// One operation of the API: its route, its description and its handler. Made by
+/// [`endpoints`](crate::endpoints), served by [`Api::serve`](crate::Api::serve).
 #[derive(Clone)]
 pub struct Endpoint {
-    pub(crate) method: Method,
+    method: Method,
+    handler: Handler,
+    pub(crate) documented_method: HttpMethod,
     pub(crate) path: &'static str,
     pub(crate) mount: Mount,
-    serve: Arc<Serve>,
-    pub(crate) operation: &'static str,
+    pub(crate) operation_id: &'static str,
     pub(crate) summary: &'static str,
-    pub(crate) request: Option<Body>,
-    pub(crate) answers: Vec<(StatusCode, Option<Body>)>,
-    pub(crate) codes: Vec<Code>,
-    pub(crate) limits: &'static [Limit],
+    pub(crate) body: Option<Body>,
+    pub(crate) responses: Vec<(StatusCode, Option<Body>)>,
+    pub(crate) errors: Vec<Code>,
+    /// Those that clients may see.
+    pub(crate) rate_limits: &'static [Limit],
     pub(crate) bearer: bool,
-    pub(crate) cookie: bool,
+    pub(crate) refresh_token: bool,
 }
 
 impl Endpoint {
-    /// The method to route. A stack that does not answer `HEAD` where it has a `GET` must route it too.
+    /// Returns the method to route. A stack that does not answer `HEAD` where it has a `GET` must route
+    /// it too.
     pub const fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The paths to route; `{id}` stands for one segment.
+    /// Returns the paths to route; `{id}` stands for one segment.
     pub fn paths(&self, config: &HttpConfig) -> Vec<String> {
         let root = self.path.to_owned();
         let based = format!("{}{}", config.base_path(), self.path);
@@ -97,136 +102,99 @@ impl Endpoint {
         }
     }
 
-    /// Serves one request that was routed here: refuses what another site sent, reads the body where the
-    /// operation has one, does the operation within the configured time, and tells how the rate limits
-    /// stand. Never fails and never panics: whatever goes wrong is a [`Problem`], and what is not the
-    /// client's doing is logged with the `x-request-id` of the request.
-    ///
-    /// `peer` is the address of the other end of the connection; without it all clients share the limits
-    /// of one unknown address. `body` is waited for at most once, and must refuse what is larger than
-    /// [`HttpConfig::body_limit`] with [`Code::BodyTooLarge`].
-    ///
-    /// # Security
-    ///
-    /// Remove an `x-request-id` that the client sent: it could hide its requests among others in the log.
-    pub async fn serve<B>(&self, api: &Api, head: Parts, peer: Option<IpAddr>, body: B) -> Response
-    where
-        B: Future<Output = Result<Bytes, Problem>>,
-    {
-        let limits = Limits::of(self, api, peer, &head.headers);
-        let (method, uri) = (head.method.clone(), head.uri.clone());
-        let request_id = head.headers.get("x-request-id").cloned();
-        let work = async {
-            if !head.method.is_safe() && cross_site(&api.config, &head.headers) {
-                return Err(Code::CrossSiteRequest.into());
-            }
-            if body::announced_length(&head.headers) > api.config.body_limit() {
-                return Err(Code::BodyTooLarge.into());
-            }
-            let body = if self.request.is_some() { body.await } else { Ok(Bytes::new()) };
-            (self.serve)(api.clone(), Request::new(head, body, limits.client(), limits.reported())).await
-        };
-        let in_time =
-            tokio::time::timeout(api.config.request_timeout(), AssertUnwindSafe(work).catch_unwind());
-        let answer = match in_time.await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(panicked(&*panic)),
-            Err(_) => Err(Problem::new(Code::Unavailable).because("the request took too long")),
-        };
-        let mut response = answer.unwrap_or_else(Problem::into_http);
-        limits.add_headers(api, response.headers_mut());
-        log_failure(&response, &method, uri.path(), request_id.as_ref());
-        response
+    pub(crate) const fn has_body(&self) -> bool {
+        self.body.is_some()
     }
 
-    fn new<F>(method: Method, path: &'static str, serve: fn(Api, Request) -> F) -> Self
-    where
-        F: Future<Output = Answer> + Send + 'static,
-    {
-        let codes = vec![Code::InternalError, Code::Unavailable, Code::BodyTooLarge];
+    pub(crate) fn handle<'a>(&self, context: &'a Context, request: &'a mut Request) -> HandlerFuture<'a> {
+        (self.handler)(context, request)
+    }
+
+    fn new(method: Method, documented_method: HttpMethod, path: &'static str, handler: Handler) -> Self {
+        let safe = method.is_safe();
         let endpoint = Self {
             method,
+            handler,
+            documented_method,
             path,
             mount: Mount::Base,
-            serve: Arc::new(move |api, request| Box::pin(serve(api, request))),
-            operation: "",
+            operation_id: "",
             summary: "",
-            request: None,
-            answers: Vec::new(),
-            codes,
-            limits: &[],
+            body: None,
+            responses: Vec::new(),
+            errors: vec![Code::InternalError, Code::Unavailable, Code::BodyTooLarge],
+            rate_limits: &[],
             bearer: false,
-            cookie: false,
+            refresh_token: false,
         };
-        if endpoint.method.is_safe() { endpoint } else { endpoint.refuses([Code::CrossSiteRequest]) }
+        if safe { endpoint } else { endpoint.errors([Code::CrossSiteRequest]) }
     }
 
-    pub(crate) fn get<F>(path: &'static str, serve: fn(Api, Request) -> F) -> Self
-    where
-        F: Future<Output = Answer> + Send + 'static,
-    {
-        Self::new(Method::GET, path, serve)
+    pub(crate) fn get(path: &'static str, handler: Handler) -> Self {
+        Self::new(Method::GET, HttpMethod::Get, path, handler)
     }
 
-    pub(crate) fn post<F>(path: &'static str, serve: fn(Api, Request) -> F) -> Self
-    where
-        F: Future<Output = Answer> + Send + 'static,
-    {
-        Self::new(Method::POST, path, serve)
+    pub(crate) fn post(path: &'static str, handler: Handler) -> Self {
+        Self::new(Method::POST, HttpMethod::Post, path, handler)
     }
 
-    pub(crate) fn delete<F>(path: &'static str, serve: fn(Api, Request) -> F) -> Self
-    where
-        F: Future<Output = Answer> + Send + 'static,
-    {
-        Self::new(Method::DELETE, path, serve)
+    pub(crate) fn delete(path: &'static str, handler: Handler) -> Self {
+        Self::new(Method::DELETE, HttpMethod::Delete, path, handler)
     }
 
-    pub(crate) const fn at(mut self, mount: Mount) -> Self {
+    /// Mounts the route elsewhere than under the base path.
+    pub(crate) const fn mount(mut self, mount: Mount) -> Self {
         self.mount = mount;
         self
     }
 
-    pub(crate) const fn says(mut self, operation: &'static str, summary: &'static str) -> Self {
-        self.operation = operation;
+    /// Names the operation in the document.
+    pub(crate) const fn operation(mut self, id: &'static str, summary: &'static str) -> Self {
+        self.operation_id = id;
         self.summary = summary;
         self
     }
 
-    pub(crate) fn takes<T: ToSchema>(mut self) -> Self {
-        self.request = Some(Body::of::<T>());
-        self.refuses([Code::MalformedRequest, Code::UnsupportedMediaType])
+    /// Reads a JSON body.
+    pub(crate) fn body<T: ToSchema>(mut self) -> Self {
+        self.body = Some(Body::of::<T>());
+        self.errors([Code::MalformedRequest, Code::UnsupportedMediaType])
     }
 
-    pub(crate) fn answers<T: ToSchema>(mut self, status: StatusCode) -> Self {
-        self.answers.push((status, Some(Body::of::<T>())));
+    /// Responds with a JSON body.
+    pub(crate) fn response<T: ToSchema>(mut self, status: StatusCode) -> Self {
+        self.responses.push((status, Some(Body::of::<T>())));
         self
     }
 
-    pub(crate) fn answers_nothing(mut self) -> Self {
-        self.answers.push((StatusCode::NO_CONTENT, None));
+    /// Responds with a 204.
+    pub(crate) fn no_content(mut self) -> Self {
+        self.responses.push((StatusCode::NO_CONTENT, None));
         self
     }
 
-    pub(crate) fn refuses<const N: usize>(mut self, codes: [Code; N]) -> Self {
-        self.codes.extend(codes);
+    /// Refuses with these codes too.
+    pub(crate) fn errors<const N: usize>(mut self, codes: [Code; N]) -> Self {
+        self.errors.extend(codes);
         self
     }
 
-    pub(crate) fn limited(mut self, limits: &'static [Limit]) -> Self {
-        self.limits = limits;
-        self.refuses([Code::RateLimited])
+    /// Counts requests against these limits.
+    pub(crate) fn rate_limits(mut self, limits: &'static [Limit]) -> Self {
+        self.rate_limits = limits;
+        self.errors([Code::RateLimited])
     }
 
-    pub(crate) fn wants_bearer(mut self) -> Self {
+    /// Requires an access token.
+    pub(crate) fn bearer(mut self) -> Self {
         self.bearer = true;
-        self.refuses([Code::InvalidAccessToken])
+        self.errors([Code::InvalidAccessToken])
     }
 
     /// Reads the refresh token, from the cookie or from the body.
-    pub(crate) fn wants_refresh_token(mut self) -> Self {
-        self.cookie = true;
-        self.refuses([Code::InvalidRefreshToken])
+    pub(crate) fn refresh_token(mut self) -> Self {
+        self.refresh_token = true;
+        self.errors([Code::InvalidRefreshToken])
     }
 }
 
@@ -235,17 +203,7 @@ impl fmt::Debug for Endpoint {
         f.debug_struct("Endpoint")
             .field("method", &self.method)
             .field("path", &self.path)
-            .field("operation", &self.operation)
+            .field("operation", &self.operation_id)
             .finish_non_exhaustive()
     }
-}
-
-/// What a panic is answered with. Its message goes to the log alone.
-fn panicked(panic: &(dyn Any + Send)) -> Problem {
-    let message = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    Problem::new(Code::InternalError).because(format!("panic: {message}"))
 }

@@ -1,18 +1,16 @@
-//! Failures on their way to the log: a client is told nothing of the cause.
+//! Failures on their way to the log: no response says the cause.
 
 use http::{HeaderValue, Method};
 
-use crate::Response;
-
-/// The cause of a failure, on its way from the operation to the log.
+/// The cause of a failure: an extension of the response, for the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
     pub(crate) text: String,
-    /// Turned away because there was too much to do, and told when to come back.
+    /// Whether the service was overloaded.
     pub(crate) busy: bool,
 }
 
-/// An event that tells of a failure. To be busy is to do as configured: a warning, however many are turned away.
+/// Logs a failed request. Overload is expected and logged as a warning; everything else is an error.
 macro_rules! failed {
     (busy: $busy:expr, $($field:tt)*) => {
         if $busy {
@@ -22,11 +20,12 @@ macro_rules! failed {
         }
     };
 }
+#[cfg(any(feature = "axum", feature = "actix"))]
 pub(crate) use failed;
 
-/// Logs an answer that tells of a failure of ours.
-pub(crate) fn log_failure(
-    response: &Response,
+/// Logs a response that is a failure of the service.
+pub(crate) fn log_failure<B>(
+    response: &http::Response<B>,
     method: &Method,
     path: &str,
     request_id: Option<&HeaderValue>,
@@ -41,42 +40,4 @@ pub(crate) fn log_failure(
         .map_or(("no cause given", false), |cause| (cause.text.as_str(), cause.busy));
     let request_id = request_id.and_then(|id| id.to_str().ok()).unwrap_or_default();
     failed!(busy: busy, request_id, %method, path, status, cause);
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use tracing::{Event, Level, Subscriber};
-    use tracing_subscriber::Layer;
-    use tracing_subscriber::layer::{Context, SubscriberExt as _};
-
-    use super::*;
-    use crate::problem::{Code, Problem};
-
-    #[derive(Default, Clone)]
-    struct Levels(Arc<Mutex<Vec<Level>>>);
-
-    impl<S: Subscriber> Layer<S> for Levels {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            self.0.lock().unwrap().push(*event.metadata().level());
-        }
-    }
-
-    #[test]
-    fn only_what_was_turned_away_as_busy_is_a_warning_and_a_refusal_is_nothing() {
-        for (code, expected) in [
-            (Code::Busy, &[Level::WARN] as &[_]),
-            (Code::Unavailable, &[Level::ERROR]),
-            (Code::InternalError, &[Level::ERROR]),
-            (Code::InvalidToken, &[]),
-        ] {
-            let levels = Levels::default();
-            tracing::subscriber::with_default(tracing_subscriber::registry().with(levels.clone()), || {
-                let response = Problem::new(code).because("a cause").into_http();
-                log_failure(&response, &Method::POST, "/auth/login", None);
-            });
-            assert_eq!(*levels.0.lock().unwrap(), expected, "{code:?}");
-        }
-    }
 }

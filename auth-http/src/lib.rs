@@ -1,30 +1,58 @@
 #![doc = include_str!("../README.md")]
 
+// The rooms, from top to bottom. A module imports from the rooms below its own, and never from above.
+
+// Web frameworks: extractors and responses.
+#[cfg(feature = "actix")]
+pub mod actix;
+#[cfg(feature = "axum")]
+mod axum;
+
+// Serving: what happens to every request.
 mod api;
-mod body;
-mod client_ip;
-mod config;
-mod cookie;
-mod door;
-mod endpoint;
-mod failure;
-mod headers;
-mod limit;
+
+// The document, made from the endpoints.
 mod openapi;
-mod origin;
-mod problem;
-mod request;
+
+// The operations: their endpoints, bodies and handlers.
 mod routes;
 
-pub use api::{Api, endpoints};
+// What serving adds to an operation: cross-site checks, CORS, rate limit headers, security headers.
+mod headers;
+mod origin;
+
+// What an operation is made of.
+mod endpoint;
+
+mod request;
+
+mod bearer;
+mod body;
+mod context;
+mod cookie;
+mod rate_limit;
+
+// Refusals and failures.
+mod problem;
+
+mod code;
+mod failure;
+mod response;
+
+// Settings.
+mod config;
+
+mod client_ip;
+
+pub use api::Api;
+pub use bearer::{BearerClaims, CurrentUser, access_claims, current_user, require_recent};
 pub use client_ip::ProxyHeader;
+pub use code::Code;
 pub use config::{HttpConfig, HttpConfigBuilder, HttpConfigError};
-pub use cookie::read as refresh_cookie;
-pub use door::{CurrentUser, access_claims, current_user, require_recent};
+pub use cookie::{RefreshCookie, refresh_cookie};
 pub use endpoint::Endpoint;
 pub use headers::security_headers;
 pub use origin::cors;
-pub use problem::{Code, FieldError, Problem};
-
-/// A finished answer.
-pub type Response = http::Response<bytes::Bytes>;
+pub use problem::{FieldError, Problem};
+pub use response::Response;
+pub use routes::endpoints;

@@ -1,10 +1,10 @@
-//! The OpenAPI 3.1 document, made from the same list as the router.
+//! The OpenAPI 3.1 document, written from the same list of endpoints as the routes.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::StatusCode;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{
@@ -15,29 +15,31 @@ use utoipa::openapi::{
     Ref, RefOr, Required, Response, ResponseBuilder, Schema,
 };
 
+use crate::code::Code;
 use crate::config::HttpConfig;
 use crate::endpoint::{Body, Endpoint};
-use crate::problem::{Code, ProblemBody};
+use crate::problem::ProblemBody;
 
-/// Describes every route of the list, under the paths where it is served, as it is sent.
+/// Writes the document of these endpoints, under the paths where they are served.
 pub(crate) fn document(endpoints: &[Endpoint], config: &HttpConfig) -> Bytes {
     let mut paths = PathsBuilder::new();
     let mut schemas = Vec::new();
     (Body::of::<ProblemBody>().collect)(&mut schemas);
     for endpoint in endpoints {
         let bodies =
-            endpoint.request.iter().chain(endpoint.answers.iter().filter_map(|(_, body)| body.as_ref()));
+            endpoint.body.iter().chain(endpoint.responses.iter().filter_map(|(_, body)| body.as_ref()));
         for body in bodies {
             (body.collect)(&mut schemas);
         }
         for (index, path) in endpoint.paths(config).into_iter().enumerate() {
-            // A path is documented once more where a route is served twice; identifiers are not.
+            // A route at two paths is documented at both; operation ids must be unique.
             let id = if index == 0 {
-                endpoint.operation.to_owned()
+                endpoint.operation_id.to_owned()
             } else {
-                format!("{}AtRoot", endpoint.operation)
+                format!("{}AtRoot", endpoint.operation_id)
             };
-            paths = paths.path(path, PathItem::new(method(endpoint), operation(endpoint, id)));
+            paths =
+                paths.path(path, PathItem::new(endpoint.documented_method.clone(), operation(endpoint, id)));
         }
     }
     let components = ComponentsBuilder::new()
@@ -65,14 +67,6 @@ pub(crate) fn document(endpoints: &[Endpoint], config: &HttpConfig) -> Bytes {
     serde_json::to_vec(&document).map(Bytes::from).unwrap_or_default()
 }
 
-fn method(endpoint: &Endpoint) -> HttpMethod {
-    match endpoint.method.as_str() {
-        "POST" => HttpMethod::Post,
-        "DELETE" => HttpMethod::Delete,
-        _ => HttpMethod::Get,
-    }
-}
-
 fn operation(endpoint: &Endpoint, id: String) -> utoipa::openapi::path::Operation {
     let mut operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(endpoint.summary));
     if endpoint.path.contains("{id}") {
@@ -85,9 +79,9 @@ fn operation(endpoint: &Endpoint, id: String) -> utoipa::openapi::path::Operatio
                 .schema(Some(text)),
         );
     }
-    if let Some(body) = &endpoint.request {
-        // Browsers send the cookie and no body where a refresh token is asked for.
-        let required = if endpoint.cookie { Required::False } else { Required::True };
+    if let Some(body) = &endpoint.body {
+        // Browsers send the refresh token as a cookie, and no body.
+        let required = if endpoint.refresh_token { Required::False } else { Required::True };
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(&body.name))).build();
         let request = RequestBodyBuilder::new().content("application/json", content).required(Some(required));
         operation = operation.request_body(Some(request.build()));
@@ -96,14 +90,14 @@ fn operation(endpoint: &Endpoint, id: String) -> utoipa::openapi::path::Operatio
     if endpoint.bearer {
         operation = operation.security(SecurityRequirement::new("accessToken", none));
     }
-    if endpoint.cookie {
+    if endpoint.refresh_token {
         operation = operation.security(SecurityRequirement::new("refreshCookie", none));
     }
-    for (status, body) in &endpoint.answers {
-        operation = operation.response(status.as_str(), answer(endpoint, *status, body.as_ref()));
+    for (status, body) in &endpoint.responses {
+        operation = operation.response(status.as_str(), success(endpoint, *status, body.as_ref()));
     }
-    for (status, codes) in by_status(&endpoint.codes) {
-        if endpoint.answers.iter().all(|(answered, _)| *answered != status) {
+    for (status, codes) in by_status(&endpoint.errors) {
+        if endpoint.responses.iter().all(|(own, _)| *own != status) {
             operation = operation.response(status.as_str(), refusal(endpoint, status, &codes));
         }
     }
@@ -121,7 +115,7 @@ fn by_status(codes: &[Code]) -> BTreeMap<StatusCode, Vec<Code>> {
     by_status
 }
 
-fn answer(endpoint: &Endpoint, status: StatusCode, body: Option<&Body>) -> Response {
+fn success(endpoint: &Endpoint, status: StatusCode, body: Option<&Body>) -> Response {
     let mut response = ResponseBuilder::new().description(status.canonical_reason().unwrap_or_default());
     if let Some(body) = body {
         let schema = Ref::from_schema_name(&body.name);
@@ -130,7 +124,7 @@ fn answer(endpoint: &Endpoint, status: StatusCode, body: Option<&Body>) -> Respo
     with_headers(endpoint, status, response).build()
 }
 
-/// One answer per status; its schema says which codes it can bear.
+/// Describes the problems of one status; the schema lists their codes.
 fn refusal(endpoint: &Endpoint, status: StatusCode, codes: &[Code]) -> Response {
     let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
     let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names.clone())).build();
@@ -149,7 +143,7 @@ fn with_headers(endpoint: &Endpoint, status: StatusCode, mut response: ResponseB
         let schema = ObjectBuilder::new().schema_type(Type::String).build();
         HeaderBuilder::new().schema(Some(schema)).description(Some(text)).build()
     };
-    if !endpoint.limits.is_empty() {
+    if !endpoint.rate_limits.is_empty() {
         response = response
             .header("RateLimit-Policy", header("the limits of this operation"))
             .header("RateLimit", header("how they stand for this client"));

@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER, WWW_AUTHENT
 use http::{HeaderMap, HeaderName, Method};
 
 use crate::config::HttpConfig;
-use crate::limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use crate::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::request::TOKEN_TRANSPORT;
 
 /// What a CORS layer allows, to [`HttpConfig::origins`] alone and with credentials.

@@ -1,90 +1,28 @@
-//! Errors as RFC 9457 problem details: what every refusal and every failure looks like outside.
+//! Problems: each refusal and each failure as RFC 9457 `application/problem+json`.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
-use auth_core::{Failure, FailureKind};
+use auth_core::{Failure, FailureKind, RateLimited, error_chain};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Response;
+use crate::code::Code;
 use crate::failure::Cause;
+use crate::response::Response;
 
-/// When to try again after a failure that does not say it itself.
+/// `Retry-After` of a 503 that names no time: 5 s, long enough for a restart or a failover to make progress.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
+
+/// `Retry-After` of a 429 that names no time.
+const RATE_LIMITED_RETRY: Duration = Duration::from_secs(1);
 
 /// The media type of a problem.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $detail:literal;)*) => {
-        /// What went wrong, for machines. Stable: clients branch on it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
-        #[serde(rename_all = "snake_case")]
-        #[non_exhaustive]
-        pub enum Code {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Code {
-            /// The code as it appears in an answer.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-
-            /// The status that goes with it.
-            pub const fn status(self) -> StatusCode {
-                match self { $(Self::$name => StatusCode::$status,)* }
-            }
-
-            const fn detail(self) -> &'static str {
-                match self { $(Self::$name => $detail,)* }
-            }
-        }
-    };
-}
-
-codes! {
-    /// The request cannot be read: no JSON object of exactly the documented fields, or two refresh cookies.
-    MalformedRequest = "malformed_request", BAD_REQUEST, "the request is not of the documented shape";
-    /// A mailed token is malformed, unknown, spent, expired or no longer fits its user.
-    InvalidToken = "invalid_token", BAD_REQUEST, "the link is invalid or has expired";
-    /// The address is unknown, the password wrong or the user disabled.
-    InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "the e-mail address or the password is wrong";
-    /// The refresh token is missing, or not (or no longer) good.
-    InvalidRefreshToken = "invalid_refresh_token", UNAUTHORIZED, "the refresh token is missing or not valid";
-    /// The access token is missing, or not (or no longer) good.
-    InvalidAccessToken = "invalid_access_token", UNAUTHORIZED, "the access token is missing or not valid";
-    /// The password must be typed again; only from [`require_recent`](crate::require_recent).
-    ReauthenticationRequired = "reauthentication_required", UNAUTHORIZED, "log in again to do this";
-    /// The password is right, but the address was not verified yet.
-    EmailNotVerified = "email_not_verified", FORBIDDEN, "the e-mail address has not been verified";
-    /// A page of another site sent the request.
-    CrossSiteRequest = "cross_site_request", FORBIDDEN, "requests from this origin are not accepted";
-    /// There is nothing here.
-    NotFound = "not_found", NOT_FOUND, "there is nothing here";
-    /// Something is here, but not for this method; `Allow` says for which.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "this method is not allowed here";
-    /// A new address was proven, but another user has it by now.
-    EmailTaken = "email_taken", CONFLICT, "another account has this e-mail address";
-    /// The body is larger than the configured limit.
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
-    /// The body is not `application/json`.
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "the body must be application/json";
-    /// The shape is right, but a value is not acceptable; `errors` says which.
-    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "some values are not acceptable";
-    /// Too many requests; `Retry-After` says when to try again.
-    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "too many requests";
-    /// Something went wrong that trying again will not mend.
-    InternalError = "internal_error", INTERNAL_SERVER_ERROR, "something went wrong";
-    /// Overloaded; `Retry-After` says when to try again.
-    Busy = "busy", SERVICE_UNAVAILABLE, "too busy at the moment";
-    /// Something this stands on cannot be reached.
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "not available at the moment";
-}
 
 /// What is not acceptable about one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -110,6 +48,12 @@ pub struct FieldError {
     pub message: String,
 }
 
+impl FieldError {
+    pub(crate) fn new(field: &'static str, code: &'static str, error: &dyn Error) -> Self {
+        Self { field, code, message: error.to_string() }
+    }
+}
+
 /// The body of a problem (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
@@ -126,10 +70,10 @@ pub(crate) struct ProblemBody {
     errors: Vec<FieldError>,
 }
 
-/// An answer that refuses, or tells of a failure, as `application/problem+json`.
+/// A refusal or a failure, to be sent as `application/problem+json`.
 ///
-/// Made from a [`Code`] it serves a service's own handlers too. What caused a failure is for the log, and
-/// never answered.
+/// A service's own handlers make one from a [`Code`]. The cause of a failure goes to the log, and is never
+/// sent.
 #[derive(Debug, Clone)]
 pub struct Problem {
     code: Code,
@@ -139,37 +83,37 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem that its code says all about.
+    /// Makes a problem of a code, with the headers that its status demands.
     pub fn new(code: Code) -> Self {
         let problem = Self { code, errors: Vec::new(), headers: Vec::new(), cause: None };
-        match code {
-            Code::InvalidAccessToken => {
+        match code.status() {
+            StatusCode::TOO_MANY_REQUESTS => problem.retry_after(RATE_LIMITED_RETRY),
+            StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(UNAVAILABLE_RETRY),
+            _ if code == Code::InvalidAccessToken => {
                 problem.with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
             }
-            Code::RateLimited => problem.retry_after(Duration::from_secs(1)),
-            Code::Busy | Code::Unavailable => problem.retry_after(UNAVAILABLE_RETRY),
             _ => problem,
         }
     }
 
-    /// These fields are not acceptable.
+    /// Makes a 422 that lists unacceptable fields.
     pub fn invalid(errors: impl IntoIterator<Item = FieldError>) -> Self {
         let mut problem = Self::new(Code::ValidationFailed);
         problem.errors.extend(errors);
         problem
     }
 
-    /// Too many requests.
-    pub fn rate_limited(retry_after: Duration) -> Self {
-        Self::new(Code::RateLimited).retry_after(retry_after)
+    /// Makes a 422 about one field.
+    pub(crate) fn invalid_field(field: &'static str, code: &'static str, error: &dyn Error) -> Self {
+        Self::invalid([FieldError::new(field, code, error)])
     }
 
-    /// What it says to machines.
+    /// Returns the code.
     pub const fn code(&self) -> Code {
         self.code
     }
 
-    /// Adds a header, instead of any of that name.
+    /// Sets a header of the response, and replaces an earlier one of that name.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.retain(|(other, _)| *other != name);
@@ -177,12 +121,12 @@ impl Problem {
         self
     }
 
-    /// What caused it, for the log.
+    /// Returns the cause of a failure, for the log.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// The finished answer.
+    /// Makes the finished response.
     pub fn into_http(self) -> Response {
         let status = self.code.status();
         let body = ProblemBody {
@@ -203,15 +147,19 @@ impl Problem {
         response
     }
 
-    /// What a later version of `auth-core` may add and this one does not know.
-    pub(crate) fn unforeseen(error: &dyn Error) -> Self {
-        Self::new(Code::InternalError).because(chain(error))
-    }
-
-    /// Notes what a log should say about it.
-    pub(crate) fn because(mut self, cause: impl Into<String>) -> Self {
+    /// Adds the cause, for the log.
+    pub(crate) fn with_cause(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
+    }
+
+    /// Logs the cause of a failure, for the handlers of a service: [`Api::serve`](crate::Api::serve) logs
+    /// those of the API, with the request.
+    #[cfg(any(feature = "axum", feature = "actix"))]
+    pub(crate) fn log(&self) {
+        if let Some(cause) = self.cause() {
+            crate::failure::failed!(busy: self.code == Code::Busy, code = self.code.as_str(), cause);
+        }
     }
 
     fn retry_after(self, after: Duration) -> Self {
@@ -219,14 +167,29 @@ impl Problem {
     }
 }
 
-/// Rounded up: a client told to wait no less than this does not come too early.
+/// Rounds up to whole seconds, so that a client that waits as long does not come too early.
 pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
+/// Writes the text of the code, and never the cause.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.detail())
+    }
+}
+
+impl Error for Problem {}
+
 impl From<Code> for Problem {
     fn from(code: Code) -> Self {
         Self::new(code)
+    }
+}
+
+impl From<RateLimited> for Problem {
+    fn from(limited: RateLimited) -> Self {
+        Self::new(Code::RateLimited).retry_after(limited.retry_after)
     }
 }
 
@@ -237,7 +200,7 @@ impl From<&Failure> for Problem {
             FailureKind::Unavailable => Self::new(Code::Unavailable),
             FailureKind::Internal => Self::new(Code::InternalError),
         };
-        problem.because(chain(failure))
+        problem.with_cause(error_chain(failure))
     }
 }
 
@@ -247,41 +210,41 @@ impl From<Failure> for Problem {
     }
 }
 
-/// An error and all that caused it, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let source_text = source.to_string();
-        // Transparent errors repeat their source.
-        if !text.ends_with(&source_text) {
-            text.push_str(": ");
-            text.push_str(&source_text);
-        }
-        next = source.source();
-    }
-    text
-}
-
-#[cfg(feature = "axum")]
-impl axum_core::response::IntoResponse for Problem {
-    /// Logs what caused a failure: nobody else does in a service's own handlers.
-    fn into_response(self) -> axum_core::response::Response {
-        if let Some(cause) = self.cause() {
-            crate::failure::failed!(busy: self.code == Code::Busy, code = self.code.as_str(), cause);
-        }
-        self.into_http().map(axum_core::body::Body::from)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use http::Method;
+    use tracing::{Event, Level, Subscriber};
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt as _};
+
     use super::*;
+    use crate::failure::log_failure;
+
+    #[derive(Default, Clone)]
+    struct Levels(Arc<Mutex<Vec<Level>>>);
+
+    impl<S: Subscriber> Layer<S> for Levels {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(*event.metadata().level());
+        }
+    }
 
     #[test]
-    fn a_code_is_written_as_it_says() {
-        for code in [Code::MalformedRequest, Code::InvalidToken, Code::CrossSiteRequest, Code::Busy] {
-            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+    fn overload_is_logged_as_a_warning_and_a_refusal_not_at_all() {
+        for (code, expected) in [
+            (Code::Busy, &[Level::WARN] as &[_]),
+            (Code::Unavailable, &[Level::ERROR]),
+            (Code::InternalError, &[Level::ERROR]),
+            (Code::InvalidToken, &[]),
+        ] {
+            let levels = Levels::default();
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(levels.clone()), || {
+                let response = Problem::new(code).with_cause("a cause").into_http();
+                log_failure(&response, &Method::POST, "/auth/login", None);
+            });
+            assert_eq!(*levels.0.lock().unwrap(), expected, "{code:?}");
         }
     }
 

@@ -1,20 +1,18 @@
-//! One request, as an operation sees it: nothing is read before the operation asks.
+//! One request, as a handler sees it: nothing is read before the handler asks.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use auth_core::{Client, LimitStatus, Limited};
+use auth_core::Client;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use zeroize::Zeroizing;
 
-use crate::api::Api;
+use crate::bearer::{self, CurrentUser};
 use crate::body;
 use crate::config::HttpConfig;
-use crate::cookie;
-use crate::door::{self, CurrentUser};
+use crate::context::Context;
+use crate::cookie::{self, RefreshCookie};
 use crate::problem::Problem;
+use crate::rate_limit::RateLimitReport;
 
 pub(crate) const TOKEN_TRANSPORT: &str = "x-token-transport";
 
@@ -23,82 +21,54 @@ pub(crate) const TOKEN_TRANSPORT: &str = "x-token-transport";
 pub(crate) enum Transport {
     /// In the cookie: browsers.
     Cookie,
-    /// In the JSON of request and answer: native clients, which asked for it. No cookie is read or set.
+    /// In the JSON of request and response: native clients, by `X-Token-Transport: body`. No cookie is
+    /// read or set.
     Body,
 }
 
 #[derive(Debug)]
 pub(crate) struct Request {
-    head: Parts,
-    body: Result<Bytes, Problem>,
-    client: Arc<Client>,
-    reported: Reported,
-}
-
-/// What the rate limits of one request reported, for its response headers.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Reported(Arc<Mutex<Vec<LimitStatus>>>);
-
-impl Reported {
-    pub(crate) fn statuses(&self) -> Vec<LimitStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, statuses: Vec<LimitStatus>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
-    }
+    pub(crate) head: Parts,
+    pub(crate) body: Result<Bytes, Problem>,
+    /// Who sent it.
+    pub(crate) client: Client,
+    /// What its rate limits reported.
+    pub(crate) limits: RateLimitReport,
 }
 
 impl Request {
-    pub(crate) const fn new(
-        head: Parts,
-        body: Result<Bytes, Problem>,
-        client: Arc<Client>,
-        reported: Reported,
-    ) -> Self {
-        Self { head, body, client, reported }
-    }
-
-    /// Runs a limited operation, and keeps what its limits reported for the response headers.
-    pub(crate) async fn run<T, E>(&self, operation: Limited<'_, T, E>) -> Result<T, E> {
-        let (outcome, statuses) = operation.with_limits().await;
-        self.reported.set(statuses);
-        outcome
-    }
-
-    /// Who sent it.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    /// Makes a request whose body is not read yet.
+    pub(crate) fn new(head: Parts, client: Client) -> Self {
+        Self { head, body: Ok(Bytes::new()), client, limits: RateLimitReport::default() }
     }
 
     pub(crate) fn transport(&self) -> Transport {
-        let asked = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"body");
-        let body = self.head.headers.get_all(TOKEN_TRANSPORT).iter().any(asked);
+        let is_body = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"body");
+        let body = self.head.headers.get_all(TOKEN_TRANSPORT).iter().any(is_body);
         if body { Transport::Body } else { Transport::Cookie }
     }
 
-    /// The live caller behind the access token.
-    pub(crate) async fn current_user(&self, api: &Api) -> Result<CurrentUser, Problem> {
-        door::current_user(&api.auth, &self.head.headers).await
+    /// Checks the access token, the user and the session.
+    pub(crate) async fn current_user(&self, context: &Context) -> Result<CurrentUser, Problem> {
+        bearer::current_user(&context.auth, &self.head.headers).await
     }
 
-    /// The refresh cookie, if there is one.
-    pub(crate) fn refresh_cookie(&self, config: &HttpConfig) -> Result<Option<Zeroizing<String>>, Problem> {
-        cookie::read(config, &self.head.headers)
+    pub(crate) fn refresh_cookie(&self, config: &HttpConfig) -> Result<RefreshCookie, Problem> {
+        cookie::refresh_cookie(config, &self.head.headers)
     }
 
-    /// The last segment of the path.
+    /// Returns the last segment of the path.
     pub(crate) fn last_segment(&self) -> &str {
         self.head.uri.path().rsplit('/').next().unwrap_or_default()
     }
 
-    /// The body: a JSON object of exactly the fields of `T`.
+    /// Reads the body: a JSON object of exactly the fields of `T`.
     pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
         let body = self.take_body()?;
         body::json(&self.head.headers, &body)
     }
 
-    /// The body, which may be left out; if it is there, it is as strict as [`json`](Self::json).
+    /// Reads the body, which may be left out; a body is read as strictly as by [`json`](Self::json).
     pub(crate) fn optional_json<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Problem> {
         let body = self.take_body()?;
         if body.is_empty() { Ok(None) } else { body::json(&self.head.headers, &body).map(Some) }

@@ -1,15 +1,15 @@
-//! The routes, by subject.
+//! The operations, by subject. Each file has their endpoints, bodies and handlers.
 
-pub(crate) mod account;
-pub(crate) mod answer;
-pub(crate) mod links;
-pub(crate) mod service;
-pub(crate) mod session;
+mod account;
+mod links;
+mod responses;
+mod service;
+mod session;
 
 use crate::endpoint::Endpoint;
 
-/// Every route there is.
-pub(crate) fn all() -> Vec<Endpoint> {
+/// Returns every operation of the API, to be routed.
+pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = session::endpoints();
     endpoints.extend(links::endpoints());
     endpoints.extend(account::endpoints());

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use auth_axum::{
-    AccessClaims, CurrentUser, HttpConfig, Problem, RefreshCookie, require_recent, security_headers,
+    Api, BearerClaims, CurrentUser, HttpConfig, Problem, RefreshCookie, require_recent, security_headers,
 };
-use auth_core::{Auth, Client};
+use auth_core::Client;
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::routing::get;
@@ -14,28 +14,24 @@ use crate::support::{PUBLIC, World};
 
 #[derive(Clone)]
 struct Service {
-    auth: Auth,
-    config: HttpConfig,
+    api: Api,
 }
 
-impl FromRef<Service> for Auth {
+impl FromRef<Service> for Api {
     fn from_ref(service: &Service) -> Self {
-        service.auth.clone()
-    }
-}
-
-impl FromRef<Service> for HttpConfig {
-    fn from_ref(service: &Service) -> Self {
-        service.config.clone()
+        service.api.clone()
     }
 }
 
 /// The world with a service's own routes beside the library's.
 fn with_service(mut world: World) -> World {
     let config = HttpConfig::builder(PUBLIC).build().unwrap();
-    let service = Service { auth: world.auth.clone(), config: config.clone() };
+    let service = Service { api: Api::new(world.auth.clone(), config.clone()) };
     let own = Router::new()
-        .route("/stateless", get(|claims: AccessClaims| async move { claims.user_id.to_string() }))
+        .route(
+            "/stateless",
+            get(|BearerClaims(claims): BearerClaims| async move { claims.user_id.to_string() }),
+        )
         .route("/live", get(|current: CurrentUser| async move { current.user.email.address().to_owned() }))
         .route(
             "/cookie",
@@ -52,8 +48,8 @@ fn with_service(mut world: World) -> World {
         )
         .route(
             "/sensitive-stateless",
-            get(|State(auth): State<Auth>, claims: AccessClaims| async move {
-                require_recent(&auth, &claims, Duration::from_mins(5))?;
+            get(|State(api): State<Api>, BearerClaims(claims): BearerClaims| async move {
+                require_recent(api.auth(), &claims, Duration::from_mins(5))?;
                 Ok::<_, Problem>("done")
             }),
         )

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_axum::{HttpConfig, router};
+use auth_axum::{Api, HttpConfig, routes};
 use auth_core::{Auth, Client, Email, InProcessLimiter, Message, Password, TokenStore as _, UserStore as _};
 use auth_http::endpoints;
 use auth_tests::{Behavior, Interceptor, LogCapture, Nth, Secrets, listen};
@@ -70,7 +70,7 @@ impl Fixture {
         .build()
         .unwrap();
         let config = HttpConfig::builder(PUBLIC).build().unwrap();
-        World { router: router(auth.clone(), config), auth, ..self.world.clone() }
+        World { router: routes(&Api::new(auth.clone(), config)), auth, ..self.world.clone() }
     }
 
     fn request(&self, method: &str, path: &str) -> Request<Body> {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use auth_axum::{HttpConfig, HttpConfigBuilder, router};
+use auth_axum::{Api, HttpConfig, HttpConfigBuilder, routes};
 use auth_core::{Auth, AuthBuilder, Client, Email, Mailbox, MemoryStore, Message, Password, Policy};
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
 use axum::Router;
@@ -63,7 +63,7 @@ impl World {
             Auth::builder(store.clone(), mailbox.clone()).clock(clock.clone()).secret(SECRET).policy(policy);
         let auth = parts(builder).build().unwrap();
         let config = config(HttpConfig::builder(PUBLIC).allow_origin(FRONT)).build().unwrap();
-        let router = router(auth.clone(), config);
+        let router = routes(&Api::new(auth.clone(), config));
         Self { auth, router, store, mailbox, clock }
     }
 

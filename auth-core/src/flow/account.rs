@@ -13,7 +13,6 @@ const MAX_TRIES: usize = 16;
 
 /// Why nothing was done to a user.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum UserError {
     /// There is no such user (or dead letter).
     #[error("not found")]

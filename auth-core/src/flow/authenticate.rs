@@ -39,7 +39,6 @@ pub struct Authenticated {
 
 /// Why an access token was not accepted at a live door.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum AuthenticateError {
     /// The token is not good, or what it stands for has ended.
     #[error("invalid access token")]

@@ -20,7 +20,6 @@ use crate::user::password::Password;
 
 /// Why no mail to a new address was promised. Never because the address is taken.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ChangeEmailError {
     /// The text is no address.
     #[error(transparent)]
@@ -46,7 +45,6 @@ from_limit_error!(ChangeEmailError);
 
 /// Why the address was not changed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ConfirmEmailError {
     /// The token is malformed, unknown, wrong, spent, expired, or no longer fits its user.
     #[error("invalid or expired link")]

@@ -19,7 +19,6 @@ use crate::user::password::{Password, PasswordError};
 
 /// Why a password was not changed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ChangePasswordError {
     /// The current password is wrong.
     #[error("the current password is wrong")]

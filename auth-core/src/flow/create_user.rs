@@ -17,7 +17,6 @@ const MAX_TRIES: usize = 16;
 
 /// Why no user was created.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CreateUserError {
     /// These fields are not acceptable; nothing was written.
     #[error(transparent)]

@@ -17,7 +17,6 @@ use crate::user::{User, UserStatus};
 
 /// Why a log-in was refused.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum LogInError {
     /// No active user has this address and password. One variant, after the same work, for an
     /// unknown address, a wrong password, a disabled user and a user without a password.

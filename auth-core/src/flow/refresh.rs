@@ -27,7 +27,6 @@ const SECOND_READS: usize = 3;
 
 /// Why a refresh token got nothing.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RefreshError {
     /// The token is malformed, unknown, wrong, expired, revoked, or was used before.
     #[error("invalid refresh token")]

@@ -42,7 +42,6 @@ impl std::error::Error for InvalidRegistration {}
 
 /// Why a registration was refused. Never because the address is taken.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RegisterError {
     /// These fields are not acceptable; nothing was written.
     #[error(transparent)]

@@ -19,7 +19,6 @@ use crate::user::password::{Password, PasswordError};
 
 /// Why no reset link was promised. Never because the address is unknown.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ForgotPasswordError {
     /// The text is no address.
     #[error(transparent)]
@@ -36,7 +35,6 @@ from_limit_error!(ForgotPasswordError);
 
 /// Why a password was not reset.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ResetPasswordError {
     /// The token is malformed, unknown, wrong, spent, expired, or no longer fits its user.
     #[error("invalid or expired link")]

@@ -12,7 +12,6 @@ use crate::store::{Revocation, StoreError};
 
 /// Why no session was ended.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SessionError {
     /// This user has no such session.
     #[error("no such session")]

@@ -18,7 +18,6 @@ use crate::user::password::Password;
 
 /// Why an address was not verified.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum VerifyEmailError {
     /// The token is malformed, unknown, wrong, spent, expired, or no longer fits its user.
     #[error("invalid or expired link")]
@@ -41,7 +40,6 @@ from_limit_error!(VerifyEmailError);
 
 /// Why no verification link was promised. Never because the address is unknown or verified.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ResendVerificationError {
     /// The text is no address.
     #[error(transparent)]

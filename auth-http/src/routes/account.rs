@@ -1,4 +1,4 @@
-//! What a logged-in user sees and does. Every door here is live.
+//! What a logged-in user sees and does. Each of these routes has a session check.
 
 use std::net::IpAddr;
 
@@ -8,50 +8,55 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::answer::{self, SessionBody, UserBody, field, status};
-use crate::api::Api;
-use crate::body::SecretText;
-use crate::door::refused_token;
-use crate::endpoint::{Answer, Endpoint};
-use crate::problem::{Code, Problem};
+use super::responses::{self, SessionBody, UserBody, json, status};
+use crate::bearer::refused_token;
+use crate::body::SecretInput;
+use crate::code::Code;
+use crate::context::Context;
+use crate::endpoint::{Endpoint, HandlerResult, handler};
+use crate::problem::Problem;
 use crate::request::Request;
+use crate::response::no_content;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::get("/users/me", user)
-            .says("user", "Reads the user")
-            .answers::<UserBody>(StatusCode::OK)
-            .wants_bearer(),
-        Endpoint::post("/users/me/password", change_password)
-            .says("changePassword", "Changes the password, ends every other session and begins a new one")
-            .takes::<ChangePasswordBody>()
-            .answers::<SessionBody>(StatusCode::OK)
-            .refuses([Code::ValidationFailed, Code::Busy])
-            .wants_bearer()
-            .limited(&[Limit::ChangePassword]),
-        Endpoint::post("/users/me/email", change_email)
-            .says(
+        Endpoint::get("/users/me", handler!(user))
+            .operation("user", "Reads the user")
+            .response::<UserBody>(StatusCode::OK)
+            .bearer(),
+        Endpoint::post("/users/me/password", handler!(change_password))
+            .operation(
+                "changePassword",
+                "Changes the password, ends every other session and begins a new one",
+            )
+            .body::<ChangePasswordBody>()
+            .response::<SessionBody>(StatusCode::OK)
+            .errors([Code::ValidationFailed, Code::Busy])
+            .bearer()
+            .rate_limits(&[Limit::ChangePassword]),
+        Endpoint::post("/users/me/email", handler!(change_email))
+            .operation(
                 "changeEmail",
                 "Mails a link to a new address, which changes nothing before it is confirmed",
             )
-            .takes::<ChangeEmailBody>()
-            .answers::<ConfirmationSent>(StatusCode::ACCEPTED)
-            .refuses([Code::ValidationFailed, Code::Busy])
-            .wants_bearer()
-            .limited(&[Limit::ChangeEmailClient, Limit::ChangePassword]),
-        Endpoint::get("/users/me/sessions", sessions)
-            .says("sessions", "Lists the live sessions, the oldest first")
-            .answers::<SessionList>(StatusCode::OK)
-            .wants_bearer(),
-        Endpoint::delete("/users/me/sessions", log_out_everywhere)
-            .says("logOutEverywhere", "Ends all sessions, this one too")
-            .answers_nothing()
-            .wants_bearer(),
-        Endpoint::delete("/users/me/sessions/{id}", revoke_session)
-            .says("revokeSession", "Ends one session")
-            .answers_nothing()
-            .refuses([Code::NotFound])
-            .wants_bearer(),
+            .body::<ChangeEmailBody>()
+            .response::<ConfirmationSent>(StatusCode::ACCEPTED)
+            .errors([Code::ValidationFailed, Code::Busy])
+            .bearer()
+            .rate_limits(&[Limit::ChangeEmailClient, Limit::ChangePassword]),
+        Endpoint::get("/users/me/sessions", handler!(sessions))
+            .operation("sessions", "Lists the live sessions, the oldest first")
+            .response::<SessionList>(StatusCode::OK)
+            .bearer(),
+        Endpoint::delete("/users/me/sessions", handler!(log_out_everywhere))
+            .operation("logOutEverywhere", "Ends all sessions, this one too")
+            .no_content()
+            .bearer(),
+        Endpoint::delete("/users/me/sessions/{id}", handler!(revoke_session))
+            .operation("revokeSession", "Ends one session")
+            .no_content()
+            .errors([Code::NotFound])
+            .bearer(),
     ]
 }
 
@@ -60,9 +65,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[schema(as = ChangePassword)]
 struct ChangePasswordBody {
     #[schema(value_type = String, format = Password)]
-    current_password: SecretText,
+    current_password: SecretInput,
     #[schema(value_type = String, format = Password)]
-    new_password: SecretText,
+    new_password: SecretInput,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -71,15 +76,10 @@ struct ChangePasswordBody {
 struct ChangeEmailBody {
     new_email: String,
     #[schema(value_type = String, format = Password)]
-    current_password: SecretText,
+    current_password: SecretInput,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum ConfirmationSentStatus {
-    ConfirmationSent,
-}
-status!(ConfirmationSent, ConfirmationSentStatus);
+status!(ConfirmationSent, ConfirmationSentStatus = "confirmation_sent");
 
 #[derive(Debug, Serialize, ToSchema)]
 struct SessionList {
@@ -107,70 +107,63 @@ struct ListedSession {
     current: bool,
 }
 
-async fn user(api: Api, request: Request) -> Answer {
-    let current = request.current_user(&api).await?;
-    Ok(answer::json(StatusCode::OK, &UserBody::of(&current.user)))
+async fn user(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
+    Ok(json(StatusCode::OK, &UserBody::of(&current.user)))
 }
 
-async fn change_password(api: Api, mut request: Request) -> Answer {
-    let current = request.current_user(&api).await?;
+async fn change_password(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
     let body: ChangePasswordBody = request.json()?;
     let (old, new) = (body.current_password.into_password(), body.new_password.into_password());
-    match request.run(api.auth.change_password(&current.claims, old, new, request.client())).await {
-        Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
-        Err(error @ ChangePasswordError::WrongPassword) => {
-            Err(Problem::invalid([field("current_password", "wrong_password", &error)]))
+    let tokens =
+        request.limits.run(context.auth.change_password(&current.claims, old, new, &request.client)).await?;
+    Ok(responses::session_response(&context.config, request.transport(), &tokens))
+}
+
+impl From<ChangePasswordError> for Problem {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::WrongPassword => {
+                Self::invalid_field("current_password", "wrong_password", &error)
+            }
+            ChangePasswordError::Password(error) => Self::invalid_field("new_password", error.code(), &error),
+            ChangePasswordError::SessionEnded => refused_token(),
+            ChangePasswordError::RateLimited(limited) => limited.into(),
+            ChangePasswordError::Failed(failure) => failure.into(),
         }
-        Err(ChangePasswordError::Password(error)) => {
-            Err(Problem::invalid([field("new_password", error.code(), &error)]))
-        }
-        Err(ChangePasswordError::SessionEnded) => Err(refused_token()),
-        Err(ChangePasswordError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(ChangePasswordError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn change_email(api: Api, mut request: Request) -> Answer {
-    let current = request.current_user(&api).await?;
+async fn change_email(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
     let body: ChangeEmailBody = request.json()?;
     let password = body.current_password.into_password();
-    match request
-        .run(api.auth.change_email(&current.claims, &body.new_email, password, request.client()))
-        .await
-    {
-        Ok(()) => {
-            let body = ConfirmationSent { status: ConfirmationSentStatus::ConfirmationSent };
-            Ok(answer::json(StatusCode::ACCEPTED, &body))
+    request
+        .limits
+        .run(context.auth.change_email(&current.claims, &body.new_email, password, &request.client))
+        .await?;
+    Ok(json(StatusCode::ACCEPTED, &ConfirmationSent::default()))
+}
+
+impl From<ChangeEmailError> for Problem {
+    fn from(error: ChangeEmailError) -> Self {
+        match error {
+            ChangeEmailError::Email(error) => Self::invalid_field("new_email", error.code(), &error),
+            ChangeEmailError::Unchanged => Self::invalid_field("new_email", "unchanged", &error),
+            ChangeEmailError::WrongPassword => {
+                Self::invalid_field("current_password", "wrong_password", &error)
+            }
+            ChangeEmailError::SessionEnded => refused_token(),
+            ChangeEmailError::RateLimited(limited) => limited.into(),
+            ChangeEmailError::Failed(failure) => failure.into(),
         }
-        Err(ChangeEmailError::Email(error)) => {
-            Err(Problem::invalid([field("new_email", error.code(), &error)]))
-        }
-        Err(error @ ChangeEmailError::Unchanged) => {
-            Err(Problem::invalid([field("new_email", "unchanged", &error)]))
-        }
-        Err(error @ ChangeEmailError::WrongPassword) => {
-            Err(Problem::invalid([field("current_password", "wrong_password", &error)]))
-        }
-        Err(ChangeEmailError::SessionEnded) => Err(refused_token()),
-        Err(ChangeEmailError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(ChangeEmailError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-/// The user of a good token can only be gone because it was deleted meanwhile.
-fn account_problem(error: UserError) -> Problem {
-    match error {
-        UserError::NotFound => refused_token(),
-        UserError::Failed(failure) => failure.into(),
-        other => Problem::unforeseen(&other),
-    }
-}
-
-async fn sessions(api: Api, request: Request) -> Answer {
-    let current = request.current_user(&api).await?;
-    let sessions = api.auth.sessions(current.user.id).await.map_err(account_problem)?;
+async fn sessions(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
+    let sessions = context.auth.sessions(current.user.id).await.map_err(own_user_problem)?;
     let sessions = sessions
         .into_iter()
         .map(|session| ListedSession {
@@ -183,23 +176,37 @@ async fn sessions(api: Api, request: Request) -> Answer {
             current: session.id == current.session.id,
         })
         .collect();
-    Ok(answer::json(StatusCode::OK, &SessionList { sessions }))
+    Ok(json(StatusCode::OK, &SessionList { sessions }))
 }
 
-async fn log_out_everywhere(api: Api, request: Request) -> Answer {
-    let current = request.current_user(&api).await?;
-    api.auth.log_out_everywhere(current.user.id, request.client()).await.map_err(account_problem)?;
-    Ok(answer::forgetting(&api.config, request.transport(), answer::nothing()))
+async fn log_out_everywhere(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
+    let user = current.user.id;
+    context.auth.log_out_everywhere(user, &request.client).await.map_err(own_user_problem)?;
+    Ok(responses::clear_cookie(&context.config, request.transport(), no_content()))
 }
 
-async fn revoke_session(api: Api, request: Request) -> Answer {
-    let current = request.current_user(&api).await?;
-    // What is no identifier names no session.
+/// Refuses the access token of a user who was deleted or disabled after the session check.
+fn own_user_problem(error: UserError) -> Problem {
+    match error {
+        UserError::NotFound | UserError::Disabled => refused_token(),
+        UserError::Failed(failure) => failure.into(),
+    }
+}
+
+async fn revoke_session(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
+    // A text that is no identifier names no session.
     let id = request.last_segment().parse::<SessionId>().map_err(|_| Code::NotFound)?;
-    match api.auth.revoke_session(current.user.id, id, request.client()).await {
-        Ok(()) => Ok(answer::nothing()),
-        Err(SessionError::NotFound) => Err(Code::NotFound.into()),
-        Err(SessionError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
+    context.auth.revoke_session(current.user.id, id, &request.client).await?;
+    Ok(no_content())
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NotFound => Code::NotFound.into(),
+            SessionError::Failed(failure) => failure.into(),
+        }
     }
 }

@@ -1,62 +1,62 @@
 //! Registering, and everything that goes through a mailed link.
 
 use auth_core::{
-    ConfirmEmailError, ForgotPasswordError, Limit, RegisterError, ResendVerificationError,
-    ResetPasswordError, VerifyEmailError,
+    ConfirmEmailError, ForgotPasswordError, InvalidRegistration, Limit, RegisterError,
+    ResendVerificationError, ResetPasswordError, VerifyEmailError,
 };
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::answer::{self, field, status};
-use crate::Response;
-use crate::api::Api;
-use crate::body::{SecretText, not_null};
-use crate::endpoint::{Answer, Endpoint};
-use crate::problem::{Code, Problem};
+use super::responses::{json, status};
+use crate::body::{SecretInput, not_null};
+use crate::code::Code;
+use crate::context::Context;
+use crate::endpoint::{Endpoint, HandlerResult, handler};
+use crate::problem::{FieldError, Problem};
 use crate::request::Request;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::post("/auth/register", register)
-            .says("register", "Registers an address; free and taken ones are answered alike")
-            .takes::<RegisterBody>()
-            .answers::<VerificationSent>(StatusCode::ACCEPTED)
-            .refuses([Code::ValidationFailed, Code::Busy])
-            .limited(&[Limit::RegisterClient]),
-        Endpoint::post("/auth/verify-email", verify_email)
-            .says("verifyEmail", "Verifies an address by the token of a mailed link")
-            .takes::<VerifyEmailBody>()
-            .answers::<EmailVerified>(StatusCode::OK)
-            .refuses([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
-            .limited(&[Limit::VerifyClient]),
-        Endpoint::post("/auth/resend-verification", resend_verification)
-            .says("resendVerification", "Asks for another verification link")
-            .takes::<AddressBody>()
-            .answers::<VerificationSent>(StatusCode::ACCEPTED)
-            .refuses([Code::ValidationFailed])
-            .limited(&[Limit::ResendClient]),
-        Endpoint::post("/auth/forgot-password", forgot_password)
-            .says("forgotPassword", "Asks for a reset link")
-            .takes::<AddressBody>()
-            .answers::<ResetSent>(StatusCode::ACCEPTED)
-            .refuses([Code::ValidationFailed])
-            .limited(&[Limit::ForgotClient]),
-        Endpoint::post("/auth/reset-password", reset_password)
-            .says("resetPassword", "Sets a new password by the token of a mailed link; logs nobody in")
-            .takes::<ResetPasswordBody>()
-            .answers::<PasswordReset>(StatusCode::OK)
-            .refuses([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
-            .limited(&[Limit::ResetClient]),
-        Endpoint::post("/auth/email/confirm", confirm_email)
-            .says(
+        Endpoint::post("/auth/register", handler!(register))
+            .operation("register", "Registers an address; free and taken ones are answered alike")
+            .body::<RegisterBody>()
+            .response::<VerificationSent>(StatusCode::ACCEPTED)
+            .errors([Code::ValidationFailed, Code::Busy])
+            .rate_limits(&[Limit::RegisterClient]),
+        Endpoint::post("/auth/verify-email", handler!(verify_email))
+            .operation("verifyEmail", "Verifies an address by the token of a mailed link")
+            .body::<VerifyEmailBody>()
+            .response::<EmailVerified>(StatusCode::OK)
+            .errors([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
+            .rate_limits(&[Limit::VerifyClient]),
+        Endpoint::post("/auth/resend-verification", handler!(resend_verification))
+            .operation("resendVerification", "Asks for another verification link")
+            .body::<AddressBody>()
+            .response::<VerificationSent>(StatusCode::ACCEPTED)
+            .errors([Code::ValidationFailed])
+            .rate_limits(&[Limit::ResendClient]),
+        Endpoint::post("/auth/forgot-password", handler!(forgot_password))
+            .operation("forgotPassword", "Asks for a reset link")
+            .body::<AddressBody>()
+            .response::<ResetSent>(StatusCode::ACCEPTED)
+            .errors([Code::ValidationFailed])
+            .rate_limits(&[Limit::ForgotClient]),
+        Endpoint::post("/auth/reset-password", handler!(reset_password))
+            .operation("resetPassword", "Sets a new password by the token of a mailed link; logs nobody in")
+            .body::<ResetPasswordBody>()
+            .response::<PasswordReset>(StatusCode::OK)
+            .errors([Code::InvalidToken, Code::ValidationFailed, Code::Busy])
+            .rate_limits(&[Limit::ResetClient]),
+        Endpoint::post("/auth/email/confirm", handler!(confirm_email))
+            .operation(
                 "confirmEmail",
                 "Changes to a new address by the token of a mailed link; ends every session",
             )
-            .takes::<ConfirmEmailBody>()
-            .answers::<EmailChanged>(StatusCode::OK)
-            .refuses([Code::InvalidToken, Code::EmailTaken])
-            .limited(&[Limit::ConfirmEmailClient]),
+            .body::<ConfirmEmailBody>()
+            .response::<EmailChanged>(StatusCode::OK)
+            .errors([Code::InvalidToken, Code::EmailTaken])
+            .rate_limits(&[Limit::ConfirmEmailClient]),
     ]
 }
 
@@ -66,7 +66,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 struct RegisterBody {
     email: String,
     #[schema(value_type = String, format = Password)]
-    password: SecretText,
+    password: SecretInput,
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = false)]
     name: Option<String>,
@@ -77,11 +77,11 @@ struct RegisterBody {
 #[schema(as = VerifyEmail)]
 struct VerifyEmailBody {
     #[schema(value_type = String)]
-    token: SecretText,
+    token: SecretInput,
     /// The one typed when registering, where the service asks for it.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, format = Password, required = false)]
-    password: Option<SecretText>,
+    password: Option<SecretInput>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -96,9 +96,9 @@ struct AddressBody {
 #[schema(as = ResetPassword)]
 struct ResetPasswordBody {
     #[schema(value_type = String)]
-    token: SecretText,
+    token: SecretInput,
     #[schema(value_type = String, format = Password)]
-    password: SecretText,
+    password: SecretInput,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -106,140 +106,122 @@ struct ResetPasswordBody {
 #[schema(as = ConfirmEmail)]
 struct ConfirmEmailBody {
     #[schema(value_type = String)]
-    token: SecretText,
+    token: SecretInput,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum VerificationSentStatus {
-    VerificationSent,
-}
-status!(VerificationSent, VerificationSentStatus);
+status!(VerificationSent, VerificationSentStatus = "verification_sent");
+status!(EmailVerified, EmailVerifiedStatus = "verified");
+status!(ResetSent, ResetSentStatus = "reset_sent");
+status!(PasswordReset, PasswordResetStatus = "password_reset");
+status!(EmailChanged, EmailChangedStatus = "email_changed");
 
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum EmailVerifiedStatus {
-    Verified,
-}
-status!(EmailVerified, EmailVerifiedStatus);
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum ResetSentStatus {
-    ResetSent,
-}
-status!(ResetSent, ResetSentStatus);
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum PasswordResetStatus {
-    PasswordReset,
-}
-status!(PasswordReset, PasswordResetStatus);
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum EmailChangedStatus {
-    EmailChanged,
-}
-status!(EmailChanged, EmailChangedStatus);
-
-async fn register(api: Api, mut request: Request) -> Answer {
+async fn register(context: &Context, request: &mut Request) -> HandlerResult {
     let body: RegisterBody = request.json()?;
     let password = body.password.into_password();
-    match request.run(api.auth.register(&body.email, password, body.name.as_deref(), request.client())).await
-    {
-        Ok(()) => Ok(verification_sent()),
-        Err(RegisterError::Invalid(invalid)) => {
-            let email = invalid.email.map(|error| field("email", error.code(), &error));
-            let password = invalid.password.map(|error| field("password", error.code(), &error));
-            let name = invalid.name.map(|error| field("name", error.code(), &error));
-            Err(Problem::invalid([email, password, name].into_iter().flatten()))
+    request
+        .limits
+        .run(context.auth.register(&body.email, password, body.name.as_deref(), &request.client))
+        .await?;
+    Ok(json(StatusCode::ACCEPTED, &VerificationSent::default()))
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Invalid(InvalidRegistration { email, password, name }) => {
+                let email = email.map(|error| FieldError::new("email", error.code(), &error));
+                let password = password.map(|error| FieldError::new("password", error.code(), &error));
+                let name = name.map(|error| FieldError::new("name", error.code(), &error));
+                Self::invalid([email, password, name].into_iter().flatten())
+            }
+            RegisterError::RateLimited(limited) => limited.into(),
+            RegisterError::Failed(failure) => failure.into(),
         }
-        Err(RegisterError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(RegisterError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-fn verification_sent() -> Response {
-    let body = VerificationSent { status: VerificationSentStatus::VerificationSent };
-    answer::json(StatusCode::ACCEPTED, &body)
-}
-
-async fn verify_email(api: Api, mut request: Request) -> Answer {
+async fn verify_email(context: &Context, request: &mut Request) -> HandlerResult {
     let body: VerifyEmailBody = request.json()?;
-    let password = body.password.map(SecretText::into_password);
-    match request.run(api.auth.verify_email(body.token.expose(), password, request.client())).await {
-        Ok(()) => Ok(answer::json(StatusCode::OK, &EmailVerified { status: EmailVerifiedStatus::Verified })),
-        Err(VerifyEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
-        Err(error @ VerifyEmailError::PasswordRequired) => {
-            Err(Problem::invalid([field("password", "required", &error)]))
+    let password = body.password.map(SecretInput::into_password);
+    request.limits.run(context.auth.verify_email(body.token.expose(), password, &request.client)).await?;
+    Ok(json(StatusCode::OK, &EmailVerified::default()))
+}
+
+impl From<VerifyEmailError> for Problem {
+    fn from(error: VerifyEmailError) -> Self {
+        match error {
+            VerifyEmailError::InvalidToken => Code::InvalidToken.into(),
+            VerifyEmailError::PasswordRequired => Self::invalid_field("password", "required", &error),
+            VerifyEmailError::WrongPassword => Self::invalid_field("password", "wrong_password", &error),
+            VerifyEmailError::RateLimited(limited) => limited.into(),
+            VerifyEmailError::Failed(failure) => failure.into(),
         }
-        Err(error @ VerifyEmailError::WrongPassword) => {
-            Err(Problem::invalid([field("password", "wrong_password", &error)]))
-        }
-        Err(VerifyEmailError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(VerifyEmailError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn resend_verification(api: Api, mut request: Request) -> Answer {
+async fn resend_verification(context: &Context, request: &mut Request) -> HandlerResult {
     let body: AddressBody = request.json()?;
-    match request.run(api.auth.resend_verification(&body.email, request.client())).await {
-        Ok(()) => Ok(verification_sent()),
-        Err(ResendVerificationError::Email(error)) => {
-            Err(Problem::invalid([field("email", error.code(), &error)]))
+    request.limits.run(context.auth.resend_verification(&body.email, &request.client)).await?;
+    Ok(json(StatusCode::ACCEPTED, &VerificationSent::default()))
+}
+
+impl From<ResendVerificationError> for Problem {
+    fn from(error: ResendVerificationError) -> Self {
+        match error {
+            ResendVerificationError::Email(error) => Self::invalid_field("email", error.code(), &error),
+            ResendVerificationError::RateLimited(limited) => limited.into(),
+            ResendVerificationError::Failed(failure) => failure.into(),
         }
-        Err(ResendVerificationError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(ResendVerificationError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn forgot_password(api: Api, mut request: Request) -> Answer {
+async fn forgot_password(context: &Context, request: &mut Request) -> HandlerResult {
     let body: AddressBody = request.json()?;
-    match request.run(api.auth.forgot_password(&body.email, request.client())).await {
-        Ok(()) => Ok(answer::json(StatusCode::ACCEPTED, &ResetSent { status: ResetSentStatus::ResetSent })),
-        Err(ForgotPasswordError::Email(error)) => {
-            Err(Problem::invalid([field("email", error.code(), &error)]))
+    request.limits.run(context.auth.forgot_password(&body.email, &request.client)).await?;
+    Ok(json(StatusCode::ACCEPTED, &ResetSent::default()))
+}
+
+impl From<ForgotPasswordError> for Problem {
+    fn from(error: ForgotPasswordError) -> Self {
+        match error {
+            ForgotPasswordError::Email(error) => Self::invalid_field("email", error.code(), &error),
+            ForgotPasswordError::RateLimited(limited) => limited.into(),
+            ForgotPasswordError::Failed(failure) => failure.into(),
         }
-        Err(ForgotPasswordError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(ForgotPasswordError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn reset_password(api: Api, mut request: Request) -> Answer {
+async fn reset_password(context: &Context, request: &mut Request) -> HandlerResult {
     let body: ResetPasswordBody = request.json()?;
-    match request
-        .run(api.auth.reset_password(body.token.expose(), body.password.into_password(), request.client()))
-        .await
-    {
-        Ok(()) => {
-            Ok(answer::json(StatusCode::OK, &PasswordReset { status: PasswordResetStatus::PasswordReset }))
+    let (token, password) = (body.token.expose(), body.password.into_password());
+    request.limits.run(context.auth.reset_password(token, password, &request.client)).await?;
+    Ok(json(StatusCode::OK, &PasswordReset::default()))
+}
+
+impl From<ResetPasswordError> for Problem {
+    fn from(error: ResetPasswordError) -> Self {
+        match error {
+            ResetPasswordError::InvalidToken => Code::InvalidToken.into(),
+            ResetPasswordError::Password(error) => Self::invalid_field("password", error.code(), &error),
+            ResetPasswordError::RateLimited(limited) => limited.into(),
+            ResetPasswordError::Failed(failure) => failure.into(),
         }
-        Err(ResetPasswordError::InvalidToken) => Err(Code::InvalidToken.into()),
-        Err(ResetPasswordError::Password(error)) => {
-            Err(Problem::invalid([field("password", error.code(), &error)]))
-        }
-        Err(ResetPasswordError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(ResetPasswordError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn confirm_email(api: Api, mut request: Request) -> Answer {
+async fn confirm_email(context: &Context, request: &mut Request) -> HandlerResult {
     let body: ConfirmEmailBody = request.json()?;
-    match request.run(api.auth.confirm_email(body.token.expose(), request.client())).await {
-        Ok(()) => {
-            Ok(answer::json(StatusCode::OK, &EmailChanged { status: EmailChangedStatus::EmailChanged }))
+    request.limits.run(context.auth.confirm_email(body.token.expose(), &request.client)).await?;
+    Ok(json(StatusCode::OK, &EmailChanged::default()))
+}
+
+impl From<ConfirmEmailError> for Problem {
+    fn from(error: ConfirmEmailError) -> Self {
+        match error {
+            ConfirmEmailError::InvalidToken => Code::InvalidToken.into(),
+            ConfirmEmailError::Taken => Code::EmailTaken.into(),
+            ConfirmEmailError::RateLimited(limited) => limited.into(),
+            ConfirmEmailError::Failed(failure) => failure.into(),
         }
-        Err(ConfirmEmailError::InvalidToken) => Err(Code::InvalidToken.into()),
-        Err(ConfirmEmailError::Taken) => Err(Code::EmailTaken.into()),
-        Err(ConfirmEmailError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(ConfirmEmailError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
     }
 }

@@ -1,41 +1,42 @@
-//! What machines ask about the service itself: health, keys and the OpenAPI document.
+//! What the service says of itself to machines: health, keys and the OpenAPI document.
 
 use std::time::Duration;
 
+use auth_core::error_chain;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer;
-use crate::Response;
-use crate::api::Api;
-use crate::endpoint::{Answer, Endpoint, Mount};
+use super::responses::json;
+use crate::context::Context;
+use crate::endpoint::{Endpoint, HandlerResult, Mount, handler};
 use crate::failure::Cause;
-use crate::problem::chain;
 use crate::request::Request;
+use crate::response::{Response, json_text};
 
-/// How long a store may take to say that it is there.
+/// How long the check of the stores may take. Longer is as bad as no answer for a load balancer, which
+/// asks every few seconds.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keys are published ahead of their use for longer than this.
+/// Five minutes: less than the time between the publication of a key and its first use.
 const CACHEABLE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::get("/health", health)
-            .at(Mount::Both)
-            .says("health", "Says whether the service can work")
-            .answers::<Health>(StatusCode::OK)
-            .answers::<Health>(StatusCode::SERVICE_UNAVAILABLE),
-        Endpoint::get("/.well-known/jwks.json", jwks)
-            .at(Mount::Root)
-            .says("jwks", "The public keys that verify access tokens (RFC 7517); none for HS256")
-            .answers::<KeySet>(StatusCode::OK),
-        Endpoint::get("/openapi.json", openapi)
-            .at(Mount::Root)
-            .says("openapi", "This document")
-            .answers::<OpenApiDocument>(StatusCode::OK),
+        Endpoint::get("/health", handler!(health))
+            .mount(Mount::Both)
+            .operation("health", "Says whether the service can work")
+            .response::<Health>(StatusCode::OK)
+            .response::<Health>(StatusCode::SERVICE_UNAVAILABLE),
+        Endpoint::get("/.well-known/jwks.json", handler!(jwks))
+            .mount(Mount::Root)
+            .operation("jwks", "The public keys that verify access tokens (RFC 7517); none for HS256")
+            .response::<KeySet>(StatusCode::OK),
+        Endpoint::get("/openapi.json", handler!(openapi))
+            .mount(Mount::Root)
+            .operation("openapi", "This document")
+            .response::<OpenApiDocument>(StatusCode::OK),
     ]
 }
 
@@ -68,33 +69,29 @@ struct KeySet {
 #[schema(value_type = Object)]
 struct OpenApiDocument(serde_json::Value);
 
-async fn health(api: Api, _: Request) -> Answer {
-    let cause = match tokio::time::timeout(
-        HEALTH_TIMEOUT.min(api.config.request_timeout() / 2),
-        api.auth.check_stores(),
-    )
-    .await
-    {
+async fn health(context: &Context, _: &mut Request) -> HandlerResult {
+    let patience = HEALTH_TIMEOUT.min(context.config.request_timeout() / 2);
+    let cause = match tokio::time::timeout(patience, context.auth.check_stores()).await {
         Ok(Ok(())) => {
             let health = Health { status: Overall::Ok, checks: Checks { database: Overall::Ok } };
-            return Ok(answer::json(StatusCode::OK, &health));
+            return Ok(json(StatusCode::OK, &health));
         }
-        Ok(Err(error)) => chain(&error),
+        Ok(Err(error)) => error_chain(&error),
         Err(_) => "the stores did not answer in time".to_owned(),
     };
     let health = Health { status: Overall::Unavailable, checks: Checks { database: Overall::Unavailable } };
-    let mut response = answer::json(StatusCode::SERVICE_UNAVAILABLE, &health);
+    let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &health);
     response.headers_mut().insert(RETRY_AFTER, HEALTH_TIMEOUT.as_secs().into());
     response.extensions_mut().insert(Cause { text: cause, busy: false });
     Ok(response)
 }
 
-async fn jwks(api: Api, _: Request) -> Answer {
-    Ok(cacheable(answer::json(StatusCode::OK, &api.auth.jwks())))
+async fn jwks(context: &Context, _: &mut Request) -> HandlerResult {
+    Ok(cacheable(json(StatusCode::OK, &context.auth.jwks())))
 }
 
-async fn openapi(api: Api, _: Request) -> Answer {
-    Ok(cacheable(answer::json_text(StatusCode::OK, api.document)))
+async fn openapi(context: &Context, _: &mut Request) -> HandlerResult {
+    Ok(cacheable(json_text(StatusCode::OK, context.document.clone())))
 }
 
 fn cacheable(mut response: Response) -> Response {

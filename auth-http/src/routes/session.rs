@@ -5,47 +5,52 @@ use http::header::ALLOW;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
-use super::answer::{self, SessionBody};
-use crate::api::Api;
-use crate::body::{SecretText, not_null};
-use crate::endpoint::{Answer, Endpoint};
-use crate::problem::{Code, Problem};
+use super::responses::{self, SessionBody};
+use crate::body::{SecretInput, not_null};
+use crate::code::Code;
+use crate::context::Context;
+use crate::cookie::RefreshCookie;
+use crate::endpoint::{Endpoint, HandlerResult, handler};
+use crate::problem::Problem;
 use crate::request::{Request, Transport};
+use crate::response::no_content;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::post("/auth/login", log_in)
-            .says("logIn", "Begins a session")
-            .takes::<LogInBody>()
-            .answers::<SessionBody>(StatusCode::OK)
-            .refuses([Code::InvalidCredentials, Code::EmailNotVerified, Code::Busy])
-            .limited(&[Limit::LogInClient, Limit::LogInAccount]),
-        Endpoint::post("/auth/refresh", refresh)
-            .says("refresh", "Exchanges the refresh token for a new one and an access token")
-            .takes::<RefreshTokenBody>()
-            .answers::<SessionBody>(StatusCode::OK)
-            .wants_refresh_token()
-            .limited(&[Limit::RefreshClient, Limit::RefreshSession]),
-        Endpoint::post("/auth/logout", log_out)
-            .says("logOut", "Ends the session of the refresh token")
-            .takes::<RefreshTokenBody>()
-            .answers_nothing()
-            .wants_refresh_token(),
-        Endpoint::get("/auth/me", me)
-            .says("me", "Restores the session of the refresh token without rotating it")
-            .answers::<SessionBody>(StatusCode::OK)
-            .refuses([Code::MalformedRequest])
-            .wants_refresh_token()
-            .limited(&[Limit::RestoreClient, Limit::RestoreSession]),
-        Endpoint::post("/auth/me", me_by_body)
-            .says("meByBody", "The same for native clients; only with `X-Token-Transport: body`")
-            .takes::<RefreshTokenBody>()
-            .answers::<SessionBody>(StatusCode::OK)
-            .refuses([Code::MethodNotAllowed])
-            .wants_refresh_token()
-            .limited(&[Limit::RestoreClient, Limit::RestoreSession]),
+        Endpoint::post("/auth/login", handler!(log_in))
+            .operation("logIn", "Begins a session")
+            .body::<LogInBody>()
+            .response::<SessionBody>(StatusCode::OK)
+            .errors([Code::InvalidCredentials, Code::EmailNotVerified, Code::Busy])
+            .rate_limits(&[Limit::LogInClient, Limit::LogInAccount]),
+        Endpoint::post("/auth/refresh", handler!(refresh))
+            .operation("refresh", "Exchanges the refresh token for a new one and an access token")
+            .body::<RefreshTokenBody>()
+            .response::<SessionBody>(StatusCode::OK)
+            .refresh_token()
+            .rate_limits(&[Limit::RefreshClient, Limit::RefreshSession]),
+        Endpoint::post("/auth/logout", handler!(log_out))
+            .operation("logOut", "Ends the session of the refresh token")
+            .body::<RefreshTokenBody>()
+            .no_content()
+            .refresh_token(),
+        Endpoint::get("/auth/me", handler!(restore))
+            .operation("restoreSession", "Restores the session of the refresh token without rotating it")
+            .response::<SessionBody>(StatusCode::OK)
+            .errors([Code::MalformedRequest])
+            .refresh_token()
+            .rate_limits(&[Limit::RestoreClient, Limit::RestoreSession]),
+        Endpoint::post("/auth/me", handler!(restore_with_body))
+            .operation(
+                "restoreSessionWithBody",
+                "The same for native clients; only with `X-Token-Transport: body`",
+            )
+            .body::<RefreshTokenBody>()
+            .response::<SessionBody>(StatusCode::OK)
+            .errors([Code::MethodNotAllowed])
+            .refresh_token()
+            .rate_limits(&[Limit::RestoreClient, Limit::RestoreSession]),
     ]
 }
 
@@ -55,7 +60,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 struct LogInBody {
     email: String,
     #[schema(value_type = String, format = Password)]
-    password: SecretText,
+    password: SecretInput,
 }
 
 /// Only with `X-Token-Transport: body`; otherwise there is no body.
@@ -65,107 +70,118 @@ struct LogInBody {
 struct RefreshTokenBody {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = String, required = true)]
-    refresh_token: Option<SecretText>,
+    refresh_token: Option<SecretInput>,
 }
 
-/// The refresh token that a request presents.
+/// The refresh token that a request presents, in its transport.
 enum Presented {
-    Token(Zeroizing<String>),
-    Nothing,
+    Body(Option<SecretInput>),
+    Cookie(RefreshCookie),
 }
 
 impl Presented {
-    /// The text to ask about. Nothing is no token, but counts as a try like any other.
-    fn text(&self) -> &str {
+    fn token(&self) -> Option<&str> {
         match self {
-            Self::Token(text) => text,
-            Self::Nothing => "",
+            Self::Body(token) => token.as_ref().map(SecretInput::expose),
+            Self::Cookie(cookie) => cookie.expose(),
+        }
+    }
+
+    /// Returns the text to check. A missing token is the empty text: it counts as a try like any other.
+    fn text(&self) -> &str {
+        self.token().unwrap_or_default()
+    }
+}
+
+/// Reads the refresh token from the request's transport, and refuses one in the other.
+fn present(
+    context: &Context,
+    request: &Request,
+    body: Option<RefreshTokenBody>,
+) -> Result<Presented, Problem> {
+    match (request.transport(), body.and_then(|body| body.refresh_token)) {
+        (Transport::Body, token) => Ok(Presented::Body(token)),
+        (Transport::Cookie, Some(_)) => Err(Code::MalformedRequest.into()),
+        (Transport::Cookie, None) => request.refresh_cookie(&context.config).map(Presented::Cookie),
+    }
+}
+
+async fn log_in(context: &Context, request: &mut Request) -> HandlerResult {
+    let body: LogInBody = request.json()?;
+    let tokens = request
+        .limits
+        .run(context.auth.log_in(&body.email, body.password.into_password(), &request.client))
+        .await?;
+    Ok(responses::session_response(&context.config, request.transport(), &tokens))
+}
+
+impl From<LogInError> for Problem {
+    fn from(error: LogInError) -> Self {
+        match error {
+            LogInError::InvalidCredentials => Code::InvalidCredentials.into(),
+            LogInError::EmailNotVerified => Code::EmailNotVerified.into(),
+            LogInError::RateLimited(limited) => limited.into(),
+            LogInError::Failed(failure) => failure.into(),
         }
     }
 }
 
-/// Reads the refresh token from where it travels, and makes sure that it travels nowhere else.
-fn present(api: &Api, request: &Request, body: Option<RefreshTokenBody>) -> Result<Presented, Problem> {
-    let by_body = body.is_some();
-    let token = body.and_then(|body| body.refresh_token);
-    let found = match request.transport() {
-        Transport::Body => token.map(|token| Zeroizing::new(token.expose().to_owned())),
-        // An object without fields is as good as none.
-        Transport::Cookie if by_body && token.is_some() => return Err(Code::MalformedRequest.into()),
-        Transport::Cookie => request.refresh_cookie(&api.config)?,
-    };
-    Ok(found.map_or(Presented::Nothing, Presented::Token))
-}
-
-async fn log_in(api: Api, mut request: Request) -> Answer {
-    let body: LogInBody = request.json()?;
-    let grant =
-        request.run(api.auth.log_in(&body.email, body.password.into_password(), request.client())).await;
-    match grant {
-        Ok(grant) => Ok(answer::granted(&api.config, request.transport(), &grant)),
-        Err(LogInError::InvalidCredentials) => Err(Code::InvalidCredentials.into()),
-        Err(LogInError::EmailNotVerified) => Err(Code::EmailNotVerified.into()),
-        Err(LogInError::RateLimited(limited)) => Err(Problem::rate_limited(limited.retry_after)),
-        Err(LogInError::Failed(failure)) => Err(failure.into()),
-        Err(other) => Err(Problem::unforeseen(&other)),
-    }
-}
-
-async fn refresh(api: Api, mut request: Request) -> Answer {
+async fn refresh(context: &Context, request: &mut Request) -> HandlerResult {
     let body = request.optional_json()?;
-    let presented = present(&api, &request, body)?;
-    match request.run(api.auth.refresh(presented.text(), request.client())).await {
-        Ok(grant) => Ok(answer::refreshed(&api.config, request.transport(), &grant, presented.text())),
-        Err(error) => refused(&api, request.transport(), error),
+    let presented = present(context, request, body)?;
+    let (config, transport) = (&context.config, request.transport());
+    match request.limits.run(context.auth.refresh(presented.text(), &request.client)).await {
+        Ok(tokens) => Ok(responses::refresh_response(config, transport, &tokens, presented.text())),
+        Err(error) => refused(context, transport, error),
     }
 }
 
-async fn me(api: Api, request: Request) -> Answer {
-    restore(&api, &request, None).await
+async fn restore(context: &Context, request: &mut Request) -> HandlerResult {
+    restored(context, request, None).await
 }
 
-async fn me_by_body(api: Api, mut request: Request) -> Answer {
+async fn restore_with_body(context: &Context, request: &mut Request) -> HandlerResult {
     if request.transport() == Transport::Cookie {
         let allow = HeaderValue::from_static("GET,HEAD");
         return Err(Problem::new(Code::MethodNotAllowed).with_header(ALLOW, allow));
     }
     let body = request.optional_json()?;
-    restore(&api, &request, body).await
+    restored(context, request, body).await
 }
 
-async fn restore(api: &Api, request: &Request, body: Option<RefreshTokenBody>) -> Answer {
-    let presented = present(api, request, body)?;
-    match request.run(api.auth.restore(presented.text(), request.client())).await {
-        Ok(restored) => Ok(answer::restored(&restored)),
-        Err(error) => refused(api, request.transport(), error),
+async fn restored(context: &Context, request: &mut Request, body: Option<RefreshTokenBody>) -> HandlerResult {
+    let presented = present(context, request, body)?;
+    match request.limits.run(context.auth.restore(presented.text(), &request.client)).await {
+        Ok(restored) => Ok(responses::restore_response(&restored)),
+        Err(error) => refused(context, request.transport(), error),
     }
 }
 
-/// A refused token is of no more use to its holder, with one exception: whoever merely lost a race
-/// holds the winner's cookie by now, which must stay.
-fn refused(api: &Api, transport: Transport, error: RefreshError) -> Answer {
+/// Refuses a refresh token, and clears the cookie if the token is of no more use to its holder.
+///
+/// A request that merely lost a race clears nothing: the browser already has the winner's cookie.
+fn refused(context: &Context, transport: Transport, error: RefreshError) -> HandlerResult {
     match error {
         RefreshError::InvalidToken => {
             let refusal = Problem::new(Code::InvalidRefreshToken).into_http();
-            Ok(answer::forgetting(&api.config, transport, refusal))
+            Ok(responses::clear_cookie(&context.config, transport, refusal))
         }
         RefreshError::Superseded => Err(Code::InvalidRefreshToken.into()),
-        RefreshError::RateLimited(limited) => Err(Problem::rate_limited(limited.retry_after)),
+        RefreshError::RateLimited(limited) => Err(limited.into()),
         RefreshError::Failed(failure) => Err(failure.into()),
-        other => Err(Problem::unforeseen(&other)),
     }
 }
 
-async fn log_out(api: Api, mut request: Request) -> Answer {
+async fn log_out(context: &Context, request: &mut Request) -> HandlerResult {
     let body = request.optional_json()?;
     let transport = request.transport();
-    match present(&api, &request, body)? {
-        Presented::Token(text) => {
-            let outcome = api.auth.log_out(&text, request.client()).await;
+    match present(context, request, body)?.token() {
+        Some(token) => {
+            let outcome = context.auth.log_out(token, &request.client).await;
             let _ended = outcome.map_err(|error| Problem::from(error.failure()))?;
         }
-        Presented::Nothing if transport == Transport::Body => return Err(Code::InvalidRefreshToken.into()),
-        Presented::Nothing => {}
+        None if transport == Transport::Body => return Err(Code::InvalidRefreshToken.into()),
+        None => {}
     }
-    Ok(answer::forgetting(&api.config, transport, answer::nothing()))
+    Ok(responses::clear_cookie(&context.config, transport, no_content()))
 }

@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use auth_actix::{Api, Code, Problem, Refusal, allow_origins, routes, security_headers};
+use auth_actix::{Api, Code, Problem, allow_origins, routes, security_headers};
 use auth_examples::pages::Pages;
 use auth_examples::{Service, run};
 
@@ -41,7 +41,7 @@ async fn serve(service: Service) -> std::io::Result<()> {
     server.await
 }
 
-async fn page(request: HttpRequest, pages: Data<Pages>) -> Result<HttpResponse, Refusal> {
+async fn page(request: HttpRequest, pages: Data<Pages>) -> Result<HttpResponse, Problem> {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let page = pages.get(request.path()).filter(|_| readable).ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut answer = HttpResponse::Ok();

@@ -33,8 +33,7 @@ pub(crate) fn run(input: &[u8]) {
         (Some(_), false) => Found::Several,
     };
     let found = match refresh_cookie(&CONFIG, &headers) {
-        Ok(None) => Found::Nothing,
-        Ok(Some(value)) => Found::One(value.to_string()),
+        Ok(cookie) => cookie.expose().map_or(Found::Nothing, |value| Found::One(value.to_owned())),
         Err(_) => Found::Several,
     };
     assert_eq!(found, expected, "{headers:?}");

@@ -77,6 +77,6 @@ impl Service {
         let (mut head, ()) = Request::post(path).body(()).unwrap().into_parts();
         head.headers = headers;
         let body = Bytes::copy_from_slice(body);
-        wait(endpoint.serve(&self.api, head, Some(peer), async move { Ok(body) }))
+        wait(self.api.serve(endpoint, head, Some(peer), async move { Ok(body) }))
     }
 }

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use auth_axum::{Code, Problem, allow_origins, router, security_headers};
+use auth_axum::{Api, Code, Problem, allow_origins, routes, security_headers};
 use auth_examples::pages::Pages;
 use auth_examples::{Service, run};
 use axum::body::Body;
@@ -26,11 +26,12 @@ async fn main() -> ExitCode {
 async fn serve(service: Service) -> std::io::Result<()> {
     let stop = service.stop();
     let Service { auth, http, pages, listener, .. } = service;
+    let api = Api::new(auth, http);
 
     // Beside the API there is what the server shows to people; a service has its own routes here.
-    let own = allow_origins(Router::new().fallback(page).with_state(pages), &http);
-    let own = security_headers(own, &http);
-    let app = router(auth, http).fallback_service(own).layer(middleware::from_fn(access_log::log));
+    let own = allow_origins(Router::new().fallback(page).with_state(pages), api.config());
+    let own = security_headers(own, api.config());
+    let app = routes(&api).fallback_service(own).layer(middleware::from_fn(access_log::log));
 
     // With the peer's address: rate limits count by it.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();

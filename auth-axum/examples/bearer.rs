@@ -1,10 +1,10 @@
-//! Two routes of a service: one open, one behind `AccessClaims`, which reads no store. Prints where they are
-//! and an access token for the second; `scripts/bench/routes` measures what the door costs.
+//! Two routes of a service: one open, one with `BearerClaims`, which reads no store. Prints their address and
+//! an access token for the second; `scripts/bench/routes` measures what the bearer check costs.
 
 use std::error::Error;
 use std::net::SocketAddr;
 
-use auth_axum::AccessClaims;
+use auth_axum::{Api, BearerClaims, HttpConfig};
 use auth_core::{Auth, Client, KeyRing, Mailbox, MemoryStore, Password, RootSecret, SystemRandom};
 use axum::Router;
 use axum::routing::get;
@@ -18,10 +18,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let token = access_token(&auth, &mailbox).await?;
 
+    let config = HttpConfig::builder("http://localhost").build()?;
     let app = Router::new()
         .route("/open", get(|| async { "hello" }))
-        .route("/guarded", get(|_: AccessClaims| async { "hello" }))
-        .with_state(auth);
+        .route("/guarded", get(|_: BearerClaims| async { "hello" }))
+        .with_state(Api::new(auth, config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{} {token}", listener.local_addr()?);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;

@@ -1,10 +1,9 @@
-//! Puts the operations and their layers together.
+//! Every operation of the API, routed.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use auth_core::Auth;
-use auth_http::{Api, Code, Endpoint, HttpConfig, Problem, endpoints};
+use auth_http::{Api, Code, Endpoint, Problem, endpoints};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
@@ -15,21 +14,20 @@ use bytes::Bytes;
 use crate::headers::{problems, security_headers};
 use crate::origin::allow_origins;
 
-/// Every route of the library, ready to be served or to have a service's own routes merged into.
+/// Routes every operation, ready to be served or to have a service's own routes merged into.
 ///
-/// Serve it with [`into_make_service_with_connect_info::<SocketAddr>`][connect], or all clients share
-/// the rate limits of one unknown address.
+/// Serve the router with [`into_make_service_with_connect_info::<SocketAddr>`][connect], or all clients
+/// share the rate limits of one unknown address.
 ///
-/// It answers paths it does not know with a problem, so it has a fallback of its own. Add your routes
-/// to it with [`Router::merge`] or [`Router::nest`]; its layers are around its own routes alone. Give
-/// the whole another fallback with [`Router::fallback`].
+/// The router answers unknown paths with a problem, so it has a fallback. Add your routes to it with
+/// [`Router::merge`] or [`Router::nest`]; its layers are around its own routes alone. Replace the fallback
+/// of the whole with [`Router::fallback`].
 ///
 /// [connect]: Router::into_make_service_with_connect_info
-pub fn router(auth: Auth, config: HttpConfig) -> Router {
-    let api = Api::new(auth, config);
+pub fn routes(api: &Api) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
-        // Every method of the table is one that axum knows.
+        // Every method of the list is one that axum knows.
         let Ok(method) = MethodFilter::try_from(endpoint.method().clone()) else { continue };
         let (paths, endpoint) = (endpoint.paths(api.config()), Arc::new(endpoint));
         for path in paths {
@@ -47,7 +45,7 @@ async fn serve(api: Api, endpoint: Arc<Endpoint>, request: Request) -> Response 
     let (head, body) = request.into_parts();
     let peer: Option<IpAddr> = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let body = read(body, api.config().body_limit());
-    endpoint.serve(&api, head, peer, body).await.map(Body::from)
+    api.serve(&endpoint, head, peer, body).await.map(Body::from)
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
