@@ -1,4 +1,4 @@
-//! MailRequest 9 where everything breaks: a store, limiter or mailer that panics and says all that it was given leaves no
+//! Guarantee 9 where everything breaks: a store, limiter or mailer that panics and says all that it was given leaves no
 //! secret in the log, the panic or the answer.
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! What the service says of itself to machines: health, keys and the OpenAPI document.
 
+use std::future::ready;
 use std::time::Duration;
 
 use auth_core::error_chain;
@@ -29,11 +30,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .operation("health", "Says whether the service can work")
             .response::<Health>(StatusCode::OK)
             .response::<Health>(StatusCode::SERVICE_UNAVAILABLE),
-        Endpoint::get("/.well-known/jwks.json", handler!(jwks))
+        Endpoint::get("/.well-known/jwks.json", |context, _| Box::pin(ready(Ok(jwks(context)))))
             .mount(Mount::Root)
             .operation("jwks", "The public keys that verify access tokens (RFC 7517); none for HS256")
             .response::<KeySet>(StatusCode::OK),
-        Endpoint::get("/openapi.json", handler!(openapi))
+        Endpoint::get("/openapi.json", |context, _| Box::pin(ready(Ok(openapi(context)))))
             .mount(Mount::Root)
             .operation("openapi", "This document")
             .response::<OpenApiDocument>(StatusCode::OK),
@@ -86,12 +87,12 @@ async fn health(context: &Context, _: &mut Request) -> HandlerResult {
     Ok(response)
 }
 
-async fn jwks(context: &Context, _: &mut Request) -> HandlerResult {
-    Ok(cacheable(json(StatusCode::OK, &context.auth.jwks())))
+fn jwks(context: &Context) -> Response {
+    cacheable(json(StatusCode::OK, &context.auth.jwks()))
 }
 
-async fn openapi(context: &Context, _: &mut Request) -> HandlerResult {
-    Ok(cacheable(json_text(StatusCode::OK, context.document.clone())))
+fn openapi(context: &Context) -> Response {
+    cacheable(json_text(StatusCode::OK, context.document.clone()))
 }
 
 fn cacheable(mut response: Response) -> Response {
