@@ -1,4 +1,4 @@
-//! Deleting what has expired. It changes no decision: everything deleted was refused already.
+//! Deletes expired records. No decision changes: an expired record is already refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,33 +13,33 @@ use crate::event::EventKind;
 use crate::policy::schedule;
 use crate::store::StoreError;
 
-/// Longest sleep between two looks at the clock, so that a clock that was set is noticed.
+/// Longest sleep before the clock is read again, so that a clock that was set is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// Full batches begin so far apart at least: who commits beside one waits for its commit first, so that their number
-/// counts. `docs/scale.md` says what was measured.
+/// Minimum interval between the starts of two full batches. Each batch commit delays concurrent
+/// commits, so their rate is limited. `docs/scale.md` has the measurements.
 const PACE: Duration = Duration::from_millis(100);
 
-/// After a full batch clean-up rests so many times as long as that took at least, so that most of a database that is
-/// slow too is left to those who wait for an answer.
+/// After each full batch, clean-up sleeps at least this multiple of the batch's duration, so that a
+/// slow database stays available to requests.
 const REST: u32 = 5;
 
-/// What a clean-up deleted.
+/// Counts the records that a clean-up deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CleanedUp {
     /// Expired sessions.
     pub sessions: u64,
     /// Expired one-time tokens.
     pub one_time_tokens: u64,
-    /// Users who never verified their address in time.
+    /// Users who did not verify their address in time.
     pub unverified_users: u64,
     /// Old dead letters.
     pub dead_letters: u64,
-    /// Whether nothing was left when the time budget ended.
+    /// Whether every expired record was deleted before the time budget ended.
     pub finished: bool,
 }
 
-/// What is deleted, in this order.
+/// The kinds of records, in the order in which they are deleted.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Sessions,
@@ -48,14 +48,14 @@ enum Kind {
     DeadLetters,
 }
 
-/// Deletes until nothing is left or the budget ends.
+/// Deletes until no expired record is left or the time budget ends.
 pub(crate) async fn clean_up(ctx: &Context) -> Result<CleanedUp, StoreError> {
     let policy = &ctx.policy.clean_up;
     let ends_at = ctx.clock.monotonic().saturating_add(policy.budget);
     let mut cleaned = CleanedUp { finished: true, ..CleanedUp::default() };
     let mut failed = None;
     let mut left = vec![Kind::Sessions, Kind::OneTimeTokens, Kind::UnverifiedUsers, Kind::DeadLetters];
-    // A batch of each in turn, so that neither a failing kind nor a large one starves the others.
+    // One batch of each kind in turn, so that a failing or a large kind does not starve the others.
     while !left.is_empty() {
         for kind in std::mem::take(&mut left) {
             if ctx.clock.monotonic() >= ends_at {
@@ -118,7 +118,7 @@ pub(crate) async fn run(ctx: Arc<Context>, mut shutdown: Shutdown) {
             () = sleep(wait) => {}
         }
         if ctx.now() >= at {
-            // Each deletion is one statement of its own, so that stopping between any two is safe.
+            // Each deletion is one statement, so stopping between any two is safe.
             let cleaned = tokio::select! {
                 () = shutdown.requested() => return,
                 cleaned = clean_up(&ctx) => cleaned,

@@ -1,10 +1,10 @@
-//! Who is asking: what a flow knows of the client besides what it sent.
+//! The client of a request: its network address and its user agent.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::user::disturbs_text;
 
-/// Longest user agent kept, in characters.
+/// Longest user agent stored, in characters.
 const MAX_USER_AGENT_CHARS: usize = 256;
 
 /// The client of one request: what the request brought besides its body.
@@ -15,12 +15,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client by its address and its own description.
+    /// Makes a client from its address and its user agent.
     ///
     /// # Security
     ///
-    /// `ip` must be the peer's address, or one that a proxy you trust has vouched for. Clients
-    /// without an address share one bucket per rate limit.
+    /// `ip` must be the peer's address, or the address that a trusted proxy reported. Clients without an
+    /// address share one bucket per rate limit.
     pub fn new(ip: Option<IpAddr>, user_agent: Option<&str>) -> Self {
         let user_agent = user_agent
             .map(|text| text.chars().filter(|c| !disturbs_text(*c)).take(MAX_USER_AGENT_CHARS).collect())
@@ -28,22 +28,22 @@ impl Client {
         Self { ip: ip.map(|ip| ip.to_canonical()), user_agent }
     }
 
-    /// A client of which nothing is known, such as a command-line tool.
+    /// Makes a client without address and user agent, such as a command-line tool.
     pub fn unknown() -> Self {
         Self::default()
     }
 
-    /// The address; an IPv4 address written as IPv6 is given as IPv4.
+    /// Returns the address; an IPv4-mapped IPv6 address as IPv4.
     pub const fn ip(&self) -> Option<IpAddr> {
         self.ip
     }
 
-    /// The client's description of itself, cut to 256 characters and freed of control characters.
+    /// Returns the user agent, cut to 256 characters, without control characters.
     pub fn user_agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }
 
-    /// What a limit per client address counts: the address, or the /64 network of an IPv6 address,
+    /// Returns what a limit by client counts: the IPv4 address, or the /64 network of an IPv6 address,
     /// which is what one customer usually gets (RFC 6177).
     pub(crate) fn network(&self) -> Vec<u8> {
         match self.ip {

@@ -24,7 +24,7 @@ use crate::user::email::Email;
 use crate::user::password::BreachCheck;
 use crate::user::{User, UserStatus};
 
-/// Everything a flow works with.
+/// The parts that every flow works with.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) users: Arc<dyn UserStore>,
@@ -45,12 +45,12 @@ pub(crate) struct Context {
     pub(crate) hashing: HashingPool,
     pub(crate) live_cache: LiveCache,
     pub(crate) policy: Policy,
-    /// Wakes this process's worker when a mail was promised here.
+    /// Wakes this process's delivery worker after a mail was enqueued.
     pub(crate) mail_enqueued: Notify,
 }
 
 impl Context {
-    /// The one time of one operation.
+    /// Returns the current time. An operation reads it once.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         to_micros(self.clock.now())
     }
@@ -76,26 +76,26 @@ impl Context {
         self.events.record(&Event { at: self.now(), ip: client.ip(), kind });
     }
 
-    /// An event that no client caused.
+    /// Emits an event that no client caused.
     pub(crate) fn emit_own(&self, kind: EventKind) {
         self.events.record(&Event { at: self.now(), ip: None, kind });
     }
 
-    /// Notes that something not needed for safety could not be done.
+    /// Emits an event if work that is not needed for safety failed.
     pub(crate) fn log_best_effort<T>(&self, what: &'static str, result: Result<T, StoreError>) {
         if let Err(error) = result {
             self.emit_own(EventKind::BestEffortFailed { what, error: error_chain(&error) });
         }
     }
 
-    /// When clean-up may delete a user who never verified the address; `None` for everybody else.
+    /// Returns when clean-up may delete an unverified user; `None` for every other user.
     pub(crate) fn abandoned_at(&self, user: &User) -> Option<DateTime<Utc>> {
         let kept_for = self.policy.clean_up.unverified_user_lifetime;
         let abandoned = user.status == UserStatus::Active && !user.email_verified();
         abandoned.then(|| after(user.contested_at.unwrap_or(user.created_at).max(user.created_at), kept_for))
     }
 
-    /// Whether clean-up may delete the user: then nothing may depend on whether it has.
+    /// Returns whether clean-up may delete the user. No decision may depend on whether it already has.
     pub(crate) fn is_abandoned(&self, user: &User, now: DateTime<Utc>) -> bool {
         self.abandoned_at(user).is_some_and(|abandoned_at| now > abandoned_at)
     }

@@ -1,4 +1,4 @@
-//! What keeps a flow from being carried out, whoever asked.
+//! Failures: a flow could not do its work, whatever the caller sent.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use crate::session::access_token::{ClaimsError, SignError};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::user::password::BreachCheckError;
 
-/// The flow could not be carried out. Nothing was refused and no new authority exists. The caller may
-/// try again later with the same input; where a write had taken place before the failure (a new
-/// password, say), the second try finds it.
+/// A flow could not do its work. It refused nothing and granted nothing. The caller may try again later
+/// with the same input. If a write took place before the failure, such as a new password, the second
+/// try finds it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// A store, the outbox or the rate limiter could not do its work.
+    /// A store, the outbox or the rate limiter failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Too many passwords are being hashed; try again after this time.
     #[error("too many passwords are being hashed")]
     Busy {
-        /// When to try again.
+        /// The time to wait before the next try.
         retry_after: Duration,
     },
     /// The random generator failed.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The breach check could not answer, and the policy is to fail closed.
+    /// The breach check failed, and the policy is to fail closed.
     #[error(transparent)]
     BreachCheck(BreachCheckError),
-    /// The application's claims cannot be put into an access token: a mistake in the
+    /// The application's claims do not fit into an access token: a mistake in the
     /// [`ClaimsSource`](crate::ClaimsSource).
     #[error(transparent)]
     Claims(#[from] ClaimsError),
@@ -41,22 +41,22 @@ pub enum Failure {
     Hashing(#[source] HashingError),
 }
 
-/// What an adaptor has to know of a [`Failure`], in HTTP terms 503, 503 and 500.
+/// The kind of a [`Failure`], for adaptors: in HTTP terms 503, 503 and 500.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// Overloaded: try again after this time.
     Busy {
-        /// When to try again.
+        /// The time to wait before the next try.
         retry_after: Duration,
     },
-    /// Something this stands on cannot be reached; trying again later may help.
+    /// A dependency cannot be reached; trying again later may help.
     Unavailable,
-    /// Somebody has to look at it; trying again will not help.
+    /// An operator has to look at it; trying again does not help.
     Internal,
 }
 
 impl Failure {
-    /// What kind of failure this is.
+    /// Returns the kind of this failure.
     pub const fn kind(&self) -> FailureKind {
         match self {
             Self::Busy { retry_after } => FailureKind::Busy { retry_after: *retry_after },

@@ -1,4 +1,4 @@
-//! Every lifetime and limit, each default with its reason.
+//! The policy: every lifetime and limit, each default with its reason.
 
 use std::num::NonZeroU32;
 use std::str::FromStr as _;
@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Everything about how [`Auth`](crate::Auth) behaves that is a number or a choice.
+/// The numbers and choices that decide how [`Auth`](crate::Auth) behaves.
 ///
 /// Start from [`Policy::default`] and change fields; the builder checks the whole and reports every
 /// problem at once.
@@ -56,7 +56,7 @@ pub struct Policy {
     pub password: PasswordPolicy,
     /// How passwords are hashed.
     pub hashing: HashingPolicy,
-    /// How promised mails are sent.
+    /// How enqueued mails are sent.
     pub mail: MailPolicy,
     /// How expired records are deleted.
     pub clean_up: CleanUpPolicy,
@@ -73,17 +73,17 @@ pub struct Policy {
 pub struct CleanUpPolicy {
     /// When: five cron fields (minute, hour, day, month, weekday) in UTC. Default `0 6 * * *`.
     pub schedule: String,
-    /// How many records of a kind are deleted before clean-up rests, in one statement where the store can. It deletes ten
-    /// batches a second at most, and rests five sixths of its time at least. Default 200, which is 2,000 records a second:
-    /// whoever asks meanwhile waits for little, as `docs/scale.md` measured on MariaDB.
+    /// Number of records deleted in one batch, which is one statement where the store can. Clean-up deletes
+    /// at most ten batches a second and sleeps at least five sixths of the time. Default 200, which is 2,000
+    /// records a second; `docs/scale.md` has what that costs concurrent requests on MariaDB.
     pub batch: NonZeroU32,
-    /// How long one run may take; what is left waits for the next. Default 30 minutes, which at the rate above is
-    /// 3.6 million records.
+    /// How long one run may take; the rest waits for the next run. Default 30 minutes, which at the rate
+    /// above is 3.6 million records.
     pub budget: Duration,
-    /// A user who never verified the address is deleted so long after the last attempt to register
-    /// it. Default 7 days. Mark imported users as verified, or they are deleted too.
+    /// Deletes an unverified user this long after the last registration of the address. Default 7 days.
+    /// Mark imported users as verified, or they are deleted, too.
     pub unverified_user_lifetime: Duration,
-    /// Dead letters are deleted after so long. Default 30 days.
+    /// Deletes a dead letter this long after the mail was given up. Default 30 days.
     pub dead_letter_lifetime: Duration,
 }
 
@@ -111,19 +111,19 @@ impl CleanUpPolicy {
     }
 }
 
-/// Reads a schedule of five cron fields that some day comes.
+/// Reads a schedule of five cron fields. `None` if it never occurs.
 pub(crate) fn schedule(text: &str) -> Option<Cron> {
     if text.split_whitespace().count() != 5 {
         return None;
     }
     let schedule = Cron::from_str(text).ok()?;
-    // The thirtieth of February parses and never comes.
+    // The thirtieth of February parses and never occurs.
     schedule.find_next_occurrence(&DateTime::UNIX_EPOCH, false).is_ok().then_some(schedule)
 }
 
 impl Policy {
-    /// Everything that is wrong with it, for a service that wants to tell it together with its own
-    /// problems; the builder of [`Auth`](crate::Auth) refuses the same.
+    /// Lists every problem of the policy, for a service that reports them together with its own. The builder
+    /// of [`Auth`](crate::Auth) refuses the same.
     pub fn problems(&self) -> Vec<ConfigProblem> {
         let mut problems = Problems::default();
         self.check(&mut problems);

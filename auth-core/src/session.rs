@@ -1,4 +1,4 @@
-//! Sessions: one log-in on one client, one row.
+//! Sessions: one row for each log-in on one client.
 
 pub(crate) mod access_token;
 pub(crate) mod chain_key;
@@ -16,38 +16,38 @@ use crate::crypto::digest::Digest;
 use crate::id::{SessionId, UserId};
 use crate::user::Epoch;
 
-/// A session as a store keeps it: constant in size however often its refresh token rotates.
+/// A session, as stored. Its size does not depend on how often its refresh token was rotated.
 ///
 /// Live only while its user exists, is verified and active and has the same [`Epoch`], and until both
 /// `idle_expires_at` and `expires_at`. Times have microsecond precision.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// Names the session; part of every refresh token and access token of it.
+    /// Identifies the session; part of each of its refresh and access tokens.
     pub id: SessionId,
-    /// Whose session it is.
+    /// The user of the session.
     pub user_id: UserId,
     /// The user's epoch, read before the password was checked.
     pub epoch: Epoch,
-    /// How often the refresh token was rotated.
+    /// The number of rotations of the refresh token.
     pub generation: u32,
     /// The digest of the current generation's refresh token.
     pub digest: Digest,
-    /// When the session began, which is when the password was typed.
+    /// When the session started, which is when the password was verified.
     pub created_at: DateTime<Utc>,
     /// When the refresh token was last rotated; `created_at` before the first time.
     pub rotated_at: DateTime<Utc>,
-    /// Ends the session unless it is refreshed before; moved by each rotation.
+    /// When the session ends unless it is refreshed before; moved by each rotation.
     pub idle_expires_at: DateTime<Utc>,
-    /// Ends the session; never moves.
+    /// When the session ends; never moves.
     pub expires_at: DateTime<Utc>,
     /// The client's address at log-in, if known.
     pub ip: Option<IpAddr>,
-    /// The client's own description at log-in, at most 256 characters, without control characters.
+    /// The user agent at log-in, at most 256 characters, without control characters.
     pub user_agent: Option<String>,
 }
 
 impl Session {
-    /// Whether either lifetime has ended. A session ends at its expiry, not after it.
+    /// Returns whether either lifetime has ended. A session ends at its expiry, not after it.
     pub fn expired(&self, now: DateTime<Utc>) -> bool {
         now >= self.idle_expires_at || now >= self.expires_at
     }

@@ -1,4 +1,4 @@
-//! What a service does to its users and mails on its own word.
+//! The operations of administrators on users and mails.
 
 use super::Auth;
 use crate::flow;
@@ -18,7 +18,7 @@ impl Auth {
         flow::account::user(&self.0, user_id).await
     }
 
-    /// Reads the user of an address. A text that is no address is nobody's.
+    /// Reads the user of an address. A text that is not an address has no user.
     ///
     /// # Errors
     ///
@@ -27,17 +27,17 @@ impl Auth {
         flow::account::find_user(&self.0, email).await
     }
 
-    /// Creates a user on the service's own word: verified, and no mail is sent. The row of somebody who
-    /// registered the address and never proved it is taken over; links mailed for it are dead.
+    /// Creates a verified user without sending a mail. If an unverified user has the address, that user
+    /// is taken over, and links mailed for it stop working.
     ///
     /// # Errors
     ///
-    /// - [`CreateUserError::Invalid`] names every field that is not acceptable.
+    /// - [`CreateUserError::Invalid`]: one or more fields are not acceptable.
     /// - [`CreateUserError::EmailTaken`], [`CreateUserError::Failed`].
     ///
     /// # Security
     ///
-    /// It tells whether an address is taken, and no limit counts it: for administrators only.
+    /// The outcome reveals whether an address is taken, and no rate limit applies: for administrators only.
     pub async fn create_user(
         &self,
         email: &str,
@@ -47,7 +47,7 @@ impl Auth {
         flow::create_user::create_user(&self.0, email, &password, name).await
     }
 
-    /// Promises a reset link to a user, whatever the limits say. Changes nothing about the account.
+    /// Enqueues a reset link to a user, without a rate limit. The account does not change.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Auth {
         flow::reset_password::send_reset_link(&self.0, user_id).await
     }
 
-    /// Disables a user: all sessions end, no mailed link works, no log-in succeeds.
+    /// Disables a user: ends all sessions and refuses mailed links and log-ins.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Auth {
         flow::account::disable_user(&self.0, user_id).await
     }
 
-    /// Lets a disabled user log in again. Nothing that ended comes back.
+    /// Enables a disabled user. Ended sessions and links stay ended.
     ///
     /// # Errors
     ///
@@ -74,8 +74,7 @@ impl Auth {
         flow::account::enable_user(&self.0, user_id).await
     }
 
-    /// Deletes a user. Everything that stood on the user is dead at once; left-over records are
-    /// cleaned up later.
+    /// Deletes a user. Sessions and links stop working at once; their records are cleaned up later.
     ///
     /// # Errors
     ///
@@ -84,29 +83,29 @@ impl Auth {
         flow::account::delete_user(&self.0, user_id).await
     }
 
-    /// Counts what the outbox holds.
+    /// Counts the queued mails and the dead letters of the outbox.
     ///
     /// # Errors
     ///
-    /// - [`StoreError`] when the outbox cannot be read.
+    /// - [`StoreError`]: the outbox failed.
     pub async fn outbox_stats(&self) -> Result<OutboxStats, StoreError> {
         self.0.outbox.stats().await
     }
 
-    /// Reads at most `limit` dead letters, the oldest first.
+    /// Reads at most `limit` dead letters, oldest first.
     ///
     /// # Errors
     ///
-    /// - [`StoreError`] when the outbox cannot be read.
+    /// - [`StoreError`]: the outbox failed.
     pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
         self.0.outbox.dead_letters(limit).await
     }
 
-    /// Promises the mail of a dead letter anew: with a new link and a new lifetime.
+    /// Enqueues the mail of a dead letter again, with a new link and a new lifetime.
     ///
     /// # Errors
     ///
-    /// - [`UserError::NotFound`] when there is no such dead letter.
+    /// - [`UserError::NotFound`]: there is no such dead letter.
     /// - [`UserError::Failed`].
     pub async fn requeue_dead_letter(&self, id: IntentId) -> Result<(), UserError> {
         flow::enqueue::requeue(&self.0, id).await

@@ -10,22 +10,22 @@ use crate::user::password::Password;
 
 /// The user's own address.
 impl Auth {
-    /// Promises a mail to a new address of a logged-in user. Nothing changes before its link is
-    /// [confirmed](Self::confirm_email). A free address gets the link; whoever has a taken one is told
-    /// that somebody tried it; the answer is the same.
+    /// Enqueues a mail to a new address of a logged-in user. Nothing changes until its link is
+    /// [confirmed](Self::confirm_email).
     ///
-    /// Everything that moves the user's epoch cancels the change: a new password, a reset, logging out
-    /// everywhere, another confirmed address.
+    /// A free address gets the link. The owner of a taken address gets a mail about the attempt. The
+    /// outcome is the same. Everything that moves the user's epoch cancels the change: a new password, a
+    /// reset, logging out everywhere, another confirmed address.
     ///
-    /// Stated limit: a registration that was never verified holds its address too, until clean-up may
-    /// delete it or the owner of the mailbox takes it over by a reset.
+    /// Stated limit: an unverified registration also holds its address, until clean-up may delete it or
+    /// the owner of the mailbox takes it over by a reset.
     ///
     /// # Errors
     ///
-    /// - [`ChangeEmailError::Email`] when the text is no address.
-    /// - [`ChangeEmailError::Unchanged`] when it is the user's own.
-    /// - [`ChangeEmailError::WrongPassword`] when the current password is wrong.
-    /// - [`ChangeEmailError::SessionEnded`] when the session behind the claims is over.
+    /// - [`ChangeEmailError::Email`]: the text is not an address.
+    /// - [`ChangeEmailError::Unchanged`]: the user has this address already.
+    /// - [`ChangeEmailError::WrongPassword`]: the current password is wrong.
+    /// - [`ChangeEmailError::SessionEnded`]: the session of the claims has ended.
     /// - [`ChangeEmailError::RateLimited`], [`ChangeEmailError::Failed`].
     pub fn change_email<'a>(
         &'a self,
@@ -37,19 +37,20 @@ impl Auth {
         limited!(client, request => flow::change_email::change_email(&self.0, &mut request, claims, new_email, &current_password))
     }
 
-    /// Makes a new address the user's own, by the token of the link mailed to it. Ends every session,
-    /// this browser's too, kills every other link, and logs nobody in; the old address and the new one
-    /// get a notice.
+    /// Sets the user's new address, by the token of the link mailed to it.
+    ///
+    /// Ends every session, also that of this browser, and invalidates every other link. It starts no
+    /// session. The old and the new address get a notice.
     ///
     /// # Security
     ///
-    /// The epoch is all that ends anything, so the asking session ends as well: logging in again is the
-    /// price of ending whatever an intruder left behind.
+    /// Sessions end because the epoch moves, so the session that asked ends, too. That also ends the
+    /// sessions of an intruder.
     ///
     /// # Errors
     ///
-    /// - [`ConfirmEmailError::InvalidToken`] when the token is not (or no longer) good.
-    /// - [`ConfirmEmailError::Taken`] when another user has the address by now.
+    /// - [`ConfirmEmailError::InvalidToken`]: the token is not valid, or not any more.
+    /// - [`ConfirmEmailError::Taken`]: another user has the address now.
     /// - [`ConfirmEmailError::RateLimited`], [`ConfirmEmailError::Failed`].
     pub fn confirm_email<'a>(
         &'a self,

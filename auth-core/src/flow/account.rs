@@ -1,4 +1,4 @@
-//! What a service does to its users.
+//! Reading, disabling, enabling and deleting users.
 
 use crate::context::Context;
 use crate::event::EventKind;
@@ -8,16 +8,16 @@ use crate::store::{Deletion, GuardedWrite, StoreError};
 use crate::user::email::Email;
 use crate::user::{User, UserStatus};
 
-/// How often a write is tried again that lost against others on the same user.
+/// Most tries of a guarded write that is stale because others write to the same user.
 const MAX_TRIES: usize = 16;
 
-/// Why nothing was done to a user.
+/// Why an operation on a user failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
     /// There is no such user (or dead letter).
     #[error("not found")]
     NotFound,
-    /// The user is disabled: no link would open anything.
+    /// The user is disabled, so no link would work.
     #[error("the user is disabled")]
     Disabled,
     /// The work could not be done.
@@ -33,13 +33,13 @@ impl From<StoreError> for UserError {
 
 /// A guarded write that moves the epoch of a user.
 pub(super) enum EpochMove {
-    /// Nothing but the epoch.
+    /// The epoch alone.
     Alone,
-    /// The status too.
+    /// The epoch and the status.
     Status(UserStatus),
 }
 
-/// Carries out a write that moves the epoch, reading the user anew whenever another was faster.
+/// Moves the epoch of a user, and reads the user again when another write was faster.
 pub(super) async fn move_epoch(ctx: &Context, user_id: UserId, change: &EpochMove) -> Result<(), UserError> {
     for _ in 0..MAX_TRIES {
         let Some(user) = ctx.users.find_by_id(user_id).await? else {
@@ -55,7 +55,7 @@ pub(super) async fn move_epoch(ctx: &Context, user_id: UserId, change: &EpochMov
             return Ok(());
         }
     }
-    Err(StoreError::unavailable("the user is being changed by too many others").into())
+    Err(StoreError::unavailable("gave up after 16 conflicting updates of the user").into())
 }
 
 pub(crate) async fn user(ctx: &Context, user_id: UserId) -> Result<User, UserError> {
@@ -82,7 +82,7 @@ pub(crate) async fn enable_user(ctx: &Context, user_id: UserId) -> Result<(), Us
 pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
     let deleted = match ctx.users.delete(user_id).await {
         Ok(deleted) => deleted,
-        // The outcome is unknown: whether the user is there tells.
+        // The outcome is unknown: a read of the user decides.
         Err(error) => match ctx.users.find_by_id(user_id).await {
             Ok(None) => Deletion::Deleted,
             _ => return Err(error.into()),
@@ -93,17 +93,17 @@ pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), Us
         return Err(UserError::NotFound);
     }
     ctx.emit_own(EventKind::UserDeleted { user_id });
-    tidy_sessions(ctx, user_id).await;
+    delete_sessions(ctx, user_id).await;
     Ok(())
 }
 
-/// Deletes the sessions of a user who is gone. They are dead already.
-async fn tidy_sessions(ctx: &Context, user_id: UserId) {
-    let tidied = async {
+/// Deletes the sessions of a deleted user. None of them works any more.
+async fn delete_sessions(ctx: &Context, user_id: UserId) {
+    let deleted = async {
         for session in ctx.tokens.find_sessions_by_user(user_id).await? {
             let _gone = ctx.tokens.revoke_session(user_id, session.id).await?;
         }
         Ok(())
     };
-    ctx.log_best_effort("delete the sessions of a deleted user", tidied.await);
+    ctx.log_best_effort("delete the sessions of a deleted user", deleted.await);
 }

@@ -1,4 +1,4 @@
-//! Access tokens at live doors: the signature, and that what it stands for still lives.
+//! Authenticating an access token with a read of its session and user.
 
 use std::sync::Arc;
 
@@ -12,38 +12,38 @@ use crate::session::rotation::live;
 use crate::store::StoreError;
 use crate::user::User;
 
-/// How live an access token must be.
+/// What is read besides the signature and times of an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LiveCheck {
     /// Reads the user and the session: a logged-out or revoked session is refused at once.
     #[default]
     UserAndSession,
-    /// Reads the user: a password change, reset, detected reuse, log-out everywhere or disabling is
-    /// seen at once; the log-out of the one session only when its access token expires.
+    /// Reads the user. A password change, a reset, detected reuse, a log-out everywhere and disabling
+    /// have effect at once; the log-out of one session when its access token expires.
     User,
     /// As [`User`](Self::User), but answers from memory for at most
     /// [`Policy::live_cache`](crate::Policy::live_cache).
     CachedUser,
 }
 
-/// A live caller.
+/// The caller behind an access token, read as live.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
-    /// What the token says.
+    /// The claims of the token.
     pub claims: AccessClaims,
-    /// The user, as the store (or the cache) has it.
+    /// The user, as stored or cached.
     pub user: Arc<User>,
-    /// The session, where it was read.
+    /// The session, if it was read.
     pub session: Option<Session>,
 }
 
-/// Why an access token was not accepted at a live door.
+/// Why an access token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError {
-    /// The token is not good, or what it stands for has ended.
+    /// The token is not valid, or its session or user is not live.
     #[error("invalid access token")]
     InvalidToken,
-    /// The store cannot tell.
+    /// The store failed.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
@@ -76,7 +76,7 @@ pub(crate) async fn authenticate_live(
     Ok(Authenticated { claims, user, session: None })
 }
 
-/// The session that the claims speak for, and its user; `None` when it has ended.
+/// Reads the session of the claims and its user; `None` if the session is not live.
 pub(super) async fn live_session(
     ctx: &Context,
     claims: &AccessClaims,
@@ -88,8 +88,8 @@ pub(super) async fn live_session(
     Ok((ours && live(&session, &user, now)).then_some((session, user)))
 }
 
-/// The user the claims speak for, if still live. A remembered user may only say yes: whoever has
-/// changed since is read anew.
+/// Returns the token's user if still active. A cached user can only confirm; on a mismatch the store is
+/// read again.
 async fn find_user(
     ctx: &Context,
     claims: &AccessClaims,
@@ -104,7 +104,7 @@ async fn find_user(
     let read_at = ctx.live_cache.now();
     let user = ctx.users.find_by_id(claims.user_id).await?.map(Arc::new);
     match &user {
-        Some(user) => ctx.live_cache.keep(read_at, user),
+        Some(user) => ctx.live_cache.insert(read_at, user),
         None => ctx.live_cache.forget(claims.user_id),
     }
     Ok(user.filter(lives))

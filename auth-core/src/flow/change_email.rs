@@ -1,4 +1,4 @@
-//! Changing the address: asked for while logged in, done by whoever reads the new mailbox.
+//! Changing the address: requested while logged in, confirmed by the reader of the new mailbox.
 
 use crate::flow::authenticate::live_session;
 use crate::flow::enqueue::{enqueue, enqueue_if_allowed};
@@ -18,10 +18,10 @@ use crate::user::User;
 use crate::user::email::{Email, EmailError};
 use crate::user::password::Password;
 
-/// Why no mail to a new address was promised. Never because the address is taken.
+/// Why no mail to a new address was enqueued. Never because the address is taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeEmailError {
-    /// The text is no address.
+    /// The text is not an address.
     #[error(transparent)]
     Email(#[from] EmailError),
     /// The user has this address already, perhaps in another spelling.
@@ -30,7 +30,7 @@ pub enum ChangeEmailError {
     /// The current password is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
-    /// The session behind the claims is over.
+    /// The session of the claims has ended.
     #[error("the session has ended")]
     SessionEnded,
     /// Too many wrong passwords or requests; try again after this time.
@@ -49,20 +49,22 @@ pub enum ConfirmEmailError {
     /// The token is malformed, unknown, wrong, spent, expired, or no longer fits its user.
     #[error("invalid or expired link")]
     InvalidToken,
-    /// Another user has the address by now. Nothing was spent. Only who reads the mailbox is told.
+    /// Another user has the address now. The token stays valid. Only the reader of the mailbox learns
+    /// this.
     #[error("another account has this e-mail address")]
     Taken,
     /// Too many tries; try again after this time.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
-    /// The work could not be done; unless the address was changed all the same, the link stays good.
+    /// The work could not be done. The link stays valid, unless the address was changed before the
+    /// failure.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
 from_limit_error!(ConfirmEmailError);
 
-/// Looks at nobody but the user: whether the address is taken is found out by the worker.
+/// Reads this user alone: the delivery worker finds out whether the address is taken.
 pub(crate) async fn change_email(
     ctx: &Context,
     request: &mut Request<'_>,
@@ -84,12 +86,12 @@ pub(crate) async fn change_email(
         return Err(ChangeEmailError::WrongPassword);
     }
     ctx.emit(request.client, EventKind::EmailChangeRequested { user_id, session_id });
-    // The epoch is the one that the session was found live under: no change outlives what ends it.
+    // The epoch under which the session was read as live: whatever ends the session cancels the change.
     let mail = MailRequest::ChangeEmail { user_id, epoch: user.epoch };
     Ok(enqueue_if_allowed(ctx, request.client, &email, mail, Limit::ChangeEmailMailbox).await?)
 }
 
-/// Check the token, promise the notices, one guarded write on the user, tidy.
+/// Checks the token, enqueues the notices, writes the user with one guarded write, then cleans up.
 pub(crate) async fn confirm_email(
     ctx: &Context,
     request: &mut Request<'_>,
@@ -116,8 +118,8 @@ pub(crate) async fn confirm_email(
     }
 }
 
-/// Promises the notices to both addresses, then sets the new one in one write guarded by the epoch
-/// of `user`.
+/// Enqueues the notices to both addresses, then sets the new one in one write guarded by the epoch of
+/// `user`.
 async fn replace_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, Failure> {
     for email in [&user.email, &new.email] {
         let (user_id, new_email, at) = (user.id, new.email.clone(), new.at);
@@ -132,7 +134,7 @@ async fn replace_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<Set
     Ok(outcome)
 }
 
-/// When the outcome of the write is unknown, what the user looks like afterwards tells.
+/// Sets the address. If the outcome of the write is unknown, a read of the user decides.
 async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, StoreError> {
     match ctx.users.set_email(user.id, user.epoch, new).await {
         Err(error) => match ctx.users.find_by_id(user.id).await {
@@ -145,8 +147,8 @@ async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmai
     }
 }
 
-/// Whether nobody has the address any more once the users are gone whom clean-up may delete: no
-/// answer may depend on whether it ran.
+/// Deletes abandoned users and returns true if the address is then free. Deletes them here so that the
+/// result does not depend on when clean-up last ran.
 async fn free_abandoned(ctx: &Context, email: &Email) -> Result<bool, StoreError> {
     let (policy, now) = (&ctx.policy.clean_up, ctx.now());
     match ctx.users.find_by_email(email).await? {

@@ -3,7 +3,7 @@
 use crate::flow::authenticate::live_session;
 use crate::flow::new_password::{check_breach, replace_password};
 use crate::flow::permit::{Request, from_limit_error};
-use crate::flow::start_session::{begin_session, prepare_session};
+use crate::flow::start_session::{prepare, start};
 use crate::flow::verify_current_password::verify_current_password;
 use crate::limit::RateLimited;
 
@@ -26,7 +26,7 @@ pub enum ChangePasswordError {
     /// The new password is not acceptable.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// The session behind the claims is over.
+    /// The session of the claims has ended.
     #[error("the session has ended")]
     SessionEnded,
     /// Too many wrong passwords; try again after this time.
@@ -77,11 +77,11 @@ async fn replace(
         epoch: user.epoch.next(),
         ..user.clone()
     };
-    let grant = prepare_session(ctx, changed, now, client).await?;
+    let tokens = prepare(ctx, changed, now, client).await?;
     if replace_password(ctx, &user, &password).await? == GuardedWrite::Stale {
         return Err(ChangePasswordError::SessionEnded);
     }
-    let (user_id, session_id) = (grant.user.id, grant.session.id);
+    let (user_id, session_id) = (tokens.user.id, tokens.session.id);
     ctx.emit(client, EventKind::PasswordChanged { user_id, session_id });
-    Ok(begin_session(ctx, grant, now, client).await?)
+    Ok(start(ctx, tokens, now, client).await?)
 }

@@ -1,4 +1,4 @@
-//! Creating a user on the service's own word.
+//! Creating a verified user, for administrators.
 
 use super::register::{InvalidRegistration, validate};
 use crate::client::Client;
@@ -12,7 +12,7 @@ use crate::store::{EmailVerification, GuardedWrite, StoreError, UserInsert};
 use crate::user::password::{Password, PasswordError};
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
-/// How often another writer on the same address may be faster.
+/// Most tries while other writers change the same address.
 const MAX_TRIES: usize = 16;
 
 /// Why no user was created.
@@ -21,7 +21,7 @@ pub enum CreateUserError {
     /// These fields are not acceptable; nothing was written.
     #[error(transparent)]
     Invalid(#[from] InvalidRegistration),
-    /// A user has the address who proved it or is disabled; nothing was written.
+    /// The address belongs to a verified or a disabled user; nothing was written.
     #[error("the e-mail address is taken")]
     EmailTaken,
     /// The work could not be done.
@@ -67,7 +67,7 @@ pub(crate) async fn create_user(
             return Ok(new);
         }
         match ctx.users.find_by_email(&new.email).await? {
-            // Deleted meanwhile.
+            // Deleted in the meantime.
             None => {}
             Some(found) if found.status == UserStatus::Active && !found.email_verified() => {
                 if let Some(user) = take_over(ctx, &found, &new, &password_hash).await? {
@@ -78,10 +78,10 @@ pub(crate) async fn create_user(
             Some(_) => return Err(CreateUserError::EmailTaken),
         }
     }
-    Err(StoreError::unavailable("the address is being changed by too many others").into())
+    Err(StoreError::unavailable("gave up after 16 conflicting updates of the address").into())
 }
 
-/// Inserts, or reads whether it was inserted where the outcome is unknown.
+/// Inserts the user. If the outcome is unknown, reads whether it was inserted.
 async fn insert(ctx: &Context, new: &User) -> Result<UserInsert, StoreError> {
     match ctx.users.insert(new).await {
         Err(error) => match ctx.users.find_by_id(new.id).await {
@@ -92,9 +92,8 @@ async fn insert(ctx: &Context, new: &User) -> Result<UserInsert, StoreError> {
     }
 }
 
-/// Makes the row of somebody who never proved the address the new user's, in one guarded write: the epoch
-/// moves, so no link that was mailed before opens it. A row that clean-up may delete must not decide
-/// otherwise than one that it has deleted.
+/// Takes over the row of an unverified user in one guarded write. The epoch moves, so no link that was
+/// mailed before works. An abandoned row is treated as if clean-up had already deleted it.
 async fn take_over(
     ctx: &Context,
     found: &User,
@@ -111,7 +110,7 @@ async fn take_over(
         |user: &User| user.password_hash.as_ref().is_some_and(|is| is.expose() == password_hash.expose());
     match (written, ctx.users.find_by_id(found.id).await) {
         (_, Ok(user)) if user.as_ref().is_some_and(ours) => Ok(user),
-        // Written, and changed or deleted since: whoever did that came after.
+        // Written, then changed or deleted by a later operation.
         (Ok(_), Ok(user)) => Ok(user),
         (Err(error), _) | (Ok(_), Err(error)) => Err(error),
     }

@@ -1,7 +1,7 @@
 //! Logging in.
 
 use crate::flow::permit::{self, Request, from_limit_error};
-use crate::flow::start_session::{begin_session, prepare_session};
+use crate::flow::start_session::{prepare, start};
 use crate::limit::{Limit, RateLimited};
 
 use super::start_session::SessionTokens;
@@ -22,7 +22,7 @@ pub enum LogInError {
     /// unknown address, a wrong password, a disabled user and a user without a password.
     #[error("invalid credentials")]
     InvalidCredentials,
-    /// The password is right, but the address was never verified.
+    /// The password is right, but the address is not verified.
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
     /// Too many failures; try again after this time.
@@ -35,8 +35,8 @@ pub enum LogInError {
 
 from_limit_error!(LogInError);
 
-/// What a log-in is counted under: the canonical address, or the text that is none, cut to a length
-/// that no address exceeds.
+/// Returns what a log-in counts by: the canonical address, or a text that is not an address, cut to
+/// one byte more than the longest address.
 fn account(email: Option<&Email>, text: &str) -> Vec<u8> {
     match email {
         Some(email) => email.canonical().as_bytes().to_vec(),
@@ -81,15 +81,15 @@ pub(crate) async fn log_in(
     }
 }
 
-/// What checking address and password found.
+/// The result of checking address and password.
 enum Checked {
     Proven(User),
     Refused(Option<User>, LogInFailure),
 }
 
-/// Reads the user, then hashes: one look-up and one hash whatever is found. No store connection is
-/// held while hashing. The epoch of the user read here is the one the session will bear, so a
-/// password set meanwhile leaves it dead on arrival.
+/// Reads the user, then hashes: one read and one hash in every case. No store connection is held while
+/// hashing. The session gets the epoch of the user read here, so a password that is set in the meantime
+/// leaves the new session dead on arrival.
 async fn check(ctx: &Context, email: Option<Email>, password: &Password) -> Result<Checked, Failure> {
     let user = ctx.users.find_by_email(&email.unwrap_or_else(Email::of_nobody)).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
@@ -108,7 +108,7 @@ async fn check(ctx: &Context, email: Option<Email>, password: &Password) -> Resu
         return Ok(Checked::Refused(Some(user), LogInFailure::NotVerified));
     }
     if let Some(hash) = upgraded {
-        // GuardedWrite by the epoch: a password set meanwhile is not overwritten.
+        // Guarded by the epoch: a password that was set in the meantime is not overwritten.
         let rehashed = ctx.users.rehash_password(user.id, user.epoch, &hash).await;
         if matches!(rehashed, Ok(GuardedWrite::Applied)) {
             ctx.emit_own(EventKind::PasswordRehashed { user_id: user.id });
@@ -119,13 +119,13 @@ async fn check(ctx: &Context, email: Option<Email>, password: &Password) -> Resu
 }
 
 async fn succeed(ctx: &Context, user: User, client: &Client) -> Result<SessionTokens, LogInError> {
-    // Hashing takes long enough that the lifetimes should start now.
+    // Hashing took time: the lifetimes start now.
     let now = ctx.now();
-    let grant = prepare_session(ctx, user, now, client).await?;
-    let grant = begin_session(ctx, grant, now, client).await?;
-    let (user_id, session_id) = (grant.user.id, grant.session.id);
+    let tokens = prepare(ctx, user, now, client).await?;
+    let tokens = start(ctx, tokens, now, client).await?;
+    let (user_id, session_id) = (tokens.user.id, tokens.session.id);
     ctx.emit(client, EventKind::LogInSucceeded { user_id, session_id });
-    Ok(grant)
+    Ok(tokens)
 }
 
 fn emit_failure(ctx: &Context, account: &[u8], user: Option<User>, reason: LogInFailure, client: &Client) {

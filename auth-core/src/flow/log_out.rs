@@ -1,4 +1,4 @@
-//! Logging out: here, and everywhere.
+//! Logging out of one session, and of all.
 
 use super::account::{EpochMove, UserError};
 use crate::client::Client;
@@ -11,22 +11,22 @@ use crate::session::refresh_token::RefreshToken;
 use crate::session::rotation::{Proof, live, prove};
 use crate::store::{Revocation, StoreError};
 
-/// What a log-out ended.
+/// The outcome of a log-out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoggedOut {
     /// The session of the token.
     SessionEnded,
-    /// Nothing: the token is of no session any more, or of none at all.
+    /// No session: the token belongs to none, or its session has ended.
     NothingToEnd,
 }
 
-/// The session could not be ended. The client must not be told that it is logged out.
+/// The session could not be ended. Do not report a log-out to the client.
 #[derive(Debug, thiserror::Error)]
 #[error("the session could not be ended")]
 pub struct LogOutError(#[from] Failure);
 
 impl LogOutError {
-    /// What kept the session from being ended.
+    /// Returns the failure that kept the session from being ended.
     pub const fn failure(&self) -> &Failure {
         &self.0
     }
@@ -50,7 +50,7 @@ pub(crate) async fn log_out(ctx: &Context, text: &str, client: &Client) -> Resul
     }
     match prove(&ctx.chain_key, &session, &token, ctx.policy.refresh.max_chain_walk) {
         Proof::Unproven => Ok(LoggedOut::NothingToEnd),
-        // An older generation is no reason for alarm here: its holder wants the session to end.
+        // An older generation does not count as reuse here: its holder wants the session to end.
         Proof::Current | Proof::Older(_) => {
             match ctx.tokens.revoke_session(session.user_id, session.id).await? {
                 Revocation::Revoked => {

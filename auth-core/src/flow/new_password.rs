@@ -1,4 +1,4 @@
-//! What every new password goes through, and how it takes the place of the old one.
+//! Checking a new password against breaches, and replacing the old one.
 
 use crate::client::Client;
 use crate::context::Context;
@@ -10,7 +10,7 @@ use crate::user::User;
 use crate::user::password::breach::{BreachOutcome, breached};
 use crate::user::password::{BreachPolicy, Password};
 
-/// Asks whether a new password is known from a breach.
+/// Returns whether a new password is known from a breach.
 pub(super) async fn check_breach(
     ctx: &Context,
     password: &Password,
@@ -28,9 +28,8 @@ pub(super) async fn check_breach(
     }
 }
 
-/// Promises the notice, then sets the password in one write guarded by the epoch of `user`.
-///
-/// When the outcome of the write is unknown, what the user looks like afterwards tells.
+/// Enqueues the notice, then sets the password in one write guarded by the epoch of `user`. If the
+/// outcome of the write is unknown, a read of the user decides.
 pub(super) async fn replace_password(
     ctx: &Context,
     user: &User,
@@ -41,7 +40,7 @@ pub(super) async fn replace_password(
     let outcome = match ctx.users.set_password(user.id, user.epoch, password).await {
         Ok(outcome) => outcome,
         Err(error) => match ctx.users.find_by_id(user.id).await {
-            Ok(Some(found)) if holds(&found, password) => GuardedWrite::Applied,
+            Ok(Some(found)) if has_hash(&found, password) => GuardedWrite::Applied,
             _ => return Err(error.into()),
         },
     };
@@ -50,7 +49,7 @@ pub(super) async fn replace_password(
     Ok(outcome)
 }
 
-/// Whether the user has just this hash. Hashes are salted, so no other write made it.
-fn holds(user: &User, password: &NewPassword) -> bool {
+/// Returns whether the user has this hash. Hashes are salted, so only this write can have set it.
+fn has_hash(user: &User, password: &NewPassword) -> bool {
     user.password_hash.as_ref().is_some_and(|hash| hash.expose() == password.password_hash.expose())
 }

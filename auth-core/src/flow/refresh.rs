@@ -1,8 +1,8 @@
-//! Refresh and restore: what a presented refresh token is answered with.
+//! Refreshing and restoring a session by its refresh token.
 
 use crate::flow::enqueue::enqueue;
 use crate::flow::permit::{self, Request, from_limit_error};
-use crate::flow::start_session::{grant, restored};
+use crate::flow::start_session::{issue, issue_access_token};
 use crate::limit::{Limit, RateLimited};
 
 use chrono::{DateTime, Utc};
@@ -22,18 +22,18 @@ use crate::session::rotation::{Decision, Settled, decide, settle};
 use crate::store::{GuardedWrite, MailRequest, SessionRotation, StoreError};
 use crate::user::User;
 
-/// How often the state after a lost or unknown swap is asked for before the request fails.
+/// Most reads of the state after a stale or unknown swap, before the request fails.
 const SECOND_READS: usize = 3;
 
-/// Why a refresh token got nothing.
+/// Why a refresh token was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// The token is malformed, unknown, wrong, expired, revoked, or was used before.
     #[error("invalid refresh token")]
     InvalidToken,
     /// This request lost a race against others with the same token, and the winner's token was
-    /// itself exchanged before this request could be answered. The client holds a good token by
-    /// now: do not clear its cookie.
+    /// rotated before this request could be answered. The client holds a newer token: do not clear
+    /// its cookie.
     #[error("superseded by a concurrent refresh")]
     Superseded,
     /// Too many requests; try again after this time.
@@ -79,7 +79,7 @@ pub(crate) async fn refresh(
         }
         Err(RefreshError::RateLimited(_) | RefreshError::Failed(_)) => {}
     }
-    exchanged.map(|(grant, _)| grant)
+    exchanged.map(|(tokens, _)| tokens)
 }
 
 async fn exchange(
@@ -92,8 +92,8 @@ async fn exchange(
     let Presented { token, session, user, decision } =
         present(ctx, request, text, Limit::RefreshSession, now).await?;
     Ok(match decision {
-        Decision::Fresh => (grant(ctx, user, session, token, now).await?, Renewal::Fresh),
-        Decision::Recover(child) => (grant(ctx, user, session, child, now).await?, Renewal::Recovered),
+        Decision::Fresh => (issue(ctx, user, session, token, now).await?, Renewal::Fresh),
+        Decision::Recover(child) => (issue(ctx, user, session, child, now).await?, Renewal::Recovered),
         Decision::Rotate(child) => (rotate(ctx, session, user, child).await?, Renewal::Rotated),
         Decision::Refuse | Decision::Reuse => return Err(RefreshError::InvalidToken),
     })
@@ -107,7 +107,7 @@ pub(crate) async fn restore(
     let now = ctx.now();
     permit::count_by_client(ctx, request, Limit::RestoreClient).await?;
     let Presented { session, user, .. } = present(ctx, request, text, Limit::RestoreSession, now).await?;
-    Ok(restored(ctx, user, session, now).await?)
+    Ok(issue_access_token(ctx, user, session, now).await?)
 }
 
 /// Reads what a token claims to belong to and decides; ends what reuse must end. Returns only
@@ -136,8 +136,8 @@ async fn present(
     Ok(Presented { token, session, user, decision })
 }
 
-/// Reads once more what a swap may have changed. Worth some patience: without an answer here a client
-/// that tries again with its parent may be taken for a thief.
+/// Reads the session and user again after a swap. It retries, because a client without an answer may
+/// present the parent again and then be taken for a thief.
 async fn find_again(ctx: &Context, id: SessionId) -> Result<(Option<Session>, Option<User>), StoreError> {
     for _ in 1..SECOND_READS {
         if let Ok(found) = ctx.find_session_and_user(id).await {
@@ -147,15 +147,15 @@ async fn find_again(ctx: &Context, id: SessionId) -> Result<(Option<Session>, Op
     ctx.find_session_and_user(id).await
 }
 
-/// Swaps the session to the child. Whoever wins the swap, every holder of the parent that saw it
-/// current is answered with the same child.
+/// Swaps the session to the child. Every request that read the parent as current is answered with the
+/// same child, whichever request won the swap.
 async fn rotate(
     ctx: &Context,
     session: Session,
     user: User,
     child: RefreshToken,
 ) -> Result<SessionTokens, RefreshError> {
-    // Not the time of the request: what was done since must not eat into the leeway.
+    // A later time than that of the request, so that the work since does not shorten the leeway.
     let now = ctx.now();
     let rotation = SessionRotation {
         id: session.id,
@@ -174,13 +174,13 @@ async fn rotate(
         ..session
     };
     // Signed before the swap: a failure after it would leave an honest client with a consumed token.
-    let restored = restored(ctx, user, session, now).await?;
+    let restored = issue_access_token(ctx, user, session, now).await?;
     let unknown = match ctx.tokens.rotate(&rotation).await {
         Ok(GuardedWrite::Applied) => return Ok(SessionTokens::of(restored, child, now)),
         Ok(GuardedWrite::Stale) => None,
         Err(error) => Some(error),
     };
-    // Lost, or the outcome is unknown: a second read says which token is in place now.
+    // Stale, or the outcome is unknown: a second read shows which token is current.
     let (session, user) = find_again(ctx, rotation.id).await?;
     match (settle(session.as_ref(), user.as_ref(), &child, now), session, user) {
         (Settled::SameChild, Some(session), Some(user)) => {
@@ -194,8 +194,8 @@ async fn rotate(
     }
 }
 
-/// Ends what a proven replay must end. The notice is promised first, and once more if that failed, but
-/// a failing outbox does not keep the sessions alive.
+/// Ends the sessions that a proven replay must end. The notice is enqueued first, and again if that
+/// failed, but a failing outbox does not keep the sessions alive.
 async fn end_reused(
     ctx: &Context,
     user: &User,
@@ -206,12 +206,12 @@ async fn end_reused(
 ) -> Result<(), RefreshError> {
     let (user_id, session_id) = (session.user_id, session.id);
     let (presented, current) = (presented.generation(), session.generation);
-    // Before anything that can fail: once the sessions are dead, no later replay would tell.
+    // Emitted before anything that can fail: once the sessions are dead, no later replay emits it.
     ctx.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     let notice = MailRequest::SessionsEnded { user_id, session_id, epoch: session.epoch };
     let enqueued = enqueue(ctx, &user.email, notice.clone(), now).await;
     match ctx.policy.refresh.reuse_scope {
-        // Lost means that the epoch has moved already, and the sessions are dead.
+        // Stale means that the epoch has moved already, so the sessions are dead.
         ReuseScope::User => match ctx.users.advance_epoch(user_id, session.epoch).await? {
             GuardedWrite::Applied | GuardedWrite::Stale => ctx.live_cache.forget(user_id),
         },

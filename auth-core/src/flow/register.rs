@@ -17,14 +17,14 @@ use crate::user::email::{Email, EmailError};
 use crate::user::password::{Password, PasswordError};
 use crate::user::{Epoch, Name, NameError, User, UserStatus};
 
-/// Every field of a registration that is not acceptable.
+/// Lists the fields of a registration that are not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidRegistration {
-    /// What is wrong with the address.
+    /// The problem with the address.
     pub email: Option<EmailError>,
-    /// What is wrong with the password.
+    /// The problem with the password.
     pub password: Option<PasswordError>,
-    /// What is wrong with the name.
+    /// The problem with the name.
     pub name: Option<NameError>,
 }
 
@@ -73,7 +73,7 @@ pub(super) fn validate(
     }
 }
 
-/// The same work for a free and a taken address: one breach check, one hash, and three writes of
+/// Does the same work for a free and a taken address: one breach check, one hash and three writes, of
 /// which some change nothing.
 pub(crate) async fn register(
     ctx: &Context,
@@ -101,8 +101,8 @@ pub(crate) async fn register(
     Ok(())
 }
 
-/// Writes the intent before the row it speaks of, then the row, then the mark on whoever was there
-/// first and has not proven the address.
+/// Writes the intent first, then the row of its user, then marks an unverified user who already had
+/// the address as contested.
 async fn attempt(
     ctx: &Context,
     email: &Email,
@@ -124,8 +124,8 @@ async fn attempt(
     };
     enqueue(ctx, email, MailRequest::Registration { user_id: user.id, registration }, now).await?;
     let inserted = ctx.users.insert(&user).await?;
-    // A rival who registered first must not gain from this attempt's click, nor this one from the
-    // rival's link; see `MailRequest::Verification` in the worker.
+    // Of two registrations of one address, neither may gain from the link of the other; see
+    // `MailRequest::Verification` in delivery/compose.rs.
     match ctx.users.mark_contested(email, user.id, now).await? {
         GuardedWrite::Applied | GuardedWrite::Stale => ctx.mail_enqueued.notify_one(),
     }

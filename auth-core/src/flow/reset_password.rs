@@ -1,4 +1,4 @@
-//! Forgetting and resetting a password.
+//! Resetting a password by a mailed link.
 
 use crate::flow::enqueue::{LinkLimits, enqueue, enqueue_requested_link};
 use crate::flow::new_password::{check_breach, replace_password};
@@ -17,10 +17,10 @@ use crate::user::UserStatus;
 use crate::user::email::{Email, EmailError};
 use crate::user::password::{Password, PasswordError};
 
-/// Why no reset link was promised. Never because the address is unknown.
+/// Why no reset link was enqueued. Never because the address is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgotPasswordError {
-    /// The text is no address.
+    /// The text is not an address.
     #[error(transparent)]
     Email(#[from] EmailError),
     /// Too many requests; try again after this time.
@@ -39,13 +39,14 @@ pub enum ResetPasswordError {
     /// The token is malformed, unknown, wrong, spent, expired, or no longer fits its user.
     #[error("invalid or expired link")]
     InvalidToken,
-    /// The new password is not acceptable. The link stays good.
+    /// The new password is not acceptable. The link stays valid.
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// Too many tries; try again after this time.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
-    /// The work could not be done; unless the password was changed all the same, the link stays good.
+    /// The work could not be done. The link stays valid, unless the password was changed before the
+    /// failure.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
@@ -76,7 +77,7 @@ pub(crate) async fn send_reset_link(ctx: &Context, user_id: UserId) -> Result<()
     Ok(())
 }
 
-/// Check the token, hash the new password, one guarded write on the user, tidy.
+/// Checks the token, hashes the new password, writes the user with one guarded write, then cleans up.
 pub(crate) async fn reset_password(
     ctx: &Context,
     request: &mut Request<'_>,
@@ -95,7 +96,7 @@ pub(crate) async fn reset_password(
         return Err(PasswordError::Breached.into());
     }
     let password_hash = ctx.hashing.hash(new_password).await.map_err(Failure::from)?;
-    // The notice looks for this time or a later one, and waits no longer than a write can last.
+    // The notice is sent once the user has this time or a later one. It waits as long as a write can last.
     let now = ctx.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: Some(now) };
     if replace_password(ctx, &user, &password).await? == GuardedWrite::Stale {

@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::session::rotation::live;
 use crate::store::{Revocation, StoreError};
 
-/// Why no session was ended.
+/// Why a session was not ended.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// This user has no such session.

@@ -1,4 +1,4 @@
-//! The one place where sessions begin and access tokens are signed.
+//! Starting sessions and issuing their tokens: the only place that makes a session.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::session::refresh_token::RefreshToken;
 use crate::store::Revocation;
 use crate::user::User;
 
-/// What a client gets who logged in, refreshed or changed the password.
+/// Tokens issued after a log-in, a refresh or a password change.
 #[derive(Debug, Clone)]
 pub struct SessionTokens {
     /// The user.
@@ -27,14 +27,14 @@ pub struct SessionTokens {
     pub access_token: AccessToken,
     /// How long the access token works.
     pub expires_in: Duration,
-    /// For the next refresh. After a refresh within the minimum rotation age, the same as before: a
-    /// native client is given that unrotated token again, in JSON, and keeps whatever it is given.
+    /// For the next refresh. After a refresh within the minimum rotation age it is the same token as
+    /// before; a client stores the token of each answer.
     pub refresh_token: RefreshToken,
     /// How long the refresh token works: the smaller of the idle and the absolute time left.
     pub refresh_expires_in: Duration,
 }
 
-/// What a client gets whose session was restored. It keeps the refresh token it has.
+/// The access token of a restored session. The client keeps its refresh token.
 #[derive(Debug, Clone)]
 pub struct RestoredSession {
     /// The user.
@@ -55,9 +55,9 @@ impl SessionTokens {
     }
 }
 
-/// Makes a session for a user whose password was just proven under this epoch, without beginning it:
-/// all that can fail besides the store is done here, before anything is written.
-pub(super) async fn prepare_session(
+/// Makes a session and its tokens for a user whose password was just verified under this epoch, without
+/// storing it. Everything that can fail besides the store is done here, before anything is written.
+pub(super) async fn prepare(
     ctx: &Context,
     user: User,
     now: DateTime<Utc>,
@@ -66,7 +66,7 @@ pub(super) async fn prepare_session(
     let policy = &ctx.policy.refresh;
     let id = SessionId::generate(now, &*ctx.random)?;
     let refresh_token = RefreshToken::first(id, &*ctx.random)?;
-    // Access tokens count in whole seconds; a session that ends between two could not sign its last.
+    // Access tokens count in whole seconds: a session that ended between two could not issue its last.
     let expires_at = after(now, policy.session_lifetime).trunc_subsecs(0);
     let session = Session {
         id,
@@ -81,24 +81,24 @@ pub(super) async fn prepare_session(
         ip: client.ip(),
         user_agent: client.user_agent().map(str::to_owned),
     };
-    grant(ctx, user, session, refresh_token, now).await
+    issue(ctx, user, session, refresh_token, now).await
 }
 
-/// Begins a prepared session.
-pub(super) async fn begin_session(
+/// Stores a prepared session.
+pub(super) async fn start(
     ctx: &Context,
-    grant: SessionTokens,
+    tokens: SessionTokens,
     now: DateTime<Utc>,
     client: &Client,
 ) -> Result<SessionTokens, Failure> {
-    ctx.tokens.insert_session(&grant.session).await?;
-    end_surplus_sessions(ctx, &grant.session, now, client).await?;
-    Ok(grant)
+    ctx.tokens.insert_session(&tokens.session).await?;
+    end_surplus_sessions(ctx, &tokens.session, now, client).await?;
+    Ok(tokens)
 }
 
-/// Ends the oldest sessions beyond the limit, and deletes those that are dead anyway.
+/// Ends the oldest sessions beyond the limit, and deletes those that have ended already.
 ///
-/// Runs after the insert: of several concurrent log-ins the last to look sees them all.
+/// Runs after the insert: of several concurrent log-ins, the last to read sees every session.
 async fn end_surplus_sessions(
     ctx: &Context,
     newest: &Session,
@@ -110,7 +110,7 @@ async fn end_surplus_sessions(
         sessions.into_iter().partition(|session| session.epoch == newest.epoch && !session.expired(now));
     let keep = usize::try_from(ctx.policy.refresh.max_sessions_per_user.get()).unwrap_or(usize::MAX);
     let surplus = live.len().saturating_sub(keep);
-    // A session of a later epoch is not ours to judge.
+    // A session of a later epoch is left alone.
     let dead = dead.into_iter().filter(|session| session.epoch <= newest.epoch);
     for session in live.into_iter().take(surplus).chain(dead) {
         let ended = ctx.tokens.revoke_session(session.user_id, session.id).await?;
@@ -121,19 +121,19 @@ async fn end_surplus_sessions(
     Ok(())
 }
 
-/// Answers with a session and its refresh token.
-pub(super) async fn grant(
+/// Issues an access token for a session, and pairs it with its refresh token.
+pub(super) async fn issue(
     ctx: &Context,
     user: User,
     session: Session,
     refresh_token: RefreshToken,
     now: DateTime<Utc>,
 ) -> Result<SessionTokens, Failure> {
-    Ok(SessionTokens::of(restored(ctx, user, session, now).await?, refresh_token, now))
+    Ok(SessionTokens::of(issue_access_token(ctx, user, session, now).await?, refresh_token, now))
 }
 
-/// Answers with a session alone.
-pub(super) async fn restored(
+/// Issues an access token for a session.
+pub(super) async fn issue_access_token(
     ctx: &Context,
     user: User,
     session: Session,

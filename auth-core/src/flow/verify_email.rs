@@ -1,4 +1,4 @@
-//! Verifying an address, and asking for another link.
+//! Verifying an address, and resending its link.
 
 use crate::flow::enqueue::{LinkLimits, enqueue_requested_link};
 use crate::flow::permit::{self, Request, from_limit_error};
@@ -22,26 +22,27 @@ pub enum VerifyEmailError {
     /// The token is malformed, unknown, wrong, spent, expired, or no longer fits its user.
     #[error("invalid or expired link")]
     InvalidToken,
-    /// The policy asks for the password typed when registering. Nothing was spent.
+    /// The policy requires the password of the registration. The token stays valid.
     #[error("the password is required")]
     PasswordRequired,
-    /// The password is not the one typed when registering. Nothing was spent.
+    /// The password is not that of the registration. The token stays valid.
     #[error("the password is wrong")]
     WrongPassword,
     /// Too many tries; try again after this time.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
-    /// The work could not be done; unless the address was verified all the same, the link stays good.
+    /// The work could not be done. The link stays valid, unless the address was verified before the
+    /// failure.
     #[error(transparent)]
     Failed(#[from] Failure),
 }
 
 from_limit_error!(VerifyEmailError);
 
-/// Why no verification link was promised. Never because the address is unknown or verified.
+/// Why no verification link was enqueued. Never because the address is unknown or verified.
 #[derive(Debug, thiserror::Error)]
 pub enum ResendVerificationError {
-    /// The text is no address.
+    /// The text is not an address.
     #[error(transparent)]
     Email(#[from] EmailError),
     /// Too many requests; try again after this time.
@@ -68,14 +69,14 @@ pub(crate) async fn verify_email(
         return Err(VerifyEmailError::InvalidToken);
     };
     if ctx.policy.links.verification_proof == VerificationProof::LinkAndPassword {
-        prove_password(ctx, password, &token, &user).await?;
+        check_password(ctx, password, &token, &user).await?;
     }
     let verification = EmailVerification { at: now, activate: token.registration.clone() };
     let outcome = match ctx.users.verify_email(user.id, token.epoch, &verification).await {
         Ok(outcome) => outcome,
-        // The outcome is unknown: what the user looks like now tells.
+        // The outcome is unknown: a read of the user decides.
         Err(error) => match ctx.users.find_by_id(user.id).await {
-            Ok(Some(user)) if bears(&user, &verification) => GuardedWrite::Applied,
+            Ok(Some(user)) if is_verified_by(&user, &verification) => GuardedWrite::Applied,
             _ => return Err(error.into()),
         },
     };
@@ -88,16 +89,16 @@ pub(crate) async fn verify_email(
     Ok(())
 }
 
-/// Whether the user looks just as this verification leaves it.
-fn bears(user: &User, verification: &EmailVerification) -> bool {
+/// Returns whether the user is as this verification leaves it.
+fn is_verified_by(user: &User, verification: &EmailVerification) -> bool {
     let activated = verification.activate.as_ref().is_none_or(|attempt| {
         user.password_hash.as_ref().is_some_and(|hash| hash.expose() == attempt.password_hash.expose())
     });
     activated && user.email_verified_at == Some(verification.at)
 }
 
-/// Checks the password against what the token would activate.
-async fn prove_password(
+/// Checks the password against the hash that the token would activate.
+async fn check_password(
     ctx: &Context,
     password: Option<&Password>,
     token: &OneTimeToken,

@@ -25,7 +25,7 @@ use crate::session::Session;
 use crate::session::key_ring::{KeyRing, VerifyingKey};
 use crate::user::{Epoch, User};
 
-/// Longest token that is looked at. A cookie or a header line has no room for more either.
+/// Longest token accepted, in bytes: a cookie or a header line has no room for more.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// Enough for a payload without claims of the application, so that writing it asks for memory once.
@@ -42,13 +42,13 @@ secret_text! {
     AccessToken
 }
 
-/// What a verified access token says.
+/// The claims of a verified access token.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AccessClaims {
-    /// Whom the token speaks for (`sub`).
+    /// The user (`sub`).
     pub user_id: UserId,
-    /// The session it was made in (`sid`).
+    /// The session (`sid`).
     pub session_id: SessionId,
     /// Names this one token (`jti`): 128 random bits in base64url.
     pub token_id: String,
@@ -66,8 +66,8 @@ pub struct AccessClaims {
 }
 
 impl AccessClaims {
-    /// Whether the password was typed less than `limit` ago: ask before an act that a stolen, still
-    /// unlocked client must not be able to do.
+    /// Returns whether the password was typed less than `limit` ago. Check it before an act that must not
+    /// be possible on a stolen, unlocked client.
     pub fn authenticated_within(&self, now: DateTime<Utc>, limit: Duration) -> bool {
         elapsed(self.authenticated_at, now) < limit
     }
@@ -111,8 +111,8 @@ impl AccessClaims {
 ///     .build()?;
 /// # let (client, password) = (Client::new(None, None), || Password::new("correct horse battery"));
 /// # auth.create_user("ada@example.com", password(), None).await?;
-/// let grant = auth.log_in("ada@example.com", password(), &client).await?;
-/// let claims = auth.authenticate(grant.access_token.expose())?;
+/// let tokens = auth.log_in("ada@example.com", password(), &client).await?;
+/// let claims = auth.authenticate(tokens.access_token.expose())?;
 /// assert_eq!(claims.extra["role"], "admin");
 /// # Ok(())
 /// # }
@@ -124,12 +124,12 @@ pub trait ClaimsSource: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// None is asked: what is true when it is asked counts until the next refresh. Called before
-    /// anything is written, so that a failure costs nobody a session.
+    /// None. The claims count until the next refresh. Called before anything is written, so that a failure
+    /// ends no session.
     ///
     /// # Errors
     ///
-    /// - [`StoreError`] when the claims cannot be had now; then no token is issued.
+    /// - [`StoreError`]: the claims cannot be read now; no token is issued.
     async fn claims(&self, user: &User, session: &Session) -> Result<Map<String, Value>, StoreError>;
 }
 
@@ -224,7 +224,7 @@ impl AccessTokens {
             jti: &URL_SAFE_NO_PAD.encode(token_id),
             iat: issued_at.timestamp(),
             exp: expires_at.timestamp(),
-            // A clock that was set back must not make a token that nobody accepts.
+            // A clock that was set back must not make a token that no verifier accepts.
             auth_time: session.created_at.timestamp().min(issued_at.timestamp()),
             epoch: session.epoch.as_u64(),
             extra,
@@ -274,7 +274,7 @@ impl AccessTokens {
             && not_before.is_none_or(|not_before| not_before <= latest)
             && claims.authenticated_at <= claims.issued_at
             && lifetime > chrono::TimeDelta::zero()
-            // Not even a signed token lives longer: a signer that was misled must not count for ever.
+            // The limit applies to signed tokens, too: a signer error must not make a token valid for ever.
             && lifetime.to_std().is_ok_and(|lifetime| lifetime <= AccessPolicy::MAX_LIFETIME)
     }
 }

@@ -28,8 +28,8 @@ pub enum KeyRingError {
         /// The name of the same key in the ring.
         present: String,
     },
-    /// One of the two is an HS256 secret, the other a public key. Telling them apart by what a
-    /// token says is the classic confusion of algorithms (RFC 8725, section 3.1).
+    /// One of the two is an HS256 secret, the other a public key. Choosing between them by the token's
+    /// header is the classic algorithm confusion (RFC 8725, section 3.1).
     #[error("the keys `{kid}` and `{present}` must not be in one ring: one is a shared secret, one is not")]
     MixedKinds {
         /// The name of the refused key.
@@ -84,8 +84,8 @@ impl KeyRing {
         SigningKey::hs256(secret).map(Self::new)
     }
 
-    /// A ring of one new secret that nobody keeps, for tests and demonstrations: all access tokens
-    /// die with the process.
+    /// Makes a ring of one new secret that is not stored, for tests and demonstrations: all access tokens
+    /// end with the process.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Users remembered for at most a few seconds, for a service's own routes that ask for it.
+//! A cache of users for a few seconds, for a service's own routes that ask for it.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::id::UserId;
 use crate::user::User;
 
-/// How many users are remembered: some 10,000 x about 1 KiB.
+/// Most users cached: 10,000 of about 1 KiB each.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 #[derive(Debug)]
@@ -32,15 +32,15 @@ impl LiveCache {
         (now.saturating_sub(*read_at) < self.lifetime).then(|| Arc::clone(user))
     }
 
-    /// Remembers a user as read when the clock showed `read_at`, taken before the read.
-    pub(crate) fn keep(&self, read_at: Duration, user: &Arc<User>) {
+    /// Caches a user that was read after the clock showed `read_at`.
+    pub(crate) fn insert(&self, read_at: Duration, user: &Arc<User>) {
         if !self.lifetime.is_zero() {
             let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
             users.put(user.id, (read_at, Arc::clone(user)));
         }
     }
 
-    /// Forgets a user whom this process has just changed.
+    /// Removes a user that this process has just changed.
     pub(crate) fn forget(&self, id: UserId) {
         self.users.lock().unwrap_or_else(PoisonError::into_inner).pop(&id);
     }

@@ -12,7 +12,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// How much reuse of a refresh token ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReuseScope {
-    /// All sessions of the user: whoever copied one token may have copied more.
+    /// All sessions of the user: a thief who copied one token may have copied more.
     #[default]
     User,
     /// The session alone (the least that RFC 9700 section 4.14.2 asks).
@@ -27,13 +27,12 @@ pub struct RefreshPolicy {
     /// answer may have been lost. Default 0: strict, a consumed token that is replayed ends all
     /// sessions at once. At most 60 s.
     ///
-    /// It counts from the time that the rotating request read before its write, so where it is used it
-    /// must cover a write that stalls as long as any does and then the slowest way of an honest client:
-    /// its answer back, or lost, and the next request there. One limit must be known: a thief who
-    /// replays within it every single time is not told apart.
+    /// Measured from just before the rotation is written. Choose it longer than your slowest write plus
+    /// one client round trip. Stated limit: a thief who replays within it every single time is not
+    /// detected.
     pub reuse_leeway: Duration,
-    /// A token younger than this is not rotated but given back as it is. Default 0. At least twice
-    /// `reuse_leeway`: then no honest tab can outrun the leeway of another.
+    /// A token younger than this is returned unrotated. Default 0. At least twice `reuse_leeway`: then
+    /// no honest tab can outrun the leeway of another.
     pub min_rotation_age: Duration,
     /// What reuse ends. Default [`ReuseScope::User`].
     pub reuse_scope: ReuseScope,

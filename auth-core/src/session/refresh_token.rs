@@ -19,7 +19,7 @@ const JTI_CHARS: usize = 28;
 /// 32 bytes in unpadded base64url.
 const SECRET_CHARS: usize = 43;
 
-/// The text is not a token. It says nothing about why: a stranger sent it.
+/// The text is not a token. The reason is not given to the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed token")]
 pub struct MalformedToken;
@@ -75,8 +75,7 @@ impl RefreshToken {
     ///
     /// # Security
     ///
-    /// Whoever holds the text holds the session. Hand it to its owner (an `HttpOnly` cookie) and to
-    /// nothing else.
+    /// The holder of the text holds the session. Give it to the client only (an `HttpOnly` cookie).
     pub fn expose(&self) -> Zeroizing<String> {
         let mut jti = [0; 21];
         jti.iter_mut()
@@ -106,7 +105,7 @@ impl RefreshToken {
         Some(Self { session_id: self.session_id, generation, secret })
     }
 
-    /// What the store keeps of this token, bound to session and user.
+    /// Returns the digest that is stored, bound to session and user.
     pub fn digest(&self, user_id: UserId) -> Digest {
         Digest::of("refresh/v1", &[self.session_id.as_bytes(), user_id.as_bytes(), self.secret.expose()])
     }

@@ -1,13 +1,13 @@
 //! The refresh protocol as pure functions: no I/O, no clock, no randomness.
 //!
-//! It is public so that a model checker can explore the very functions that run. What a presented
-//! token is worth, in this order:
+//! It is public so that a model checker can explore the functions that run in production. The decision
+//! about a presented token, first match first:
 //!
 //! | presented token | decision |
 //! |---|---|
-//! | of no live session, or not proven by the chain | [`Refuse`](Decision::Refuse), change nothing |
+//! | its session is not live, or the chain does not prove it | [`Refuse`](Decision::Refuse), change nothing |
 //! | current, younger than the minimum rotation age | [`Fresh`](Decision::Fresh), same token again |
-//! | current | [`Rotate`](Decision::Rotate); whoever loses that swap [`settle`]s |
+//! | current | [`Rotate`](Decision::Rotate); a request whose swap is stale calls [`settle`] |
 //! | the parent of the current one, within the leeway | [`Recover`](Decision::Recover), the same child |
 //! | any older generation | [`Reuse`](Decision::Reuse) |
 
@@ -22,7 +22,7 @@ use crate::session::policy::RefreshPolicy;
 use crate::session::refresh_token::RefreshToken;
 use crate::user::User;
 
-/// What a presented refresh token is worth.
+/// The decision about a presented refresh token.
 #[derive(Debug, Clone)]
 #[must_use]
 pub enum Decision {
@@ -45,13 +45,13 @@ pub enum Decision {
 pub enum Proof {
     /// It is the current generation.
     Current,
-    /// It is so many generations old.
+    /// It is this number of generations old.
     Older(u32),
     /// It is not proven to be of this session.
     Unproven,
 }
 
-/// Proves a presented token against the one digest that is kept, walking the chain forward.
+/// Proves a presented token against the one stored digest, by walking the chain forward.
 pub fn prove(chain: &ChainKey, session: &Session, presented: &RefreshToken, max_walk: u32) -> Proof {
     let Some(age) = session.generation.checked_sub(presented.generation()) else { return Proof::Unproven };
     if session.id != presented.session_id() || age > max_walk {
@@ -71,12 +71,12 @@ pub fn prove(chain: &ChainKey, session: &Session, presented: &RefreshToken, max_
     }
 }
 
-/// Whether a session is live for this user at this time.
+/// Returns whether a session is live for this user at this time.
 pub fn live(session: &Session, user: &User, now: DateTime<Utc>) -> bool {
     session.user_id == user.id && session.epoch == user.epoch && user.may_act() && !session.expired(now)
 }
 
-/// Decides what a presented refresh token is worth.
+/// Decides about a presented refresh token.
 pub fn decide(
     chain: &ChainKey,
     session: Option<&Session>,
@@ -102,23 +102,23 @@ pub fn decide(
     }
 }
 
-/// What became of a swap that this request did not see succeed.
+/// The state after a swap that this request did not see succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Settled {
-    /// The child is in place, by whoever's write: answer with it.
+    /// The child is current, by the write of any request: answer with it.
     SameChild,
     /// The child was itself rotated before this request could be answered: refuse, change nothing,
     /// clear no cookie.
     Superseded,
-    /// The session ended meanwhile: refuse.
+    /// The session has ended: refuse.
     Ended,
     /// The parent is still in place: this write did not happen, or this read is stale.
     Unchanged,
 }
 
-/// Settles a lost or unknown swap to `child` from what a second read saw. The first read of this
-/// request saw the parent current, so this is concurrency and never reuse.
+/// Decides after a stale or unknown swap to `child`, from a second read. The first read of this request
+/// saw the parent as current, so this is concurrency and never reuse.
 pub fn settle(
     session: Option<&Session>,
     user: Option<&User>,
@@ -262,7 +262,7 @@ mod tests {
             let forged = RefreshToken::new(chain.session.id, generation, Secret::from_bytes([9; 32]));
             assert!(matches!(chain.decide(&forged, Duration::ZERO, &policy), Decision::Refuse));
         }
-        // A true secret under another generation's number is as good as forged.
+        // A true secret under another generation's number counts as forged.
         let text = chain.tokens[2].expose();
         let relabelled = chain.tokens[3].expose()[..28].to_owned() + &text[28..];
         let relabelled = RefreshToken::parse(&relabelled).unwrap();
