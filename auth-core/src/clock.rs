@@ -14,7 +14,7 @@ pub trait Clock: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// None is asked. Servers should keep their clocks within a second of each other: a reuse leeway and
+    /// None. Servers should keep their clocks within a second of each other: a reuse leeway and
     /// the lifetimes are as exact as that.
     fn now(&self) -> DateTime<Utc>;
 
@@ -23,7 +23,7 @@ pub trait Clock: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// A reading that began after another ended is not smaller, on whichever threads.
+    /// A reading that began after another ended is not smaller, on any threads.
     fn monotonic(&self) -> Duration;
 }
 

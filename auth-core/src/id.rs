@@ -30,12 +30,12 @@ macro_rules! id {
         pub struct $name([u8; 16]);
 
         impl $name {
-            /// Takes an identifier that a store kept.
+            /// Takes a stored identifier.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 
-            /// The bytes for a store to keep.
+            /// Returns the bytes to store.
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }

@@ -1,4 +1,4 @@
-//! Users: what a store keeps of each.
+//! Users: the user record, its epoch, name and password hash.
 
 pub(crate) mod email;
 pub(crate) mod password;
@@ -19,12 +19,12 @@ use crate::user::email::Email;
 pub struct Epoch(u64);
 
 impl Epoch {
-    /// Takes an epoch that a store kept.
+    /// Takes a stored epoch.
     pub const fn from_u64(epoch: u64) -> Self {
         Self(epoch)
     }
 
-    /// The number for a store to keep. It stays below 2^63: one step per act that moves it.
+    /// Returns the number to store. It stays below 2^63: one step per act that moves it.
     pub const fn as_u64(self) -> u64 {
         self.0
     }
@@ -92,7 +92,7 @@ impl Name {
         Ok(Self(text.to_owned()))
     }
 
-    /// Takes a name that a store kept. It is not checked again.
+    /// Takes a stored name. It is not checked again.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -116,13 +116,13 @@ pub(crate) fn disturbs_text(c: char) -> bool {
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Takes a hash that a store kept, or one imported from another system. Nothing is checked
+    /// Takes a stored hash, or one imported from another system. Nothing is checked
     /// here: a text that is no hash simply never matches a password.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text for a store to keep.
+    /// Returns the text to store.
     ///
     /// # Security
     ///
@@ -147,7 +147,7 @@ pub enum UserStatus {
     Disabled,
 }
 
-/// A user as a store keeps it.
+/// A user as stored.
 ///
 /// Times have microsecond precision. The type has no `Serialize`: what leaves the process is for the
 /// service to choose, and never the hash or the epoch.

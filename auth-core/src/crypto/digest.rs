@@ -1,4 +1,4 @@
-//! What stores keep instead of secrets.
+//! Digests, stored instead of secrets.
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ use subtle::ConstantTimeEq;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Takes a digest that a store kept.
+    /// Takes a stored digest.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The bytes for a store to keep.
+    /// Returns the bytes to store.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

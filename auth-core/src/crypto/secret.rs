@@ -26,7 +26,7 @@ impl Secret {
     ///
     /// # Security
     ///
-    /// Whoever sees these bytes can act as their owner. Never log or store them.
+    /// A reader of these bytes can act as their owner. Never log or store them.
     pub(crate) const fn expose(&self) -> &[u8; 32] {
         &self.0
     }

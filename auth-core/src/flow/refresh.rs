@@ -148,7 +148,7 @@ async fn find_again(ctx: &Context, id: SessionId) -> Result<(Option<Session>, Op
 }
 
 /// Swaps the session to the child. Every request that read the parent as current is answered with the
-/// same child, whichever request won the swap.
+/// same child, also if another request won the swap.
 async fn rotate(
     ctx: &Context,
     session: Session,

@@ -11,7 +11,7 @@ use crate::user::password::Password;
 
 /// Returns whether this is the user's password.
 ///
-/// Wrong passwords count against one limit per account and session, whichever operation asks.
+/// Wrong passwords of all operations count against one limit per account and session.
 /// `extra_limit` also counts right ones.
 pub(super) async fn verify_current_password(
     ctx: &Context,

@@ -1,4 +1,4 @@
-//! The limiter that lives in the memory of one process.
+//! A rate limiter in the memory of one process.
 
 mod consecutive_failures;
 mod quota;
@@ -20,43 +20,44 @@ use super::{AcquireOutcome, Bucket, RateLimiter, Rule};
 use crate::clock::Clock;
 use crate::error::StoreError;
 
-/// How many buckets are kept if nothing else is said.
+/// Default of the most buckets stored: about 48 MB when full.
 const DEFAULT_MAX_KEYS: NonZeroUsize = NonZeroUsize::new(250_000).unwrap();
 
-/// What a rule that makes no sense answers: come back later, forever.
+/// The answer for a rule with a zero in it, which grants nothing.
 const NEVER: AcquireOutcome = AcquireOutcome::Refused { retry_after: Duration::from_mins(1) };
 
 /// Counts requests in the memory of this process.
 ///
 /// [`Rule::Quota`] is the GCRA of the crate `governor`, to the nanosecond; [`Rule::ConsecutiveFailures`] a counter.
-/// Every operation takes the lock of one of 16 shards for 0.1 microseconds, or 2 where a bucket must
-/// go for a new one; it waits for nothing else and never fails.
+/// Every operation takes the lock of one of 16 shards for 0.1 microseconds, or 2 when a bucket is
+/// evicted. It waits for nothing else and never fails.
 ///
-/// - A place given back before anything else was taken leaves no trace. Otherwise the part of it that
-///   time had freed already is freed again: no more than for how long it was held, and never more
-///   places than the rule has.
-/// - A streak's wait starts with its last free try: the first try after `failures` is granted
-///   `then_every` later. `reset_after` of a granted one is how long until the next would be granted,
-///   since only [`reset`](RateLimiter::reset) makes a streak fresh again.
+/// - A permit that is released before another is taken leaves no trace. Otherwise the part that time
+///   had already freed is freed again: at most the time for which the permit was held, and never more
+///   permits than the rule has.
+/// - The wait after consecutive failures starts with the last free try: the first try after `failures`
+///   is granted `then_every` later. `reset_after` of a granted try is the time until the next try would
+///   be granted, since only [`reset`](RateLimiter::reset) clears the count.
 /// - A rule with a `count`, `window` or `then_every` of zero grants nothing.
 ///
-/// Counts are not shared between processes and are lost at a restart. Where several servers stand
-/// behind one balancer each allows the whole limit: implement [`RateLimiter`] over something shared.
+/// Counts are not shared between processes and are lost at a restart. Several servers behind one
+/// balancer each allow the whole limit; use a shared [`RateLimiter`] there.
 ///
 /// # Memory
 ///
-/// At most `max_keys` buckets are kept (250,000 by default), a quarter of them for streaks. One takes
-/// up to 240 bytes (counted; 195 with the default), so the default is 48 MB when full; nothing is taken in advance. Buckets
-/// that say nothing any more are dropped as new ones come, two looked at for each.
+/// At most `max_keys` buckets are stored (250,000 by default), a quarter of them for consecutive
+/// failures. A bucket takes up to 240 bytes (measured; 195 with the default), so the default is 48 MB
+/// when full. Nothing is allocated in advance. Each new bucket checks two others and drops those that
+/// have expired.
 ///
 /// # Security
 ///
-/// Who makes more buckets than fit makes the limiter forget some: of eight drawn at random the lightest,
-/// which is the quota with the fewest places taken or the shortest streak. So a flood of buckets that
-/// were used once evicts itself, and what is exhausted stays. A bucket goes only among eight that all
-/// weigh as much: even with half of the table filled by requests enough for that, about 16 times
-/// `max_keys` more buckets must be made to lose a given one, and the burst of that one is won. Streaks
-/// have a table of their own, where no number of quotas evicts one.
+/// When the table is full, a new bucket evicts the lightest of eight drawn at random: the quota with the
+/// fewest permits taken, or the fewest failures. So a flood of buckets that are used once evicts itself,
+/// and exhausted buckets stay. A bucket is evicted only among eight of the same weight. Even if half of
+/// the table is filled by enough requests for that, an attacker must make about 16 times `max_keys` more
+/// buckets to evict a given one, and gains one burst. Consecutive failures have a separate table, in
+/// which no quota evicts them.
 ///
 /// # Examples
 ///
@@ -79,23 +80,23 @@ pub struct InProcessLimiter {
 }
 
 impl InProcessLimiter {
-    /// A limiter that keeps at most 250,000 buckets.
+    /// Makes a limiter that stores at most 250,000 buckets.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self::with_capacity(clock, DEFAULT_MAX_KEYS)
     }
 
-    /// A limiter that keeps at most `max_keys` buckets, and at least one of each kind.
+    /// Makes a limiter that stores at most `max_keys` buckets, and at least one of each kind.
     pub fn with_capacity(clock: Arc<dyn Clock>, max_keys: NonZeroUsize) -> Self {
         let failures = max_keys.get() / 4;
         Self { clock, quotas: Table::new(max_keys.get() - failures), failures: Table::new(failures) }
     }
 
-    /// How many buckets are kept now.
+    /// Returns the number of stored buckets.
     pub fn len(&self) -> usize {
         self.quotas.len() + self.failures.len()
     }
 
-    /// Whether no bucket is kept.
+    /// Returns whether no bucket is stored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

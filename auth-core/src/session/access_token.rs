@@ -34,7 +34,7 @@ const USUAL_PAYLOAD_BYTES: usize = 512;
 /// How deep the application's claims may be nested; the JSON reader itself stops at 128.
 const MAX_CLAIM_DEPTH: usize = 32;
 
-/// The names that have a meaning of their own (RFC 7519, RFC 9068). The application cannot set them.
+/// Reserved claim names (RFC 7519, RFC 9068). The application cannot set them.
 const RESERVED: [&str; 10] = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "nbf", "auth_time", "epoch"];
 
 secret_text! {

@@ -50,7 +50,7 @@ impl EmailError {
 /// # Security
 ///
 /// Local parts are ASCII, so no Unicode look-alike of a local part can exist. Mail always goes to
-/// the address that the store kept, never to the spelling in a request.
+/// the stored address, never to the spelling in a request.
 #[derive(Clone)]
 pub struct Email {
     address: String,
@@ -101,8 +101,8 @@ impl Email {
         Ok(Self::from_stored(address))
     }
 
-    /// Takes the [`address`](Self::address) that a store kept. It was parsed once and is not parsed
-    /// again, so that no later change of the rules makes a kept record unreadable.
+    /// Takes a stored [`address`](Self::address). It was parsed once and is not parsed
+    /// again, so that no later change of the rules makes a stored record unreadable.
     pub fn from_stored(address: impl Into<String>) -> Self {
         let address = address.into();
         let canonical = address.to_ascii_lowercase();

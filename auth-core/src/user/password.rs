@@ -63,7 +63,7 @@ pub enum BreachPolicy {
     FailClosed,
 }
 
-/// Why a password was refused. Each reason may be told to its owner (NIST SP 800-63B-4 section
+/// Why a password was refused. Each reason may be shown to its owner (NIST SP 800-63B-4 section
 /// 3.1.1.2: the verifier shall give the reason).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

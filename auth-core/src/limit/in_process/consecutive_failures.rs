@@ -1,4 +1,4 @@
-//! Streaks: so many tries are free, then one every so often.
+//! Consecutive failures: some tries are free, then one is granted per interval.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) struct ConsecutiveFailures {
 }
 
 impl Entry for ConsecutiveFailures {
-    /// How many tries: a streak does not end by itself.
+    /// The number of tries: they do not expire.
     fn weight(&self, _now: u64) -> u64 {
         u64::from(self.tries)
     }
@@ -35,8 +35,8 @@ impl ConsecutiveFailures {
         (Self { tries, next_at: now.saturating_add(wait) }, granted)
     }
 
-    /// Gives one try back. Before a try past the free ones was granted its time had come, so without
-    /// it the next is granted at once.
+    /// Releases one try. A try past the free ones was granted because its time had come, so after its
+    /// release the next is granted at once.
     pub(super) fn release(self, failures: u32) -> Self {
         let next_at = if self.tries > failures { 0 } else { self.next_at };
         Self { tries: self.tries.saturating_sub(1), next_at }

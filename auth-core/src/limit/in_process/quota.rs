@@ -46,15 +46,15 @@ pub(super) struct Arrival {
 }
 
 impl Entry for Arrival {
-    /// How many places are not free, which is how many requests it took to get there: who wants
-    /// something forgotten pays as much for each bucket of the flood, however long its window.
+    /// The number of taken permits, which is the number of requests made: to evict this bucket, an attacker
+    /// pays as many requests for each bucket of a flood, whatever the window.
     fn weight(&self, now: u64) -> u64 {
         self.at.saturating_sub(now).div_ceil(self.interval.max(1))
     }
 }
 
 impl Arrival {
-    /// Takes one place if there is one.
+    /// Takes one permit if one is free.
     pub(super) fn take(self, now: u64, quota: Quota) -> (Self, AcquireOutcome) {
         let owed = Owed(Cell::new(Nanos::new(self.at.saturating_sub(now))));
         let limiter: RateLimiter<_, _, _, StateInformationMiddleware> =
@@ -72,8 +72,8 @@ impl Arrival {
         }
     }
 
-    /// Gives one place back. A result that is not after now says nothing, and the table drops it:
-    /// there are never more places than the quota has.
+    /// Releases one permit. The table drops a result that is not after now: there are never more permits
+    /// than the quota has.
     pub(super) fn release(self, quota: Quota) -> Self {
         Self { at: self.at.saturating_sub(interval(quota)), ..self }
     }

@@ -12,24 +12,24 @@ const SHARDS: usize = 16;
 /// A smaller table has fewer shards, so that their bounds add up and eviction stays fair.
 const LEAST_PER_SHARD: usize = 1024;
 
-/// How many entries, drawn at random, are compared to find the one to evict.
+/// Number of entries, drawn at random, that are compared to find the one to evict.
 const COMPARED: u64 = 8;
 
-/// How many entries are looked at for each new one, to drop those that say nothing any more: more than
-/// one, so that a table shrinks to what is alive.
+/// Number of entries checked for each new one, to drop expired entries. More than one, so that a table
+/// shrinks to its live entries.
 const SWEPT: usize = 2;
 
-/// What is kept of a bucket. The default is what an unknown bucket is taken for.
+/// The state of a bucket. The default is the state of an unknown bucket.
 pub(super) trait Entry: Copy + Default {
-    /// How much would be lost by forgetting it. Zero is as good as unknown.
+    /// The cost of forgetting the entry. An entry of weight zero equals an unknown bucket.
     fn weight(&self, now: u64) -> u64;
 }
 
-/// Buckets and what is kept of them.
+/// Buckets and their states.
 pub(super) struct Table<E> {
     first: Mutex<Shard<E>>,
     others: Vec<Mutex<Shard<E>>>,
-    /// How many entries each shard may keep.
+    /// Most entries of one shard.
     room: usize,
 }
 
@@ -47,8 +47,8 @@ impl<E: Entry> Table<E> {
         [&self.first].into_iter().chain(&self.others).map(|shard| locked(shard).entries.len()).sum()
     }
 
-    /// Replaces what is kept of a bucket by what `change` makes of it, in one step. Nothing is kept
-    /// that says nothing.
+    /// Replaces the state of a bucket by the result of `change`, in one step. An entry of weight zero is
+    /// not stored.
     pub(super) fn update<T>(&self, bucket: &Bucket, now: u64, change: impl FnOnce(E) -> (E, T)) -> T {
         let mut shard = self.shard(bucket);
         if let Some(kept) = shard.entry_mut(bucket) {
@@ -72,7 +72,7 @@ impl<E: Entry> Table<E> {
         self.shard(bucket).remove(bucket);
     }
 
-    /// The keys are keyed hashes: their bytes are evenly distributed and nobody chooses them.
+    /// The keys are keyed hashes: their bytes are evenly distributed, and no client chooses them.
     fn shard(&self, bucket: &Bucket) -> MutexGuard<'_, Shard<E>> {
         let [byte, ..] = bucket.key;
         let other = usize::from(byte) % (self.others.len() + 1);
@@ -85,13 +85,13 @@ fn locked<E>(shard: &Mutex<Shard<E>>) -> MutexGuard<'_, Shard<E>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Entries without gaps, so that one can be drawn at random, and where each bucket's lies.
+/// Entries without gaps, so that one can be drawn at random, and the index of each bucket.
 struct Shard<E> {
     entries: Vec<(Bucket, E)>,
     places: HashMap<Bucket, usize>,
     /// Which entry is swept next.
     hand: usize,
-    /// How often was drawn.
+    /// The number of draws so far.
     draws: u64,
 }
 
@@ -121,8 +121,8 @@ impl<E: Entry> Shard<E> {
         }
     }
 
-    /// Makes room for one more entry. Those that say nothing any more go first; if there is none, the
-    /// lightest of a few drawn at random, so that nobody can arrange which ones meet.
+    /// Makes room for one more entry. Drops expired entries first; if there is none, the lightest of a few
+    /// drawn at random, so that no client can arrange which entries are compared.
     fn make_room(&mut self, room: usize, now: u64) {
         for _ in 0..SWEPT {
             match self.entries.get(self.hand) {

@@ -88,7 +88,7 @@ fn a_burst_is_granted_and_one_more_is_refused() {
     }
     let refused = AcquireOutcome::Refused { retry_after: 3 * MINUTE };
     assert_eq!(acquire(&limiter, &bucket, &FIVE_IN_15_MINUTES), refused);
-    // To be refused costs nothing, and the wait that is told is the one that is due, to the nanosecond.
+    // A refusal counts nothing, and `retry_after` is exact to the nanosecond.
     clock.advance((3 * MINUTE).saturating_sub(NANOSECOND));
     let refused = AcquireOutcome::Refused { retry_after: NANOSECOND };
     assert_eq!(acquire(&limiter, &bucket, &FIVE_IN_15_MINUTES), refused);
@@ -166,7 +166,7 @@ fn a_cleared_bucket_is_fresh() {
 }
 
 #[test]
-fn a_streak_never_locks_for_good() {
+fn consecutive_failures_never_lock_for_good() {
     let (clock, limiter) = limiter(100);
     let bucket = bucket("log_in_account", 1);
     let rule = AFTER_100_ONE_IN_15_MINUTES;
@@ -180,13 +180,13 @@ fn a_streak_never_locks_for_good() {
         assert_eq!(acquire(&limiter, &bucket, &rule), one);
         assert_eq!(drain(&limiter, &bucket, &rule), (0, 15 * MINUTE));
     }
-    // Waiting does not save up tries, nor end the streak.
+    // Waiting does not save up tries, nor reset the count.
     clock.advance(Duration::from_hours(400 * 24));
     assert_eq!(drain(&limiter, &bucket, &rule), (1, 15 * MINUTE));
 }
 
 #[test]
-fn a_try_given_back_to_a_streak_can_be_taken_again() {
+fn a_released_failure_can_be_taken_again() {
     let (clock, limiter) = limiter(100);
     let bucket = bucket("log_in_account", 1);
     let rule = AFTER_100_ONE_IN_15_MINUTES;
@@ -235,7 +235,7 @@ fn rules_without_sense_or_end_refuse_or_hold_but_never_panic() {
 }
 
 #[test]
-fn the_next_try_of_a_streak_is_there_at_once_until_the_free_ones_are_used_up() {
+fn free_tries_wait_for_nothing() {
     let (_, limiter) = limiter(100);
     let (bucket, rule) = (bucket("log_in", 1), Rule::ConsecutiveFailures { failures: 2, then_every: MINUTE });
     let first = AcquireOutcome::Granted { remaining: 1, reset_after: Duration::ZERO };
@@ -245,7 +245,7 @@ fn the_next_try_of_a_streak_is_there_at_once_until_the_free_ones_are_used_up() {
 }
 
 #[test]
-fn a_streak_without_free_tries_still_grants_one() {
+fn no_free_tries_still_grant_one() {
     let (_, limiter) = limiter(100);
     let rule = Rule::ConsecutiveFailures { failures: 0, then_every: MINUTE };
     assert_eq!(drain(&limiter, &bucket("log_in_account", 1), &rule), (1, MINUTE));
@@ -287,14 +287,14 @@ fn a_flood_of_buckets_used_once_evicts_itself() {
 }
 
 #[test]
-fn no_number_of_quota_buckets_evicts_a_streak() {
+fn no_number_of_quotas_evicts_consecutive_failures() {
     let (_, limiter) = limiter(100);
-    let streak = bucket("log_in_account", 1);
-    assert_eq!(drain(&limiter, &streak, &AFTER_100_ONE_IN_15_MINUTES).0, 100);
+    let failures = bucket("log_in_account", 1);
+    assert_eq!(drain(&limiter, &failures, &AFTER_100_ONE_IN_15_MINUTES).0, 100);
     for number in 0..1000 {
         assert_eq!(drain(&limiter, &bucket("log_in", number), &FIVE_IN_15_MINUTES).0, 5);
     }
-    assert_eq!(drain(&limiter, &streak, &AFTER_100_ONE_IN_15_MINUTES).0, 0);
+    assert_eq!(drain(&limiter, &failures, &AFTER_100_ONE_IN_15_MINUTES).0, 0);
 }
 
 /// Releases 64 threads together and counts what they are granted in 50 tries each.

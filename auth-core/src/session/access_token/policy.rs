@@ -14,7 +14,7 @@ pub struct AccessPolicy {
     /// Who makes the tokens (`iss`), compared byte for byte. Default `auth`; with public keys rather
     /// the URL of the service.
     pub issuer: String,
-    /// For whom they are made (`aud`), compared byte for byte. Default `auth`. Two environments that
+    /// The audience (`aud`), compared byte for byte. Default `auth`. Two environments that
     /// share a key must differ here or in `issuer`.
     pub audience: String,
     /// How long a token lives. Default 15 minutes, at least 1 second, at most 24 hours. A door that
@@ -27,7 +27,7 @@ pub struct AccessPolicy {
 }
 
 impl AccessPolicy {
-    /// No token lives longer, whoever signed it.
+    /// Longest lifetime of any token, by any signer.
     pub(crate) const MAX_LIFETIME: Duration = Duration::from_hours(24);
     const MIN_LIFETIME: Duration = Duration::from_secs(1);
     const MAX_LEEWAY: Duration = Duration::from_mins(1);

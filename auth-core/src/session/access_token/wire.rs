@@ -97,7 +97,7 @@ enum Member {
     Other(String),
 }
 
-/// Reads the claims, knowing for whom they must be.
+/// Reads the claims for an expected issuer and audience.
 struct Expected<'a> {
     issuer: &'a str,
     audience: &'a str,

@@ -83,14 +83,14 @@ impl SigningKey {
     ///
     /// # Security
     ///
-    /// Whoever can verify with a shared secret can also sign. Give other services a public key
+    /// A service that can verify with a shared secret can also sign. Give other services a public key
     /// instead: [`from_pem`](Self::from_pem).
     pub fn hs256(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         check_secret(secret.as_ref())?;
         Ok(Self::from_secret(secret.as_ref()))
     }
 
-    /// `EdDSA` (Ed25519) or ES256 (P-256), whichever the private key in the PEM text is. Make one with
+    /// `EdDSA` (Ed25519) or ES256 (P-256), by the kind of the private key in the PEM text. Make one with
     /// `openssl genpkey -algorithm ed25519`.
     ///
     /// # Errors
@@ -194,7 +194,7 @@ impl VerifyingKey {
         Ok(Self::secret(secret.as_ref()))
     }
 
-    /// `EdDSA` (Ed25519) or ES256 (P-256), whichever the public key in the PEM text is.
+    /// `EdDSA` (Ed25519) or ES256 (P-256), by the kind of the public key in the PEM text.
     ///
     /// # Errors
     ///

@@ -3,7 +3,7 @@
 //! Public-key signatures are for `jsonwebtoken`'s `aws-lc` backend, addressed directly. The crate's own
 //! `encode` and `decode` ask a process-wide provider instead, which panics for good when another crate in
 //! the build turned on the second backend and anybody used it before one was installed, and which any
-//! other crate may replace. The backend prepares its key anew at every call, which is a third of what
+//! other crate may replace. The backend prepares its key at every call, which is a third of what
 //! checking an HS256 token costs: those are made and checked by `hmac`, with a key that is kept.
 
 use hmac::{Hmac, KeyInit, Mac};

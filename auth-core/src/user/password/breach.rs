@@ -1,4 +1,4 @@
-//! Whether a password is known from a breach, without telling anybody the password.
+//! Whether a password is known from a breach, without disclosing the password.
 
 use std::fmt::Debug;
 
@@ -34,11 +34,11 @@ pub trait BreachCheck: Debug + Send + Sync {
     /// other form are passed over; an answer without a single line of this form is an error, unless it
     /// is empty.
     ///
-    /// Set a time-out: whoever registers waits for this answer.
+    /// Set a time-out: the registration waits for this answer.
     ///
     /// # Atomicity
     ///
-    /// None is asked: a list that changes meanwhile answers for one request as for the next.
+    /// None: a list that changes meanwhile answers for one request as for the next.
     ///
     /// # Errors
     ///

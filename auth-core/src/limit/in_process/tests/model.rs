@@ -85,11 +85,11 @@ proptest! {
     #[test]
     fn a_place_taken_and_given_back_leaves_no_trace(
         (count, window, steps) in runs(),
-        streak in any::<bool>(),
+        failures in any::<bool>(),
         held in 0..20_000_000_000_000_u64,
     ) {
         let period = Duration::from_nanos(window);
-        let rule = if streak {
+        let rule = if failures {
             Rule::ConsecutiveFailures { failures: count, then_every: period }
         } else {
             Rule::Quota { count, window: period }

