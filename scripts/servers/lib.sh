@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What the scripts share that start the servers of the tests; sourced by them. Each is `install | start DIR | stop DIR |
-# env DIR`: a private server in DIR, on loopback alone, stopped by its process id.
+# Functions of the scripts that start the servers of the tests; they source it. Each script is `install | start DIR |
+# stop DIR | env DIR`: a private server in DIR, on loopback alone, stopped by its process id.
 set -eEuo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -32,8 +32,8 @@ missing() {
   done
 }
 
-# apt_install PACKAGE...: what is missing, without letting a package start a service. One after the other on a machine;
-# what fails is tried three times.
+# apt_install PACKAGE...: installs what is missing, without letting a package start a service; tries three times. Only one
+# process of a machine installs at a time.
 apt_install() {
   local wanted
   wanted=$(missing "$@")
@@ -41,7 +41,7 @@ apt_install() {
   [ "$(id -u)" = 0 ] || die "please install ${wanted//$'\n'/ }"
   (
     flock 8
-    # Nothing that a package leaves running may hold the lock.
+    # No process that a package leaves running may hold the lock.
     install_missing "$@" 8>&-
   ) 8>/var/cache/apt/auth-servers.lock
 }
@@ -67,12 +67,12 @@ install_missing() {
   return "$rc"
 }
 
-# Others may be at it, and mirrors may hang up.
+# Waits for other processes that install, and repeats a failed download.
 apt_patiently() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5 "$@"
 }
 
-# gone PID: no such process, or a zombie without a thread left, whose parent reaps late.
+# gone PID: no process has this id, or it is a zombie without threads, whose parent has not waited for it.
 gone() {
   kill -0 "$1" 2>/dev/null || return 0
   [ "$(awk '/^State/ { print $2 }' "/proc/$1/status" 2>/dev/null)" = Z ] &&
@@ -109,13 +109,13 @@ stop_pid() {
   rm -f "$1"
 }
 
-# stop_after PID DIR COMMAND...: runs the command and removes DIR once that process has ended, so that tests which die
-# leave nothing behind.
+# stop_after PID DIR COMMAND...: runs the command and removes DIR when the process has ended, so that killed tests leave
+# nothing behind.
 stop_after() {
   setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 0.2; done; "${@:3}"; rm -rf "$2"' _ "$@" </dev/null >/dev/null 2>&1 &
 }
 
-# What takes long to make, or to download, and is kept between runs. `.ci/run` has a new one each time.
+# What takes long to make or to download; it stays for later runs. `.ci/run` has a new one each time.
 AUTH_TEST_CACHE=${AUTH_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/auth-tests}
 
 # public_folder: makes and prints a temporary folder that servers which run as other users may enter.
@@ -133,7 +133,7 @@ template() {
     mkdir -p "${made%/*}"
     new=$(mktemp -d "$made.XXXXXX")
     "${@:2}" "$new" >&2
-    # Another run may have been first.
+    # Another process may have made it meanwhile.
     mv -T "$new" "$made" 2>/dev/null || rm -rf "$new"
   fi
   printf '%s\n' "$made"

@@ -1,6 +1,6 @@
-"""An SMTP server that keeps what it gets and fails as it is told. Loopback only. smtp_sink.py CERTIFICATES ENV-FILE
+"""An SMTP server for tests that stores each mail and injects faults. Loopback only. smtp_sink.py CERTIFICATES ENV-FILE
 
-It writes its ports into ENV-FILE: STARTTLS and SMTPS want a log-in as user `authtest`, password `auth-test@pw/1`; PLAIN
+It writes its ports to ENV-FILE: STARTTLS and SMTPS want a log-in as user `authtest`, password `auth-test@pw/1`; PLAIN
 has neither TLS nor log-in; NO_STARTTLS offers none and takes log-ins in clear; WRONG_HOST, EXPIRED and SELF_SIGNED have
 such certificates (STARTTLS); API answers HTTP: GET /messages?PART and /count?PART (whose
 recipients hold that part), GET /sessions.
@@ -8,7 +8,7 @@ recipients hold that part), GET /sessions.
 Faults are named by the name a client greets with (its first label) or by a recipient's local part:
   fault-PHASE-WHAT[-once]-KEY    PHASE: ehlo starttls auth mail rcpt data dot
                                  WHAT: a reply code, hang, drop, or (at dot) late: accepted, then the line is cut
-With `once`, the first time for this name and phase alone. Tests that use names of their own do not disturb each other.
+With `once`, only the first time for this name and phase. Tests that use different names do not disturb each other.
 """
 import asyncio, base64, http.server, json, os, re, ssl, sys, threading
 
@@ -31,7 +31,7 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 class Sink(SMTP):
-    """Each command first asks whether it is to fail. Also counts what was said in clear."""
+    """Each command first checks whether it is to fail. Also records what was sent in clear."""
 
     def connection_made(self, transport):
         super().connection_made(transport)
@@ -53,7 +53,7 @@ class Sink(SMTP):
                 return match[1]
 
     async def fail(self, phase, *names):
-        """Whether this phase is done with because it failed."""
+        """Whether this phase ends here because of a fault."""
         greeted = (self.session.host_name or "") if self.session else ""
         what = self.fault(phase, [greeted.split(".")[0], *names])
         if what is None:
@@ -63,7 +63,7 @@ class Sink(SMTP):
         if what == "drop":
             self.transport.abort()
         elif what != "late":
-            await self.push(f"{what} {what[0]}.0.0 told to fail at {phase}")
+            await self.push(f"{what} {what[0]}.0.0 injected fault at {phase}")
         return what
 
     async def smtp_EHLO(self, hostname):
@@ -110,7 +110,7 @@ class Handler:
         if what == "drop":
             server.transport.abort()
         if what not in (None, "late"):
-            return f"{what} {what[0]}.0.0 told to fail after the dot"
+            return f"{what} {what[0]}.0.0 injected fault after the dot"
         with LOCK:
             MESSAGES.append({
                 "from": envelope.mail_from,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use auth_tests::PASSWORD;
 
-/// As long as [`PASSWORD`], and not it.
+/// A wrong password, of the same length as [`PASSWORD`].
 pub(crate) const WRONG: &str = "another horse battery";
-/// What is registered, and set anew.
+/// The password of registrations and resets.
 pub(crate) const NEW: &str = "another fine passphrase";
 
 /// Requests that are alike.
@@ -15,7 +15,7 @@ pub(crate) struct Class {
     pub(crate) name: &'static str,
     /// Whose address is given. All addresses are of one length.
     pub(crate) account: &'static str,
-    /// The password given. What differs from the base's in length is compared with a base of its own.
+    /// The password given. A class whose password has another length has another base.
     pub(crate) typed: Typed,
     /// The place of the class that it is compared with: its own for a base.
     pub(crate) against: usize,

@@ -141,8 +141,8 @@ fn session(server: &Server) -> String {
     answer.body["access_token"].as_str().unwrap().to_owned()
 }
 
-/// Asks every ten milliseconds until told to stop. Each answer is timed from when it was due to be asked
-/// for, so that one that is late does not hide those that could not be asked for meanwhile.
+/// Sends a request every ten milliseconds until `stop` is set. Each answer is timed from the moment when its request
+/// was due, so that a late answer does not hide the requests that could not be sent meanwhile.
 fn watch(server: &Server, path: &str, token: &str, stop: &AtomicBool) -> Vec<Duration> {
     let mut connection = Connection::open(server.address);
     let (mut times, mut due) = (Vec::new(), Instant::now());

@@ -1,4 +1,4 @@
-//! The example server as a process of its own, over SQLite, without limits.
+//! The example server as a separate process, over SQLite, without limits.
 
 use std::fs::File;
 use std::net::SocketAddr;

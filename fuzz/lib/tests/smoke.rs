@@ -50,8 +50,8 @@ impl Edit {
     fn any(corpus: Vec<Vec<u8>>) -> impl Strategy<Value = Self> {
         let at = any::<Index>;
         // What parsers split at, escape, pad and forget.
-        let telling = select(b"\0\t\n\r \"$%&'*+,-./0:;<=>?@[\\]_{|}~\x7f\xc3\xa9\xff".to_vec());
-        let byte = prop_oneof![any::<u8>(), telling.clone()];
+        let special = select(b"\0\t\n\r \"$%&'*+,-./0:;<=>?@[\\]_{|}~\x7f\xc3\xa9\xff".to_vec());
+        let byte = prop_oneof![any::<u8>(), special.clone()];
         prop_oneof![
             (at(), byte.clone()).prop_map(|(at, byte)| Self::Set(at, byte)),
             (at(), prop::collection::vec(byte, 1..4)).prop_map(|(at, bytes)| Self::Insert(at, bytes)),
