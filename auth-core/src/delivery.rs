@@ -1,6 +1,8 @@
-//! Sending promised mails: claim by lease, look the user up, make the token, send, settle.
+//! Delivering mails from the outbox: claim by lease, compose, send, settle.
 
 mod compose;
+mod composed;
+mod link;
 mod scrub;
 
 use std::future::Future;
@@ -12,7 +14,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use tokio::task::{JoinError, JoinSet};
 
-use self::compose::{Composed, compose, lifetime};
+use self::compose::{compose, lifetime};
+use self::composed::Composed;
 use crate::clock::{after, elapsed};
 use crate::context::Context;
 use crate::error::error_chain;
@@ -20,30 +23,30 @@ use crate::event::EventKind;
 use crate::mail::{Mail, MailError, MailErrorKind};
 use crate::store::{ClaimedIntent, Settlement, StoreError};
 
-/// Why a mail is given up whose time is over.
+/// The reason of a dead letter whose lifetime has ended.
 const TOO_LATE: &str = "not sent within its lifetime";
-/// Why a mail is given up whose link would open nothing.
+/// The reason of a dead letter whose link is invalid.
 const LINK_DEAD: &str = "its link died before it was sent";
-/// Why a mail is given up that another version wrote.
+/// The reason of a dead letter that another version wrote.
 const UNREADABLE: &str = "it cannot be read";
 
-/// Longest reason kept with a dead letter.
+/// Longest reason stored with a dead letter, in characters.
 const MAX_REASON_CHARS: usize = 1000;
 
-/// What became of the mails that were due.
+/// The outcomes of the mails that were due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delivered {
     /// Sent.
     pub sent: u64,
-    /// To be tried again later.
+    /// Not sent; to be retried later.
     pub retried: u64,
-    /// Given up; now dead letters.
+    /// Moved to the dead letters.
     pub dead_lettered: u64,
-    /// Dropped, because they spoke of nothing.
+    /// Dropped, because no mail was needed.
     pub dropped: u64,
 }
 
-/// What became of one intent.
+/// The outcome of one intent.
 enum Outcome {
     Sent,
     Retried,
@@ -64,7 +67,7 @@ impl Delivered {
 
 pub(crate) async fn deliver_due(ctx: &Context) -> Result<Delivered, StoreError> {
     let mut delivered = Delivered::default();
-    // What falls due meanwhile is for the next call, or a slow mailer could keep this one for ever.
+    // What becomes due meanwhile is for the next call, or a slow mailer could keep this one for ever.
     let due_at = ctx.now();
     loop {
         let claimed = claim(ctx, due_at, 1).await?;
@@ -81,8 +84,8 @@ async fn claim(ctx: &Context, due_at: DateTime<Utc>, limit: u32) -> Result<Vec<C
     ctx.outbox.claim(due_at, after(ctx.now(), ctx.policy.mail.lease), limit).await
 }
 
-/// Sends until stopped, then finishes the mails it has begun. A slow mail holds up no other while
-/// there is a free place.
+/// Sends until stopped, then finishes the mails it has begun. A slow mail delays no other unless
+/// `concurrency` mails are being sent.
 pub(crate) async fn run(ctx: Arc<Context>, mut shutdown: Shutdown) {
     let mut sending = JoinSet::new();
     loop {
@@ -96,7 +99,7 @@ pub(crate) async fn run(ctx: Arc<Context>, mut shutdown: Shutdown) {
             Ok(Vec::new())
         } else {
             tokio::select! {
-                // An outbox that hangs does not hold up a stop.
+                // An outbox that hangs does not delay a stop.
                 () = shutdown.requested() => break,
                 claimed = claim(&ctx, ctx.now(), free) => claimed,
             }
@@ -155,12 +158,12 @@ async fn deliver(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, Stor
             }
         },
         Ok(Composed::NotYet) if age < policy.orphan_grace => {
-            retry(ctx, claimed, "the record it speaks of is not there yet".to_owned()).await
+            retry(ctx, claimed, "the record that the mail is about is not there yet".to_owned()).await
         }
         Ok(Composed::Expired) => move_to_dead_letters(ctx, claimed, TOO_LATE).await,
         Ok(Composed::Unreadable) => move_to_dead_letters(ctx, claimed, UNREADABLE).await,
         Ok(Composed::Dead) => move_to_dead_letters(ctx, claimed, LINK_DEAD).await,
-        Ok(Composed::NotYet | Composed::Nothing) => complete(ctx, claimed, Outcome::Dropped).await,
+        Ok(Composed::NotYet | Composed::Dropped) => complete(ctx, claimed, Outcome::Dropped).await,
         Err(error) => retry(ctx, claimed, error_chain(&error)).await,
     }
 }
@@ -176,7 +179,7 @@ async fn send(ctx: &Context, mail: &Mail) -> Result<(), MailError> {
 
 async fn complete(ctx: &Context, claimed: &ClaimedIntent, outcome: Outcome) -> Result<Outcome, StoreError> {
     let (intent_id, mail, attempt) = (claimed.intent.id, claimed.intent.mail.name(), claimed.attempt);
-    // A lost lease means that another worker settles it; this mail was sent all the same.
+    // A lost lease means that another worker settles it; this mail was sent anyway.
     match ctx.outbox.complete(intent_id, attempt).await? {
         Settlement::Settled | Settlement::LeaseLost => {}
     }

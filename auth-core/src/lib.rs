@@ -129,9 +129,10 @@ pub use limit::{
     AcquireOutcome, Bucket, InProcessLimiter, Limit, LimitScope, LimitStatus, Protects, RateLimited,
     RateLimiter, RateLimits, Rule,
 };
+pub use mail::kinds::{MailKind, Message};
 pub use mail::one_time_token::{MailedToken, OneTimeToken, Purpose, Registration};
 pub use mail::policy::{LinkPolicy, MailPolicy, VerificationProof};
-pub use mail::{Mail, MailError, MailErrorKind, Mailer, Message};
+pub use mail::{Mail, MailError, MailErrorKind, Mailer};
 pub use memory::{Mailbox, MemoryStore};
 pub use policy::{CleanUpPolicy, Policy};
 pub use session::access_token::{

@@ -38,9 +38,11 @@ mod token;
 mod user;
 
 pub use crate::error::{StoreError, StoreErrorKind};
+pub use crate::mail::intent::Intent;
+pub use crate::mail::kinds::MailRequest;
 pub use import::{ImportProgress, import_users};
 pub use joined::JoinedStore;
-pub use outbox::{ClaimedIntent, DeadLetter, Intent, MailRequest, Outbox, OutboxStats, Removal, Settlement};
+pub use outbox::{ClaimedIntent, DeadLetter, Outbox, OutboxStats, Removal, Settlement};
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
 pub use user::{Deletion, EmailVerification, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore};
 

@@ -1,22 +1,23 @@
-//! Writes every mail in every language to a directory, to look at: `cargo run -p auth-mailer --example mails -- DIR`.
+//! Writes every mail in every language to a directory:
+//! `cargo run -p auth-mailer --example mails -- DIR`.
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
 use auth_core::{Auth, Client, Email, Mail, Mailbox, MemoryStore, Message, Name, Password};
-use auth_mailer::{Links, MailKind, Templates};
+use auth_mailer::{Links, Templates};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let directory = PathBuf::from(env::args().nth(1).ok_or("give a directory")?);
+    let directory = PathBuf::from(env::args().nth(1).ok_or("usage: mails DIR")?);
     fs::create_dir_all(&directory)?;
     let templates = Templates::builder(Links::new("https://app.lighthouse.example")?)
         .product_name("Lighthouse")
         .support_address("help@lighthouse.example")
         .build()?;
     for mail in mails().await? {
-        let kind = MailKind::of(&mail).ok_or("an unknown mail")?.name();
+        let kind = mail.message.kind().name();
         for language in ["en", "de", "fr"] {
             let rendered = templates.render_in(&mail, language)?;
             fs::write(directory.join(format!("{kind}.{language}.html")), &rendered.html)?;
@@ -27,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// One mail of each kind; the links are those of a real registration, a real reset and a real change of address.
+/// One mail of each kind; the links are from a real registration, reset and change of address.
 async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     let auth =
@@ -39,8 +40,8 @@ async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
     let verify = mailbox.mails().pop().ok_or("no mail")?;
     let token = verify.message.token().ok_or("no token")?.expose();
     auth.verify_email(&token, None, &client).await?;
-    let grant = auth.log_in("ada@example.com", password(), &client).await?;
-    let claims = auth.authenticate(grant.access_token.expose())?;
+    let tokens = auth.log_in("ada@example.com", password(), &client).await?;
+    let claims = auth.authenticate(tokens.access_token.expose())?;
     auth.change_email(&claims, "countess@example.org", password(), &client).await?;
     auth.forgot_password("ada@example.com", &client).await?;
     auth.register("ada@example.com", password(), None, &client).await?;

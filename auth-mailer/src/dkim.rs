@@ -1,5 +1,5 @@
-//! DKIM signatures (RFC 6376, RFC 8463), relaxed/relaxed. Not lettre's: that brings the crate `rsa`,
-//! which has no fixed release for RUSTSEC-2023-0071; AWS-LC signs anyway.
+//! DKIM signatures (RFC 6376, RFC 8463), relaxed/relaxed, by AWS-LC. The feature of lettre would add the
+//! crate `rsa`, which has no fixed release for RUSTSEC-2023-0071.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKe
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// What is signed, if it is there. Each is named once more than it occurs, so that none can be added
+/// The headers to sign, if present. Each is named once more than it occurs, so that none can be added
 /// later (RFC 6376 section 8.15).
 const SIGNED: [&str; 9] = [
     "from",
@@ -24,7 +24,7 @@ const SIGNED: [&str; 9] = [
     "auto-submitted",
 ];
 
-/// Shortest RSA key that receivers still accept everywhere and that is safe (RFC 8301), in bytes.
+/// Shortest RSA key that is safe and accepted everywhere, in bytes (RFC 8301).
 const MIN_RSA_BYTES: usize = 256;
 
 /// A key that signs the mails of one domain.
@@ -39,11 +39,11 @@ enum Key {
     Ed25519(Ed25519KeyPair),
 }
 
-/// Why a key is not usable, or a mail could not be signed.
+/// The reason why a key is not usable, or why a mail could not be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DkimError {
-    /// The selector or the domain is no name of the domain name system.
+    /// The selector or the domain is not a DNS name.
     #[error("the DKIM selector and domain must be plain names such as `s1` and `example.com`")]
     Name,
     /// Neither an Ed25519 nor an RSA private key.
@@ -52,14 +52,14 @@ pub enum DkimError {
     /// An RSA key below 2048 bits.
     #[error("an RSA key for DKIM must have at least 2048 bits")]
     TooShort,
-    /// The library for signing failed.
+    /// The cryptographic library failed.
     #[error("the mail could not be signed")]
     Signing,
 }
 
 impl DkimKey {
-    /// Takes the private key whose public half stands at `SELECTOR._domainkey.DOMAIN`, as PKCS#8 PEM
-    /// (`openssl genpkey`). RSA is understood everywhere; Ed25519 not yet.
+    /// Reads a private key in PKCS#8 PEM form (`openssl genpkey`). Its public key is published at
+    /// `SELECTOR._domainkey.DOMAIN`. Every receiver verifies RSA; some do not verify Ed25519 yet.
     ///
     /// # Errors
     ///
@@ -87,11 +87,11 @@ impl DkimKey {
         Ok(Self { selector: selector.to_owned(), domain: domain.to_owned(), key })
     }
 
-    /// The text to publish at `SELECTOR._domainkey.DOMAIN`.
+    /// Returns the DNS record to publish at `SELECTOR._domainkey.DOMAIN`.
     ///
     /// # Errors
     ///
-    /// - [`DkimError::Signing`] when the library does not give the public key.
+    /// - [`DkimError::Signing`] if the library does not return the public key.
     pub fn record(&self) -> Result<String, DkimError> {
         use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
         let (kind, public) = match &self.key {
@@ -104,11 +104,11 @@ impl DkimKey {
         Ok(format!("v=DKIM1; k={kind}; p={public}"))
     }
 
-    /// The mail with a signature before its headers.
+    /// Puts a signature before the headers of a mail.
     pub(crate) fn sign(&self, mail: &[u8]) -> Result<Vec<u8>, DkimError> {
         let text = String::from_utf8_lossy(mail);
         let (headers, body) = text.split_once("\r\n\r\n").ok_or(DkimError::Signing)?;
-        let headers = unfolded(headers);
+        let headers = unfold(headers);
         let mut names = Vec::new();
         let mut signed = String::new();
         for name in SIGNED {
@@ -133,14 +133,14 @@ impl DkimKey {
         signed.extend(["dkim-signature:", &relaxed_value(&header)]);
         let signature = STANDARD.encode(self.signature(signed.as_bytes())?);
         let lines: Vec<Cow<'_, str>> = signature.as_bytes().chunks(72).map(String::from_utf8_lossy).collect();
-        let mut whole = format!("DKIM-Signature: {header}{}\r\n", lines.join("\r\n  ")).into_bytes();
-        whole.extend_from_slice(mail);
-        Ok(whole)
+        let mut signed_mail = format!("DKIM-Signature: {header}{}\r\n", lines.join("\r\n  ")).into_bytes();
+        signed_mail.extend_from_slice(mail);
+        Ok(signed_mail)
     }
 
     fn signature(&self, text: &[u8]) -> Result<Vec<u8>, DkimError> {
         match &self.key {
-            // RFC 8463 section 3: the hash is what is signed.
+            // RFC 8463 section 3: the hash is signed, not the text.
             Key::Ed25519(key) => Ok(key.sign(digest(&SHA256, text).as_ref()).as_ref().to_vec()),
             Key::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
@@ -161,8 +161,8 @@ impl fmt::Debug for DkimKey {
     }
 }
 
-/// Names in lower case and relaxed values (section 3.4.2).
-fn unfolded(headers: &str) -> Vec<(String, String)> {
+/// Splits headers into lower-case names and relaxed values (section 3.4.2).
+fn unfold(headers: &str) -> Vec<(String, String)> {
     let mut whole: Vec<String> = Vec::new();
     for line in headers.split("\r\n") {
         match whole.last_mut() {
@@ -179,7 +179,8 @@ fn relaxed_value(value: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Section 3.4.4: white space within a line as one space, none at its end, no empty lines at the end.
+/// Relaxes a body (section 3.4.4): white space within a line becomes one space, white space at the end
+/// of a line and empty lines at the end are removed.
 fn relaxed_body(body: &str) -> String {
     let mut relaxed = String::with_capacity(body.len());
     for line in body.split("\r\n") {
@@ -196,8 +197,7 @@ fn relaxed_body(body: &str) -> String {
         }
         relaxed.push_str("\r\n");
     }
-    let kept = relaxed.trim_end_matches("\r\n").len();
-    relaxed.truncate(kept);
+    relaxed.truncate(relaxed.trim_end_matches("\r\n").len());
     if !relaxed.is_empty() {
         relaxed.push_str("\r\n");
     }
@@ -208,10 +208,10 @@ fn relaxed_body(body: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The example of RFC 6376 section 3.4.5.
+    /// The example is from RFC 6376 section 3.4.5.
     #[test]
     fn canonical_forms_are_those_of_the_rfc() {
-        let headers = unfolded("A: X\r\nB : Y\t\r\n\tZ  ");
+        let headers = unfold("A: X\r\nB : Y\t\r\n\tZ  ");
         assert_eq!(headers, [("a".into(), "X".into()), ("b".into(), "Y Z".into())]);
         assert_eq!(relaxed_body(" C \r\nD \t E\r\n\r\n\r\n"), " C\r\nD E\r\n");
         assert_eq!(relaxed_body("\r\n\r\n"), "");

@@ -1,3 +1,5 @@
+//! A mailer that writes files, for development.
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,13 +11,13 @@ use crate::problems::Problems;
 use crate::smtp::SmtpSettingsError;
 use crate::template::Templates;
 
-/// Writes mails as `.eml` files, which mail programs open: for examples and for looking at mails.
+/// Writes mails as `.eml` files, which mail programs open: for examples and for viewing mails.
 ///
-/// A file is named by the id of its mail, so that a mail sent twice is one file.
+/// The file name is the id of the mail, so that a mail sent twice is one file.
 ///
 /// # Security
 ///
-/// The files hold usable links: not for a service that people rely on.
+/// The files contain usable links: do not use it in production.
 pub struct FileMailer {
     directory: PathBuf,
     sender: Sender,
@@ -23,11 +25,11 @@ pub struct FileMailer {
 }
 
 impl FileMailer {
-    /// A mailer into a directory, which is made when the first mail is written.
+    /// Creates a mailer that writes into a directory. The first mail creates the directory.
     ///
     /// # Errors
     ///
-    /// - [`SmtpSettingsError`] when `from` is no address such as `no-reply@example.com`.
+    /// - [`SmtpSettingsError`] if `from` is not an address such as `no-reply@example.com`.
     pub fn new(
         directory: impl Into<PathBuf>,
         from: &str,

@@ -14,4 +14,4 @@ pub use dkim::{DkimError, DkimKey};
 pub use file::FileMailer;
 pub use links::{Links, LinksError};
 pub use smtp::{Plaintext, SmtpMailer, SmtpSettings, SmtpSettingsError};
-pub use template::{MailKind, RenderError, Rendered, TemplateError, Templates, TemplatesBuilder};
+pub use template::{RenderError, Rendered, TemplateError, Templates, TemplatesBuilder};

@@ -1,37 +1,37 @@
-//! Where mailed links lead: decided by configuration alone.
+//! The URLs of mailed links: set by configuration alone.
 
 use std::fmt;
 
-use auth_core::{MailedToken, Message};
+use auth_core::Message;
 use url::Url;
 
 /// The base of mailed links.
 ///
 /// # Security
 ///
-/// Nothing of a request ever reaches a link: a forged `Host` header cannot send a victim's token
-/// elsewhere. The token stands in the fragment, which browsers send to no server, so it is in no
-/// access log and in no `Referer`.
+/// No part of a request reaches a link: a forged `Host` header cannot send a victim's token to another
+/// host. The token is in the fragment, which browsers send to no server, so it is in no access log and
+/// in no `Referer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Links {
     base: String,
     host: String,
 }
 
-/// Why a base URL is not usable. Says nothing of the URL itself.
+/// The reason why a base URL is not usable. It does not contain the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinksError {
-    /// No absolute `http` or `https` URL with a host.
+    /// Not an absolute `http` or `https` URL with a host.
     #[error("must be a URL such as `https://app.example.com`")]
     NotHttp,
-    /// A user name or a password in it would be mailed to everybody.
+    /// A user name or a password in the URL would be in every mail.
     #[error("must not contain credentials")]
     Credentials,
-    /// The token goes into the fragment; a query would be in the server's log.
+    /// The token is put into the fragment; a query would be in the server's log.
     #[error("must have no query and no fragment")]
     QueryOrFragment,
-    /// A path that mail programs may break or that needs escaping.
+    /// A path that mail programs may break, or that needs escaping.
     #[error("must have a path of plain segments: letters, digits and `-._~`")]
     Path,
 }
@@ -71,29 +71,26 @@ impl Links {
         Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), host })
     }
 
-    /// The page behind the button of mails that carry no token.
+    /// The URL of the button in mails without a token.
     pub fn home(&self) -> String {
         format!("{}/", self.base)
     }
 
-    /// The host that the links name.
+    /// The host of the links.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Where the button of a mail leads.
+    /// The URL of a mail's button: a page named after the kind of mail, with the token, or the home
+    /// page. The token is base64url and a dot, so nothing needs escaping.
     pub(crate) fn of(&self, message: &Message) -> String {
-        match message {
-            Message::VerifyEmail { token, .. } => self.page("verify-email", token),
-            Message::ResetPassword { token, .. } => self.page("reset-password", token),
-            Message::ConfirmEmail { token, .. } => self.page("confirm-email", token),
-            _ => self.home(),
+        match message.token() {
+            Some(token) => {
+                let page = message.kind().name().replace('_', "-");
+                format!("{}/#/{page}?token={}", self.base, *token.expose())
+            }
+            None => self.home(),
         }
-    }
-
-    /// The token is base64url and a dot: nothing in it needs escaping.
-    fn page(&self, page: &str, token: &MailedToken) -> String {
-        format!("{}/#/{page}?token={}", self.base, *token.expose())
     }
 }
 
@@ -109,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_base_is_kept_and_only_plain_bases_are_taken() {
+    fn a_plain_base_is_accepted_and_any_other_refused() {
         for (base, home) in [
             ("https://app.example.com", "https://app.example.com/"),
             ("https://EXAMPLE.com/app/", "https://example.com/app/"),

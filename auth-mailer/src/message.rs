@@ -1,4 +1,4 @@
-//! From a rendered mail to the bytes that are sent.
+//! Building the bytes of a mail from its rendered parts.
 
 use auth_core::{Email, Mail};
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -7,19 +7,19 @@ use lettre::{Address, Message};
 
 use crate::template::Rendered;
 
-/// Who sends the mails.
+/// The sender of the mails.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     from: Mailbox,
     reply_to: Option<Mailbox>,
 }
 
-/// What is wrong with a sender's address.
+/// The problem of an unusable sender's address.
 const NOT_AN_ADDRESS: &str =
     "must be an address such as `no-reply@example.com` or `Name <no-reply@example.com>`";
 
 impl Sender {
-    /// Reads `address` or `Name <address>`; without a name, `default_name` stands before it.
+    /// Reads `address` or `Name <address>`; without a name, uses `default_name`.
     pub(crate) fn new(text: &str, default_name: &str) -> Result<Self, &'static str> {
         let mut from = mailbox(text)?;
         from.name.get_or_insert_with(|| default_name.to_owned());
@@ -31,7 +31,7 @@ impl Sender {
         Ok(())
     }
 
-    /// The domain that Message-IDs and greetings name: never that of the machine.
+    /// The domain in Message-IDs and greetings: never that of the machine.
     pub(crate) fn domain(&self) -> &str {
         self.from.email.domain()
     }
@@ -54,7 +54,7 @@ impl Sender {
         let mut message = message
             .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html))
             .map_err(BuildError::Message)?;
-        // RFC 3834: no out-of-office reply, please. Exchange wants it said its own way.
+        // RFC 3834: asks for no out-of-office reply. Exchange has a header of its own for it.
         for (name, value) in [
             (HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated"),
             (HeaderName::new_from_ascii_str("X-Auto-Response-Suppress"), "All"),
@@ -65,12 +65,12 @@ impl Sender {
     }
 }
 
-/// Why a mail could not be put together.
+/// A mail that could not be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
-    #[error("the stored address cannot be mailed to")]
+    #[error("the stored address is not valid for mail")]
     Recipient(#[source] lettre::address::AddressError),
-    #[error("the mail cannot be put together")]
+    #[error("the mail cannot be built")]
     Message(#[source] lettre::error::Error),
 }
 

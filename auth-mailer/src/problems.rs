@@ -1,4 +1,4 @@
-//! Everything that is wrong with a configuration, at once.
+//! The problems of a configuration, reported all at once.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ impl Problems {
         self.0.push(ConfigProblem { setting: setting.into(), problem: problem.into() });
     }
 
-    /// Keeps the value, or the problem with it.
+    /// Returns the value, or adds its problem.
     pub(crate) fn take<T>(&mut self, setting: &str, value: Result<T, impl fmt::Display>) -> Option<T> {
         value.map_err(|problem| self.add(setting, problem.to_string())).ok()
     }
@@ -27,7 +27,7 @@ impl Problems {
     }
 }
 
-/// Writes a sentence and the problems behind it.
+/// Writes a sentence and then the problems.
 pub(crate) fn write(f: &mut fmt::Formatter<'_>, sentence: &str, problems: &[ConfigProblem]) -> fmt::Result {
     f.write_str(sentence)?;
     for (index, problem) in problems.iter().enumerate() {

@@ -1,7 +1,8 @@
-//! Handing mails over by SMTP.
+//! Sending mails by SMTP.
 
 mod connection;
 mod error;
+mod phase;
 mod pool;
 mod provider;
 mod settings;
@@ -13,8 +14,9 @@ use async_trait::async_trait;
 use auth_core::{Mail, MailError, MailErrorKind, Mailer};
 use lettre::address::Envelope;
 
-use self::connection::{Phase, Server};
+use self::connection::Server;
 use self::error::SmtpError;
+use self::phase::Phase;
 use self::pool::Pool;
 use crate::message::Sender;
 use crate::problems::Problems;
@@ -22,17 +24,17 @@ use crate::template::Templates;
 
 pub use settings::{Plaintext, SmtpSettings, SmtpSettingsError};
 
-/// Sends mails by SMTP, over connections that are kept open for the next one.
+/// Sends mails by SMTP and reuses open connections.
 ///
-/// A refusal of this mail (5xx to its recipient or its content) is permanent. Everything that is not
-/// about this mail, such as a certificate, a log-in or a sender that the server does not like, is
-/// transient: an operator can mend it, and no mail should die of it meanwhile. Whatever breaks after
-/// the content was begun is unknown, and the copy that a retry sends has the same Message-ID.
+/// A refusal of this mail (5xx to its recipient or its content) is permanent. Every other failure, such
+/// as a bad certificate, a refused log-in or a refused sender, is transient: an operator can fix it, and
+/// the mail is sent afterwards. If the connection breaks after the content was begun, the outcome is
+/// unknown, and a retry sends a copy with the same Message-ID.
 ///
 /// # Security
 ///
-/// Certificates and host names are always checked, TLS is 1.2 or newer, and without it nothing is
-/// sent but on loopback. The greeting and the Message-ID name the sender's domain, never the machine.
+/// Certificates and host names are always checked, and TLS is 1.2 or newer. Without TLS, mails are sent
+/// on loopback only. The greeting and the Message-ID contain the sender's domain, never the machine's.
 pub struct SmtpMailer {
     server: Server,
     pool: Pool,
@@ -44,7 +46,7 @@ pub struct SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// A mailer; nothing is connected before the first mail.
+    /// Creates a mailer. The first mail opens the first connection.
     ///
     /// # Errors
     ///
@@ -82,7 +84,7 @@ impl SmtpMailer {
         }
     }
 
-    /// Signs every mail, where the server that takes them does not.
+    /// Signs every mail, for servers that do not sign.
     #[cfg(feature = "dkim")]
     #[must_use]
     pub fn dkim(mut self, key: crate::dkim::DkimKey) -> Self {
@@ -90,7 +92,7 @@ impl SmtpMailer {
         self
     }
 
-    /// The bytes of a mail.
+    /// Builds the envelope and the bytes of a mail.
     fn compose(&self, mail: &Mail) -> Result<(Envelope, Vec<u8>), Box<dyn std::error::Error + Send + Sync>> {
         let rendered = self.templates.render(mail)?;
         let message = self.sender.message(mail, rendered)?;
@@ -104,17 +106,17 @@ impl SmtpMailer {
         Ok((envelope, bytes))
     }
 
-    /// One sending, noting how far it got. Only a connection on which every reply was read goes back:
-    /// on any other, a late reply would be taken for the answer to the next mail.
-    async fn hand_over(&self, envelope: &Envelope, mail: &[u8], phase: &mut Phase) -> Result<(), SmtpError> {
+    /// Sends once and records the phase. The pool takes back a connection only if every reply on it was
+    /// read: otherwise a late reply would look like the answer to the next mail.
+    async fn send_once(&self, envelope: &Envelope, mail: &[u8], phase: &mut Phase) -> Result<(), SmtpError> {
         let mut connection = match self.pool.take(self.timeout / 8).await {
             Some(connection) => connection,
             None => self.server.connect(phase).await?,
         };
         let sent = connection::send(&mut connection, envelope, mail, phase).await;
         match &sent {
-            Ok(()) => self.pool.give_back(connection),
-            Err(error) => connection::leave(connection, error),
+            Ok(()) => self.pool.put(connection),
+            Err(error) => connection::close(connection, error),
         }
         sent
     }
@@ -126,8 +128,8 @@ impl Mailer for SmtpMailer {
         let (envelope, bytes) =
             self.compose(mail).map_err(|error| MailError::new(MailErrorKind::Permanent, error))?;
         let mut phase = Phase::default();
-        // lettre bounds connecting alone; a server that is silent later would hold a mail for ever.
-        let sent = tokio::time::timeout(self.timeout, self.hand_over(&envelope, &bytes, &mut phase)).await;
+        // lettre limits the time of connecting only; a server that is silent later would block for ever.
+        let sent = tokio::time::timeout(self.timeout, self.send_once(&envelope, &bytes, &mut phase)).await;
         let error = match sent {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,

@@ -1,35 +1,35 @@
-//! What mails look like: one layout, texts by language, all of it replaceable.
+//! Rendering mails: one layout, texts by language, all of it replaceable.
 
 mod builder;
 mod check;
 mod colors;
-mod kind;
+mod facts;
 mod language;
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use auth_core::{Mail, Message};
+use auth_core::Mail;
 use chrono::{DateTime, Datelike, Utc};
 use minijinja::{Environment, Value, context};
 
 use self::colors::Color;
+use self::facts::Facts;
 use self::language::Language;
 use crate::links::Links;
 
 pub use builder::{TemplateError, TemplatesBuilder};
-pub use kind::MailKind;
 
-/// Longest name shown, in characters: what `auth-core` accepts. A kept name is not checked again.
+/// Longest name shown, in characters: what `auth-core` accepts. A stored name is not checked again.
 const MAX_NAME_CHARS: usize = auth_core::MAX_NAME_CHARS;
 
-/// Turns mails into subject, plain text and HTML. Cheap to clone; made by [`Templates::builder`].
+/// Renders mails as subject, plain text and HTML. Cheap to clone; made by [`Templates::builder`].
 ///
 /// # Security
 ///
-/// Everything is escaped for the part it stands in. Of what users control only the name is shown,
-/// without control characters and bidirectional overrides.
+/// Every value is escaped for the part that shows it. The name is the only value under the control of
+/// users that is shown, without control characters and bidirectional overrides.
 #[derive(Clone)]
 pub struct Templates(Arc<Settings>);
 
@@ -47,12 +47,12 @@ struct Settings {
 
 type Chooser = Arc<dyn Fn(&Mail) -> Option<String> + Send + Sync>;
 
-/// A mail as people read it.
+/// A rendered mail.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line.
     pub subject: String,
-    /// For programs that show no HTML.
+    /// The plain text, for programs that show no HTML.
     pub text: String,
     /// A whole HTML document without images or other parts to load.
     pub html: String,
@@ -65,9 +65,8 @@ impl fmt::Debug for Rendered {
     }
 }
 
-/// A mail that could not be rendered: a kind that this version does not know, or a template that
-/// fails on this mail although it did not when it was checked. The cause is in
-/// [`source`](Error::source).
+/// A mail that could not be rendered: a template fails on this mail, although it did not when the
+/// builder checked it. The cause is in [`source`](Error::source).
 #[derive(Debug)]
 pub struct RenderError {
     place: String,
@@ -86,19 +85,7 @@ impl Error for RenderError {
     }
 }
 
-/// What one mail tells.
-#[derive(Clone, Copy)]
-struct Facts<'a> {
-    kind: MailKind,
-    name: Option<&'a str>,
-    link: &'a str,
-    at: DateTime<Utc>,
-    expires_at: Option<DateTime<Utc>>,
-    /// Masked.
-    new_email: Option<&'a str>,
-}
-
-/// Which part of a mail is being rendered.
+/// The part of a mail that is rendered.
 #[derive(Clone, Copy)]
 enum Part {
     Text,
@@ -115,12 +102,12 @@ impl Part {
 }
 
 impl Templates {
-    /// Starts with where links lead; everything else has a default.
+    /// Starts a builder with the base of the links; everything else has a default.
     pub fn builder(links: Links) -> TemplatesBuilder {
         TemplatesBuilder::new(links)
     }
 
-    /// What the product is called.
+    /// The name of the product.
     pub fn product_name(&self) -> &str {
         &self.0.product
     }
@@ -142,21 +129,11 @@ impl Templates {
     ///
     /// - [`RenderError`]: trying again will not help.
     pub fn render_in(&self, mail: &Mail, language: &str) -> Result<Rendered, RenderError> {
-        let unknown = || RenderError { place: "this kind of mail is not known".to_owned(), source: None };
-        let (at, expires_at) = times(&mail.message).ok_or_else(unknown)?;
-        let new_email = match &mail.message {
-            Message::EmailChanged { new_email, .. } => Some(new_email.masked()),
-            _ => None,
-        };
-        let facts = Facts {
-            kind: MailKind::of(mail).ok_or_else(unknown)?,
-            name: mail.name.as_ref().map(auth_core::Name::as_str),
-            link: &self.0.links.of(&mail.message),
-            at,
-            expires_at,
-            new_email: new_email.as_deref(),
-        };
-        self.0.render(self.0.language(language).ok_or_else(unknown)?, facts)
+        let language = self
+            .0
+            .language(language)
+            .ok_or_else(|| RenderError { place: "no language".to_owned(), source: None })?;
+        self.0.render(language, &Facts::of(mail, &self.0.links))
     }
 }
 
@@ -171,20 +148,6 @@ impl fmt::Debug for Templates {
     }
 }
 
-/// When it was asked for or happened, and when its link ends.
-const fn times(message: &Message) -> Option<(DateTime<Utc>, Option<DateTime<Utc>>)> {
-    Some(match message {
-        Message::VerifyEmail { requested_at, expires_at, .. }
-        | Message::ResetPassword { requested_at, expires_at, .. }
-        | Message::ConfirmEmail { requested_at, expires_at, .. } => (*requested_at, Some(*expires_at)),
-        Message::AlreadyRegistered { requested_at: at }
-        | Message::PasswordChanged { at }
-        | Message::EmailChanged { at, .. }
-        | Message::SessionsEnded { at } => (*at, None),
-        _ => return None,
-    })
-}
-
 impl Settings {
     fn language(&self, tag: &str) -> Option<&Language> {
         let named = |tag: &str| self.languages.iter().find(|known| known.tag.eq_ignore_ascii_case(tag));
@@ -192,9 +155,9 @@ impl Settings {
         named(tag).or_else(|| named(primary)).or_else(|| self.languages.get(self.default_language))
     }
 
-    fn render(&self, language: &Language, facts: Facts<'_>) -> Result<Rendered, RenderError> {
+    fn render(&self, language: &Language, facts: &Facts) -> Result<Rendered, RenderError> {
         let texts = Texts::new(self, language, facts)?;
-        let subject = texts.render("subject", Part::Text, &language.texts(facts.kind).subject)?;
+        let subject = texts.render("subject", Part::Text, &texts.own.subject)?;
         let subject = one_line(&subject);
         Ok(Rendered {
             text: texts.document(&subject, Part::Text)?,
@@ -208,24 +171,30 @@ impl Settings {
 struct Texts<'a> {
     settings: &'a Settings,
     language: &'a Language,
-    facts: Facts<'a>,
-    /// What every text may name.
+    /// The texts of this kind of mail.
+    own: &'a language::Texts,
+    facts: &'a Facts,
+    /// The values that every text may name.
     values: Value,
 }
 
 impl<'a> Texts<'a> {
-    fn new(settings: &'a Settings, language: &'a Language, facts: Facts<'a>) -> Result<Self, RenderError> {
+    fn new(settings: &'a Settings, language: &'a Language, facts: &'a Facts) -> Result<Self, RenderError> {
+        let own = language.texts(facts.kind).ok_or_else(|| RenderError {
+            place: format!("languages.{}.{}", language.tag, facts.kind.name()),
+            source: None,
+        })?;
         let values = context! { product => &settings.product, support => &settings.support };
-        let mut texts = Self { settings, language, facts, values };
+        let mut texts = Self { settings, language, own, facts, values };
         let at = texts.date(facts.at)?;
         let expires_at = facts.expires_at.map(|at| texts.date(at)).transpose()?;
-        let name = facts.name.map(shown).filter(|name| !name.is_empty());
+        let name = facts.name.as_deref().map(shown).filter(|name| !name.is_empty());
         let mut values = context! { name, at, ..texts.values };
-        // What a mail does not tell must stay undefined: a text that names it is refused.
+        // A fact that the mail does not have stays undefined: a text that names it is refused.
         if let Some(expires_at) = expires_at {
             values = context! { expires_at, ..values };
         }
-        if let Some(new_email) = facts.new_email {
+        if let Some(new_email) = &facts.new_email {
             values = context! { new_email, ..values };
         }
         texts.values = values;
@@ -263,10 +232,10 @@ impl<'a> Texts<'a> {
         })
     }
 
-    /// The whole text or HTML. What the texts gave is escaped already, and the link needs no escape.
+    /// The whole text or HTML. The rendered texts are escaped already, and the link needs no escape.
     fn document(&self, subject: &str, part: Part) -> Result<String, RenderError> {
-        let Self { settings, language, facts, values } = self;
-        let (kind, texts) = (facts.kind.name(), language.texts(facts.kind));
+        let Self { settings, language, own: texts, facts, values } = self;
+        let kind = facts.kind.name();
         let said = |key: &str, source: &str| {
             let place = format!("{kind}.{key}");
             self.render(&place, part, source).map(Value::from_safe_string)
@@ -291,7 +260,7 @@ impl<'a> Texts<'a> {
             greeting,
             paragraphs => all_said("paragraphs", &texts.paragraphs)?,
             button => said("button", &texts.button)?,
-            link => Value::from_safe_string(facts.link.to_owned()),
+            link => Value::from_safe_string(facts.link.clone()),
             notes => all_said("notes", &texts.notes)?,
             link_hint => shared("link_hint", &language.link_hint)?,
             support_line => shared("support_line", &language.support_line)?,
@@ -311,12 +280,12 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// A name as it may be shown.
+/// Shortens a name to one line that may be shown.
 fn shown(name: &str) -> String {
     one_line(&name.chars().take(MAX_NAME_CHARS).collect::<String>())
 }
 
-/// A text without line breaks, other control characters and bidirectional overrides.
+/// Removes line breaks, other control characters and bidirectional overrides from a text.
 fn one_line(text: &str) -> String {
     let disturbs = |c: char| {
         c.is_control()

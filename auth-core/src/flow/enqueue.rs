@@ -21,19 +21,19 @@ pub(super) async fn enqueue(
     mail: MailRequest,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    let id = match &mail {
-        // Concurrent replays of one session enqueue one notice.
-        MailRequest::SessionsEnded { session_id, epoch, .. } => IntentId::from_bytes(
-            ctx.bucket_key.bucket("sessions_ended", &[session_id.as_bytes(), &epoch.as_u64().to_be_bytes()]),
-        ),
-        MailRequest::Registration { .. }
-        | MailRequest::Verification
-        | MailRequest::PasswordReset
-        | MailRequest::PasswordChanged { .. }
-        | MailRequest::ChangeEmail { .. }
-        | MailRequest::EmailChanged { .. }
-        | MailRequest::Unreadable { .. } => IntentId::generate(now, &*ctx.random)?,
-    };
+    let id = IntentId::generate(now, &*ctx.random)?;
+    insert(ctx, id, email, mail, now).await
+}
+
+/// Writes an intent whose id is derived from `key`: concurrent calls with one key enqueue one mail.
+pub(super) async fn enqueue_once(
+    ctx: &Context,
+    key: &[&[u8]],
+    email: &Email,
+    mail: MailRequest,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let id = IntentId::from_bytes(ctx.bucket_key.bucket(mail.name(), key));
     insert(ctx, id, email, mail, now).await
 }
 

@@ -22,8 +22,7 @@ pub(super) async fn redeem(
         return Ok(None);
     }
     let Some(user) = ctx.users.find_by_id(stored.user_id).await? else { return Ok(None) };
-    // A new address is not the user's yet; the epoch alone says that nothing happened since.
-    let fits_address = purpose == Purpose::ChangeEmail || user.email == stored.email;
+    let fits_address = !purpose.binds_user_email() || user.email == stored.email;
     let fits = user.status == UserStatus::Active && user.epoch == stored.epoch && fits_address;
     Ok(fits.then_some((stored, user)))
 }

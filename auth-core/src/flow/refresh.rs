@@ -1,6 +1,6 @@
 //! Refreshing and restoring a session by its refresh token.
 
-use crate::flow::enqueue::enqueue;
+use crate::flow::enqueue::enqueue_once;
 use crate::flow::permit::{self, Request, from_limit_error};
 use crate::flow::start_session::{issue, issue_access_token};
 use crate::limit::{Limit, RateLimited};
@@ -209,7 +209,9 @@ async fn end_reused(
     // Emitted before anything that can fail: once the sessions are dead, no later replay emits it.
     ctx.emit(client, EventKind::TokenReuse { user_id, session_id, presented, current });
     let notice = MailRequest::SessionsEnded { user_id, session_id, epoch: session.epoch };
-    let enqueued = enqueue(ctx, &user.email, notice.clone(), now).await;
+    // Concurrent replays of one session enqueue one notice.
+    let once: [&[u8]; 2] = [session_id.as_bytes(), &session.epoch.as_u64().to_be_bytes()];
+    let enqueued = enqueue_once(ctx, &once, &user.email, notice.clone(), now).await;
     match ctx.policy.refresh.reuse_scope {
         // Stale means that the epoch has moved already, so the sessions are dead.
         ReuseScope::User => match ctx.users.advance_epoch(user_id, session.epoch).await? {
@@ -220,7 +222,7 @@ async fn end_reused(
         }
     }
     if enqueued.is_err()
-        && let Err(error) = enqueue(ctx, &user.email, notice, now).await
+        && let Err(error) = enqueue_once(ctx, &once, &user.email, notice, now).await
     {
         let error = error_chain(&error);
         ctx.emit(client, EventKind::BestEffortFailed { what: "enqueue the notice of ended sessions", error });

@@ -1,4 +1,4 @@
-//! One-time tokens: what a mailed link carries.
+//! One-time tokens, which mailed links contain.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::session::refresh_token::{MalformedToken, decode, split};
 use crate::user::email::Email;
 use crate::user::{Epoch, Name, PasswordHash};
 
-/// What a one-time token may be spent on. A token for one purpose is refused for every other.
+/// The purpose of a one-time token. A token for one purpose is refused for every other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Proves the mailbox and activates the registration that came with the token.
@@ -30,7 +30,7 @@ impl Purpose {
     /// Every purpose.
     pub const ALL: &[Self] = &[Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail];
 
-    /// A stable name for a store to keep.
+    /// The stable name that a store writes.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::VerifyEmail => "verify_email",
@@ -39,9 +39,18 @@ impl Purpose {
         }
     }
 
-    /// Reads a name that [`as_str`](Self::as_str) gave.
+    /// Reads a name that [`as_str`](Self::as_str) returned.
     pub fn from_stored(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|purpose| purpose.as_str() == name)
+    }
+
+    /// Whether a token of this purpose works only while it names the user's own address. A change of
+    /// address names the new one, which is not the user's yet.
+    pub(crate) const fn binds_user_email(self) -> bool {
+        match self {
+            Self::VerifyEmail | Self::ResetPassword => true,
+            Self::ChangeEmail => false,
+        }
     }
 
     /// The version byte of the text form; it differs by purpose so that no text has two meanings.
@@ -54,7 +63,7 @@ impl Purpose {
     }
 }
 
-/// What a registration attempt wants to become true when its mail is answered.
+/// The password and the name that a registration attempt activates when its link is used.
 #[derive(Debug, Clone)]
 pub struct Registration {
     /// The hash of the password typed in this attempt.
@@ -63,14 +72,14 @@ pub struct Registration {
     pub name: Option<Name>,
 }
 
-/// A one-time token as a store keeps it: never the secret itself.
+/// A one-time token as a store writes it: never the secret itself.
 #[derive(Debug, Clone)]
 pub struct OneTimeToken {
-    /// The intent whose mail carries the token.
+    /// The intent whose mail contains the token.
     pub id: IntentId,
-    /// Who may spend it.
+    /// The user who may spend it.
     pub user_id: UserId,
-    /// What it may be spent on.
+    /// The purpose that it may be spent for.
     pub purpose: Purpose,
     /// The exact address it was mailed to; for a change of address, the new one.
     pub email: Email,
@@ -78,22 +87,22 @@ pub struct OneTimeToken {
     pub epoch: Epoch,
     /// The digest of its secret.
     pub digest: Digest,
-    /// What verification activates; `None` keeps the user's own password and name.
+    /// What verification activates; with `None`, the user's password and name do not change.
     pub registration: Option<Registration>,
     /// When it was made, which is when its mail was first sent.
     pub created_at: DateTime<Utc>,
-    /// When it stops working.
+    /// When it expires.
     pub expires_at: DateTime<Utc>,
-    /// When it was spent; `None` while it was not.
+    /// When it was spent; `None` if it is not spent.
     pub spent_at: Option<DateTime<Utc>>,
 }
 
-/// The text of a one-time token, as a mailed link carries it.
+/// The text of a one-time token, as a mailed link contains it.
 ///
 /// The form is that of a refresh token: base64url(tag u8, intent id 16 bytes), a dot,
-/// base64url(32 bytes). The secret is derived from the intent's id, the user and the user's epoch, so
-/// every retry of a mail carries the same link, a link made under another epoch is another link, and
-/// nothing usable is at rest.
+/// base64url(32 bytes). The secret is derived from the intent's id, the user and the user's epoch.
+/// Every retry of a mail therefore has the same link, another epoch gives another link, and nothing
+/// usable is at rest.
 #[derive(Clone)]
 pub struct MailedToken {
     id: IntentId,
@@ -141,7 +150,7 @@ impl MailedToken {
         self.id
     }
 
-    /// What the store keeps, bound to everything the token names.
+    /// The digest that the store writes, bound to the purpose, the user, the address and the epoch.
     pub(crate) fn digest(&self, user_id: UserId, email: &Email, epoch: Epoch) -> Digest {
         Digest::of(
             "mailed/v1",
@@ -203,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_purpose_is_kept_by_its_name() {
+    fn a_purpose_is_read_back_from_its_name() {
         for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword] {
             assert_eq!(Purpose::from_stored(purpose.as_str()), Some(purpose));
         }

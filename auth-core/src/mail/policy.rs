@@ -1,27 +1,30 @@
-//! How long mailed links work and how mails are sent.
+//! The lifetimes of mailed links, and the settings of delivery.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::one_time_token::Purpose;
 use crate::config::Problems;
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// What verifying an address takes.
+/// The proof that verifying an address requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VerificationProof {
-    /// The link alone. Stated limit: someone who clicks the link of a mail that a rival's attempt
-    /// caused blesses the rival's password. A rival can even use up the mails per hour of a mailbox,
-    /// so that its owner's own attempt brings none; asking for another link then mails a reset link.
+    /// The link only. Stated limit: if an attacker registers a person's address and the person clicks
+    /// the link of that mail, the attacker's password becomes valid. The attacker can also use up the
+    /// mails per hour of the mailbox, so that the person's own attempt sends none. Asking for another
+    /// link then mails a reset link.
     #[default]
     Link,
-    /// The link and the password typed when registering, which closes that at the price of one field.
+    /// The link and the password typed when registering. This removes the limit and adds one field to
+    /// the page.
     LinkAndPassword,
 }
 
-/// Verification and reset links.
+/// The lifetimes and proofs of mailed links.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LinkPolicy {
@@ -31,7 +34,7 @@ pub struct LinkPolicy {
     /// How long a reset link works, from its first sending. Default 15 min, at most 24 h (NIST SP
     /// 800-63B-4 section 4.2 on recovery codes sent by mail).
     pub reset_lifetime: Duration,
-    /// What verifying takes. Default [`VerificationProof::Link`].
+    /// The proof that verifying requires. Default [`VerificationProof::Link`].
     pub verification_proof: VerificationProof,
 }
 
@@ -45,30 +48,40 @@ impl Default for LinkPolicy {
     }
 }
 
-/// How promised mails are sent.
+impl LinkPolicy {
+    /// How long a link of this purpose works, from its first sending.
+    pub(crate) const fn lifetime(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::VerifyEmail | Purpose::ChangeEmail => self.verification_lifetime,
+            Purpose::ResetPassword => self.reset_lifetime,
+        }
+    }
+}
+
+/// How enqueued mails are sent.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct MailPolicy {
     /// How many mails are sent at once. Default 4.
     pub concurrency: NonZeroU32,
-    /// How long a worker owns an intent; one left by a killed process is taken up after it.
-    /// Default 30 s.
+    /// How long a worker owns an intent. Another worker claims the intent of a killed process after
+    /// that. Default 30 s.
     pub lease: Duration,
-    /// When a sending is given up and counted as "outcome unknown". Default 20 s; must be shorter
-    /// than the lease, or two workers could send at once.
+    /// How long one sending may take; then its outcome counts as unknown. Default 20 s. It must be
+    /// shorter than the lease, or two workers could send at once.
     pub send_timeout: Duration,
-    /// How often the outbox is looked at when nothing wakes the worker. Default 500 ms, so that a
-    /// first attempt starts within a second whichever process wrote the intent.
+    /// How long the worker waits between two reads of the outbox if nothing wakes it. Default 500 ms:
+    /// a first attempt starts within a second, also if another process wrote the intent.
     pub poll_interval: Duration,
-    /// Shortest wait before a retry, doubled at each. Default 1 s.
+    /// Shortest wait before a retry, doubled at each retry. Default 1 s.
     pub min_backoff: Duration,
     /// Longest wait before a retry. Default 5 min.
     pub max_backoff: Duration,
-    /// After so many attempts an intent becomes a dead letter. Default 1000: the lifetimes end most
-    /// mails earlier, at the longest backoff 300 attempts a day.
+    /// Most attempts before an intent becomes a dead letter. Default 1000: the lifetimes end most mails
+    /// earlier, because the longest backoff allows 300 attempts a day.
     pub max_attempts: u32,
-    /// A notice that could not be sent for so long becomes a dead letter; mails with a link do so
-    /// after the link's lifetime. Default 24 h.
+    /// How long a notice is retried before it becomes a dead letter. Mails with a link become dead
+    /// letters after the lifetime of the link. Default 24 h.
     pub notice_lifetime: Duration,
     /// How long an intent may wait for the record it was written before. Default 5 min: longer than
     /// any write lasts, three lock timeouts of 50 s included.

@@ -137,7 +137,7 @@ mod tests {
 
     use super::*;
     use crate::id::IntentId;
-    use crate::mail::Message;
+    use crate::mail::kinds::Message;
 
     fn mail(number: u8, to: &str) -> Mail {
         Mail {

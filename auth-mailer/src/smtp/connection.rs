@@ -1,4 +1,4 @@
-//! One conversation with a server, phase by phase.
+//! One SMTP conversation, phase by phase.
 
 use std::fmt;
 use std::io;
@@ -19,37 +19,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::error::SmtpError;
+use super::phase::Phase;
 use super::settings::{Encryption, SmtpSettings};
 
-/// How far a sending has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Phase {
-    #[default]
-    Connect,
-    StartTls,
-    LogIn,
-    Sender,
-    Recipient,
-    Data,
-    /// The content is on its way: it may be accepted without our knowing.
-    Content,
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connecting",
-            Self::StartTls => "STARTTLS",
-            Self::LogIn => "logging in",
-            Self::Sender => "MAIL FROM",
-            Self::Recipient => "RCPT TO",
-            Self::Data => "DATA",
-            Self::Content => "the content",
-        })
-    }
-}
-
-/// How a server is reached.
+/// A mail server and how to connect to it.
 pub(super) struct Server {
     host: String,
     port: u16,
@@ -61,7 +34,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(settings: &SmtpSettings) -> Result<Self, &'static str> {
-        const NO_ROOTS: &str = "is not set, and the certificates that this system trusts cannot be used";
+        const NO_ROOTS: &str = "is not set, and the trusted certificates of this system cannot be used";
         const UNUSABLE: &str = "holds a certificate that cannot be used";
         let mut tls = TlsParameters::builder(settings.host.clone()).set_min_tls_version(TlsVersion::Tlsv12);
         if let Some(roots) = &settings.ca {
@@ -77,19 +50,22 @@ impl Server {
             port: settings.port,
             encryption: settings.encryption,
             tls: tls.build().map_err(|_| if settings.ca.is_some() { UNUSABLE } else { NO_ROOTS })?,
-            credentials: credentials.map(|kept| {
-                Credentials::new(kept.user.as_str().to_owned(), kept.password.as_str().to_owned())
+            credentials: credentials.map(|credentials| {
+                Credentials::new(
+                    credentials.user.as_str().to_owned(),
+                    credentials.password.as_str().to_owned(),
+                )
             }),
             hello: ClientId::default(),
         })
     }
 
-    /// What the server is told about who calls.
+    /// Sets the domain of the greeting.
     pub(super) fn greet_as(&mut self, domain: &str) {
         self.hello = ClientId::Domain(domain.to_owned());
     }
 
-    /// A connection that is encrypted and logged in as the settings say.
+    /// Opens a connection, encrypted and logged in as the settings require.
     pub(super) async fn connect(&self, phase: &mut Phase) -> Result<AsyncSmtpConnection, SmtpError> {
         *phase = Phase::Connect;
         let address = (self.host.as_str(), self.port);
@@ -100,7 +76,7 @@ impl Server {
             }
             Encryption::StartTls | Encryption::None => {
                 let stream = TcpStream::connect(address).await.map_err(SmtpError::connect)?;
-                AsyncSmtpConnection::connect_with_transport(Box::new(Unhurried::new(stream)), &self.hello)
+                AsyncSmtpConnection::connect_with_transport(Box::new(ByteByByte::new(stream)), &self.hello)
                     .await
             }
         }
@@ -156,7 +132,7 @@ pub(super) async fn send(
     completed(*phase, connection.message(mail).await)
 }
 
-/// lettre takes every 2xx and 3xx for success; here only 2xx ends a phase.
+/// Checks that a phase has succeeded. lettre accepts every 2xx and 3xx; here only 2xx is success.
 fn completed(phase: Phase, reply: Result<Response, lettre::transport::smtp::Error>) -> Result<(), SmtpError> {
     match reply {
         Ok(reply) if reply.code().severity == Severity::PositiveCompletion => Ok(()),
@@ -165,8 +141,8 @@ fn completed(phase: Phase, reply: Result<Response, lettre::transport::smtp::Erro
     }
 }
 
-/// Ends a conversation that failed, politely where the server still speaks.
-pub(super) fn leave(mut connection: AsyncSmtpConnection, error: &SmtpError) {
+/// Closes a connection after a failure, with QUIT if the server still answers.
+pub(super) fn close(mut connection: AsyncSmtpConnection, error: &SmtpError) {
     if error.was_answered() {
         tokio::spawn(async move {
             let _ = tokio::time::timeout(Duration::from_secs(2), connection.quit()).await;
@@ -176,12 +152,12 @@ pub(super) fn leave(mut connection: AsyncSmtpConnection, error: &SmtpError) {
 
 /// A connection that reads byte by byte until TLS begins.
 ///
-/// lettre keeps what it has read ahead over the change to TLS. Whoever sits on the wire could send
-/// replies in clear behind the one to STARTTLS, and they would be taken for the server's own (the
-/// response injection of "Why TLS is better without STARTTLS", USENIX Security 2021). Without reading
-/// ahead, such bytes meet the TLS handshake and break it.
+/// lettre reads ahead and does not discard those bytes when TLS begins. An attacker on the network could
+/// send replies in clear after the one to STARTTLS, and lettre would take them for the server's (response
+/// injection, "Why TLS Is Better Without STARTTLS", USENIX Security 2021). If nothing is read ahead, such
+/// bytes reach the TLS handshake and break it.
 #[derive(Debug)]
-struct Unhurried {
+struct ByteByByte {
     stream: TcpStream,
     encrypted: bool,
 }
@@ -189,13 +165,13 @@ struct Unhurried {
 /// First byte of a TLS handshake record; no SMTP command begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-impl Unhurried {
+impl ByteByByte {
     const fn new(stream: TcpStream) -> Self {
         Self { stream, encrypted: false }
     }
 }
 
-impl AsyncRead for Unhurried {
+impl AsyncRead for ByteByByte {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -212,7 +188,7 @@ impl AsyncRead for Unhurried {
     }
 }
 
-impl AsyncWrite for Unhurried {
+impl AsyncWrite for ByteByByte {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.encrypted |= bytes.first() == Some(&TLS_HANDSHAKE);
         Pin::new(&mut self.stream).poll_write(cx, bytes)
@@ -227,7 +203,7 @@ impl AsyncWrite for Unhurried {
     }
 }
 
-impl AsyncTokioStream for Unhurried {
+impl AsyncTokioStream for ByteByByte {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.stream.peer_addr()
     }

@@ -1,3 +1,5 @@
+//! Failures of a sending.
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -5,9 +7,9 @@ use std::time::Duration;
 use auth_core::MailErrorKind;
 use lettre::transport::smtp;
 
-use super::connection::Phase;
+use super::phase::Phase;
 
-/// A mail was not handed over: in which phase, and why.
+/// A mail that was not sent: the phase and the cause.
 #[derive(Debug)]
 pub(super) struct SmtpError {
     phase: Phase,
@@ -20,7 +22,7 @@ enum Cause {
     Smtp(smtp::Error),
     Connect(std::io::Error),
     NoStartTls,
-    /// A reply of a kind that this phase does not have.
+    /// A reply that does not belong to this phase.
     UnexpectedReply(u16),
 }
 
@@ -45,7 +47,7 @@ impl SmtpError {
         Self { phase, cause: Cause::UnexpectedReply(code) }
     }
 
-    /// What is known about the mail.
+    /// The kind of failure, for the worker.
     pub(super) fn kind(&self) -> MailErrorKind {
         let refused = match &self.cause {
             Cause::Smtp(error) if error.status().is_some() => Some(error.is_permanent()),
@@ -58,7 +60,7 @@ impl SmtpError {
         }
     }
 
-    /// Whether the server answered as SMTP foresees, so that it can be told good-bye.
+    /// Whether the server answered by the protocol, so that QUIT can be sent.
     pub(super) fn was_answered(&self) -> bool {
         matches!(&self.cause, Cause::Smtp(error) if error.status().is_some())
     }

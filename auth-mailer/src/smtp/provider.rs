@@ -1,5 +1,4 @@
-//! Well-known providers: host, port, and what they want as a user name. From their documentation,
-//! November 2026.
+//! Well-known providers: host, port and form of the user name, from their documentation in November 2026.
 
 use super::settings::Encryption;
 
@@ -14,9 +13,9 @@ pub(super) struct Provider {
 #[derive(Debug, Clone, Copy)]
 enum UserName {
     Address,
-    /// The same word for everybody.
+    /// One fixed word for every account.
     Fixed(&'static str),
-    /// The secret, as the password is.
+    /// The secret, which is also the password.
     Secret,
 }
 

@@ -1,4 +1,4 @@
-//! Where and how mails are handed over, read from configuration.
+//! The settings of the SMTP connection, read from configuration.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,32 +15,32 @@ use zeroize::Zeroizing;
 use super::provider;
 use crate::problems::{self, Problems};
 
-/// How a connection is protected.
+/// The encryption of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encryption {
     /// TLS from the first byte.
     Implicit,
-    /// Begun in clear and never used so: without STARTTLS nothing is sent.
+    /// STARTTLS, required: no mail is sent without it.
     StartTls,
     /// None, on loopback.
     None,
 }
 
-/// Whether a connection without encryption may be asked for.
+/// Whether the URL may ask for a connection without encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plaintext {
     /// Never.
     Refused,
-    /// To this machine itself: for development.
+    /// To this machine only: for development.
     OnLoopback,
 }
 
-/// Where mails are handed over: host, port, encryption and log-in.
+/// The mail server: host, port, encryption and log-in.
 ///
 /// # Security
 ///
-/// `Debug` shows no credentials, and they are wiped when it is dropped. Errors name what is wrong and
-/// never the value.
+/// `Debug` shows no credentials, and they are zeroed on drop. Errors name the setting and never contain
+/// its value.
 #[derive(Clone)]
 pub struct SmtpSettings {
     pub(super) host: String,
@@ -59,15 +59,15 @@ pub(super) struct Credentials {
     pub(super) password: Zeroizing<String>,
 }
 
-/// Default for one sending, its connection included: shorter than `MailPolicy::send_timeout`, so that
-/// it is this crate that knows how far the mail had got.
+/// Default timeout of one sending, connecting included: shorter than `MailPolicy::send_timeout`, so that
+/// this crate reports the phase that the sending had reached.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl SmtpSettings {
     /// Reads `smtps://user:password@host:465` (TLS from the first byte) or
-    /// `smtp://user:password@host:587` (STARTTLS, required). Escape what is special in a URL: `@` is
+    /// `smtp://user:password@host:587` (STARTTLS, required). Escape special characters: `@` is
     /// `%40`. Parameters: `?ca=FILE` trusts the certificates in that PEM file and no others;
-    /// `?tls=none` sends in clear, where `plaintext` and the host allow it.
+    /// `?tls=none` sends in clear, if `plaintext` and the host allow it.
     ///
     /// # Errors
     ///
@@ -98,13 +98,13 @@ impl SmtpSettings {
         for (key, value) in url.query_pairs() {
             match (&*key, &*value) {
                 ("tls", "none") if encryption == Encryption::Implicit => {
-                    problems.add("tls", "`none` is for `smtp://` alone");
+                    problems.add("tls", "`none` is for `smtp://` only");
                 }
                 ("tls", "none") if plaintext == Plaintext::Refused => {
                     problems.add("tls", "must not be `none` outside development");
                 }
                 ("tls", "none") if !is_loopback(&host) => {
-                    problems.add("tls", "may be `none` for this machine itself alone");
+                    problems.add("tls", "may be `none` for this machine only");
                 }
                 ("tls", "none") => encryption = Encryption::None,
                 ("tls", _) => problems.add("tls", "can only be `none`"),
@@ -120,9 +120,9 @@ impl SmtpSettings {
         Ok(Self { encryption, ca, ..Self::new(host, port, credentials) })
     }
 
-    /// Takes a provider by name: `gmail`, `outlook`, `sendgrid`, `mailgun`, `postmark`, `ses` (in
-    /// us-east-1) or `ses-REGION`. The address logs in and sends, unless
-    /// [`from`](Self::from_address) names another sender.
+    /// Looks a provider up by name: `gmail`, `outlook`, `sendgrid`, `mailgun`, `postmark`, `ses` (in
+    /// us-east-1) or `ses-REGION`. The address is the user name and the
+    /// sender, unless [`from_address`](Self::from_address) sets another sender.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl SmtpSettings {
         let provider = problems.take("service", provider::find(service));
         for (setting, value) in [("address", address), ("secret", secret)] {
             if value.is_empty() || value.chars().any(char::is_control) {
-                problems.add(setting, "is missing or holds control characters");
+                problems.add(setting, "is missing or contains control characters");
             }
         }
         match provider {
@@ -162,22 +162,22 @@ impl SmtpSettings {
         }
     }
 
-    /// Who sends: `no-reply@example.com` or `Name <no-reply@example.com>`; without a name, the
-    /// product's stands there.
+    /// Sets the sender: `no-reply@example.com` or `Name <no-reply@example.com>`. Default name: the
+    /// product's.
     #[must_use]
     pub fn from_address(mut self, address: impl Into<String>) -> Self {
         self.from = Some(address.into());
         self
     }
 
-    /// Where answers go. Default: to the sender.
+    /// Sets the address for replies. Default: the sender.
     #[must_use]
     pub fn reply_to(mut self, address: impl Into<String>) -> Self {
         self.reply_to = Some(address.into());
         self
     }
 
-    /// How long one sending may take, connecting included. Default 15 s; keep it shorter than
+    /// Sets the longest time of one sending, connecting included. Default 15 s; keep it shorter than
     /// [`MailPolicy::send_timeout`](auth_core::MailPolicy::send_timeout).
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
@@ -202,7 +202,7 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, &'static str> {
     let decoded = |text: &str| {
         let text = percent_decode_str(text).decode_utf8().map_err(|_| "and password must be UTF-8")?;
         if text.chars().any(char::is_control) {
-            return Err("and password must not hold control characters");
+            return Err("and password must not contain control characters");
         }
         Ok(Zeroizing::new(text.into_owned()))
     };
@@ -215,7 +215,7 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, &'static str> {
     }
 }
 
-/// The certificates of a PEM file. lettre would take a file without any, and then trust nobody.
+/// Reads the certificates of a PEM file. lettre would accept a file without any and trust no server.
 fn roots(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = std::fs::read(file).map_err(|error| format!("cannot be read: {}", error.kind()))?;
     let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
@@ -224,7 +224,7 @@ fn roots(file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
         Ok(roots) if !roots.is_empty() && roots.iter().all(|root| usable.add(root.clone()).is_ok()) => {
             Ok(roots)
         }
-        _ => Err("must hold certificates in PEM form and nothing that is none".to_owned()),
+        _ => Err("must contain certificates in PEM form and nothing else".to_owned()),
     }
 }
 
@@ -241,7 +241,7 @@ impl fmt::Debug for SmtpSettings {
     }
 }
 
-/// Everything that is wrong with the settings of a mailer.
+/// The problems of the settings of a mailer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmtpSettingsError(Vec<ConfigProblem>);
 
@@ -250,7 +250,7 @@ impl SmtpSettingsError {
         Self(problems)
     }
 
-    /// The problems; each names a part of the URL, an argument or a method of [`SmtpSettings`].
+    /// Returns the problems; each names a part of the URL, an argument or a method of [`SmtpSettings`].
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.0
     }

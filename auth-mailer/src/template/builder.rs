@@ -1,22 +1,24 @@
+//! The builder of templates.
+
 use std::fmt;
 use std::sync::Arc;
 
-use auth_core::{ConfigProblem, Email, Mail};
+use auth_core::{ConfigProblem, Email, Mail, MailKind};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 
 use super::colors::Color;
-use super::{Chooser, MailKind, Part, Settings, Templates, check, language, one_line};
+use super::{Chooser, Part, Settings, Templates, check, language, one_line};
 use crate::links::Links;
 use crate::problems::{self, Problems};
 
 const SHIPPED_TEXT: &str = include_str!("../../templates/mail.txt");
 const SHIPPED_HTML: &str = include_str!("../../templates/mail.html");
 
-/// Longest product name, in characters: it stands in subjects.
+/// Longest product name, in characters. Subjects contain it.
 const MAX_PRODUCT_CHARS: usize = 60;
 
-/// Puts [`Templates`] together.
+/// Builds [`Templates`].
 #[derive(Clone)]
 #[must_use = "nothing is checked before `build`"]
 pub struct TemplatesBuilder {
@@ -46,41 +48,42 @@ impl TemplatesBuilder {
         }
     }
 
-    /// What mails call the product. Default: the host of the links.
+    /// Sets the name of the product in mails. Default: the host of the links.
     pub fn product_name(mut self, name: impl Into<String>) -> Self {
         self.product_name = Some(name.into());
         self
     }
 
-    /// Where people may ask for help; shown at the end of every mail. Default: nowhere.
+    /// Sets the address for questions, shown at the end of every mail. Default: none.
     pub fn support_address(mut self, address: impl Into<String>) -> Self {
         self.support_address = Some(address.into());
         self
     }
 
-    /// The colour of buttons and links, such as `#1a56db`. What is written on it is white or
-    /// near-black, whichever is easier to read.
+    /// Sets the colour of buttons and links, such as `#1a56db`. Text on it is white or near-black: the
+    /// colour with the better contrast.
     pub fn accent_color(mut self, color: impl Into<String>) -> Self {
         self.accent = Some(color.into());
         self
     }
 
-    /// The same for programs that show mails on a dark ground. Default: the shipped one, or the
-    /// [`accent_color`](Self::accent_color) where that is set.
+    /// Sets the accent colour for programs that show mails on a dark background. Default: the
+    /// [`accent_color`](Self::accent_color) if it is set, or the shipped dark one.
     pub fn dark_accent_color(mut self, color: impl Into<String>) -> Self {
         self.dark_accent = Some(color.into());
         self
     }
 
-    /// The language of mails for which no other is chosen: `en` (default), `de`, `fr` or one that
-    /// was added.
+    /// Sets the language of mails for which no other is chosen: `en` (default), `de`, `fr` or an added
+    /// one.
     pub fn default_language(mut self, tag: impl Into<String>) -> Self {
         self.default_language = Some(tag.into());
         self
     }
 
-    /// Adds a language, or changes texts of one: the text of a file like those in the crate's
-    /// `templates/`. For `en`, `de` and `fr` it may hold only what is to change.
+    /// Adds a language, or changes the texts of one, by a TOML text like the files in the crate's
+    /// `templates/`. For `en`, `de` and `fr` it may contain only the changes.
+    ///
     /// # Examples
     ///
     /// ```
@@ -99,8 +102,8 @@ impl TemplatesBuilder {
         self
     }
 
-    /// Chooses the language of each mail by a tag such as `de-AT`; `None` for the default language.
-    /// Called while a mail is rendered: answer from memory.
+    /// Sets the function that chooses the language of each mail by a tag such as `de-AT`; `None` means
+    /// the default language. It is called while a mail is rendered: answer from memory.
     pub fn choose_language(
         mut self,
         choose: impl Fn(&Mail) -> Option<String> + Send + Sync + 'static,
@@ -109,7 +112,7 @@ impl TemplatesBuilder {
         self
     }
 
-    /// Replaces the HTML of all mails. The README lists what a template may use.
+    /// Replaces the HTML of all mails. The README lists the names that a template may use.
     pub fn html(self, source: impl Into<String>) -> Self {
         self.source(None, Part::Html, source.into())
     }
@@ -134,12 +137,12 @@ impl TemplatesBuilder {
         self
     }
 
-    /// Checks everything: renders every mail in every language once.
+    /// Checks the templates: renders every mail in every language once.
     ///
     /// # Errors
     ///
-    /// - [`TemplateError`] with every problem at once: what does not parse, names that do not exist,
-    ///   a template that lacks the link of a mail that carries one, or shows a name unescaped.
+    /// - [`TemplateError`] with every problem at once: a text that does not parse, an unknown name, a
+    ///   template without the link of its mail, or one that shows the user's name unescaped.
     pub fn build(self) -> Result<Templates, TemplateError> {
         let mut problems = Problems::default();
         let environment = self.environment(&mut problems);
@@ -170,7 +173,7 @@ impl TemplatesBuilder {
         let default = self.default_language.as_deref().unwrap_or("en");
         let found = languages.iter().position(|language| language.tag.eq_ignore_ascii_case(default));
         if found.is_none() && problems.is_empty() {
-            problems.add("default_language", "is no language that is shipped or was added");
+            problems.add("default_language", "must be `en`, `de`, `fr` or an added language");
         }
         let settings = Settings {
             links: self.links,
@@ -191,16 +194,17 @@ impl TemplatesBuilder {
         }
     }
 
-    /// One template per kind and part: the user's own for it, else the user's for all, else ours.
+    /// One template for each kind and part: the caller's for this kind, else the caller's for all kinds,
+    /// else the shipped one.
     fn environment(&self, problems: &mut Problems) -> Environment<'static> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        // Blocks on lines of their own leave no line behind.
+        // A line that contains only a block leaves no empty line.
         match SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
             Ok(syntax) => environment.set_syntax(syntax),
             Err(error) => problems.add("templates", check::described(&error)),
         }
-        for kind in MailKind::ALL {
+        for &kind in MailKind::ALL {
             for (part, shipped) in [(Part::Text, SHIPPED_TEXT), (Part::Html, SHIPPED_HTML)] {
                 let own = |wanted: Option<MailKind>| {
                     let matches = |source: &&(Option<MailKind>, Part, String)| {
@@ -229,7 +233,7 @@ impl fmt::Debug for TemplatesBuilder {
     }
 }
 
-/// Everything that is wrong with [`Templates`].
+/// The problems of [`Templates`] that could not be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError(Vec<ConfigProblem>);
 

@@ -1,27 +1,22 @@
-//! What must be true of every template before the first mail: each mail is rendered once in each
-//! language, with a name that tries to be markup.
+//! Checking templates before the first mail: each mail is rendered once in each language, with a name
+//! that looks like markup.
 
 use std::collections::BTreeSet;
 
-use chrono::DateTime;
+use auth_core::MailKind;
 
-use super::{Facts, MailKind, Rendered, Settings};
+use super::{Facts, Rendered, Settings};
 use crate::problems::Problems;
 
 const NAME: &str = "<auth-name-of-a-check>";
-const NEW_EMAIL: &str = "n***@example.com";
 
 pub(super) fn every_mail(settings: &Settings, problems: &mut Problems) {
     let link = format!("{}#/check?token=AbC-123_x.yZ", settings.links.home());
     let mut found = BTreeSet::new();
     for language in &settings.languages {
-        for kind in MailKind::ALL {
+        for &kind in MailKind::ALL {
             for name in [Some(NAME), None] {
-                let at = DateTime::UNIX_EPOCH;
-                let expires_at = kind.has_token().then_some(at);
-                let new_email = (kind == MailKind::EmailChanged).then_some(NEW_EMAIL);
-                let facts = Facts { kind, name, link: &link, at, expires_at, new_email };
-                match settings.render(language, facts) {
+                match settings.render(language, &Facts::example(kind, name, &link)) {
                     Ok(rendered) => found.extend(missing(kind, &language.tag, &link, &rendered)),
                     Err(error) => {
                         let cause = error.source.as_ref().map(described).unwrap_or_default();
@@ -55,7 +50,7 @@ fn missing(kind: MailKind, tag: &str, link: &str, rendered: &Rendered) -> Vec<(S
     missing
 }
 
-/// What is wrong with a template and where, on one line.
+/// Describes a template error and its place on one line.
 pub(super) fn described(error: &minijinja::Error) -> String {
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     match error.line() {

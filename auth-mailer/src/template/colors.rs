@@ -1,3 +1,5 @@
+//! Colours of mails.
+
 /// A colour as `#rrggbb`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Color([u8; 3]);
@@ -17,7 +19,7 @@ impl Color {
         u32::from_str_radix(digits, 16).map(Self::new).map_err(|_| SHAPE)
     }
 
-    /// White or near-black: whichever is easier to read on this colour (WCAG 2.2, contrast ratio).
+    /// White or near-black: the one with the better contrast on this colour (WCAG 2.2, contrast ratio).
     pub(super) fn ink(self) -> &'static str {
         let with_white = 1.05 / (self.luminance() + 0.05);
         let with_black = (self.luminance() + 0.05) / (Self::new(0x10_18_20).luminance() + 0.05);
@@ -47,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ink_is_the_one_that_can_be_read() {
+    fn the_ink_is_the_one_with_the_better_contrast() {
         for (color, ink) in
             [("#1a56db", "#ffffff"), ("#FFFFFF", "#101820"), ("#000000", "#ffffff"), ("#ffd400", "#101820")]
         {

@@ -1,18 +1,19 @@
-//! The texts of one language, as its file has them.
+//! The texts of one language, read from its file.
 
+use std::collections::BTreeMap;
+
+use auth_core::MailKind;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::MailKind;
-
-/// The languages that come with the crate, the default first.
+/// The languages that the crate ships, the default first.
 const SHIPPED: [(&str, &str); 3] = [
     ("en", include_str!("../../templates/en.toml")),
     ("de", include_str!("../../templates/de.toml")),
     ("fr", include_str!("../../templates/fr.toml")),
 ];
 
-/// One language. Every text is a template of its own.
+/// One language. Every text is itself a template.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Language {
@@ -26,16 +27,12 @@ pub(super) struct Language {
     pub(super) link_hint: String,
     pub(super) support_line: String,
     pub(super) footer: String,
-    verify_email: Texts,
-    reset_password: Texts,
-    already_registered: Texts,
-    password_changed: Texts,
-    confirm_email: Texts,
-    email_changed: Texts,
-    sessions_ended: Texts,
+    /// The texts of every kind of mail, each in the table of its name.
+    #[serde(skip)]
+    mails: BTreeMap<MailKind, Texts>,
 }
 
-/// The direction of writing, as HTML names it.
+/// The direction of writing, in the terms of HTML.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Direction {
@@ -52,7 +49,7 @@ impl Direction {
     }
 }
 
-/// What one kind of mail says.
+/// The texts of one kind of mail.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Texts {
@@ -65,32 +62,30 @@ pub(super) struct Texts {
 }
 
 impl Language {
-    pub(super) const fn texts(&self, kind: MailKind) -> &Texts {
-        match kind {
-            MailKind::VerifyEmail => &self.verify_email,
-            MailKind::ResetPassword => &self.reset_password,
-            MailKind::AlreadyRegistered => &self.already_registered,
-            MailKind::PasswordChanged => &self.password_changed,
-            MailKind::ConfirmEmail => &self.confirm_email,
-            MailKind::EmailChanged => &self.email_changed,
-            MailKind::SessionsEnded => &self.sessions_ended,
-        }
+    pub(super) fn texts(&self, kind: MailKind) -> Option<&Texts> {
+        self.mails.get(&kind)
     }
 
-    fn read(tag: &str, table: Table) -> Result<Self, String> {
+    fn read(tag: &str, mut table: Table) -> Result<Self, String> {
+        let mut mails = BTreeMap::new();
+        for &kind in MailKind::ALL {
+            let texts = table.remove(kind.name());
+            let texts = texts.ok_or_else(|| format!("missing field `{}`", kind.name()))?;
+            mails.insert(kind, texts.try_into().map_err(|error| one_line(&error))?);
+        }
         let language: Self = table.try_into().map_err(|error: toml::de::Error| one_line(&error))?;
-        Ok(Self { tag: tag.to_owned(), ..language })
+        Ok(Self { tag: tag.to_owned(), mails, ..language })
     }
 }
 
-/// Reads the shipped languages with the user's texts laid over them, and the user's own languages.
-/// What cannot be read is told with its tag.
+/// Reads the shipped languages with the caller's changes applied, and the caller's own languages. An
+/// error names the tag of its language.
 pub(super) fn read_all(own: &[(String, String)]) -> Vec<Result<Language, (String, String)>> {
     let mut tables: Vec<(&str, Result<Table, String>)> =
         SHIPPED.iter().map(|(tag, text)| (*tag, parse(text))).collect();
     for (tag, text) in own {
         match (tables.iter_mut().find(|(known, _)| known == tag), parse(text)) {
-            (Some((_, Ok(table))), Ok(changes)) => lay_over(table, changes),
+            (Some((_, Ok(table))), Ok(changes)) => merge(table, changes),
             (Some((_, table)), changes) => *table = changes,
             (None, table) => tables.push((tag, table)),
         }
@@ -105,11 +100,11 @@ fn parse(text: &str) -> Result<Table, String> {
     text.parse::<Table>().map_err(|error| one_line(&error))
 }
 
-/// Tables are merged, everything else is replaced.
-fn lay_over(table: &mut Table, changes: Table) {
+/// Merges tables and replaces every other value.
+fn merge(table: &mut Table, changes: Table) {
     for (key, value) in changes {
         match (table.get_mut(&key), value) {
-            (Some(Value::Table(inner)), Value::Table(changes)) => lay_over(inner, changes),
+            (Some(Value::Table(inner)), Value::Table(changes)) => merge(inner, changes),
             (_, value) => drop(table.insert(key, value)),
         }
     }

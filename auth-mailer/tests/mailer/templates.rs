@@ -1,7 +1,7 @@
 //! What mails say, and what a service may change about it.
 
-use auth_core::{Email, Mail, Message};
-use auth_mailer::{Links, MailKind, Templates, TemplatesBuilder};
+use auth_core::{Email, Mail, MailKind, Message};
+use auth_mailer::{Links, Templates, TemplatesBuilder};
 
 use proptest::prelude::*;
 use regex::Regex;
@@ -30,7 +30,7 @@ async fn mails() -> Vec<Mail> {
     let mut mails = mailbox.mails();
     let confirm = mails.pop().unwrap();
     for message in [
-        Message::AlreadyRegistered { requested_at: at },
+        Message::AlreadyRegistered { at },
         Message::PasswordChanged { at },
         Message::SessionsEnded { at },
         Message::EmailChanged { new_email: Email::parse("new.one@example.org").unwrap(), at },
@@ -77,9 +77,9 @@ async fn every_mail_is_complete_in_every_language() {
             assert!(!rendered.text.contains("\n\n\n"), "{}", rendered.text);
             let link = match mail.message.token() {
                 Some(token) => {
-                    let page = match MailKind::of(&mail) {
-                        Some(MailKind::VerifyEmail) => "verify-email",
-                        Some(MailKind::ConfirmEmail) => "confirm-email",
+                    let page = match mail.message.kind() {
+                        MailKind::VerifyEmail => "verify-email",
+                        MailKind::ConfirmEmail => "confirm-email",
                         _ => "reset-password",
                     };
                     format!("https://app.example.com/in/#/{page}?token={}", *token.expose())
@@ -99,7 +99,7 @@ async fn every_mail_is_complete_in_every_language() {
 async fn a_notice_of_a_new_address_shows_it_masked_and_links_to_nothing_that_acts() {
     let templates = builder().build().unwrap();
     let notice = &mails().await[5];
-    assert_eq!(MailKind::of(notice), Some(MailKind::EmailChanged));
+    assert_eq!(notice.message.kind(), MailKind::EmailChanged);
     for language in ["en", "de", "fr"] {
         let rendered = templates.render_in(notice, language).unwrap();
         for part in [&rendered.text, &rendered.html] {

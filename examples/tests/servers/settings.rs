@@ -91,7 +91,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("VERIFY_REQUIRES_PASSWORD", "yes", "must be `false` or `true`"),
     ("SMTP_URL", "mail.example.com:587", "must be"),
     ("SMTP_URL", "http://mail.example.com", "must be `smtps` or `smtp`"),
-    ("SMTP_URL", "smtp://mail.example.com:25?tls=none", "may be `none` for this machine itself alone"),
+    ("SMTP_URL", "smtp://mail.example.com:25?tls=none", "may be `none` for this machine only"),
     ("SMTP_URL", "smtps://user@mail.example.com", "belong together"),
     ("SMTP_URL", "smtps://mail.example.com?ca=/nowhere.pem", "cannot be read"),
     ("MAILER_SERVICE", "gmail", "MAILER_EMAIL is missing"),

@@ -12,7 +12,7 @@ use crate::suite::row::same_found;
 pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let user_id = fresh::user_id();
-    let promises = [
+    let requests = [
         MailRequest::Registration {
             user_id,
             registration: fresh::registration(Some("Ada 👩‍💻 \"d'Été\" \\"))?,
@@ -21,15 +21,24 @@ pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) 
         MailRequest::Verification,
         MailRequest::PasswordReset,
         MailRequest::PasswordChanged { user_id, at: at(0) },
+        MailRequest::ChangeEmail { user_id, epoch: Epoch::from_u64(1 << 40) },
+        MailRequest::EmailChanged {
+            user_id,
+            new_email: Email::parse(&format!("New.L+Tag@{}", fresh::domain()))?,
+            at: at(0),
+        },
         MailRequest::SessionsEnded {
             user_id,
             session_id: fresh::session_id(),
             epoch: Epoch::from_u64(1 << 40),
         },
     ];
-    for promise in promises {
+    for name in MailRequest::NAMES.iter().filter(|name| **name != "unreadable") {
+        ensure!(requests.iter().any(|request| request.name() == *name), "no request of the kind {name}");
+    }
+    for request in requests {
         let email = Email::parse(&format!("Ada.L+Tag@{}", fresh::domain()))?;
-        let intent = Intent { email, mail: promise, ..fresh::intent(long_ago(0) + TICK)? };
+        let intent = Intent { email, mail: request, ..fresh::intent(long_ago(0) + TICK)? };
         store.insert(&intent).await?;
         let lease = claimed(&*store, &intent, 1, long_ago(1), long_ago(60)).await?;
         let settled = store.complete(intent.id, lease.attempt).await?;
