@@ -1,4 +1,4 @@
-//! Whoever copies the database opens nothing with it.
+//! A copy of the database gives no access.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_copy_of_the_database_with_pending_and_sent_mails_lets_nobody_in() {
+async fn a_copy_of_the_database_with_pending_and_sent_mails_is_no_key() {
     let scratch = Scratch::new("at-rest");
     let store = SqliteStore::open(scratch.file("auth.db")).await.unwrap();
     {
@@ -43,14 +43,14 @@ async fn a_copy_of_the_database_with_pending_and_sent_mails_lets_nobody_in() {
     let secret = token.split('.').nth(1).unwrap();
     let raw =
         mail_parser::decoders::base64::base64_decode(secret.replace('-', "+").replace('_', "/").as_bytes());
-    assert!(holds(&bytes, ADA.as_bytes()), "the search finds what is there");
+    assert!(holds(&bytes, ADA.as_bytes()), "the search works");
     for (what, part) in
         [("link", secret.as_bytes()), ("secret", &raw.unwrap()), ("password", PASSWORD.as_bytes())]
     {
         assert!(!holds(&bytes, part), "the {what} of a mail is in the database");
     }
 
-    // The thief runs the worker over a copy, with every line of the code but without the key.
+    // The thief runs the worker over a copy, with the same code but without the secret.
     let copy = Scratch::new("at-rest-copy");
     for name in ["auth.db", "auth.db-wal"] {
         std::fs::copy(scratch.file(name), copy.file(name)).unwrap();
@@ -62,7 +62,7 @@ async fn a_copy_of_the_database_with_pending_and_sent_mails_lets_nobody_in() {
     let stolen = thief.take();
     let links: Vec<&MailedToken> = stolen.iter().filter_map(|mail| mail.message.token()).collect();
     assert_eq!(links.len(), 2);
-    // Meanwhile the service sends them, under the same ids.
+    // The service sends them, too, under the same ids.
     assert_eq!(pending.deliver_due_mails().await.unwrap().sent, 2);
     for link in links {
         pending.verify_email(&link.expose(), None, &client()).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What a mail on the wire is made of.
+//! The headers and parts of a mail on the wire.
 
 use std::collections::BTreeSet;
 
@@ -45,17 +45,17 @@ async fn a_mail_has_exactly_the_headers_of_a_transactional_mail() {
 }
 
 #[tokio::test]
-async fn languages_with_accents_arrive_as_they_were_written() {
+async fn accents_and_other_scripts_arrive_unchanged() {
     let mailer = mailer(&settings("STARTTLS", "accents.test"));
     mailer.send(&notice("accents@example.com", Some("Zoë „Ω“ 漢字"))).await.unwrap();
     let [message] = &received("accents@example.com").await[..] else { panic!() };
-    assert!(message.bytes.is_ascii(), "every server can pass it on");
+    assert!(message.bytes.is_ascii(), "every server can relay it");
     assert!(message.text().contains("Hello Zoë „Ω“ 漢字,"));
     assert!(message.html().contains("Hello Zoë „Ω“ 漢字,"));
 }
 
 #[tokio::test]
-async fn a_mail_sent_twice_to_a_folder_is_one_file_that_mail_programs_open() {
+async fn a_mail_sent_twice_to_a_folder_is_one_readable_file() {
     let scratch = Scratch::new("eml");
     let mailer = FileMailer::new(scratch.file("mails"), "no-reply@files.test", templates()).unwrap();
     let mail = notice("ada@example.com", None);

@@ -1,4 +1,4 @@
-//! Signatures, as a verifier that knows nothing of this crate sees them.
+//! DKIM signatures, checked by an independent verifier.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,7 @@ use auth_mailer::{DkimError, DkimKey};
 use crate::servers::{Scratch, received, sink};
 use crate::service::{mailer, notice, settings};
 
-/// Verifies a mail from standard input with the key record given, without asking the domain name system.
+/// Verifies a mail file with a given key record, without DNS.
 const VERIFY: &str = "
 import sys, dkim
 name, record = sys.argv[1:3]
@@ -43,7 +43,7 @@ fn changed(mail: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_independent_verifier_accepts_our_signatures_and_no_changed_mail() {
+async fn a_verifier_accepts_our_signatures_and_no_changed_mail() {
     let scratch = Scratch::new("dkim");
     let rsa: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
     for (kind, options) in [("rsa", rsa), ("ed25519", &["-algorithm", "Ed25519"])] {
@@ -69,13 +69,13 @@ async fn an_independent_verifier_accepts_our_signatures_and_no_changed_mail() {
                 assert!(!verifies(&scratch, &record, &changed(mail, from, other)), "{kind}: {other}");
             }
             let second = changed(mail, "Subject: ", "Subject: Win a prize\r\nSubject: ");
-            assert!(!verifies(&scratch, &record, &second), "no header can be added beside one");
+            assert!(!verifies(&scratch, &record, &second), "no second header can be added");
         }
     }
 }
 
 #[test]
-fn a_key_that_is_too_short_or_for_something_else_is_refused() {
+fn a_key_that_is_too_short_or_of_another_kind_is_refused() {
     let scratch = Scratch::new("dkim-keys");
     let short = pem(&scratch, &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]);
     let refused = DkimKey::new("s1", "dkim.test", &short).unwrap_err();

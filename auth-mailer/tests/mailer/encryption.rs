@@ -1,4 +1,4 @@
-//! Encrypted and with the right server, or not at all.
+//! Mails are sent encrypted and to the right server, or not at all.
 
 use auth_core::{MailErrorKind, Mailer as _};
 
@@ -7,11 +7,11 @@ use crate::servers::{received, sessions, sink};
 use crate::service::{mailer, notice, settings, settings_at};
 
 #[tokio::test]
-async fn mails_travel_encrypted_and_logged_in_and_over_one_connection() {
-    for door in ["STARTTLS", "SMTPS"] {
-        let domain = format!("round-trip-{}.test", door.to_lowercase());
-        let mailer = mailer(&settings(door, &domain));
-        let to = format!("ada.{}@example.com", door.to_lowercase());
+async fn mails_are_encrypted_and_logged_in_over_one_connection() {
+    for port in ["STARTTLS", "SMTPS"] {
+        let domain = format!("round-trip-{}.test", port.to_lowercase());
+        let mailer = mailer(&settings(port, &domain));
+        let to = format!("ada.{}@example.com", port.to_lowercase());
         for _ in 0..3 {
             mailer.send(&notice(&to, Some("Ada Lovelace"))).await.unwrap();
         }
@@ -24,30 +24,30 @@ async fn mails_travel_encrypted_and_logged_in_and_over_one_connection() {
             assert_eq!(message.subject(), "Your Lighthouse password was changed");
             assert!(message.text().contains("Hello Ada Lovelace,\n"));
         }
-        assert_eq!(sessions(&domain).await.len(), 1, "the connection is kept for the next mail");
+        assert_eq!(sessions(&domain).await.len(), 1, "the connection is reused for the next mail");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_trusted_is_told_nothing() {
-    for door in ["WRONG_HOST", "EXPIRED", "SELF_SIGNED", "NO_STARTTLS"] {
-        let domain = format!("untrusted-{}.test", door.to_lowercase().replace('_', "-"));
-        let to = format!("{}@example.com", door.to_lowercase());
-        let error = mailer(&settings(door, &domain)).send(&notice(&to, None)).await.unwrap_err();
-        // An operator can mend it: no mail dies of it meanwhile.
-        assert_eq!(error.kind(), MailErrorKind::Transient, "{door}");
-        assert_eq!(received(&to).await.len(), 0, "{door}");
+async fn an_untrusted_server_gets_no_part_of_a_mail() {
+    for port in ["WRONG_HOST", "EXPIRED", "SELF_SIGNED", "NO_STARTTLS"] {
+        let domain = format!("untrusted-{}.test", port.to_lowercase().replace('_', "-"));
+        let to = format!("{}@example.com", port.to_lowercase());
+        let error = mailer(&settings(port, &domain)).send(&notice(&to, None)).await.unwrap_err();
+        // An operator can fix it, and the mail is sent afterwards.
+        assert_eq!(error.kind(), MailErrorKind::Transient, "{port}");
+        assert_eq!(received(&to).await.len(), 0, "{port}");
         let mut sessions = sessions(&domain).await;
         let session = sessions.pop().unwrap();
         session.commands.iter().chain(&session.clear).for_each(|line| {
-            assert!(line.starts_with("EHLO") || line == "STARTTLS", "{door}: {line}");
+            assert!(line.starts_with("EHLO") || line == "STARTTLS", "{port}: {line}");
         });
         assert!(sessions.is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_certificate_of_a_ca_that_is_not_trusted_is_refused() {
+async fn a_certificate_of_an_untrusted_ca_is_refused() {
     let url = format!("smtps://authtest:x@localhost:{}", sink().get("SINK_SMTPS"));
     let settings = auth_mailer::SmtpSettings::from_url(&url, auth_mailer::Plaintext::Refused).unwrap();
     let mailer = mailer(&settings.from_address("no-reply@system-roots.test"));
@@ -58,23 +58,23 @@ async fn a_certificate_of_a_ca_that_is_not_trusted_is_refused() {
     assert_eq!(sessions("system-roots.test").await.len(), 0);
 }
 
-/// What stands behind the reply to STARTTLS in clear is no word of the server's.
+/// Bytes in clear after the reply to STARTTLS are not from the server.
 #[tokio::test]
-async fn replies_slipped_in_before_tls_are_not_believed() {
+async fn replies_injected_before_tls_are_not_accepted() {
     let added = "250-mail.test\r\n250 AUTH PLAIN LOGIN\r\n";
     let proxy = Proxy::start(sink().port("SINK_STARTTLS"), Mischief::AddsToStartTls(added), 1).await;
     let mailer = mailer(&settings_at("STARTTLS", proxy.port, "slipped-in.test"));
     let error = mailer.send(&notice("slipped-in@example.com", None)).await.unwrap_err();
     assert_eq!(error.kind(), MailErrorKind::Transient);
     let [session] = &sessions("slipped-in.test").await[..] else { panic!() };
-    assert_eq!(session.commands, ["EHLO slipped-in.test", "STARTTLS"], "TLS was not begun upon them");
-    // Without the man in the middle it goes through.
+    assert_eq!(session.commands, ["EHLO slipped-in.test", "STARTTLS"], "TLS was not started on them");
+    // Without the attacker the mail is sent.
     mailer.send(&notice("slipped-in@example.com", None)).await.unwrap();
     assert_eq!(received("slipped-in@example.com").await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_for_the_operator_to_mend() {
+async fn a_wrong_password_is_a_transient_failure() {
     let (ca, port) = (sink().get("SINK_CA"), sink().get("SINK_STARTTLS"));
     let url = format!("smtp://authtest:wrong-pw-741@localhost:{port}?ca={ca}");
     let settings = auth_mailer::SmtpSettings::from_url(&url, auth_mailer::Plaintext::Refused).unwrap();

@@ -1,4 +1,4 @@
-//! A fault at every phase: known for what it is, bounded in time, and survived.
+//! Faults at every phase: each has the right kind, ends in time, and loses no mail.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use MailErrorKind::{Permanent, Transient, Unknown};
 const PHASES: [&str; 7] = ["ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"];
 const FAULTS: [&str; 5] = ["451", "550", "hang", "drop", "late"];
 
-/// What is known after a fault: a refusal is final only where it is about this mail.
+/// The expected kind of failure: a refusal is permanent only if it is about this mail.
 fn expected(phase: &str, what: &str) -> Option<MailErrorKind> {
     match (phase, what) {
         ("dot", "hang" | "drop" | "late") => Some(Unknown),
@@ -30,7 +30,7 @@ fn cases() -> impl Iterator<Item = (&'static str, &'static str, MailErrorKind)> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_fault_is_known_for_what_it_is_and_none_outlasts_the_timeout() {
+async fn every_fault_has_its_kind_and_ends_within_the_timeout() {
     let mut sendings = JoinSet::new();
     for (phase, what, kind) in cases() {
         sendings.spawn(async move {
@@ -57,7 +57,7 @@ async fn every_fault_is_known_for_what_it_is_and_none_outlasts_the_timeout() {
         });
     }
     sendings.spawn(async {
-        // Nobody listens there any more.
+        // The listener is closed.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mailer = mailer(&settings_at("STARTTLS", port, "nobody.test"));
         assert_eq!(mailer.send(&notice("direct@example.com", None)).await.unwrap_err().kind(), Transient);
@@ -65,7 +65,7 @@ async fn every_fault_is_known_for_what_it_is_and_none_outlasts_the_timeout() {
     sendings.join_all().await;
 }
 
-/// Everything that arrived is one mail with one link, and the link works once.
+/// Asserts that all copies are one mail with one link, and that the link works once.
 async fn assert_one_mail(service: &Service, messages: &[Received]) {
     let first = messages.first().unwrap();
     for message in messages {
@@ -76,15 +76,15 @@ async fn assert_one_mail(service: &Service, messages: &[Received]) {
     service.auth.verify_email(&first.token(), None, &client()).await.unwrap_err();
 }
 
-/// How often a fault strikes, and what must have become of the mail then.
-async fn promised_mail(service: &Service, to: &str, kind: MailErrorKind, what: &str) {
+/// Registers, waits until the mail is settled, and checks the outcome.
+async fn assert_settled(service: &Service, to: &str, kind: MailErrorKind, what: &str) {
     service.auth.register(to, password(), None, &client()).await.unwrap();
-    // What came of an attempt is written first, and then told.
-    let told: &[&str] =
+    // The outcome of an attempt is stored before its event is emitted.
+    let emitted: &[&str] =
         if kind == Permanent { &["mail_dead_lettered"] } else { &["mail_retried", "mail_sent"] };
     let settled = || async {
         let stats = service.auth.outbox_stats().await.unwrap();
-        stats.queued == 0 && told.iter().all(|name| service.events.count(name) > 0)
+        stats.queued == 0 && emitted.iter().all(|name| service.events.count(name) > 0)
     };
     until(&format!("{what} to be settled"), 6 * TIMEOUT, settled).await;
     let (messages, dead) = (received(to).await, service.auth.dead_letters(10).await.unwrap());
@@ -96,7 +96,7 @@ async fn promised_mail(service: &Service, to: &str, kind: MailErrorKind, what: &
     } else {
         assert!(dead.is_empty(), "{what}: {dead:?}");
         let copies = if what.ends_with("late") { 2 } else { 1 };
-        // On a busy machine a second try may be too slow as well, and then nobody knows what came of it.
+        // On a busy machine a second attempt may time out, too, and its outcome is unknown.
         let more = service.events.count("mail_retried") - 1;
         assert!((copies..=copies + more).contains(&messages.len()), "{what}: {} copies", messages.len());
         assert_one_mail(service, &messages).await;
@@ -105,13 +105,13 @@ async fn promised_mail(service: &Service, to: &str, kind: MailErrorKind, what: &
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_promised_mail_survives_a_fault_at_every_phase_or_is_a_visible_dead_letter() {
+async fn a_mail_survives_a_fault_at_every_phase_or_is_a_dead_letter() {
     let mut services = JoinSet::new();
     for (phase, what, kind) in cases() {
         services.spawn(async move {
-            let mailer = mailer(&settings("STARTTLS", &format!("fault-{phase}-{what}-once-promised.test")));
-            let to = format!("{phase}.{what}@promised.example.com");
-            promised_mail(&Service::start(mailer), &to, kind, &format!("{phase} {what}")).await;
+            let mailer = mailer(&settings("STARTTLS", &format!("fault-{phase}-{what}-once-enqueued.test")));
+            let to = format!("{phase}.{what}@enqueued.example.com");
+            assert_settled(&Service::start(mailer), &to, kind, &format!("{phase} {what}")).await;
         });
     }
     for (name, mischief) in [
@@ -122,16 +122,16 @@ async fn a_promised_mail_survives_a_fault_at_every_phase_or_is_a_visible_dead_le
     ] {
         services.spawn(async move {
             let proxy = Proxy::start(sink().port("SINK_STARTTLS"), mischief, 1).await;
-            let mailer = mailer(&settings_at("STARTTLS", proxy.port, "promised-greeting.test"));
-            let to = format!("greeting.{name}@promised.example.com");
-            promised_mail(&Service::start(mailer), &to, Transient, name).await;
+            let mailer = mailer(&settings_at("STARTTLS", proxy.port, "enqueued-greeting.test"));
+            let to = format!("greeting.{name}@enqueued.example.com");
+            assert_settled(&Service::start(mailer), &to, Transient, name).await;
         });
     }
     services.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mails_that_hang_hold_up_no_other_for_longer_than_the_timeout() {
+async fn mails_that_hang_delay_others_at_most_by_the_timeout() {
     let mailer = mailer(&settings("STARTTLS", "beside.test"));
     let service = Service::start(mailer);
     for number in 0..3 {
@@ -146,9 +146,9 @@ async fn mails_that_hang_hold_up_no_other_for_longer_than_the_timeout() {
     until("the good mails", 8 * TIMEOUT, arrived).await;
 }
 
-/// The reply that a hanging server still owes must not answer the next mail.
+/// A late reply of a hanging server must not look like the answer to the next mail.
 #[tokio::test]
-async fn a_connection_whose_sending_was_given_up_is_never_used_again() {
+async fn the_connection_of_a_cancelled_sending_is_never_reused() {
     let mailer = mailer(&settings("STARTTLS", "given-up.test"));
     let error = mailer.send(&notice("fault-dot-hang@given-up.example.com", None)).await.unwrap_err();
     assert_eq!(error.kind(), Unknown);
@@ -158,8 +158,8 @@ async fn a_connection_whose_sending_was_given_up_is_never_used_again() {
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_went_dead_costs_a_moment_and_no_mail() {
-    let proxy = Proxy::start(sink().port("SINK_PLAIN"), Mischief::ForgetsIdleLines, usize::MAX).await;
+async fn a_dead_idle_connection_loses_no_mail() {
+    let proxy = Proxy::start(sink().port("SINK_PLAIN"), Mischief::DropsNoop, usize::MAX).await;
     let mailer = mailer(&settings_at("PLAIN", proxy.port, "went-dead.test"));
     for _ in 0..3 {
         mailer.send(&notice("ada@went-dead.example.com", None)).await.unwrap();

@@ -6,7 +6,7 @@ use crate::proxy::{Mischief, Proxy};
 use crate::servers::{received, sink};
 use crate::service::{mailer, notice, settings, settings_at};
 
-/// Names as a store may hold them, whoever wrote them there.
+/// Names that a store may contain.
 const NAMES: [&str; 12] = [
     "Ada\r\nBcc: eve@evil.example\r\n\r\nHello",
     "Ada\r\n.\r\nMAIL FROM:<eve@evil.example>",
@@ -23,7 +23,7 @@ const NAMES: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn no_name_leaves_its_place_in_the_mail() {
+async fn a_name_changes_nothing_but_the_greeting() {
     let proxy = Proxy::start(sink().port("SINK_PLAIN"), Mischief::None, 0).await;
     let mailer = mailer(&settings_at("PLAIN", proxy.port, "names.test"));
     for (number, name) in NAMES.into_iter().enumerate() {
@@ -47,7 +47,7 @@ async fn no_name_leaves_its_place_in_the_mail() {
     }
 }
 
-/// The client's side of the conversation is the commands of an SMTP client and nothing more.
+/// Asserts that the client sent the commands of an SMTP client and nothing else.
 fn assert_transcript(said: &[u8], mails: usize) {
     assert!(said.is_ascii() && !said.contains(&0));
     let text = std::str::from_utf8(said).unwrap();
@@ -70,7 +70,7 @@ fn assert_transcript(said: &[u8], mails: usize) {
 }
 
 #[tokio::test]
-async fn an_address_that_is_not_one_is_refused_before_anything_is_said() {
+async fn a_malformed_address_is_refused_before_any_command() {
     let proxy = Proxy::start(sink().port("SINK_PLAIN"), Mischief::None, 0).await;
     let mailer = mailer(&settings_at("PLAIN", proxy.port, "addresses.test"));
     for address in [
@@ -92,7 +92,7 @@ async fn an_address_that_is_not_one_is_refused_before_anything_is_said() {
 }
 
 #[tokio::test]
-async fn every_address_that_the_library_accepts_is_mailed_to_byte_for_byte() {
+async fn every_accepted_address_is_mailed_to_byte_for_byte() {
     let mailer = mailer(&settings("STARTTLS", "bytes.test"));
     for local in ["o'brien", "a.b+tag", "A_b-C", "!#$%&*/=?^`{|}~", &"x".repeat(64)] {
         let email = auth_core::Email::parse(&format!("{local}@Bytes.Bücher.example")).unwrap();

@@ -1,6 +1,6 @@
-//! kill -9 in the middle of a thousand promised mails.
+//! Kills processes that send a thousand mails.
 //!
-//! The processes that are killed are this test binary again, told by the environment to send.
+//! The killed processes are this test binary; environment variables make it send.
 
 use std::collections::HashMap;
 use std::env;
@@ -21,10 +21,10 @@ use crate::service::{Recorder, SECRET, Service, TIMEOUT, auth, client, password,
 const DATABASE: &str = "AUTH_MAILER_TEST_DATABASE";
 const URL: &str = "AUTH_MAILER_TEST_URL";
 const MAILS: usize = 1_000;
-/// How many are promised at once: all of them would wait longer for a slow disk than a store lets them.
+/// How many are enqueued at once: with more, a slow disk would exceed the time limit of the store.
 const AT_ONCE: usize = 32;
 
-/// Starts this binary again, to send what is promised in a database.
+/// Starts this binary in a process that sends the mails of a database.
 fn start(database: &str, url: &str) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "kill::a_process_that_sends", "--test-threads=1"])
@@ -35,7 +35,7 @@ fn start(database: &str, url: &str) -> Child {
         .unwrap()
 }
 
-/// Sends until killed, for a parent that says what; without one, refuses to send without settings.
+/// Sends until killed if a parent set the variables; otherwise checks that an empty URL is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_sends() {
     let (Ok(database), Ok(url)) = (env::var(DATABASE), env::var(URL)) else {
@@ -53,26 +53,27 @@ async fn a_process_that_sends() {
     std::future::pending::<()>().await;
 }
 
-async fn promise<S>(store: S, part: &'static str) -> Auth
+/// Enqueues the mails by registering.
+async fn enqueue<S>(store: S, part: &'static str) -> Auth
 where
     S: JoinedStore + Outbox + Clone + 'static,
 {
     let auth = auth(store, Mailbox::new(), SECRET, Recorder::default());
-    let mut promises = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for number in 0..MAILS {
-        if promises.len() == AT_ONCE {
-            promises.join_next().await.unwrap().unwrap();
+        if tasks.len() == AT_ONCE {
+            tasks.join_next().await.unwrap().unwrap();
         }
         let auth = auth.clone();
-        promises.spawn(async move {
+        tasks.spawn(async move {
             auth.register(&format!("user-{number}{part}"), password(), None, &client()).await.unwrap();
         });
     }
-    promises.join_all().await;
+    tasks.join_all().await;
     auth
 }
 
-/// Lets so many processes send, kills one of them again and again, and says how often.
+/// Starts sending processes and kills one of them repeatedly; returns the number of kills.
 async fn kill(auth: &Auth, database: &str, part: &str, processes: usize) -> u32 {
     let (authority, starttls) = (sink().get("SINK_CA"), sink().get("SINK_STARTTLS"));
     let url = format!("smtp://authtest:auth-test%40pw%2F1@localhost:{starttls}?ca={authority}");
@@ -107,7 +108,7 @@ async fn kill(auth: &Auth, database: &str, part: &str, processes: usize) -> u32 
     }
 }
 
-async fn all_arrive_and_each_link_works_once(auth: &Auth, part: &str, kills: u32) {
+async fn assert_all_arrived_and_each_link_works_once(auth: &Auth, part: &str, kills: u32) {
     assert_eq!(auth.outbox_stats().await.unwrap(), OutboxStats::default(), "nothing left, nothing dead");
     let mut mails: HashMap<String, Vec<Received>> = HashMap::new();
     for message in received(part).await {
@@ -116,7 +117,7 @@ async fn all_arrive_and_each_link_works_once(auth: &Auth, part: &str, kills: u32
     let copies: usize = mails.values().map(Vec::len).sum();
     println!("{kills} kills, {copies} copies of {} mails", mails.len());
     assert_eq!(mails.len(), MAILS);
-    assert!(kills >= 8, "{kills} kills are too few to tell");
+    assert!(kills >= 8, "{kills} kills are too few");
     for (to, copies) in &mails {
         let first = &copies[0];
         for copy in copies {
@@ -129,13 +130,13 @@ async fn all_arrive_and_each_link_works_once(auth: &Auth, part: &str, kills: u32
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_promised_mails_all_arrive_however_often_their_process_is_killed() {
+async fn a_thousand_mails_arrive_although_their_process_is_killed() {
     const PART: &str = "@kill.example.com";
     let scratch = Scratch::new("kill");
     let file = scratch.file("auth.db");
-    let auth = promise(SqliteStore::open(&file).await.unwrap(), PART).await;
+    let auth = enqueue(SqliteStore::open(&file).await.unwrap(), PART).await;
     let kills = kill(&auth, file.to_str().unwrap(), PART, 1).await;
-    all_arrive_and_each_link_works_once(&auth, PART, kills).await;
+    assert_all_arrived_and_each_link_works_once(&auth, PART, kills).await;
 }
 
 /// An empty database on the server that `scripts/test` starts.
@@ -152,10 +153,10 @@ async fn empty_database() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_mails_promised_in_mysql_all_arrive_however_often_one_of_three_processes_is_killed() {
+async fn a_thousand_mails_in_mysql_survive_killed_processes() {
     const PART: &str = "@mysql.kill.example.com";
     let database = empty_database().await;
-    let auth = promise(MySqlStore::connect(&database).await.unwrap(), PART).await;
+    let auth = enqueue(MySqlStore::connect(&database).await.unwrap(), PART).await;
     let kills = kill(&auth, &database, PART, 3).await;
-    all_arrive_and_each_link_works_once(&auth, PART, kills).await;
+    assert_all_arrived_and_each_link_works_once(&auth, PART, kills).await;
 }

@@ -1,4 +1,4 @@
-//! What the mailer promises, against real servers that `scripts/servers` starts.
+//! The guarantees of the mailer, tested with real servers that `scripts/servers` starts.
 
 #[cfg(test)]
 mod at_rest;

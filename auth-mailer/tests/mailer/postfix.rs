@@ -1,4 +1,4 @@
-//! The same with a server that nobody wrote for these tests.
+//! The mailer with a real Postfix.
 
 use std::fs;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn delivered(to: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn postfix_delivers_what_it_is_handed_over_either_kind_of_tls() {
+async fn postfix_delivers_mails_over_either_kind_of_tls() {
     for scheme in ["smtp", "smtps"] {
         let (mailer, to) = (mailer(scheme, PASSWORD), format!("ada.{scheme}@example.com"));
         for _ in 0..2 {
@@ -45,7 +45,7 @@ async fn postfix_delivers_what_it_is_handed_over_either_kind_of_tls() {
 }
 
 #[tokio::test]
-async fn the_refusals_of_postfix_are_understood() {
+async fn the_refusals_of_postfix_have_the_right_kind() {
     use MailErrorKind::{Permanent, Transient};
     let mailer = mailer("smtp", PASSWORD);
     for (to, kind) in
@@ -58,7 +58,7 @@ async fn the_refusals_of_postfix_are_understood() {
 }
 
 #[tokio::test]
-async fn postfix_takes_nothing_from_a_stranger() {
+async fn postfix_accepts_nothing_after_a_wrong_password() {
     let error = mailer("smtps", "wrong").send(&notice("stranger@example.com", None)).await.unwrap_err();
     assert_eq!(error.kind(), MailErrorKind::Transient);
     assert!(delivered("stranger@example.com").is_empty());

@@ -1,4 +1,4 @@
-//! Somebody on the wire between the mailer and the sink.
+//! A proxy between the mailer and the sink.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,21 +6,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What it does to connections.
+/// The manipulation of connections.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mischief {
-    /// Passes everything on.
+    /// Forwards everything.
     None,
-    /// Says nothing.
+    /// Sends nothing.
     Silent,
     /// Closes at once.
     Closes,
     /// Greets with this and closes.
     Greets(&'static str),
-    /// Adds this behind the server's reply to STARTTLS, in the same packet.
+    /// Adds this text after the server's reply to STARTTLS, in the same packet.
     AddsToStartTls(&'static str),
-    /// Passes on nothing any more once the client asks whether the line still stands.
-    ForgetsIdleLines,
+    /// Drops NOOP, by which the client tests an idle connection.
+    DropsNoop,
 }
 
 /// A listening proxy.
@@ -31,7 +31,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a port; the first `times` connections meet the mischief.
+    /// Starts a proxy for a port; it manipulates the first `times` connections.
     pub(crate) async fn start(to: u16, mischief: Mischief, times: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self { port: listener.local_addr().unwrap().port(), said: Arc::default() };
@@ -47,7 +47,7 @@ impl Proxy {
         proxy
     }
 
-    /// Everything that clients said, byte by byte.
+    /// All bytes that clients sent.
     pub(crate) fn said(&self) -> Vec<u8> {
         self.said.lock().unwrap().clone()
     }
@@ -58,7 +58,7 @@ async fn serve(mut client: TcpStream, to: u16, mischief: Mischief, said: Arc<Mut
         Mischief::Closes => return,
         Mischief::Silent => return drop(client.read_to_end(&mut Vec::new()).await),
         Mischief::Greets(greeting) => return drop(client.write_all(greeting.as_bytes()).await),
-        Mischief::None | Mischief::AddsToStartTls(_) | Mischief::ForgetsIdleLines => {}
+        Mischief::None | Mischief::AddsToStartTls(_) | Mischief::DropsNoop => {}
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = TcpStream::connect(("127.0.0.1", to)).await.unwrap().into_split();
@@ -67,7 +67,7 @@ async fn serve(mut client: TcpStream, to: u16, mischief: Mischief, said: Arc<Mut
         forward(from_client, to_server, |bytes| {
             said.lock().unwrap().extend_from_slice(bytes);
             *asked.lock().unwrap() |= bytes.starts_with(b"STARTTLS");
-            if mischief == Mischief::ForgetsIdleLines && bytes.starts_with(b"NOOP") {
+            if mischief == Mischief::DropsNoop && bytes.starts_with(b"NOOP") {
                 bytes.clear();
             }
         }),

@@ -1,4 +1,4 @@
-//! The servers of the tests: started once for this process, and gone with it.
+//! The servers of the tests: started once for this process, and stopped with it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,7 +21,7 @@ pub(crate) fn sink() -> &'static Server {
 
 pub(crate) fn postfix() -> &'static Server {
     static POSTFIX: OnceLock<Server> = OnceLock::new();
-    // Its processes run as other users, who may enter neither the target directory nor every TMPDIR.
+    // Its processes run as other users, which cannot read the target directory or every TMPDIR.
     POSTFIX.get_or_init(|| Server::start("postfix", Path::new("/tmp")))
 }
 
@@ -29,7 +29,7 @@ impl Server {
     fn start(name: &str, parent: &Path) -> Self {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers").join(name);
         let directory = parent.join(format!("auth-mailer-{name}-{}", process::id()));
-        // A process of this id may have died here before.
+        // An earlier process with this id may have left files.
         let _ = fs::remove_dir_all(&directory);
         let run = |verb: &str| {
             let output = Command::new(&script)
@@ -56,7 +56,7 @@ impl Server {
     }
 }
 
-/// A message as the sink got it.
+/// A message as the sink received it.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) from: String,
@@ -96,7 +96,7 @@ impl Received {
     }
 }
 
-/// What arrived at the sink for recipients whose address holds `part`, the oldest first.
+/// The messages at the sink for recipients whose address contains `part`, the oldest first.
 pub(crate) async fn received(part: &str) -> Vec<Received> {
     let Value::Array(messages) = ask(&format!("/messages?{part}")).await else { panic!() };
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -121,7 +121,7 @@ pub(crate) async fn count(part: &str) -> u64 {
     ask(&format!("/count?{part}")).await.as_u64().unwrap()
 }
 
-/// What one client said to the sink: all of it, and what was in clear.
+/// The lines that one client sent to the sink: all of them, and those in clear.
 pub(crate) struct Session {
     pub(crate) commands: Vec<String>,
     pub(crate) clear: Vec<String>,
@@ -149,7 +149,7 @@ async fn ask(path: &str) -> Value {
     serde_json::from_slice(&answer[body..]).unwrap()
 }
 
-/// Waits until a condition holds, however slow the machine, and no longer than `limit`.
+/// Waits until a condition holds; panics after `limit`.
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, limit: Duration, condition: impl Fn() -> F) {
     let begun = tokio::time::Instant::now();
     while !condition().await {
@@ -158,7 +158,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, limit: Duration,
     }
 }
 
-/// A new, empty folder, gone with the value.
+/// A new, empty folder, deleted on drop.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {

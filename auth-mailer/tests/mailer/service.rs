@@ -1,4 +1,4 @@
-//! Mailers and services over them.
+//! Mailers, and services that use them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use crate::servers::sink;
 pub(crate) const SECRET: &str = "r8Yt2Lw5Qz9Xc4Vn7Bm1Kd6Hf3Gj0PsA";
 pub(crate) const PASSWORD: &str = "seventeen blue herons";
 
-/// How long a mailer of the tests tries.
+/// The timeout of a mailer in the tests.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) fn templates() -> Templates {
@@ -28,7 +28,7 @@ pub(crate) fn templates() -> Templates {
     Templates::builder(links).product_name("Lighthouse").build().unwrap()
 }
 
-/// The settings for one of the sink's doors; a mailer greets with the domain it sends from.
+/// The settings for one of the sink's ports. A mailer greets with the domain of its sender.
 pub(crate) fn settings(door: &str, domain: &str) -> SmtpSettings {
     settings_at(door, sink().port(&format!("SINK_{door}")), domain)
 }
@@ -51,7 +51,7 @@ pub(crate) fn mailer(settings: &SmtpSettings) -> SmtpMailer {
     SmtpMailer::new(settings, templates()).unwrap()
 }
 
-/// A mail without a token, of an id of its own.
+/// A mail without a token, with a new id.
 pub(crate) fn notice(to: &str, name: Option<&str>) -> Mail {
     static MAILS: AtomicU64 = AtomicU64::new(1);
     let number = u128::from(MAILS.fetch_add(1, Ordering::Relaxed));
@@ -71,7 +71,7 @@ pub(crate) fn password() -> Password {
     Password::new(PASSWORD)
 }
 
-/// Fast retries, and no limits but those under test.
+/// Fast retries, and no rate limits.
 pub(crate) fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
@@ -83,7 +83,7 @@ pub(crate) fn policy() -> Policy {
     policy
 }
 
-/// Remembers all events.
+/// Stores all events.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorder(Arc<Mutex<Vec<EventKind>>>);
 

@@ -1,10 +1,10 @@
-//! Settings are checked as a whole and never repeated in an error.
+//! Settings are checked as a whole, and no error contains a value.
 
 use auth_mailer::{Plaintext, SmtpMailer, SmtpSettings};
 
 use crate::service::templates;
 
-/// Stands in every credential of this file.
+/// A part of every credential in this file.
 const MARK: &str = "hunter2";
 
 fn problems(url: &str, plaintext: Plaintext) -> Vec<String> {
@@ -22,7 +22,7 @@ fn problems(url: &str, plaintext: Plaintext) -> Vec<String> {
 }
 
 #[test]
-fn every_usable_url_is_taken() {
+fn every_usable_url_is_accepted() {
     for url in [
         "smtps://user:hunter2@secret.example:465",
         "smtps://user:hunter2@secret.example",
@@ -42,7 +42,7 @@ fn every_usable_url_is_taken() {
 }
 
 #[test]
-fn every_problem_is_named_at_once_and_no_value_repeated() {
+fn every_problem_is_reported_at_once_without_its_value() {
     for (url, settings) in [
         ("", &["url"][..]),
         ("secret.example:587", &["scheme", "host", "url"]),
@@ -100,7 +100,7 @@ fn providers_are_known_by_name() {
 }
 
 #[test]
-fn a_mailer_names_every_problem_of_its_sender_at_once() {
+fn a_mailer_reports_every_problem_of_its_sender_at_once() {
     let settings = SmtpSettings::from_url("smtps://mail.example", Plaintext::Refused).unwrap();
     let missing = SmtpMailer::new(&settings, templates()).unwrap_err();
     assert_eq!(missing.to_string(), "the mail settings are not usable: from_address is missing");
@@ -111,7 +111,7 @@ fn a_mailer_names_every_problem_of_its_sender_at_once() {
 }
 
 #[test]
-fn a_ca_file_without_a_usable_certificate_is_refused_at_the_start() {
+fn a_ca_file_without_a_usable_certificate_is_refused() {
     let scratch = crate::servers::Scratch::new("ca");
     for content in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         std::fs::write(scratch.file("ca.pem"), content).unwrap();

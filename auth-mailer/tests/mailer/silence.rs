@@ -1,4 +1,4 @@
-//! No answer and no time tells whether an address is known or how the mail server is.
+//! No answer and no time reveals whether an address is known or whether the mail server works.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::proxy::{Mischief, Proxy};
 use crate::servers::sink;
 use crate::service::{Service, TIMEOUT, client, mailer, password, settings, settings_at};
 
-/// The median time of each request, for an address that is known and one that is not.
+/// The median time of each request, for a known and an unknown address.
 async fn times(service: &Service) -> Vec<(&'static str, [Duration; 2])> {
     let auth = &service.auth;
     auth.register("known@example.com", password(), None, &client()).await.unwrap();
@@ -39,7 +39,7 @@ async fn times(service: &Service) -> Vec<(&'static str, [Duration; 2])> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_server_that_is_down_or_slow_changes_no_answer_and_no_time() {
+async fn a_mail_server_that_is_down_or_slow_changes_no_answer_or_time() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let silent = Proxy::start(sink().port("SINK_STARTTLS"), Mischief::Silent, usize::MAX).await;
     for (state, settings) in [
@@ -58,9 +58,9 @@ async fn a_mail_server_that_is_down_or_slow_changes_no_answer_and_no_time() {
     }
 }
 
-/// Whatever a known or an unknown address was promised, one intent each was written.
+/// For a known and an unknown address, each request writes one intent.
 #[tokio::test]
-async fn known_and_unknown_addresses_are_promised_the_same_mails() {
+async fn requests_for_known_and_unknown_addresses_write_one_intent() {
     let (store, mailbox) =
         (auth_testkit::Faulty::new(auth_core::MemoryStore::new()), auth_core::Mailbox::new());
     let auth = crate::service::auth(

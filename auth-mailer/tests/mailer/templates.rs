@@ -1,4 +1,4 @@
-//! What mails say, and what a service may change about it.
+//! The rendered mails, and the changes that a service can make.
 
 use auth_core::{Email, Mail, MailKind, Message};
 use auth_mailer::{Links, Templates, TemplatesBuilder};
@@ -22,8 +22,8 @@ async fn mails() -> Vec<Mail> {
     auth.verify_email(&verify.message.token().unwrap().expose(), None, &client()).await.unwrap();
     auth.forgot_password("ada@example.com", &client()).await.unwrap();
     auth.deliver_due_mails().await.unwrap();
-    let grant = auth.log_in("ada@example.com", password(), &client()).await.unwrap();
-    let claims = auth.authenticate(grant.access_token.expose()).unwrap();
+    let tokens = auth.log_in("ada@example.com", password(), &client()).await.unwrap();
+    let claims = auth.authenticate(tokens.access_token.expose()).unwrap();
     auth.change_email(&claims, "new.one@example.org", password(), &client()).await.unwrap();
     auth.deliver_due_mails().await.unwrap();
     let at = "2026-03-01T09:05:00Z".parse().unwrap();
@@ -42,7 +42,7 @@ async fn mails() -> Vec<Mail> {
     mails
 }
 
-/// Times and tokens apart, the mail that the page of pictures shows as text is the one that is sent.
+/// Except for times and tokens, the text in docs/mails.md is the mail that is sent.
 #[tokio::test]
 async fn the_page_shows_the_text_that_is_mailed() {
     let page = include_str!("../../../docs/mails.md");
@@ -96,7 +96,7 @@ async fn every_mail_is_complete_in_every_language() {
 }
 
 #[tokio::test]
-async fn a_notice_of_a_new_address_shows_it_masked_and_links_to_nothing_that_acts() {
+async fn a_notice_of_a_new_address_shows_it_masked_and_has_no_token() {
     let templates = builder().build().unwrap();
     let notice = &mails().await[5];
     assert_eq!(notice.message.kind(), MailKind::EmailChanged);
@@ -142,7 +142,7 @@ async fn the_language_is_chosen_per_mail_with_fallback() {
 }
 
 #[tokio::test]
-async fn texts_languages_colours_and_templates_can_be_the_services_own() {
+async fn a_service_can_change_texts_languages_colours_and_templates() {
     let mut pirate = String::from(include_str!("../../templates/en.toml"));
     pirate = pirate.replace("Hello,", "Ahoy,").replace("direction = \"ltr\"", "direction = \"rtl\"");
     let templates = builder()
@@ -170,7 +170,7 @@ fn problems(builder: TemplatesBuilder) -> Vec<String> {
 }
 
 #[test]
-fn a_template_that_would_not_do_is_refused_at_the_start() {
+fn an_unusable_template_is_refused_at_the_start() {
     for (html, problem) in [
         ("<p>{{ greeting }}</p>", "verify_email.html: must have a link with `href=\"{{ link }}\"`"),
         ("<a href='{{ link }}'>{{ links }}</a>", "verify_email.html: line 1: undefined value"),
@@ -205,7 +205,7 @@ fn a_template_that_would_not_do_is_refused_at_the_start() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn every_problem_is_reported_at_once() {
     let builder = builder()
         .product_name("two\nlines")
         .support_address("nobody")
