@@ -54,7 +54,7 @@ impl Sender {
         let mut message = message
             .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html))
             .map_err(BuildError::Message)?;
-        // RFC 3834: asks for no out-of-office reply. Exchange has a header of its own for it.
+        // RFC 3834: asks for no out-of-office reply. Exchange has its own header for it.
         for (name, value) in [
             (HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated"),
             (HeaderName::new_from_ascii_str("X-Auto-Response-Suppress"), "All"),

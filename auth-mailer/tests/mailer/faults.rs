@@ -91,7 +91,7 @@ async fn assert_settled(service: &Service, to: &str, kind: MailErrorKind, what: 
     if kind == Permanent {
         assert!(messages.is_empty(), "{what}");
         assert_eq!(dead.len(), 1, "{what}");
-        assert!(dead[0].reason.contains("told to fail"), "{}", dead[0].reason);
+        assert!(dead[0].reason.contains("injected fault"), "{}", dead[0].reason);
         assert!(!dead[0].reason.contains('@'));
     } else {
         assert!(dead.is_empty(), "{what}: {dead:?}");
