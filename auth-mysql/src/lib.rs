@@ -13,8 +13,8 @@ mod user;
 
 use std::fmt;
 
-use auth_core::{StoreError, UserId, UserStore as _, methods_of};
-use auth_sql::{SqlStore, delegate};
+use auth_core::{StoreError, UserId, UserStore as _};
+use auth_sql::SqlStore;
 use sqlx::{MySqlConnection, MySqlPool};
 
 pub use error::OpenError;
@@ -31,10 +31,7 @@ pub struct MySqlStore {
     store: SqlStore<Pool>,
 }
 
-methods_of! { UserStore => delegate MySqlStore }
-methods_of! { TokenStore => delegate MySqlStore }
-methods_of! { JoinedStore => delegate MySqlStore }
-methods_of! { Outbox => delegate MySqlStore }
+auth_sql::implement_store!(MySqlStore);
 
 impl MySqlStore {
     /// Connects to the database of a URL, `mysql://user:password@host:3306/database`, and migrates its tables.

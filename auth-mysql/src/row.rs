@@ -1,10 +1,10 @@
 //! Values and columns in MySQL's types.
 
-use auth_sql::{Cause, Value};
+use auth_sql::{Cause, Value, decode};
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
+use sqlx::MySql;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::query::Query;
-use sqlx::{Decode, MySql, Row as _, Type};
 
 /// A statement with its values. It owns them, so that each attempt can build it again.
 pub(crate) type Statement = Query<'static, MySql, MySqlArguments>;
@@ -29,26 +29,20 @@ pub(crate) fn statement(sql: &'static str, values: &[Value<'_>]) -> Statement {
 /// A row of MySQL.
 pub(crate) struct Row(pub(crate) MySqlRow);
 
-impl Row {
-    fn value<'r, T: Decode<'r, MySql> + Type<MySql>>(&'r self, column: &str) -> Result<T, Cause> {
-        Ok(self.0.try_get(column)?)
-    }
-}
-
 impl auth_sql::Row for Row {
     fn bytes(&self, column: &str) -> Result<Option<&[u8]>, Cause> {
-        self.value(column)
+        decode(&self.0, column)
     }
 
     fn text(&self, column: &str) -> Result<Option<&str>, Cause> {
-        self.value(column)
+        decode(&self.0, column)
     }
 
     fn number(&self, column: &str) -> Result<u64, Cause> {
-        self.value(column)
+        decode(&self.0, column)
     }
 
     fn time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Cause> {
-        Ok(self.value::<Option<NaiveDateTime>>(column)?.map(|at| at.and_utc()))
+        Ok(decode::<Option<NaiveDateTime>, _>(&self.0, column)?.map(|at| at.and_utc()))
     }
 }

@@ -15,14 +15,14 @@ pub use database::{Database, Expired, UniqueKey, WriteOutcome};
 pub use error::ErrorClass;
 pub use migration::migrator;
 pub use outbox::{OutboxSql, read_intent};
-pub use record::{Cause, CorruptColumn, Record, Row};
+pub use record::{Cause, CorruptColumn, Record, Row, decode};
 pub use statement::Value;
 pub use store::SqlStore;
 pub use token::TokenSql;
 pub use user::UserSql;
 
 #[doc(hidden)]
-pub use async_trait::async_trait;
+pub use {async_trait::async_trait, auth_core};
 
 /// The tables, which have the same names in every dialect.
 pub mod table {

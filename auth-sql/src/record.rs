@@ -3,6 +3,7 @@ use std::fmt;
 
 use auth_core::{Epoch, StoreError};
 use chrono::{DateTime, Utc};
+use sqlx::{ColumnIndex, Decode, Type};
 
 /// Why a column could not be read.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -36,6 +37,20 @@ pub trait Row: Send + Sync {
     ///
     /// - The driver's error if the column is missing or has another type, or an error if it holds no time.
     fn time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Cause>;
+}
+
+/// Decodes a column of sqlx's row.
+///
+/// # Errors
+///
+/// - The driver's error if the column is missing or has another type.
+pub fn decode<'r, T, R>(row: &'r R, column: &str) -> Result<T, Cause>
+where
+    T: Decode<'r, R::Database> + Type<R::Database>,
+    R: sqlx::Row,
+    for<'c> &'c str: ColumnIndex<R>,
+{
+    Ok(row.try_get(column)?)
 }
 
 /// A record of one table, read column by column.

@@ -72,11 +72,24 @@ pub(crate) fn is_same_time(stored: DateTime<Utc>, written: DateTime<Utc>) -> boo
     stored.timestamp_micros() == written.timestamp_micros()
 }
 
-/// Implements a storage trait by the field `store`, a [`SqlStore`].
-///
-/// Used with `auth_core::methods_of`: `methods_of! { UserStore => delegate MySqlStore }`.
+/// Implements the storage traits for a type by its field `store`, a [`SqlStore`].
 #[macro_export]
-macro_rules! delegate {
+macro_rules! implement_store {
+    ($store:ident) => {
+        const _: () = {
+            use $crate::__delegate as delegate;
+            $crate::auth_core::methods_of! { UserStore => delegate $store }
+            $crate::auth_core::methods_of! { TokenStore => delegate $store }
+            $crate::auth_core::methods_of! { JoinedStore => delegate $store }
+            $crate::auth_core::methods_of! { Outbox => delegate $store }
+        };
+    };
+}
+
+/// Implements one trait.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __delegate {
     ($store:ident $trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[$crate::async_trait]
         impl $trait for $store {

@@ -11,8 +11,8 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use auth_core::{StoreError, methods_of};
-use auth_sql::{Database, Expired, SqlStore, delegate};
+use auth_core::StoreError;
+use auth_sql::{Database, Expired, SqlStore};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -29,10 +29,7 @@ pub struct SqliteStore {
     store: SqlStore<Pool>,
 }
 
-methods_of! { UserStore => delegate SqliteStore }
-methods_of! { TokenStore => delegate SqliteStore }
-methods_of! { JoinedStore => delegate SqliteStore }
-methods_of! { Outbox => delegate SqliteStore }
+auth_sql::implement_store!(SqliteStore);
 
 impl SqliteStore {
     /// Opens a database file and migrates its tables.

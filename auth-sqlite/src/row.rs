@@ -1,10 +1,10 @@
 //! Values and columns in SQLite's types.
 
-use auth_sql::{Cause, Value};
+use auth_sql::{Cause, Value, decode};
 use chrono::{DateTime, Utc};
+use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Decode, Row as _, Sqlite, Type};
 
 /// A statement with its values. It owns them, so that each attempt can build it again.
 pub(crate) type Statement = Query<'static, Sqlite, SqliteArguments>;
@@ -26,29 +26,25 @@ pub(crate) fn statement(sql: &'static str, values: &[Value<'_>]) -> Statement {
 /// A row of SQLite.
 pub(crate) struct Row(pub(crate) SqliteRow);
 
-impl Row {
-    fn value<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(&'r self, column: &str) -> Result<T, Cause> {
-        Ok(self.0.try_get(column)?)
-    }
-}
-
 impl auth_sql::Row for Row {
     fn bytes(&self, column: &str) -> Result<Option<&[u8]>, Cause> {
-        self.value(column)
+        decode(&self.0, column)
     }
 
     fn text(&self, column: &str) -> Result<Option<&str>, Cause> {
-        self.value(column)
+        decode(&self.0, column)
     }
 
     fn number(&self, column: &str) -> Result<u64, Cause> {
-        Ok(self.value::<i64>(column)?.try_into()?)
+        Ok(decode::<i64, _>(&self.0, column)?.try_into()?)
     }
 
     fn time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Cause> {
-        let read = |micros| {
-            DateTime::from_timestamp_micros(micros).ok_or_else(|| format!("{micros} is no time").into())
-        };
-        self.value::<Option<i64>>(column)?.map(read).transpose()
+        let micros: Option<i64> = decode(&self.0, column)?;
+        micros
+            .map(|micros| {
+                DateTime::from_timestamp_micros(micros).ok_or_else(|| format!("{micros} is no time").into())
+            })
+            .transpose()
     }
 }

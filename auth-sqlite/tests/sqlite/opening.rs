@@ -5,8 +5,8 @@ use std::path::Path;
 
 use auth_core::TokenStore as _;
 use auth_sqlite::{OpenError, SqliteStore};
+use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{Connection as _, Row as _};
 use tokio::task::JoinSet;
 
 use crate::scratch::{Scratch, stranger};
