@@ -1,5 +1,5 @@
-//! `kill -9` of the database server, on durable settings, while services write: what was acknowledged
-//! is there afterwards, nothing happened twice, and the outbox drains.
+//! SIGKILL of a durable database server while services write: afterwards every acknowledged write is there, none was
+//! applied twice, and the outbox drains.
 
 use std::collections::HashSet;
 use std::env;
@@ -12,21 +12,21 @@ use auth_mysql::{MySqlOptions, MySqlStore};
 use auth_testkit::samples;
 use sqlx::Executor as _;
 
-use crate::server::{Alone, administrator};
+use crate::private_server::{PrivateServer, administrator};
 
-/// Kills; `scripts/soak/mysql` asks for more.
+/// The number of kills; `scripts/soak/mysql` sets more.
 fn kills() -> u32 {
     env::var("AUTH_TEST_MYSQL_KILLS").map_or(6, |kills| kills.parse().unwrap())
 }
 
-/// What the server acknowledged: the generation of the session, and the mails.
+/// The acknowledged writes: the generation of the session, and the mails.
 type Acknowledged = Arc<Mutex<(u32, Vec<u32>)>>;
 
-async fn open(alone: &Alone) -> MySqlStore {
-    MySqlOptions::from_url(&alone.url()).unwrap().connections(2).open().await.unwrap()
+async fn open(server: &PrivateServer) -> MySqlStore {
+    MySqlOptions::from_url(&server.url()).unwrap().connections(2).open().await.unwrap()
 }
 
-/// Rotates one session and promises mails until the server is gone.
+/// Rotates one session and inserts intents until the server is gone.
 async fn write(store: MySqlStore, round: u32, acknowledged: Acknowledged) {
     for number in 0.. {
         let generation = acknowledged.lock().unwrap().0;
@@ -43,7 +43,7 @@ async fn write(store: MySqlStore, round: u32, acknowledged: Acknowledged) {
     }
 }
 
-/// Claims and completes all mails; gives those of them that were not there.
+/// Claims and completes all intents; returns how many of these mails were missing.
 async fn drain(store: &MySqlStore, mails: Vec<u32>) -> usize {
     let mut missing: HashSet<_> = mails.into_iter().map(samples::intent_id).collect();
     loop {
@@ -60,75 +60,75 @@ async fn drain(store: &MySqlStore, mails: Vec<u32>) -> usize {
     }
 }
 
-/// What came of the lives of a server.
+/// Totals over all kills of a server.
 #[derive(Debug, Default)]
-struct Lives {
+struct Totals {
     generation: u32,
-    promised: usize,
+    inserted: usize,
     in_flight: u32,
-    /// Acknowledged, and not there after a kill.
+    /// Acknowledged, but missing after a kill.
     lost_rotations: u32,
     lost_mails: usize,
 }
 
-/// Kills a server again and again; one that is careless says that a write is done before it is.
-async fn lives(alone: &Alone, kills: u32, careless: bool) -> Lives {
-    open(alone).await.insert_session(&samples::session(1)).await.unwrap();
-    let mut lives = Lives::default();
+/// Kills a server repeatedly. A careless server acknowledges a write before it is on disk.
+async fn kill_repeatedly(server: &PrivateServer, kills: u32, careless: bool) -> Totals {
+    open(server).await.insert_session(&samples::session(1)).await.unwrap();
+    let mut totals = Totals::default();
     for round in 1..=kills {
         if careless {
             administrator().await.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 0").await.unwrap();
         }
-        let acknowledged = Acknowledged::new(Mutex::new((lives.generation, Vec::new())));
-        let writing = tokio::spawn(write(open(alone).await, round, Arc::clone(&acknowledged)));
+        let acknowledged = Acknowledged::new(Mutex::new((totals.generation, Vec::new())));
+        let writing = tokio::spawn(write(open(server).await, round, Arc::clone(&acknowledged)));
         tokio::time::sleep(Duration::from_millis(u64::from(20 + round * 37 % 150))).await;
-        alone.kill();
-        // What is in flight would wait for a server; nobody will hear how it ended.
+        server.kill();
+        // A write in flight would wait for the server; its outcome stays unknown.
         writing.abort();
         assert!(!writing.await.is_err_and(|end| end.is_panic()));
         let (acknowledged, mails) = acknowledged.lock().unwrap().clone();
-        alone.start();
-        let store = open(alone).await;
-        let kept = store.find_session(samples::session_id(1)).await.unwrap().unwrap();
-        assert!(kept.digest.matches(&samples::digest(kept.generation)));
-        // The one rotation in flight may have come through or not.
-        assert!(kept.generation <= acknowledged + 1, "nobody rotated to {}", kept.generation);
-        lives.lost_rotations += acknowledged.saturating_sub(kept.generation);
-        lives.in_flight += kept.generation.saturating_sub(acknowledged);
-        lives.generation = kept.generation;
-        lives.promised += mails.len();
-        lives.lost_mails += drain(&store, mails).await;
+        server.start();
+        let store = open(server).await;
+        let stored = store.find_session(samples::session_id(1)).await.unwrap().unwrap();
+        assert!(stored.digest.matches(&samples::digest(stored.generation)));
+        // The rotation in flight may have been applied or not.
+        assert!(stored.generation <= acknowledged + 1, "nobody rotated to {}", stored.generation);
+        totals.lost_rotations += acknowledged.saturating_sub(stored.generation);
+        totals.in_flight += stored.generation.saturating_sub(acknowledged);
+        totals.generation = stored.generation;
+        totals.inserted += mails.len();
+        totals.lost_mails += drain(&store, mails).await;
     }
-    lives
+    totals
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_server_acknowledged_is_kept() {
-    let (alone, began) = (Alone::new("crash").await, Instant::now());
-    let lives = lives(&alone, kills(), false).await;
+async fn a_killed_server_keeps_what_it_acknowledged() {
+    let (server, began) = (PrivateServer::new("crash").await, Instant::now());
+    let totals = kill_repeatedly(&server, kills(), false).await;
     println!(
         "proof mysql: kill -9 of the server: {} kills, {} rotations and {} mails acknowledged, {} and {} lost, \
-         {} in flight had come through, {} s",
+         {} in flight had been applied, {} s",
         kills(),
-        lives.generation,
-        lives.promised,
-        lives.lost_rotations,
-        lives.lost_mails,
-        lives.in_flight,
+        totals.generation,
+        totals.inserted,
+        totals.lost_rotations,
+        totals.lost_mails,
+        totals.in_flight,
         began.elapsed().as_secs()
     );
-    assert_eq!((lives.lost_rotations, lives.lost_mails), (0, 0), "{lives:?}");
-    assert!(lives.generation > 0 && lives.promised > 0);
+    assert_eq!((totals.lost_rotations, totals.lost_mails), (0, 0), "{totals:?}");
+    assert!(totals.generation > 0 && totals.inserted > 0);
 }
 
-/// The control.
+/// Negative control.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_acknowledges_too_early_is_seen() {
-    let alone = Alone::new("careless").await;
-    let lives = lives(&alone, 6, true).await;
+async fn a_server_that_acknowledges_too_early_is_noticed() {
+    let server = PrivateServer::new("careless").await;
+    let totals = kill_repeatedly(&server, 6, true).await;
     println!(
-        "proof mysql: control: 6 kills of a server that writes its log once a second: {} rotations and {} mails seen lost",
-        lives.lost_rotations, lives.lost_mails
+        "proof mysql: negative control: 6 kills of a server that writes its log once a second: {} rotations and {} mails lost",
+        totals.lost_rotations, totals.lost_mails
     );
-    assert!(lives.lost_rotations > 0 && lives.lost_mails > 0, "{lives:?}");
+    assert!(totals.lost_rotations > 0 && totals.lost_mails > 0, "{totals:?}");
 }

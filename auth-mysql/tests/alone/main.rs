@@ -1,6 +1,5 @@
-//! What `MySqlStore` promises when the server itself is in trouble: on a server of these proofs alone,
-//! which they may fill, freeze, kill and give wrong certificates. A MariaDB, or with
-//! `AUTH_TEST_ALONE=mysql` Oracle's MySQL.
+//! Guarantees of `MySqlStore` while the server itself fails. These tests fill, stop and kill a server of their own, and
+//! give it wrong certificates: a MariaDB, or with `AUTH_TEST_ALONE=mysql` Oracle's MySQL.
 
 #[cfg(test)]
 mod certificates;
@@ -11,12 +10,12 @@ mod crash;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
-mod server;
+mod private_server;
 #[cfg(test)]
 #[path = "../mysql/service.rs"]
-#[expect(dead_code, reason = "other proofs use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod service;
 #[cfg(test)]
-mod strip;
+mod tls_stripping;
 #[cfg(test)]
 mod writes;

@@ -1,4 +1,4 @@
-//! Every write that the traits have, each on records of its own.
+//! Every write of the traits, each on separate records.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -16,22 +16,22 @@ use sqlx::mysql::MySqlPoolOptions;
 
 pub(crate) struct Write {
     pub(crate) name: &'static str,
-    /// What it says when it is carried out.
+    /// The outcome when it is applied.
     pub(crate) done: &'static str,
-    /// What it says when it was carried out before.
+    /// The outcome when it was applied before.
     pub(crate) repeated: &'static str,
     pub(crate) call: Pin<Box<dyn Future<Output = String> + Send>>,
 }
 
-/// The outcome of a write, or the kind of its failure.
-fn told<T: Debug>(outcome: Result<T, StoreError>) -> String {
+/// The outcome of a write as text, or the kind of its failure.
+fn outcome_text<T: Debug>(outcome: Result<T, StoreError>) -> String {
     outcome.map_or_else(|error| format!("{:?}", error.kind()), |outcome| format!("{outcome:?}"))
 }
 
-/// How many there are.
+/// The number of writes.
 pub(crate) const WRITES: u32 = 25;
 
-/// Makes what the writes are about.
+/// Inserts the records that the writes change.
 pub(crate) async fn prepare(store: &MySqlStore) {
     for number in [2, 3, 4, 5, 6, 7, 8, 17, 18] {
         let _ = UserStore::insert(store, &samples::user(number)).await.unwrap();
@@ -65,7 +65,7 @@ macro_rules! writes {
     ($store:ident; $($name:literal: $call:expr => $done:literal, then $repeated:literal;)*) => {
         vec![$({
             let $store = $store.clone();
-            let call = Box::pin(async move { told($call.await) });
+            let call = Box::pin(async move { outcome_text($call.await) });
             Write { name: $name, done: $done, repeated: $repeated, call }
         }),*]
     };
@@ -116,7 +116,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
     }
 }
 
-/// What only reads.
+/// Methods that only read.
 const READS: [&str; 9] = [
     "JoinedStore::find_session_and_user",
     "Outbox::dead_letters",
@@ -129,7 +129,7 @@ const READS: [&str; 9] = [
     "UserStore::find_by_id",
 ];
 
-/// What a trait has.
+/// The names of a trait's methods.
 trait Methods {
     const NAMES: &[&str];
 }
@@ -148,7 +148,7 @@ methods_of! { JoinedStore => names }
 methods_of! { Outbox => names }
 
 #[tokio::test]
-async fn every_method_that_does_not_only_read_is_among_them() {
+async fn every_method_that_writes_is_listed() {
     let traits =
         [<dyn UserStore>::NAMES, <dyn TokenStore>::NAMES, <dyn JoinedStore>::NAMES, <dyn Outbox>::NAMES];
     let pool = MySqlPoolOptions::new().connect_lazy("mysql://nobody@127.0.0.1/nothing").unwrap();
@@ -171,45 +171,45 @@ pub(crate) async fn together(store: &MySqlStore) -> Vec<Written> {
         .collect();
     let mut written = Vec::new();
     for (name, done, repeated, call) in running {
-        written.push(Written { name, done, repeated, told: call.await.unwrap() });
+        written.push(Written { name, done, repeated, outcome: call.await.unwrap() });
     }
     written
 }
 
-/// A write and what it said.
+/// A write and its outcome.
 #[derive(Debug)]
 pub(crate) struct Written {
     name: &'static str,
     done: &'static str,
     repeated: &'static str,
-    told: String,
+    outcome: String,
 }
 
-/// Every write said that the database cannot be used.
+/// Asserts that every write was unavailable; returns their number.
 pub(crate) fn all_unavailable(written: &[Written]) -> usize {
     for write in written {
-        assert_eq!(write.told, "Unavailable", "{}", write.name);
+        assert_eq!(write.outcome, "Unavailable", "{}", write.name);
     }
     written.len()
 }
 
-/// Every write was carried out just now.
+/// Asserts that every write was applied just now.
 pub(crate) fn all_done(written: &[Written]) {
     for write in written {
-        assert_eq!(write.told, write.done, "{}", write.name);
+        assert_eq!(write.outcome, write.done, "{}", write.name);
     }
 }
 
-/// Every write was carried out, just now or before.
+/// Asserts that every write was applied, just now or before.
 pub(crate) fn all_done_or_repeated(written: &[Written]) {
     for write in written {
-        assert!([write.done, write.repeated].contains(&&*write.told), "{}: {}", write.name, write.told);
+        assert!([write.done, write.repeated].contains(&&*write.outcome), "{}: {}", write.name, write.outcome);
     }
 }
 
-/// Every write had been carried out before.
+/// Asserts that every write was applied before.
 pub(crate) fn all_repeated(written: &[Written]) {
     for write in written {
-        assert_eq!(write.told, write.repeated, "{}", write.name);
+        assert_eq!(write.outcome, write.repeated, "{}", write.name);
     }
 }

@@ -1,20 +1,20 @@
-//! Nodes of a cluster die and fall asleep: nothing that was acknowledged is lost, nothing has two
-//! winners, and a node that wakes accepts nothing that ended meanwhile.
+//! Nodes of a cluster are killed or stopped: no acknowledged write is lost, none has two winners, and a node that continues
+//! accepts nothing that ended meanwhile.
 //!
-//! Needs a cluster, so it is run by name only, by `scripts/test-mysql`: `AUTH_TEST_MYSQL_URL` has its nodes,
-//! and `AUTH_TEST_MYSQL_CLUSTER` its folder.
+//! Needs a cluster, so it runs only by name, in `scripts/test-mysql`: `AUTH_TEST_MYSQL_URL` lists the nodes, and
+//! `AUTH_TEST_MYSQL_CLUSTER` is the cluster's folder.
 
 #[cfg(test)]
-mod asleep;
+mod frozen_node;
 #[cfg(test)]
-mod killed;
+mod killed_node;
 #[cfg(test)]
 mod node;
 #[cfg(test)]
 #[path = "../mysql/server.rs"]
-#[expect(dead_code, reason = "other proofs use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod server;
 #[cfg(test)]
 #[path = "../mysql/service.rs"]
-#[expect(dead_code, reason = "other proofs use the rest")]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod service;

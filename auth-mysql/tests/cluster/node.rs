@@ -1,4 +1,4 @@
-//! The nodes, to be disturbed by one proof at a time.
+//! The nodes of the cluster, locked by one test that may disturb them.
 
 use std::env;
 use std::path::Path;
@@ -10,23 +10,23 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::server;
 
-static TURN: Mutex<()> = Mutex::const_new(());
+static LOCK: Mutex<()> = Mutex::const_new(());
 
-/// All nodes, whole and in one cluster when this is made.
+/// All nodes, in one complete cluster when this is created.
 pub(crate) struct Nodes {
     pub(crate) urls: Vec<String>,
-    _turn: MutexGuard<'static, ()>,
+    _lock: MutexGuard<'static, ()>,
 }
 
 impl Nodes {
     pub(crate) async fn new() -> Self {
-        let nodes = Self { urls: server::urls(), _turn: TURN.lock().await };
+        let nodes = Self { urls: server::urls(), _lock: LOCK.lock().await };
         assert!(nodes.urls.len() >= 3, "a cluster has three nodes");
-        nodes.until_whole().await;
+        nodes.until_complete().await;
         nodes
     }
 
-    /// How often a proof disturbs a node; `scripts/soak/mysql` asks for more.
+    /// How often a test disturbs a node; `scripts/soak/mysql` sets more.
     pub(crate) fn rounds() -> usize {
         env::var("AUTH_TEST_MYSQL_NODE_FAULTS").map_or(1, |rounds| rounds.parse().unwrap())
     }
@@ -47,26 +47,26 @@ impl Nodes {
         .unwrap();
     }
 
-    /// Comes back when every node counts all of them.
-    pub(crate) async fn until_whole(&self) {
+    /// Waits until every node counts all nodes.
+    pub(crate) async fn until_complete(&self) {
         let began = Instant::now();
         for url in &self.urls {
             while size(url).await != Some(self.urls.len()) {
-                assert!(began.elapsed() < Duration::from_mins(1), "the cluster does not come together");
+                assert!(began.elapsed() < Duration::from_mins(1), "the cluster is not complete");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
 }
 
-/// How many nodes this one counts, if it answers. Asks to read what is true, as the store does.
+/// The number of nodes that this one counts, if it answers. Reads what other nodes acknowledged, as a store does.
 async fn size(url: &str) -> Option<usize> {
-    let asked = async {
+    let answer = async {
         let mut node = server::try_connect(url).await?;
         node.execute("SET SESSION wsrep_sync_wait = 7").await?;
         node.execute("SELECT COUNT(*) FROM mysql.user").await?;
         node.fetch_one("SHOW STATUS LIKE 'wsrep_cluster_size'").await
     };
-    let row = tokio::time::timeout(Duration::from_secs(5), asked).await.ok()?.ok()?;
+    let row = tokio::time::timeout(Duration::from_secs(5), answer).await.ok()?.ok()?;
     row.get_unchecked::<String, _>(1).parse().ok()
 }

@@ -1,14 +1,14 @@
-//! Every promise of the storage traits; on a cluster every call goes to another node.
+//! The conformance suite; on a cluster, each call goes to another node.
 
 mod granted;
 
 use std::sync::Arc;
 
+use crate::round_robin::RoundRobin;
 use crate::server;
-use crate::spread::Spread;
 
-async fn store() -> Arc<Spread> {
-    Arc::new(Spread::open(&server::urls()).await)
+async fn store() -> Arc<RoundRobin> {
+    Arc::new(RoundRobin::open(&server::urls()).await)
 }
 
 auth_testkit::user_store_tests!(store());

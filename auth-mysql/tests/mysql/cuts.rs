@@ -1,5 +1,5 @@
-//! Connections break anywhere: nothing is lost, nothing happens twice, and no failure reads as a wrong
-//! token. The controls: a store that forgets a write of a request that is cut must be found.
+//! Connections break at any byte: nothing is lost, nothing is applied twice, and no failure is reported as a wrong token.
+//! Negative controls: a store that skips a write of an interrupted request must be noticed.
 
 use std::env;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::proxy::{Direction, Proxy};
 use crate::server;
 use crate::service::{self, OTHER_PASSWORD, PASSWORD, client, fresh_email, instance};
 
-/// Cuts of each flow and direction; `scripts/soak/mysql` asks for more.
+/// The number of cuts of each flow and direction; `scripts/soak/mysql` sets more.
 fn cuts() -> i64 {
     env::var("AUTH_TEST_MYSQL_CUTS").map_or(12, |cuts| cuts.parse().unwrap())
 }
@@ -34,8 +34,8 @@ struct Service {
 }
 
 impl Service {
-    /// One connection, so that all bytes count. A database of its own, or another proof would send its
-    /// mails. What the store says while it is cut comes in this manner.
+    /// Uses one connection, so that all bytes count, and a separate database, because another test would deliver this
+    /// test's mails. The store of interrupted requests has this behavior.
     async fn new(purpose: &str, manner: Behavior) -> Self {
         let (proxy, url) = Proxy::before(server::Scratch::new(purpose).await.url()).await;
         let store = MySqlOptions::from_url(&url).unwrap().connections(1).open().await.unwrap();
@@ -44,8 +44,8 @@ impl Service {
         Self { auth, instance, mailbox, clock, proxy, failed: 0 }
     }
 
-    /// The places of the cuts: evenly over the bytes that a run of the flow passes each way, uncut and over a
-    /// connection that knows its statements.
+    /// The bytes at which to cut: evenly distributed over the bytes of an uncut run in each direction, over a connection
+    /// that has prepared its statements.
     fn places(passed: [i64; 2]) -> impl Iterator<Item = (Direction, i64)> {
         [Direction::ToServer, Direction::ToStore]
             .into_iter()
@@ -59,7 +59,7 @@ impl Service {
         outcome
     }
 
-    /// A failure is the database's, and may be repeated.
+    /// Counts a failure; it must be the database's, so that the client may repeat the request.
     fn failed(&mut self, failure: &Failure) {
         assert_eq!(failure.kind(), FailureKind::Unavailable, "{failure:?}");
         self.failed += 1;
@@ -76,14 +76,14 @@ impl Service {
         email
     }
 
-    /// Prints what was done, which is less than was asked for only where a run ended early.
+    /// Prints the number of cuts. It is smaller than planned if requests ended before their cut.
     fn report(&self, flow: &str, passed: [i64; 2]) {
-        let (done, asked) = (self.proxy.cuts(), u64::try_from(2 * cuts()).unwrap());
+        let (done, planned) = (self.proxy.cuts(), u64::try_from(2 * cuts()).unwrap());
         println!(
             "proof mysql: {flow} cut: {done} times within {} bytes to the server and {} back, {} failed and were repeated",
             passed[0], passed[1], self.failed
         );
-        assert!(done * 10 >= asked * 9, "{done} cuts of {asked}");
+        assert!(done * 10 >= planned * 9, "{done} cuts of {planned}");
     }
 }
 
@@ -112,7 +112,7 @@ async fn refreshes(purpose: &str, manner: Behavior) {
             Err(error) => panic!("cut {place:?}: {error:?}"),
         };
         token = match child {
-            // The honest client goes on with what it got, or asks again with what it holds.
+            // The client continues with the new token, or repeats the request with the old one.
             Some(child) if number % 2 == 0 => child,
             child => {
                 let again = auth.refresh(&token, &client()).await;
@@ -123,7 +123,7 @@ async fn refreshes(purpose: &str, manner: Behavior) {
         };
         service.clock.advance(Duration::from_mins(1));
         let next = auth.refresh(&token, &client()).await;
-        token = next.expect("the session goes on").refresh_token.expose();
+        token = next.expect("the session continues").refresh_token.expose();
     }
     service.report("refresh", passed);
 }
@@ -151,7 +151,7 @@ async fn resets(purpose: &str, manner: Behavior) {
         if let Err(error) = service.cut(place, request).await {
             let ResetPasswordError::Failed(failure) = error else { panic!("{error:?}") };
             service.failed(&failure);
-            // Repeated: it takes effect now, or says that it had.
+            // The repetition takes effect now, or reports that the link is spent.
             drop(auth.reset_password(&reset, Password::new(new), &client()).await);
         }
         service.clock.advance(Duration::from_mins(1));
@@ -159,7 +159,10 @@ async fn resets(purpose: &str, manner: Behavior) {
             auth.refresh(&before.refresh_token.expose(), &client()).await.is_err(),
             "a session outlived a reset"
         );
-        assert!(auth.log_in(&email, Password::new(old), &client()).await.is_err(), "the old password lives");
+        assert!(
+            auth.log_in(&email, Password::new(old), &client()).await.is_err(),
+            "the old password still works"
+        );
         assert!(
             auth.reset_password(&reset, Password::new(old), &client()).await.is_err(),
             "a link worked twice"
@@ -174,7 +177,7 @@ async fn changes_of_address(purpose: &str, manner: Behavior) {
     let mut service = Service::new(purpose, manner).await;
     let mut own = service.user().await;
     let auth = service.auth.clone();
-    let asked = async |service: &Service, own: &str, new: &str| {
+    let requested = async |service: &Service, own: &str, new: &str| {
         let grant = auth.log_in(own, Password::new(PASSWORD), &client()).await.unwrap();
         let claims = auth.authenticate(grant.access_token.expose()).unwrap();
         auth.change_email(&claims, new, Password::new(PASSWORD), &client()).await.unwrap();
@@ -183,7 +186,7 @@ async fn changes_of_address(purpose: &str, manner: Behavior) {
     let mut passed = [0; 2];
     for _ in 0..2 {
         let new = fresh_email();
-        let (_, confirm) = asked(&service, &own, &new).await;
+        let (_, confirm) = requested(&service, &own, &new).await;
         service.proxy.passed();
         auth.confirm_email(&confirm, &client()).await.unwrap();
         passed = service.proxy.passed();
@@ -191,11 +194,11 @@ async fn changes_of_address(purpose: &str, manner: Behavior) {
     }
     for place in Service::places(passed) {
         let new = fresh_email();
-        let (before, confirm) = asked(&service, &own, &new).await;
+        let (before, confirm) = requested(&service, &own, &new).await;
         if let Err(error) = service.cut(place, service.instance.confirm_email(&confirm, &client())).await {
             let ConfirmEmailError::Failed(failure) = error else { panic!("{error:?}") };
             service.failed(&failure);
-            // Repeated: it takes effect now, or says that it had.
+            // The repetition takes effect now, or reports that the link is spent.
             drop(auth.confirm_email(&confirm, &client()).await);
         }
         let user = auth.user(before.id).await.unwrap();
@@ -205,9 +208,9 @@ async fn changes_of_address(purpose: &str, manner: Behavior) {
         service.clock.advance(Duration::from_hours(2));
         auth.deliver_due_mails().await.unwrap();
         for address in [&own, &new] {
-            let told = |mail: &Mail| matches!(mail.message, Message::EmailChanged { .. });
+            let is_notice = |mail: &Mail| matches!(mail.message, Message::EmailChanged { .. });
             assert!(
-                service.mailbox.mails().iter().any(|mail| mail.to.address() == address && told(mail)),
+                service.mailbox.mails().iter().any(|mail| mail.to.address() == address && is_notice(mail)),
                 "{address}"
             );
         }
@@ -242,11 +245,11 @@ async fn registrations(purpose: &str, manner: Behavior) {
     service.report("registration", passed);
 }
 
-/// Somebody saw it, and said so.
-async fn is_seen(forgotten: &str, by: impl Future<Output = ()> + Send + 'static, saying: &str) {
-    let said = said(tokio::spawn(by).await.expect_err("nobody saw it").into_panic());
-    assert!(said.contains(saying), "{said}");
-    println!("proof mysql: control: a store that forgets `{forgotten}`: seen: {saying}");
+/// Asserts that a run fails with this message.
+async fn is_noticed(forgotten: &str, run: impl Future<Output = ()> + Send + 'static, message: &str) {
+    let said = said(tokio::spawn(run).await.expect_err("the run passed").into_panic());
+    assert!(said.contains(message), "{said}");
+    println!("proof mysql: negative control: a store that forgets `{forgotten}`: noticed: {message}");
 }
 
 macro_rules! cut_anywhere {
@@ -266,19 +269,19 @@ cut_anywhere! {
 }
 
 macro_rules! forgotten {
-    ($($control:ident: $flow:ident, forgetting $method:literal: $saying:literal;)*) => {
+    ($($control:ident: $flow:ident, forgetting $method:literal: $message:literal;)*) => {
         $(#[tokio::test]
         async fn $control() {
             let flow = $flow(stringify!($control), Behavior::Forgetting($method));
-            is_seen($method, flow, $saying).await;
+            is_noticed($method, flow, $message).await;
         })*
     };
 }
 
 forgotten! {
-    a_rotation_forgotten_is_seen: refreshes, forgetting "rotate": "the session goes on";
-    a_new_password_forgotten_is_seen: resets, forgetting "set_password": "a session outlived a reset";
-    a_new_address_forgotten_is_seen: changes_of_address, forgetting "set_email": "once";
-    a_user_forgotten_is_seen: registrations, forgetting "UserStore::insert": "a link was mailed";
-    a_mail_forgotten_is_seen: registrations, forgetting "Outbox::insert": "a link was mailed";
+    a_forgotten_rotation_is_noticed: refreshes, forgetting "rotate": "the session continues";
+    a_forgotten_new_password_is_noticed: resets, forgetting "set_password": "a session outlived a reset";
+    a_forgotten_new_address_is_noticed: changes_of_address, forgetting "set_email": "once";
+    a_forgotten_user_is_noticed: registrations, forgetting "UserStore::insert": "a link was mailed";
+    a_forgotten_mail_is_noticed: registrations, forgetting "Outbox::insert": "a link was mailed";
 }

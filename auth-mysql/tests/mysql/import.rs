@@ -1,4 +1,4 @@
-//! Users of an older system move in and log in with the passwords they had.
+//! Imported users of another system log in with their old passwords.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

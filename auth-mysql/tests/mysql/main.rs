@@ -1,4 +1,4 @@
-//! What `MySqlStore` promises, on the real servers that `scripts/test` starts.
+//! Guarantees of `MySqlStore`, on real servers that `scripts/test` starts.
 
 #[cfg(test)]
 mod conformance;
@@ -17,14 +17,14 @@ mod races;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod round_robin;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]
-mod silence;
-#[cfg(test)]
-mod spread;
+mod silent_network;
 #[cfg(test)]
 mod statements;

@@ -1,4 +1,4 @@
-//! Databases are found, filled with tables, or refused.
+//! Opening a database: its tables are created, migrated, or refused.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn a_user_has_no_hint_and_no_secret_question() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_empty_database_may_be_opened_by_many_at_once_on_any_node() {
+async fn many_stores_on_any_node_can_open_an_empty_database() {
     let scratch = server::Scratch::new("many").await;
     let mut opening = JoinSet::new();
     for number in 0..8 {
@@ -39,10 +39,10 @@ async fn an_empty_database_may_be_opened_by_many_at_once_on_any_node() {
     assert_eq!(store.find_sessions_by_user(samples::user_id(0)).await.unwrap().len(), 8);
 }
 
-/// MariaDB knows no endless `GET_LOCK`, so many may make the tables at once, and one may look at the list of
-/// what was made when another has begun. On a cluster the one may break the other off.
+/// Without a lock, several stores may create the tables at the same time, and one may read the list of migrations after another
+/// has begun. On a cluster, one may abort the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_database_is_open_only_when_all_tables_are_made() {
+async fn a_store_opens_only_after_all_tables_exist() {
     for round in 0..6 {
         let scratch = server::Scratch::new("whole").await;
         let mut opening = JoinSet::new();
@@ -51,7 +51,7 @@ async fn a_database_is_open_only_when_all_tables_are_made() {
             opening.spawn(async move {
                 tokio::time::sleep(Duration::from_millis(number)).await;
                 let store = MySqlStore::connect(&url).await.unwrap();
-                // The last table to be made.
+                // The last table that the migration creates.
                 store.stats().await.map(|_| ())
             });
         }
@@ -62,15 +62,15 @@ async fn a_database_is_open_only_when_all_tables_are_made() {
 }
 
 #[tokio::test]
-async fn tables_that_somebody_died_over_are_made_whole() {
+async fn an_interrupted_migration_is_completed() {
     let scratch = server::Scratch::new("half").await;
     MySqlStore::connect(scratch.url()).await.unwrap().close().await;
-    let mut stranger = server::connect(scratch.url()).await;
-    stranger.execute("DROP TABLE auth_outbox").await.unwrap();
-    stranger.execute("UPDATE auth_migrations SET success = FALSE").await.unwrap();
-    // Where its host is gone, a server keeps sqlx's lock for as long as TCP tries.
+    let mut raw = server::connect(scratch.url()).await;
+    raw.execute("DROP TABLE auth_outbox").await.unwrap();
+    raw.execute("UPDATE auth_migrations SET success = FALSE").await.unwrap();
+    // A server keeps sqlx's lock of a client whose host is gone for as long as TCP retries.
     let lock = "SELECT GET_LOCK(LOWER(HEX(CAST(0x3d32ad9e AS UNSIGNED) * CRC32(DATABASE()))), 0)";
-    let locked: i64 = stranger.fetch_one(lock).await.unwrap().get_unchecked(0);
+    let locked: i64 = raw.fetch_one(lock).await.unwrap().get_unchecked(0);
     assert_eq!(locked, 1);
     let store = MySqlStore::connect(scratch.url()).await.unwrap();
     store.stats().await.unwrap();
@@ -81,13 +81,13 @@ async fn tables_of_a_later_version_are_refused() {
     let scratch = server::Scratch::new("later").await;
     MySqlStore::connect(scratch.url()).await.unwrap().close().await;
     let sql = format!("UPDATE {}.auth_migrations SET version = 2", scratch.name());
-    server::stranger().await.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+    server::raw_connection().await.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
     let error = MySqlStore::connect(scratch.url()).await.unwrap_err();
     assert!(matches!(error, OpenError::Schema(_)), "{error:?}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_told_apart_and_shows_no_password() {
+async fn an_open_error_names_its_kind_and_shows_no_password() {
     for (url, text) in [
         ("postgres://shop:hunter2secret@localhost/shop", "scheme"),
         ("mysql://shop:hunter2secret@localhost", "no database"),
@@ -99,9 +99,9 @@ async fn what_cannot_be_reached_is_told_apart_and_shows_no_password() {
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
     }
     let own = server::urls().remove(0);
-    let (_, place) = own.split_once('@').unwrap();
+    let (_, address) = own.split_once('@').unwrap();
     for url in
-        ["mysql://shop:hunter2secret@127.0.0.1:1/shop", &*format!("mysql://nobody:hunter2secret@{place}")]
+        ["mysql://shop:hunter2secret@127.0.0.1:1/shop", &*format!("mysql://nobody:hunter2secret@{address}")]
     {
         let error = MySqlStore::connect(url).await.unwrap_err();
         assert!(matches!(error, OpenError::Unreachable(_)), "{error:?}");
@@ -111,7 +111,7 @@ async fn what_cannot_be_reached_is_told_apart_and_shows_no_password() {
 }
 
 #[test]
-fn an_ipv6_address_is_named_without_the_brackets_of_its_url() {
+fn an_ipv6_host_loses_the_brackets_of_its_url() {
     let options = MySqlOptions::from_url("mysql://shop:pw@[::1]:3307/shop").unwrap();
     assert!(format!("{options:?}").contains("\"::1\""), "{options:?}");
 }

@@ -11,7 +11,7 @@ const ID: &str = "x'00000000000000000000000000000001'";
 
 /// A database with a thousand rows in every table, so that the optimizer has a choice.
 async fn filled() -> MySqlConnection {
-    let mut connection = server::stranger().await;
+    let mut connection = server::raw_connection().await;
     let all = [
         format!("DROP DATABASE IF EXISTS {DATABASE}"),
         format!("CREATE DATABASE {DATABASE}"),

@@ -1,5 +1,5 @@
-//! A TCP proxy between store and server that cuts a connection after a given number of bytes, swallows what it
-//! is given, or holds answers back.
+//! A TCP proxy between store and server. It closes a connection after a given number of bytes, drops all bytes, or delays
+//! answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// Never to be cut.
+/// More bytes than any test sends: no cut.
 const ENDLESS: i64 = i64::MAX / 2;
 
-/// Which bytes count.
+/// The direction of counted bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Direction {
     ToServer = 0,
@@ -26,10 +26,11 @@ struct Plan {
     left: [AtomicI64; 2],
     passed: [AtomicI64; 2],
     cuts: AtomicU64,
-    /// Connections of an earlier generation are not answered any more.
+    /// The proxy drops all bytes of connections of an earlier generation.
     generation: AtomicU64,
-    /// Whether answers are held back, and how many connections there are.
-    holds: AtomicBool,
+    /// Whether answers are delayed.
+    delays: AtomicBool,
+    /// The number of connections.
     open: AtomicU64,
 }
 
@@ -39,8 +40,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Listens before the server of this URL; gives the URL that leads through it. Without parameters: a certificate
-    /// is of the server's name, and a socket is no way through here.
+    /// Starts a proxy for the server of this URL; returns the URL through the proxy. It has no parameters: the
+    /// certificate is for the server's name, and a socket would bypass the proxy.
     pub(crate) async fn before(url: &str) -> (Self, String) {
         let mut url: url::Url = url.parse().unwrap();
         let proxy = Self::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
@@ -57,7 +58,7 @@ impl Proxy {
             passed: [AtomicI64::new(0), AtomicI64::new(0)],
             cuts: AtomicU64::new(0),
             generation: AtomicU64::new(0),
-            holds: AtomicBool::new(false),
+            delays: AtomicBool::new(false),
             open: AtomicU64::new(0),
         });
         let proxy = Self { port: listener.local_addr().unwrap().port(), plan: Arc::clone(&plan) };
@@ -83,40 +84,40 @@ impl Proxy {
         proxy
     }
 
-    /// Cuts the connection whose bytes make this count full, once.
+    /// Cuts the next connection that passes this number of bytes in this direction.
     pub(crate) fn cut_after(&self, direction: Direction, bytes: i64) {
         self.plan.left[direction as usize].store(bytes, Ordering::SeqCst);
     }
 
-    /// Cuts nothing more.
+    /// Cancels a planned cut.
     pub(crate) fn disarm(&self) {
         self.plan.left.iter().for_each(|left| left.store(ENDLESS, Ordering::SeqCst));
     }
 
-    /// How many bytes went each way since the last call.
+    /// The number of bytes in each direction since the last call.
     pub(crate) fn passed(&self) -> [i64; 2] {
         [Direction::ToServer, Direction::ToStore]
             .map(|way| self.plan.passed[way as usize].swap(0, Ordering::SeqCst))
     }
 
-    /// Passes nothing on any more of the connections that there are, and says nothing: a firewall that forgot them.
-    pub(crate) fn swallow(&self) {
+    /// Drops all further bytes of the open connections without closing them, like a firewall that forgot them.
+    pub(crate) fn drop_bytes(&self) {
         self.plan.generation.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Holds answers back until told otherwise.
-    pub(crate) fn hold(&self, holds: bool) {
-        self.plan.holds.store(holds, Ordering::SeqCst);
+    /// Starts or stops delaying answers.
+    pub(crate) fn delay_answers(&self, delays: bool) {
+        self.plan.delays.store(delays, Ordering::SeqCst);
     }
 
-    /// Comes back when there are so many connections.
+    /// Waits until there are this number of connections.
     pub(crate) async fn until_open(&self, connections: u64) {
         let reached = async {
             while self.plan.open.load(Ordering::SeqCst) != connections {
                 sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(Duration::from_secs(20), reached).await.expect("connections come and go");
+        timeout(Duration::from_secs(20), reached).await.expect("the number of connections");
     }
 
     pub(crate) fn cuts(&self) -> u64 {
@@ -124,7 +125,7 @@ impl Proxy {
     }
 }
 
-/// Passes bytes on until an end, a cut, or the cut of the other direction. Both halves then drop.
+/// Forwards bytes until the end, a cut, or a cut of the other direction. Both halves are then dropped.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -146,7 +147,7 @@ async fn pump(
         if plan.generation.load(Ordering::SeqCst) != generation {
             continue;
         }
-        while matches!(way, Direction::ToStore) && plan.holds.load(Ordering::SeqCst) {
+        while matches!(way, Direction::ToStore) && plan.delays.load(Ordering::SeqCst) {
             tokio::select! {
                 () = sleep(Duration::from_millis(1)) => {}
                 () = cut.notified() => return,
@@ -162,7 +163,7 @@ async fn pump(
             }
             continue;
         }
-        // The last bytes before the cut arrive; what follows is lost.
+        // The bytes before the cut arrive; those after it are lost.
         plan.left[way as usize].store(ENDLESS, Ordering::SeqCst);
         plan.cuts.fetch_add(1, Ordering::SeqCst);
         let _ = to.write_all(&buffer[..usize::try_from(left.max(0)).unwrap()]).await;

@@ -1,5 +1,4 @@
-//! One guard, one winner: races for the same record, each racer on a node of its own. On one server all
-//! are on that one.
+//! Concurrent writes of the same record have one winner. On a cluster, each caller uses a different node.
 
 use std::collections::HashMap;
 use std::env;
@@ -19,24 +18,24 @@ use tokio::sync::Barrier;
 use crate::server;
 use crate::service::{PASSWORD, client, fresh_email, link, service};
 
-/// Races of each kind; `scripts/soak/mysql` asks for more.
+/// The number of races of each kind; `scripts/soak/mysql` sets more.
 fn races() -> u32 {
     env::var("AUTH_TEST_MYSQL_RACES").map_or(20, |races| races.parse().unwrap())
 }
 
-const RACERS: usize = 3;
+const CALLERS: usize = 3;
 
-/// One store for each racer, over an empty database, each on a node of its own where there are so many.
+/// One store per caller over an empty database, each on a different node of a cluster.
 async fn nodes(purpose: &str) -> Vec<MySqlStore> {
     let scratch = server::Scratch::new(purpose).await;
     let mut nodes = Vec::new();
-    for node in server::urls().iter().cycle().take(RACERS) {
+    for node in server::urls().iter().cycle().take(CALLERS) {
         nodes.push(server::open(&scratch.on(node)).await);
     }
     nodes
 }
 
-/// Lets all run at once; gives their outcomes in order.
+/// Runs all callers at the same time; returns their outcomes in order.
 async fn race<N, R, T>(nodes: &[N], run: impl Fn(N, u32) -> R + Send) -> Vec<T>
 where
     N: Clone + Sync,
@@ -47,21 +46,21 @@ where
     let running: Vec<_> = (0..)
         .zip(nodes)
         .map(|(number, node)| {
-            let (racer, barrier) = (run(node.clone(), number), Arc::clone(&barrier));
+            let (caller, barrier) = (run(node.clone(), number), Arc::clone(&barrier));
             tokio::spawn(async move {
                 barrier.wait().await;
-                racer.await
+                caller.await
             })
         })
         .collect();
     let mut outcomes = Vec::new();
-    for racer in running {
-        outcomes.push(racer.await.unwrap());
+    for caller in running {
+        outcomes.push(caller.await.unwrap());
     }
     outcomes
 }
 
-/// The number of the one who won; the others lost.
+/// The number of the winner; asserts that all others lost.
 fn winner<T: PartialEq + std::fmt::Debug>(outcomes: &[T], won: &T, lost: &T) -> u32 {
     let winners: Vec<u32> =
         (0..).zip(outcomes).filter(|(_, outcome)| *outcome == won).map(|(number, _)| number).collect();
@@ -70,7 +69,7 @@ fn winner<T: PartialEq + std::fmt::Debug>(outcomes: &[T], won: &T, lost: &T) -> 
     winners[0]
 }
 
-/// How often the nodes of a cluster found two writes at odds.
+/// The number of conflicting writes that the nodes of a cluster have counted.
 async fn conflicts() -> Option<u64> {
     let (urls, mut conflicts) = (server::urls(), None);
     for url in urls.iter().filter(|_| urls.len() > 1) {
@@ -83,19 +82,19 @@ async fn conflicts() -> Option<u64> {
     conflicts
 }
 
-/// Prints what was done. On a cluster racers must have met, or nothing was shown; the count is of all
-/// that goes on there.
+/// Prints the number of races. On a cluster, conflicts must have occurred, else the races proved nothing. The count includes
+/// conflicts of other tests.
 async fn report(what: &str, wins: &HashMap<u32, u32>, before: Option<u64>) {
-    let met = conflicts().await.zip(before).map(|(after, before)| after - before);
+    let conflicts = conflicts().await.zip(before).map(|(after, before)| after - before);
     println!(
-        "proof mysql: races for {what}: {} with one winner each, by node {wins:?}, conflicts {met:?}",
+        "proof mysql: races for {what}: {} with one winner each, by node {wins:?}, conflicts {conflicts:?}",
         races()
     );
-    assert!(met != Some(0) || races() < 20, "no two racers met");
+    assert!(conflicts != Some(0) || races() < 20, "no two callers conflicted");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_all_rivals_rotates() {
+async fn one_of_three_concurrent_rotations_wins() {
     let nodes = nodes("race_rotate").await;
     let (mut wins, before) = (HashMap::new(), conflicts().await);
     for session in 0..races() {
@@ -106,8 +105,8 @@ async fn one_of_all_rivals_rotates() {
         });
         let winner = winner(&outcomes.await, &GuardedWrite::Applied, &GuardedWrite::Stale);
         for node in &nodes {
-            let kept = node.find_session(samples::session_id(session)).await.unwrap().unwrap();
-            assert_eq!((kept.generation, kept.rotated_at), (1, at(60 + i64::from(winner))));
+            let stored = node.find_session(samples::session_id(session)).await.unwrap().unwrap();
+            assert_eq!((stored.generation, stored.rotated_at), (1, at(60 + i64::from(winner))));
         }
         *wins.entry(winner).or_default() += 1;
     }
@@ -115,7 +114,7 @@ async fn one_of_all_rivals_rotates() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_all_rivals_moves_the_epoch() {
+async fn one_of_three_concurrent_password_changes_wins() {
     let nodes = nodes("race_epoch").await;
     let (mut wins, before) = (HashMap::new(), conflicts().await);
     for number in 0..races() {
@@ -129,9 +128,9 @@ async fn one_of_all_rivals_moves_the_epoch() {
         });
         let winner = winner(&outcomes.await, &GuardedWrite::Applied, &GuardedWrite::Stale);
         for node in &nodes {
-            let kept = node.find_by_id(user.id).await.unwrap().unwrap();
-            assert_eq!(kept.epoch.as_u64(), user.epoch.as_u64() + 1);
-            assert_eq!(kept.password_hash.unwrap().expose(), hash(winner).expose());
+            let stored = node.find_by_id(user.id).await.unwrap().unwrap();
+            assert_eq!(stored.epoch.as_u64(), user.epoch.as_u64() + 1);
+            assert_eq!(stored.password_hash.unwrap().expose(), hash(winner).expose());
         }
         *wins.entry(winner).or_default() += 1;
     }
@@ -139,7 +138,7 @@ async fn one_of_all_rivals_moves_the_epoch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_all_rivals_spends() {
+async fn one_of_three_concurrent_spends_wins() {
     let nodes = nodes("race_spend").await;
     let (mut wins, before) = (HashMap::new(), conflicts().await);
     for token in 0..races() {
@@ -149,8 +148,8 @@ async fn one_of_all_rivals_spends() {
         });
         let winner = winner(&outcomes.await, &Spend::Spent, &Spend::NotSpendable);
         for node in &nodes {
-            let kept = node.find_one_time(samples::intent_id(token)).await.unwrap().unwrap();
-            assert_eq!(kept.spent_at, Some(at(i64::from(winner))));
+            let stored = node.find_one_time(samples::intent_id(token)).await.unwrap().unwrap();
+            assert_eq!(stored.spent_at, Some(at(i64::from(winner))));
         }
         *wins.entry(winner).or_default() += 1;
     }
@@ -158,19 +157,19 @@ async fn one_of_all_rivals_spends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_all_rivals_gets_the_address() {
+async fn one_of_three_concurrent_registrations_wins() {
     let nodes = nodes("race_register").await;
     let (mut wins, before) = (HashMap::new(), conflicts().await);
     for round in 0..races() {
-        let email = Email::parse(&format!("rival{round}@example.com")).unwrap();
-        let rival = |number| User { email: email.clone(), ..samples::user(round * 10 + number) };
+        let email = Email::parse(&format!("competitor{round}@example.com")).unwrap();
+        let competitor = |number| User { email: email.clone(), ..samples::user(round * 10 + number) };
         let outcomes = race(&nodes, |node, number| {
-            let rival = rival(number);
-            async move { node.insert(&rival).await.unwrap() }
+            let competitor = competitor(number);
+            async move { node.insert(&competitor).await.unwrap() }
         });
         let winner = winner(&outcomes.await, &UserInsert::Inserted, &UserInsert::EmailTaken);
         for node in &nodes {
-            assert_eq!(node.find_by_email(&email).await.unwrap().unwrap().id, rival(winner).id);
+            assert_eq!(node.find_by_email(&email).await.unwrap().unwrap().id, competitor(winner).id);
         }
         *wins.entry(winner).or_default() += 1;
     }
@@ -178,7 +177,7 @@ async fn one_of_all_rivals_gets_the_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_all_rivals_resets_with_one_link() {
+async fn one_of_three_concurrent_resets_by_one_link_wins() {
     let nodes = nodes("race_reset").await;
     let (auth, mailbox, clock) = service(nodes[0].clone());
     let (mut services, mut clocks): (Vec<Auth>, _) = (vec![auth.clone()], vec![clock]);
@@ -210,7 +209,7 @@ async fn one_of_all_rivals_resets_with_one_link() {
             let tried = auth.log_in(&email, Password::new(password(number)), &client()).await;
             assert_eq!(tried.is_ok(), number == winner, "round {round}: {tried:?}");
         }
-        // The failures of the losers are forgotten.
+        // The limits forget the failures of the losers.
         for clock in &clocks {
             clock.advance(Duration::from_hours(1));
         }

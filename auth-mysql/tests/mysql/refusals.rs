@@ -1,4 +1,4 @@
-//! Servers hang up, have no room, and refuse records.
+//! Servers close connections, are full, and refuse records.
 
 use std::time::{Duration, Instant};
 
@@ -12,31 +12,31 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use crate::{server, service};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_connections_are_replaced_unseen() {
+async fn callers_do_not_notice_killed_connections() {
     let scratch = server::Scratch::new("killed").await;
     let store = MySqlStore::connect(scratch.url()).await.unwrap();
-    let mut stranger = server::stranger().await;
+    let mut raw = server::raw_connection().await;
     let (user, session) = service::user_and_session(&store).await;
     let mut killed = 0;
     for round in 0..20 {
         let list =
             "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = 'auth_test_killed'";
-        // MySQL's list fails while any statement runs whose text is not UTF-8, such as those with ids.
-        let asked = Instant::now();
+        // MySQL's list fails while a statement runs whose text is not UTF-8, such as those with ids.
+        let started = Instant::now();
         let rows = loop {
-            match stranger.fetch_all(list).await {
+            match raw.fetch_all(list).await {
                 Ok(rows) => break rows,
                 Err(error) => {
-                    assert!(asked.elapsed() < Duration::from_mins(1), "no list of connections: {error}");
+                    assert!(started.elapsed() < Duration::from_mins(1), "no list of connections: {error}");
                 }
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         };
         for row in rows {
             let kill = format!("KILL {}", row.get::<i64, _>(0));
-            killed += stranger.execute(sqlx::raw_sql(AssertSqlSafe(kill))).await.map_or(0, |_| 1);
+            killed += raw.execute(sqlx::raw_sql(AssertSqlSafe(kill))).await.map_or(0, |_| 1);
         }
-        // Each of these meets a connection that the server has closed.
+        // Each call finds a connection that the server has closed.
         let found = store.find_by_id(user).await.unwrap().unwrap();
         assert!(store.find_session(session).await.unwrap().is_some(), "round {round}");
         assert_eq!(
@@ -49,19 +49,19 @@ async fn killed_connections_are_replaced_unseen() {
 }
 
 #[tokio::test]
-async fn a_server_with_no_room_is_unavailable() {
+async fn a_full_server_is_unavailable() {
     let url = &server::urls()[0];
     let options: MySqlConnectOptions = url.parse().unwrap();
     let name = format!("auth_few_{}", std::process::id());
-    let mut stranger = server::stranger().await;
+    let mut raw = server::raw_connection().await;
     for sql in [
         format!("CREATE USER '{name}'@'%' IDENTIFIED BY 'few-pw' WITH MAX_USER_CONNECTIONS 1"),
         format!("GRANT ALL ON {}.* TO '{name}'@'%'", options.get_database().unwrap()),
     ] {
-        stranger.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+        raw.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
     }
-    let (_, place) = url.split_once('@').unwrap();
-    let few = format!("mysql://{name}:few-pw@{place}");
+    let (_, address) = url.split_once('@').unwrap();
+    let few = format!("mysql://{name}:few-pw@{address}");
     let held = server::connect(&few).await;
     for _ in 0..20 {
         let error = MySqlStore::connect(&few).await.unwrap_err();
@@ -69,11 +69,11 @@ async fn a_server_with_no_room_is_unavailable() {
     }
     drop(held);
     let drop = format!("DROP USER '{name}'@'%'");
-    stranger.execute(sqlx::raw_sql(AssertSqlSafe(drop))).await.unwrap();
+    raw.execute(sqlx::raw_sql(AssertSqlSafe(drop))).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_write_that_a_constraint_refuses_is_corrupt_and_a_second_id_a_conflict() {
+async fn constraint_violation_is_corrupt_and_duplicate_id_a_conflict() {
     let store = server::store().await;
     let session = samples::session(u32::MAX);
     drop(store.revoke_session(session.user_id, session.id).await);

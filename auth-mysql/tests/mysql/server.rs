@@ -1,4 +1,4 @@
-//! The servers to test with.
+//! The servers of the tests.
 
 use std::env;
 
@@ -6,45 +6,44 @@ use auth_mysql::{MySqlOptions, MySqlStore};
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection};
 
-/// The nodes of the server, of an account that may do everything in its database. One, or those of a
-/// cluster.
+/// The URLs of the server, with an administrator's account: one, or one per node of a cluster.
 pub(crate) fn urls() -> Vec<String> {
     let urls = env::var("AUTH_TEST_MYSQL_URL").unwrap_or_default();
     assert!(
         !urls.is_empty(),
-        "no server to test with: run `scripts/test`, or set AUTH_TEST_MYSQL_URL to \
-         mysql://user:password@host:port/database (the nodes of a cluster divided by commas)"
+        "no server: run `scripts/test`, or set AUTH_TEST_MYSQL_URL to mysql://user:password@host:port/database \
+         (for a cluster, one URL per node, separated by commas)"
     );
     urls.split(',').map(str::to_owned).collect()
 }
 
-/// A store over few connections, because every case makes its own.
+/// Opens a store with few connections, because each case opens one.
 pub(crate) async fn open(url: &str) -> MySqlStore {
     MySqlOptions::from_url(url).unwrap().connections(4).open().await.unwrap()
 }
 
-/// A store on the first node.
+/// Opens a store on the first node.
 pub(crate) async fn store() -> MySqlStore {
     open(&urls()[0]).await
 }
 
-/// A connection that no store knows of, to the first node.
-pub(crate) async fn stranger() -> MySqlConnection {
+/// Opens a connection outside any store, to the first node.
+pub(crate) async fn raw_connection() -> MySqlConnection {
     connect(&urls()[0]).await
 }
 
-/// A connection that no store knows of.
+/// Opens a connection outside any store.
 pub(crate) async fn connect(url: &str) -> MySqlConnection {
     try_connect(url).await.unwrap()
 }
 
-/// The same, to a server that may not answer.
+/// Opens a connection to a server that may not answer.
 pub(crate) async fn try_connect(url: &str) -> Result<MySqlConnection, sqlx::Error> {
     url.parse::<MySqlConnectOptions>()?.connect().await
 }
 
-/// Comes back when all nodes of a cluster have heard of what was made, as a log-in does not wait for.
-pub(crate) async fn hear_of_everything() {
+/// Waits until all nodes of a cluster have applied all writes. Connecting does not wait for new accounts and databases.
+pub(crate) async fn wait_for_all_nodes() {
     let urls = urls();
     for url in urls.iter().filter(|_| urls.len() > 1) {
         let mut node = connect(url).await;
@@ -63,11 +62,11 @@ impl Scratch {
     pub(crate) async fn new(purpose: &str) -> Self {
         let name = format!("auth_test_{purpose}");
         for sql in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
-            stranger().await.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+            raw_connection().await.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
         }
         let mut scratch = Self { name, url: String::new() };
         scratch.url = scratch.on(&urls()[0]);
-        hear_of_everything().await;
+        wait_for_all_nodes().await;
         scratch
     }
 
@@ -79,7 +78,7 @@ impl Scratch {
         &self.url
     }
 
-    /// The same database on another node.
+    /// The URL of this database on another node.
     pub(crate) fn on(&self, url: &str) -> String {
         let mut url: url::Url = url.parse().unwrap();
         url.set_path(&self.name);

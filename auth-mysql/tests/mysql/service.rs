@@ -1,4 +1,4 @@
-//! A service that links the store, and somebody who uses it.
+//! A service over the store, and its client.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use auth_mysql::MySqlStore;
 use auth_testkit::{FakeClock, cheap_hashing, samples};
 use zeroize::Zeroizing;
 
-/// Register, verify, log in, refresh, reset and log in anew, through `Auth`.
-pub(crate) async fn whole_life(store: MySqlStore) {
+/// Registers, verifies, logs in, refreshes, resets, logs in again and logs out, through `Auth`.
+pub(crate) async fn use_all_flows(store: MySqlStore) {
     let (auth, mailbox, clock) = service(store);
     let email = fresh_email();
     auth.register(&email, Password::new(PASSWORD), Some("Ada"), &client()).await.unwrap();
@@ -37,7 +37,7 @@ pub(crate) fn client() -> Client {
 pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
-/// An address that no other test has.
+/// An address that no other test uses.
 pub(crate) fn fresh_email() -> String {
     static NUMBERS: AtomicU32 = AtomicU32::new(0);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
@@ -45,13 +45,13 @@ pub(crate) fn fresh_email() -> String {
     format!("ada{now}-{number}@example.com")
 }
 
-/// A service over this store, with a mailbox and a clock of its own.
+/// A service over this store, with a mailbox and a clock.
 pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
     let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
     (instance(store, &mailbox, &clock), mailbox, clock)
 }
 
-/// An instance of a service: cheap hashes, few limits, the leeway of browsers, a clock that tests move.
+/// An instance of a service with cheap hashes, few limits, the reuse leeway for browsers, and a test clock.
 pub(crate) fn instance(
     store: impl JoinedStore + Outbox + 'static,
     mailbox: &Mailbox,
@@ -85,7 +85,7 @@ pub(crate) fn instance(
         .unwrap()
 }
 
-/// Mails what is due, and gives the link that this address got last.
+/// Delivers due mails; returns the token of the last link mailed to this address.
 pub(crate) async fn link(auth: &Auth, mailbox: &Mailbox, email: &str) -> Zeroizing<String> {
     auth.deliver_due_mails().await.unwrap();
     let mails = mailbox.mails();
@@ -93,7 +93,7 @@ pub(crate) async fn link(auth: &Auth, mailbox: &Mailbox, email: &str) -> Zeroizi
     mine.find_map(|mail| mail.message.token()).expect("a link was mailed").expose()
 }
 
-/// A user and a session of it, made for the caller alone.
+/// Inserts a user and a session that no other test uses.
 pub(crate) async fn user_and_session(store: &MySqlStore) -> (UserId, SessionId) {
     let now = SystemClock.now();
     let user = User {

@@ -22,7 +22,7 @@ async fn settings(connection: &mut MySqlConnection) -> [i64; 6] {
 
 #[tokio::test]
 async fn prepare_overrides_every_default_of_the_server() {
-    let mut connection = server::stranger().await;
+    let mut connection = server::raw_connection().await;
     for sql in [
         "SET SESSION sql_mode = '', time_zone = '+05:00', autocommit = 0, innodb_lock_wait_timeout = 50, \
          lock_wait_timeout = 50",

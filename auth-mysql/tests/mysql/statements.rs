@@ -1,4 +1,4 @@
-//! MailRequest 10 on MySQL: for every class of account the same SQL, statement by statement.
+//! No statement reveals the class of an account: each class gets the same SQL, statement by statement.
 
 use auth_core::{Client, Password};
 use auth_tests::SqlLog;
@@ -6,14 +6,14 @@ use auth_tests::SqlLog;
 use crate::server::{Scratch, open};
 use crate::service::{OTHER_PASSWORD, PASSWORD, client, link, service};
 
-/// One thread, so that all of it is seen, and nothing of other tests.
+/// On one thread, so that the log has all statements of this test and none of others.
 #[tokio::test]
 async fn every_class_of_account_is_answered_with_the_same_sql() {
     let scratch = Scratch::new("statements").await;
     let (auth, mailbox, _) = service(open(scratch.url()).await);
-    let everybody =
+    let addresses =
         ["unknown", "verified", "disabled", "unverified"].map(|name| format!("{name}@example.com"));
-    let [_, verified, disabled, unverified] = &everybody;
+    let [_, verified, disabled, unverified] = &addresses;
     for address in [verified, disabled, unverified] {
         auth.register(address, Password::new(PASSWORD), None, &client()).await.unwrap();
         let token = link(&auth, &mailbox, address).await;
@@ -28,16 +28,16 @@ async fn every_class_of_account_is_answered_with_the_same_sql() {
     tracing::subscriber::set_global_default(statements.clone()).unwrap();
     for (operation, least) in [("log in", 1), ("forgot", 1), ("resend", 1), ("register", 3)] {
         let mut first: Option<(String, Vec<String>)> = None;
-        for address in &everybody {
+        for address in &addresses {
             statements.take();
-            // A client of its own, so that no limit is met.
+            // A separate client, so that no limit applies.
             let here = Client::new(format!("198.51.100.{}", address.len()).parse().ok(), None);
-            let typed = Password::new(OTHER_PASSWORD);
+            let password = Password::new(OTHER_PASSWORD);
             let answer = match operation {
-                "log in" => format!("{:?}", auth.log_in(address, typed, &here).await.map(drop)),
+                "log in" => format!("{:?}", auth.log_in(address, password, &here).await.map(drop)),
                 "forgot" => format!("{:?}", auth.forgot_password(address, &here).await),
                 "resend" => format!("{:?}", auth.resend_verification(address, &here).await),
-                _ => format!("{:?}", auth.register(address, typed, None, &here).await),
+                _ => format!("{:?}", auth.register(address, password, None, &here).await),
             };
             let this = (answer, statements.take());
             assert!(this.1.len() >= least, "{operation}, {address}: {this:?}");

@@ -67,7 +67,7 @@ mod over_a_pool_of_the_service {
 }
 
 #[tokio::test]
-async fn times_are_kept_to_the_ends_of_the_calendar() {
+async fn times_are_stored_up_to_the_ends_of_the_calendar() {
     use auth_core::UserStore as _;
     use chrono::{DateTime, SubsecRound as _, Utc};
 

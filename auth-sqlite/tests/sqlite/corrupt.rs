@@ -9,7 +9,7 @@ use auth_core::{Email, Epoch, Outbox, StoreError, StoreErrorKind, TokenStore, Us
 use auth_sqlite::SqliteStore;
 use sqlx::AssertSqlSafe;
 
-use crate::scratch::{Scratch, stranger};
+use crate::scratch::{Scratch, raw_connection};
 use auth_testkit::samples;
 
 /// A store with one record in every table, all numbered 1, and a second file handle to it.
@@ -26,9 +26,9 @@ async fn filled() -> (Scratch, PathBuf, SqliteStore) {
 
 /// Writes what no check of the schema would let through.
 async fn damage(path: &Path, sql: String) {
-    let mut stranger = stranger(path).await;
-    sqlx::raw_sql("PRAGMA ignore_check_constraints = ON").execute(&mut stranger).await.unwrap();
-    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut stranger).await.unwrap();
+    let mut raw = raw_connection(path).await;
+    sqlx::raw_sql("PRAGMA ignore_check_constraints = ON").execute(&mut raw).await.unwrap();
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut raw).await.unwrap();
     assert_eq!(done.rows_affected(), 1);
 }
 
@@ -41,7 +41,7 @@ fn is_corrupt<T: Debug>(outcome: Result<T, StoreError>, place: &str) {
 }
 
 #[tokio::test]
-async fn an_impossible_user_is_corrupt() {
+async fn an_invalid_user_is_corrupt() {
     for (column, value) in [
         ("email", "CAST(x'ff' AS TEXT)"),
         ("email_canonical", "CAST(x'ff' AS TEXT)"),
@@ -69,7 +69,7 @@ async fn an_address_that_contradicts_its_canonical_form_is_corrupt() {
 }
 
 #[tokio::test]
-async fn an_impossible_session_is_corrupt() {
+async fn an_invalid_session_is_corrupt() {
     for (column, value) in [
         ("user_id", "x'01'"),
         ("epoch", "-1"),
@@ -89,7 +89,7 @@ async fn an_impossible_session_is_corrupt() {
 }
 
 #[tokio::test]
-async fn an_impossible_one_time_token_is_corrupt() {
+async fn an_invalid_one_time_token_is_corrupt() {
     for (column, value) in [
         ("purpose", "'log_in'"),
         ("email", "CAST(x'ff' AS TEXT)"),
@@ -111,7 +111,7 @@ async fn an_impossible_one_time_token_is_corrupt() {
 }
 
 #[tokio::test]
-async fn an_impossible_dead_letter_is_corrupt() {
+async fn an_invalid_dead_letter_is_corrupt() {
     for (column, value) in
         [("payload", "CAST(x'ff' AS TEXT)"), ("attempts", "-1"), ("dead_lettered_at", "9223372036854775807")]
     {
@@ -125,7 +125,7 @@ async fn an_impossible_dead_letter_is_corrupt() {
 }
 
 #[tokio::test]
-async fn an_impossible_intent_holds_up_no_other() {
+async fn an_invalid_intent_does_not_delay_others() {
     let (_scratch, path, store) = filled().await;
     damage(&path, "UPDATE auth_outbox SET created_at = 9223372036854775807".to_owned()).await;
     Outbox::insert(&store, &samples::intent(2)).await.unwrap();
@@ -144,7 +144,7 @@ async fn an_impossible_intent_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn an_epoch_beyond_the_schema_is_refused_and_matches_nobody() {
+async fn an_epoch_too_large_is_refused_and_matches_no_user() {
     let store = SqliteStore::in_memory().await.unwrap();
     let beyond = Epoch::from_u64(1 << 63);
     let user = User { epoch: beyond, ..samples::user(1) };

@@ -7,7 +7,7 @@ use auth_core::{StoreErrorKind, TokenStore};
 use auth_sqlite::{OpenError, SqliteStore};
 use sqlx::Connection as _;
 
-use crate::scratch::{Scratch, stranger};
+use crate::scratch::{Scratch, raw_connection};
 use auth_testkit::samples;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -17,8 +17,8 @@ async fn a_write_waits_for_a_lock_and_reads_do_not() {
     let store = SqliteStore::open(&path).await.unwrap();
     store.insert_session(&samples::session(1)).await.unwrap();
 
-    let mut stranger = stranger(&path).await;
-    let transaction = stranger.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut raw = raw_connection(&path).await;
+    let transaction = raw.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let waiting = tokio::spawn({
         let store = store.clone();
         async move { store.rotate(&samples::rotation(1, 0)).await }
@@ -38,8 +38,8 @@ async fn a_lock_that_is_never_released_makes_the_store_unavailable() {
     let store = SqliteStore::open(&path).await.unwrap();
     store.insert_session(&samples::session(1)).await.unwrap();
 
-    let mut stranger = stranger(&path).await;
-    let transaction = stranger.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut raw = raw_connection(&path).await;
+    let transaction = raw.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let started = Instant::now();
     // More than one: those that wait for their turn wait no longer than the one whose turn it is.
     let writers = [(); 4].map(|()| {

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tokio::task::JoinSet;
 
-use crate::scratch::{Scratch, stranger};
+use crate::scratch::{Scratch, raw_connection};
 use auth_testkit::samples;
 
 async fn pragma(connection: &mut sqlx::SqliteConnection, sql: &'static str) -> String {
@@ -27,14 +27,14 @@ async fn every_table_is_strict_and_without_rowid() {
     SqliteStore::open(&path).await.unwrap().close().await;
     let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name LIKE 'auth!_%' ESCAPE '!' \
         AND name <> 'auth_migrations'";
-    let rows = sqlx::query(sql).fetch_all(&mut stranger(&path).await).await.unwrap();
+    let rows = sqlx::query(sql).fetch_all(&mut raw_connection(&path).await).await.unwrap();
     let tables: Vec<String> = rows.iter().map(|row| row.get("sql")).collect();
     assert_eq!(tables.len(), 4);
     assert!(tables.iter().all(|sql| sql.ends_with("STRICT, WITHOUT ROWID")), "{tables:?}");
 }
 
 #[tokio::test]
-async fn a_file_is_reopened_with_all_it_holds() {
+async fn a_reopened_file_has_its_content() {
     let scratch = Scratch::new();
     let path = scratch.file("auth.db");
     for opened in 0..3 {
@@ -50,13 +50,13 @@ async fn a_file_is_reopened_with_all_it_holds() {
             store.close().await; // Not closing is no harm.
         }
     }
-    let mut stranger = stranger(&path).await;
-    assert_eq!(pragma(&mut stranger, "PRAGMA journal_mode").await, "wal");
-    assert_eq!(pragma(&mut stranger, "PRAGMA integrity_check").await, "ok");
+    let mut raw = raw_connection(&path).await;
+    assert_eq!(pragma(&mut raw, "PRAGMA journal_mode").await, "wal");
+    assert_eq!(pragma(&mut raw, "PRAGMA integrity_check").await, "ok");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_empty_file_may_be_opened_by_many_at_once() {
+async fn many_stores_can_open_an_empty_file_at_once() {
     for _ in 0..10 {
         let scratch = Scratch::new();
         let mut opening = JoinSet::new();
@@ -75,7 +75,7 @@ async fn an_empty_file_may_be_opened_by_many_at_once() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_new_file_is_its_owners_alone_and_an_old_one_keeps_its_mode() {
+async fn a_new_file_is_private_and_an_old_one_keeps_its_mode() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -95,7 +95,7 @@ async fn a_new_file_is_its_owners_alone_and_an_old_one_keeps_its_mode() {
 }
 
 #[tokio::test]
-async fn a_path_is_only_a_path() {
+async fn a_special_name_of_sqlite_is_only_a_path() {
     let scratch = Scratch::new();
     for name in [":memory:", "file:auth.db", "a b?mode=memory#%41.db", "ünïcode 🦊.db"] {
         let path = scratch.file(name);
@@ -126,7 +126,7 @@ async fn a_url_names_a_file_or_memory() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_is_refused() {
+async fn a_missing_folder_or_other_file_cannot_be_opened() {
     let scratch = Scratch::new();
     let nowhere = SqliteStore::open(scratch.file("no/such/folder/auth.db")).await;
     assert!(matches!(nowhere, Err(OpenError::File(_))), "{nowhere:?}");
@@ -150,19 +150,19 @@ async fn the_tables_of_a_later_version_are_refused() {
          VALUES (9000, 'later', TRUE, x'00', 0)",
         "UPDATE auth_migrations SET version = 1, checksum = x'00' WHERE version = 9000 OR version = 1",
     ] {
-        let mut stranger = stranger(&path).await;
+        let mut raw = raw_connection(&path).await;
         sqlx::raw_sql("DELETE FROM auth_migrations WHERE version > 1 AND success")
-            .execute(&mut stranger)
+            .execute(&mut raw)
             .await
             .unwrap();
-        sqlx::raw_sql(sql).execute(&mut stranger).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut raw).await.unwrap();
         let refused = SqliteStore::open(&path).await;
         assert!(matches!(refused, Err(OpenError::Schema(_))), "{sql}: {refused:?}");
     }
 }
 
 #[tokio::test]
-async fn a_service_may_keep_its_own_tables_beside() {
+async fn a_service_can_have_its_own_tables_beside() {
     let scratch = Scratch::new();
     let options = SqliteConnectOptions::new().filename(scratch.file("app.db")).create_if_missing(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_service_may_keep_its_own_tables_beside() {
 }
 
 #[tokio::test]
-async fn clones_share_and_show_nothing() {
+async fn clones_share_content_and_debug_shows_none() {
     let store = SqliteStore::in_memory().await.unwrap();
     store.clone().insert_session(&samples::session(1)).await.unwrap();
     assert!(store.find_session(samples::session_id(1)).await.unwrap().is_some());

@@ -4,7 +4,7 @@ use auth_sqlite::SqliteStore;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use crate::scratch::{Scratch, stranger};
+use crate::scratch::{Scratch, raw_connection};
 
 async fn plan(connection: &mut SqliteConnection, sql: &str) -> Vec<String> {
     let explained = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
@@ -24,7 +24,7 @@ async fn no_statement_scans_or_sorts() {
     let scratch = Scratch::new();
     let path = scratch.file("auth.db");
     SqliteStore::open(&path).await.unwrap().close().await;
-    let mut connection = stranger(&path).await;
+    let mut connection = raw_connection(&path).await;
     for (name, sql) in SqliteStore::statements() {
         for step in plan(&mut connection, sql).await {
             println!("{name}: {step}");

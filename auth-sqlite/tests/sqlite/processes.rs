@@ -15,7 +15,7 @@ use auth_core::{Outbox, TokenStore};
 use auth_sqlite::SqliteStore;
 use sqlx::Row as _;
 
-use crate::scratch::{Scratch, stranger};
+use crate::scratch::{Scratch, raw_connection};
 use auth_testkit::samples::{self, at};
 
 const PART: &str = "AUTH_SQLITE_TEST_PART";
@@ -27,7 +27,7 @@ const RECORDS: u32 = 150;
 /// Starts this binary again, to run one test of this file as a part.
 fn start(part: &str, file: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", "processes::another_process", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "processes::child_process", "--nocapture", "--test-threads=1"])
         .env(PART, part)
         .env(FILE, file)
         .stdin(Stdio::piped())
@@ -47,7 +47,7 @@ fn told(line: &str) -> Option<(&str, u32, u32)> {
 
 /// Plays the part that the parent names; without a parent, writes a while and reads it all back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_process() {
+async fn child_process() {
     match env::var(PART).as_deref() {
         Ok("race") => race_for_everything(PathBuf::from(env::var_os(FILE).unwrap())).await,
         Ok("write") => {
@@ -116,7 +116,7 @@ async fn lost(store: &SqliteStore, acknowledged: &[(String, u32, u32)]) -> Vec<(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_kill_9() {
+async fn acknowledged_writes_survive_kill_9() {
     const KILLS: u32 = 25;
     let scratch = Scratch::new();
     let path = scratch.file("auth.db");
@@ -151,7 +151,7 @@ async fn what_was_acknowledged_survives_kill_9() {
         let store = SqliteStore::open(&path).await.unwrap();
         assert_eq!(lost(&store, &acknowledged).await, [], "after kill {kill}");
         let checked =
-            sqlx::query("PRAGMA integrity_check").fetch_one(&mut stranger(&path).await).await.unwrap();
+            sqlx::query("PRAGMA integrity_check").fetch_one(&mut raw_connection(&path).await).await.unwrap();
         assert_eq!(checked.get::<String, _>(0), "ok", "after kill {kill}");
         store.close().await;
         drop(witness);
@@ -195,7 +195,7 @@ async fn race_for_everything(path: PathBuf) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_processes_exactly_one_wins_each_record() {
+async fn exactly_one_of_two_processes_wins_each_record() {
     let scratch = Scratch::new();
     let path = scratch.file("auth.db");
     let store = SqliteStore::open(&path).await.unwrap();

@@ -34,6 +34,6 @@ impl Drop for Scratch {
 }
 
 /// A connection that no store knows of.
-pub(crate) async fn stranger(path: &Path) -> SqliteConnection {
+pub(crate) async fn raw_connection(path: &Path) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! The same once more with the rights of `grants.sql` and no others.
+//! The conformance suite again, with the rights of `grants.sql` and no others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,14 @@ use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::OnceCell;
 
-use crate::spread::Spread;
+use crate::round_robin::RoundRobin;
 use crate::{server, service};
 
-/// The nodes, of the account that a service has in a database of its own. An administrator made the
-/// tables.
+/// Grants these rights to an account; returns its URL on each node. An administrator created the tables.
 async fn grant(purpose: &str) -> Vec<String> {
     let scratch = server::Scratch::new(purpose).await;
     MySqlStore::connect(scratch.url()).await.unwrap().close().await;
-    // The account stays on the server; nobody guesses its password.
+    // The account stays on the server, so its password is random.
     let password = UserId::generate(SystemClock.now(), &SystemRandom).unwrap();
     let (database, account) = (scratch.name(), format!("{}_app", scratch.name()));
     let mut administrator = server::connect(scratch.url()).await;
@@ -32,7 +31,7 @@ async fn grant(purpose: &str) -> Vec<String> {
     for sql in made.into_iter().chain(grants) {
         administrator.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
     }
-    server::hear_of_everything().await;
+    server::wait_for_all_nodes().await;
     let mut urls = Vec::new();
     for node in server::urls() {
         let mut url: url::Url = scratch.on(&node).parse().unwrap();
@@ -43,14 +42,14 @@ async fn grant(purpose: &str) -> Vec<String> {
     urls
 }
 
-/// The database of the suite and of nothing else: a clean-up would reach into it.
+/// The database of the suite alone: another test's clean-up would delete the suite's records.
 async fn urls() -> &'static [String] {
     static URLS: OnceCell<Vec<String>> = OnceCell::const_new();
     URLS.get_or_init(|| grant("granted")).await
 }
 
-async fn store() -> Arc<Spread> {
-    Arc::new(Spread::open(urls().await).await)
+async fn store() -> Arc<RoundRobin> {
+    Arc::new(RoundRobin::open(urls().await).await)
 }
 
 auth_testkit::user_store_tests!(store());
@@ -59,13 +58,13 @@ auth_testkit::outbox_tests!(store());
 auth_testkit::joined_store_tests!(store());
 
 #[tokio::test]
-async fn a_service_gets_on_with_them() {
-    let store = server::open(&grant("granted_life").await[0]).await;
-    tokio::time::timeout(Duration::from_mins(1), service::whole_life(store)).await.unwrap();
+async fn a_service_works_with_the_granted_rights() {
+    let store = server::open(&grant("granted_flows").await[0]).await;
+    tokio::time::timeout(Duration::from_mins(1), service::use_all_flows(store)).await.unwrap();
 }
 
 #[tokio::test]
-async fn everything_else_is_forbidden() {
+async fn every_other_statement_is_forbidden() {
     let mut account = server::connect(&urls().await[0]).await;
     for sql in [
         "DROP TABLE auth_users",
@@ -86,7 +85,7 @@ async fn everything_else_is_forbidden() {
     ] {
         let refused = account.execute(sqlx::raw_sql(sql)).await.expect_err(sql);
         let number = refused.as_database_error().unwrap().downcast_ref::<MySqlDatabaseError>().number();
-        // Access denied: for the database, for the table, for want of a privilege, for one to make triggers.
+        // Access denied: to the database, to the table, for lack of a privilege, or of the one to create triggers.
         assert!([1044, 1142, 1227, 1419].contains(&number), "{sql}: {refused}");
     }
 }

@@ -1,4 +1,4 @@
-//! The server of these proofs alone.
+//! A server that belongs to these tests alone.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,18 @@ use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The account that may do everything, and its password.
+/// The administrator's account and password.
 const ADMINISTRATOR: &str = "authtest:authtest-pw";
 
-/// The server, while it is one proof's turn to disturb it, with a database for that proof.
-pub(crate) struct Alone {
+/// The server, locked by one test that may disturb it, with a database for that test.
+pub(crate) struct PrivateServer {
     folder: &'static str,
     admin: MySqlConnection,
     database: String,
-    _turn: MutexGuard<'static, ()>,
+    _lock: MutexGuard<'static, ()>,
 }
 
-/// Its script in `scripts/servers`.
+/// The script in `scripts/servers`: `mariadb` or `mysql`.
 pub(crate) fn kind() -> String {
     env::var("AUTH_TEST_ALONE").unwrap_or_else(|_| "mariadb".to_owned())
 }
@@ -37,7 +37,7 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/servers")
 }
 
-/// Beside the ports of the shared servers.
+/// A port beside those of the shared servers.
 pub(crate) fn port() -> u16 {
     env::var("AUTH_TEST_PORT").map_or(23306, |port| port.parse::<u16>().unwrap()) + 10
 }
@@ -47,14 +47,14 @@ fn succeeds(command: &mut Command) {
     assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Where it lives. Made at first use; gone, with the server, soon after this process.
+/// The folder of the server. Created at first use; removed, with the server, soon after this process ends.
 pub(crate) fn folder() -> &'static str {
     static FOLDER: OnceLock<String> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let folder = env::temp_dir().join(format!("auth-alone-{}", process::id()));
+        let folder = env::temp_dir().join(format!("auth-server-{}", process::id()));
         let folder = folder.to_str().unwrap().to_owned();
         succeeds(Command::new(scripts().join("certificates")).arg(format!("{folder}/certificates")));
-        show_certificate(&folder, "server");
+        install_certificate(&folder, "server");
         let script = scripts().join(kind());
         let after = r#". "$1"; stop_after "$2" "$3" "$4" stop "$3""#;
         let mut watcher = Command::new("bash");
@@ -64,12 +64,12 @@ pub(crate) fn folder() -> &'static str {
     })
 }
 
-fn show_certificate(folder: &str, name: &str) {
-    // MySQL shows none that its own authority did not sign.
+fn install_certificate(folder: &str, name: &str) {
+    // MySQL refuses a certificate that its configured authority did not sign.
     let authority = if name == "self-signed" { name } else { "ca" };
     for (from, to) in [
-        (format!("{name}.pem"), "shown.pem"),
-        (format!("{name}.key"), "shown.key"),
+        (format!("{name}.pem"), "server.pem"),
+        (format!("{name}.key"), "server.key"),
         (format!("{authority}.pem"), "authority.pem"),
     ] {
         fs::copy(format!("{folder}/certificates/{from}"), format!("{folder}/{to}")).unwrap();
@@ -77,8 +77,9 @@ fn show_certificate(folder: &str, name: &str) {
 }
 
 fn run(folder: &str, verb: &str) {
-    let tls =
-        format!("--ssl-ca={folder}/authority.pem --ssl-cert={folder}/shown.pem --ssl-key={folder}/shown.key");
+    let tls = format!(
+        "--ssl-ca={folder}/authority.pem --ssl-cert={folder}/server.pem --ssl-key={folder}/server.key"
+    );
     let mut script = Command::new(scripts().join(kind()));
     script.args([verb, folder]).env("PORT", port().to_string()).env("DURABLE", "1").env("EXTRA", tls);
     succeeds(&mut script);
@@ -92,8 +93,8 @@ fn signal(folder: &str, name: &str) {
     succeeds(Command::new("kill").args([name, &pid(folder)]));
 }
 
-/// Whether each of its threads stands still: Linux stops them one after another, after the signal was sent.
-fn stands_still(folder: &str) -> bool {
+/// Whether all threads of the server are stopped: after the signal, Linux stops them one by one.
+fn is_stopped(folder: &str) -> bool {
     let mut threads = fs::read_dir(format!("/proc/{}/task", pid(folder))).unwrap();
     threads.all(|thread| {
         let status = fs::read_to_string(thread.unwrap().path().join("status"));
@@ -105,23 +106,23 @@ pub(crate) async fn connect(url: &str) -> Result<MySqlConnection, sqlx::Error> {
     url.parse::<MySqlConnectOptions>()?.connect().await
 }
 
-/// A new connection that may do everything.
+/// Opens an administrator's connection.
 pub(crate) async fn administrator() -> MySqlConnection {
     connect(&url(ADMINISTRATOR, "authtest")).await.unwrap()
 }
 
-impl Alone {
-    /// Waits for its turn, and starts the server if need be.
+impl PrivateServer {
+    /// Waits for other tests of the server, and starts it if it does not run.
     pub(crate) async fn new(purpose: &str) -> Self {
-        let turn = TURN.lock().await;
+        let lock = LOCK.lock().await;
         let folder = folder();
         run(folder, "start");
         let admin = administrator().await;
-        let mut alone = Self { folder, admin, database: format!("auth_test_{purpose}"), _turn: turn };
-        let database = alone.database.clone();
+        let mut server = Self { folder, admin, database: format!("auth_test_{purpose}"), _lock: lock };
+        let database = server.database.clone();
         for sql in [
-            // MySQL's list of connections fails where one runs a statement with bytes in it, unless that
-            // may be cut.
+            // In strict mode, MySQL's list of connections fails while any of them runs a statement that contains
+            // bytes.
             "SET SESSION sql_mode = ''".to_owned(),
             "SET GLOBAL read_only = 0".to_owned(),
             "SET GLOBAL max_connections = 300".to_owned(),
@@ -131,24 +132,24 @@ impl Alone {
             "CREATE USER IF NOT EXISTS 'app'@'%' IDENTIFIED BY 'app-pw'".to_owned(),
             format!("GRANT ALL ON {database}.* TO 'app'@'%'"),
         ] {
-            alone.run(&sql).await;
+            server.run(&sql).await;
         }
-        alone
+        server
     }
 
-    /// Where a service finds it: an account that is no administrator.
+    /// The URL for a service, whose account is not an administrator.
     pub(crate) fn url(&self) -> String {
         url("app:app-pw", &self.database)
     }
 
-    /// A store with so many connections of its own, all of them open.
+    /// Opens a store with this number of connections, all of them open.
     pub(crate) async fn store(&mut self, connections: u32) -> MySqlStore {
         let options = MySqlOptions::from_url(&self.url()).unwrap();
         let store = options.connections(connections).open().await.unwrap();
         self.all_open(store, connections).await
     }
 
-    /// A store over a pool that a service already has, with all of its connections open.
+    /// Opens a store over a pool of the service, with all its connections open.
     pub(crate) async fn store_over_a_pool(&mut self, connections: u32) -> MySqlStore {
         let pool = MySqlPoolOptions::new()
             .max_connections(connections)
@@ -160,7 +161,7 @@ impl Alone {
         self.all_open(store, connections).await
     }
 
-    /// Makes as many reads as there are connections wait for a table.
+    /// Opens all connections: makes one read per connection wait for a locked table.
     async fn all_open(&mut self, store: MySqlStore, connections: u32) -> MySqlStore {
         self.lock_sessions().await;
         let started = Instant::now();
@@ -168,7 +169,7 @@ impl Alone {
         for _ in 0..connections {
             let store = store.clone();
             reads.spawn(async move {
-                // A read gives up after seconds, and all must be open at once.
+                // A read times out before all connections are open, so repeat it.
                 loop {
                     match store.find_session(samples::session_id(1)).await {
                         Ok(found) => break found,
@@ -178,7 +179,7 @@ impl Alone {
             });
         }
         let open = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
-        // The server may take a while to see one go that was used before.
+        // The server may still list connections that were closed a moment ago.
         while self.number(open).await != i64::from(connections) {
             assert!(started.elapsed() < PATIENCE, "never {connections} connections");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -188,16 +189,16 @@ impl Alone {
         store
     }
 
-    /// Keeps everybody else from the table of sessions until `UNLOCK TABLES`.
+    /// Locks the table of sessions until `UNLOCK TABLES`.
     pub(crate) async fn lock_sessions(&mut self) {
         self.run(&format!("LOCK TABLES {}.auth_sessions WRITE", self.database)).await;
     }
 
-    /// Somebody else in the database of this proof, who reads what is true.
-    pub(crate) async fn stranger(&self) -> MySqlConnection {
-        let mut stranger = connect(&url(ADMINISTRATOR, &self.database)).await.unwrap();
-        stranger.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.unwrap();
-        stranger
+    /// Opens a connection outside any store, to the database of this test.
+    pub(crate) async fn raw_connection(&self) -> MySqlConnection {
+        let mut raw = connect(&url(ADMINISTRATOR, &self.database)).await.unwrap();
+        raw.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await.unwrap();
+        raw
     }
 
     /// Runs a statement as the administrator.
@@ -205,7 +206,7 @@ impl Alone {
         self.admin.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
     }
 
-    /// A number of the server.
+    /// Runs a statement that returns a number.
     pub(crate) async fn number(&mut self, sql: &str) -> i64 {
         self.admin.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap().get_unchecked(0)
     }
@@ -221,44 +222,44 @@ impl Alone {
         self.number(&format!("{sql}'{what}'")).await
     }
 
-    /// How many deadlocks the server has resolved (1213) since it started.
+    /// The number of deadlocks (1213) since the server started.
     pub(crate) async fn deadlocks(&mut self) -> i64 {
         self.counted("lock_deadlocks").await
     }
 
-    /// How many waits for a lock it has given up (1205).
+    /// The number of lock wait timeouts (1205).
     pub(crate) async fn lock_timeouts(&mut self) -> i64 {
         self.counted("lock_timeouts").await
     }
 
-    /// How many connections it has turned away because there was no room (1040).
-    pub(crate) async fn turned_away(&mut self) -> i64 {
+    /// The number of connections that the server refused because it was full (1040).
+    pub(crate) async fn refused_connections(&mut self) -> i64 {
         self.status("Connection_errors_max_connections").await
     }
 
-    /// Leaves the service no connection and no room for one: lowers `max_connections`, and connects administrators
-    /// until they have every place, the one that the server reserves for an administrator included. The server
-    /// refuses each later connection before it logs in, and counts it.
+    /// Fills the server: closes the service's connections, lowers `max_connections`, and opens administrators'
+    /// connections until all are taken, including the one that the server reserves for an administrator. The server
+    /// then refuses and counts each connection before it logs in.
     pub(crate) async fn fill(&mut self, max_connections: usize) -> Vec<MySqlConnection> {
         self.run(&format!("SET GLOBAL max_connections = {max_connections}")).await;
         assert!(self.kill_connections().await > 0);
         let started = Instant::now();
-        let mut guests = Vec::new();
-        // The connection of `self` has one place of `max_connections + 1`.
-        while guests.len() < max_connections {
+        let mut admins = Vec::new();
+        // One of `max_connections + 1` is the connection of `self`.
+        while admins.len() < max_connections {
             match connect(&url(ADMINISTRATOR, "authtest")).await {
-                Ok(guest) => guests.push(guest),
-                // A connection that was killed or refused has its place for a moment longer.
+                Ok(admin) => admins.push(admin),
+                // A killed or refused connection counts for a moment longer.
                 Err(full) => {
-                    assert!(started.elapsed() < PATIENCE, "{} places taken: {full}", guests.len());
+                    assert!(started.elapsed() < PATIENCE, "{} connections taken: {full}", admins.len());
                     self.kill_connections().await;
                 }
             }
         }
-        guests
+        admins
     }
 
-    /// Comes back when so many statements wait for locks.
+    /// Waits until this number of statements wait for locks.
     pub(crate) async fn until_waiting(&mut self, statements: i64) {
         let started = Instant::now();
         while self.status("Innodb_row_lock_current_waits").await < statements {
@@ -267,16 +268,16 @@ impl Alone {
         }
     }
 
-    /// Comes back when a count has reached a number.
+    /// Waits until the server has counted this number of lock wait timeouts.
     pub(crate) async fn until_lock_timeouts(&mut self, number: i64) {
         let started = Instant::now();
         while self.lock_timeouts().await < number {
-            assert!(started.elapsed() < PATIENCE, "fewer than {number} locks were waited for in vain");
+            assert!(started.elapsed() < PATIENCE, "fewer than {number} lock wait timeouts");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Comes back when a connection waits for a lock of `GET_LOCK`.
+    /// Waits until a connection waits in `GET_LOCK`.
     pub(crate) async fn until_user_lock(&mut self) {
         let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'";
         let started = Instant::now();
@@ -286,22 +287,22 @@ impl Alone {
         }
     }
 
-    /// The connections of the service.
+    /// The ids of the service's connections.
     pub(crate) async fn connections(&mut self) -> BTreeSet<i64> {
         let list = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE user = 'app'";
         let rows = self.admin.fetch_all(sqlx::raw_sql(list)).await.unwrap();
         rows.iter().map(|row| row.get_unchecked(0)).collect()
     }
 
-    pub(crate) async fn until_none_is_connected(&mut self) {
+    pub(crate) async fn until_disconnected(&mut self) {
         let started = Instant::now();
         while !self.connections().await.is_empty() {
-            assert!(started.elapsed() < PATIENCE, "somebody stays connected");
+            assert!(started.elapsed() < PATIENCE, "a connection stays open");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// Kills every connection of the service; says how many.
+    /// Kills every connection of the service; returns their number.
     pub(crate) async fn kill_connections(&mut self) -> usize {
         let connections = self.connections().await;
         for connection in &connections {
@@ -310,7 +311,7 @@ impl Alone {
         connections.len()
     }
 
-    /// All that the tables hold.
+    /// All records of the tables, as text.
     pub(crate) async fn records(&mut self) -> Vec<String> {
         let mut records = Vec::new();
         for table in ["auth_users", "auth_sessions", "auth_one_time_tokens", "auth_outbox"] {
@@ -326,43 +327,43 @@ impl Alone {
         records
     }
 
-    /// Shows another certificate to whoever connects from now on; says whether the server consents.
-    pub(crate) async fn show(&mut self, certificate: &str) -> bool {
-        show_certificate(self.folder, certificate);
+    /// Makes the server present another certificate to new connections; returns whether it accepts the certificate.
+    pub(crate) async fn present_certificate(&mut self, certificate: &str) -> bool {
+        install_certificate(self.folder, certificate);
         let reload = if kind() == "mysql" { "ALTER INSTANCE RELOAD TLS" } else { "FLUSH SSL" };
         self.admin.execute(reload).await.is_ok()
     }
 
-    /// Stops it in the midst of everything.
+    /// Stops the server's process with SIGSTOP.
     pub(crate) fn freeze(&self) -> Frozen {
         signal(self.folder, "-STOP");
         let frozen = Frozen(self.folder);
         let began = Instant::now();
-        while !stands_still(self.folder) {
-            assert!(began.elapsed() < PATIENCE, "it does not stop");
+        while !is_stopped(self.folder) {
+            assert!(began.elapsed() < PATIENCE, "the server does not stop");
             thread::yield_now();
         }
         frozen
     }
 
-    /// `kill -9`.
+    /// Kills the server's process with SIGKILL.
     pub(crate) fn kill(&self) {
         run(self.folder, "kill9");
     }
 
-    /// Starts it anew.
+    /// Starts the server again.
     pub(crate) fn start(&self) {
         run(self.folder, "start");
     }
 }
 
-static TURN: Mutex<()> = Mutex::const_new(());
+static LOCK: Mutex<()> = Mutex::const_new(());
 
 fn url(account: &str, database: &str) -> String {
     format!("mysql://{account}@127.0.0.1:{}/{database}", port())
 }
 
-/// A server that answers nothing until this is dropped.
+/// A stopped server, which continues when this is dropped.
 pub(crate) struct Frozen(&'static str);
 
 impl Drop for Frozen {

@@ -1,4 +1,4 @@
-//! A store that asks another node of the cluster at every call.
+//! A store that sends each call to another node of the cluster.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,12 +9,12 @@ use auth_mysql::MySqlStore;
 use crate::server;
 
 #[derive(Debug)]
-pub(crate) struct Spread {
+pub(crate) struct RoundRobin {
     nodes: Vec<MySqlStore>,
     calls: AtomicUsize,
 }
 
-impl Spread {
+impl RoundRobin {
     pub(crate) async fn open(urls: &[String]) -> Self {
         let mut nodes = Vec::new();
         for url in urls {
@@ -28,10 +28,10 @@ impl Spread {
     }
 }
 
-macro_rules! spread {
+macro_rules! round_robin {
     ($trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl $trait for Spread {
+        impl $trait for RoundRobin {
             $(async fn $method(&self, $($argument: $type),*) -> $answer {
                 $trait::$method(self.node(), $($argument),*).await
             })*
@@ -39,7 +39,7 @@ macro_rules! spread {
     };
 }
 
-methods_of! { UserStore => spread }
-methods_of! { TokenStore => spread }
-methods_of! { JoinedStore => spread }
-methods_of! { Outbox => spread }
+methods_of! { UserStore => round_robin }
+methods_of! { TokenStore => round_robin }
+methods_of! { JoinedStore => round_robin }
+methods_of! { Outbox => round_robin }

@@ -1,4 +1,4 @@
-//! A network that swallows or holds back what it is given, and callers who do not wait for the end of that.
+//! Callers that are cancelled while the network drops or delays bytes.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::proxy::Proxy;
 use crate::server::Scratch;
 
 #[tokio::test]
-async fn a_caller_who_goes_away_leaves_no_dead_connection_to_the_next() {
+async fn a_cancelled_caller_leaves_no_dead_connection() {
     let (proxy, url) = Proxy::before(Scratch::new("silence").await.url()).await;
     let store = MySqlOptions::from_url(&url).unwrap().connections(1).open().await.unwrap();
-    given_up_for_a_new_one(&proxy, &store, || true).await;
+    replaces_the_connection(&proxy, &store, || true).await;
 }
 
 #[tokio::test]
-async fn nor_to_the_next_of_a_pool_that_others_use() {
+async fn a_cancelled_caller_leaves_a_shared_pool_no_dead_connection() {
     let (proxy, url) = Proxy::before(Scratch::new("silence_pool").await.url()).await;
     let pool = MySqlPoolOptions::new()
         .max_connections(1)
@@ -29,31 +29,31 @@ async fn nor_to_the_next_of_a_pool_that_others_use() {
     let pool = pool.connect(&url).await.unwrap();
     let store = MySqlStore::from_pool(pool.clone());
     store.migrate().await.unwrap();
-    // sqlx asks each that comes back, and waits for the answer as long as TCP does.
-    given_up_for_a_new_one(&proxy, &store, || pool.num_idle() == 1).await;
+    // sqlx pings each released connection, and waits for the answer as long as TCP does.
+    replaces_the_connection(&proxy, &store, || pool.num_idle() == 1).await;
 }
 
-/// There is one connection, which hangs; TCP would try for a quarter of an hour.
-async fn given_up_for_a_new_one(proxy: &Proxy, store: &MySqlStore, is_back: impl Fn() -> bool + Sync) {
+/// The only connection hangs; TCP would retry for a quarter of an hour.
+async fn replaces_the_connection(proxy: &Proxy, store: &MySqlStore, is_released: impl Fn() -> bool + Sync) {
     for _ in 0..3 {
         assert!(store.find_session(samples::session_id(1)).await.unwrap().is_none());
-        let back = async {
-            while !is_back() {
+        let released = async {
+            while !is_released() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        timeout(Duration::from_secs(20), back).await.expect("it comes back");
-        proxy.swallow();
+        timeout(Duration::from_secs(20), released).await.expect("it is released");
+        proxy.drop_bytes();
         let patience = Duration::from_millis(200);
         timeout(patience, store.find_session(samples::session_id(1))).await.expect_err("nothing answers");
     }
     assert!(store.find_session(samples::session_id(1)).await.unwrap().is_none());
 }
 
-/// Two callers go away: the first from a statement, so that the other connection is in doubt, the second from the question
-/// whether that one lives. What answers that late is nobody else's answer.
+/// Two callers are cancelled: the first during its statement, so that the other connection is not fresh any more; the second
+/// during the check of that connection. The late answers must not reach another statement.
 #[tokio::test]
-async fn a_late_answer_is_not_taken_for_that_of_the_next_statement() {
+async fn a_late_answer_never_reaches_the_next_statement() {
     let (proxy, url) = Proxy::before(Scratch::new("late").await.url()).await;
     let store = MySqlOptions::from_url(&url).unwrap().connections(2).open().await.unwrap();
     for number in [1, 2] {
@@ -64,15 +64,15 @@ async fn a_late_answer_is_not_taken_for_that_of_the_next_statement() {
         assert_eq!(found.map(|session| session.id), Some(samples::session_id(number)));
     };
     for _ in 0..3 {
-        // At once, so that each has a connection.
+        // Concurrently, so that each has a connection.
         tokio::join!(reads_its_own(1), reads_its_own(2));
         proxy.until_open(2).await;
-        proxy.hold(true);
+        proxy.delay_answers(true);
         let soon = Duration::from_millis(200);
-        timeout(soon, store.find_session(samples::session_id(1))).await.expect_err("it is held back");
+        timeout(soon, store.find_session(samples::session_id(1))).await.expect_err("the answer is delayed");
         proxy.until_open(1).await;
-        timeout(soon, store.find_session(samples::session_id(2))).await.expect_err("it is held back");
-        proxy.hold(false);
+        timeout(soon, store.find_session(samples::session_id(2))).await.expect_err("the answer is delayed");
+        proxy.delay_answers(false);
         for _ in 0..5 {
             tokio::join!(reads_its_own(1), reads_its_own(2));
         }
