@@ -1,6 +1,8 @@
--- The account of a running service, with every right it needs and no other. Another account, the owner
--- of the database, makes the tables once: `MySqlOptions::open` does so where it may, and only checks
--- them where it may not. Put the name of your database for `shop` and a real password.
+-- The account of a running service: every privilege that it needs, and no other. Replace `shop` by
+-- the name of your database, and set a real password.
+--
+-- Another account, the owner of the database, creates the tables once. `MySqlOptions::open` creates
+-- them if its account may, and otherwise only checks them.
 --
 -- CREATE USER 'auth_app'@'%' IDENTIFIED BY '...' REQUIRE SSL;
 GRANT SELECT, INSERT, UPDATE, DELETE ON shop.auth_users TO 'auth_app'@'%';

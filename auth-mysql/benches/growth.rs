@@ -1,10 +1,11 @@
-//! What refresh, log-in and clean-up cost in a database of ten thousand users and in larger ones, and what a
-//! clean-up does to the refreshes beside it.
+//! The cost of refresh, log-in and clean-up with ten thousand users and with more, and the effect
+//! of a clean-up on concurrent refreshes.
 //!
-//! `scripts/bench/scale`, or `AUTH_TEST_MYSQL_URL=... USERS=10000,1000000 cargo bench -p auth-mysql --bench growth`
-//! with an administrator's account: databases named `auth_scale_*` come and go, and the slow log is used.
+//! Run `scripts/bench/scale`, or `AUTH_TEST_MYSQL_URL=... USERS=10000,1000000 cargo bench -p
+//! auth-mysql --bench growth`. It needs an administrator's account: it creates and drops databases
+//! named `auth_scale_*`, and uses the slow log.
 
-#![expect(clippy::cast_precision_loss, reason = "figures, not accounts")]
+#![expect(clippy::cast_precision_loss, reason = "figures need no exact arithmetic")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -37,17 +38,18 @@ use crate::table::Table;
 const ROUNDS: usize = 24;
 const REFRESHES: u64 = 100;
 const LOG_INS: u64 = 50;
-/// Sessions of one timed statement of a clean-up.
+/// Sessions that one timed clean-up statement deletes.
 const PURGED: u32 = 100;
-/// Sessions of one timed clean-up, and how many of those are timed.
+/// Sessions that one timed clean-up deletes.
 const CLEANED: u64 = 10_000;
+/// Timed clean-ups.
 const CLEAN_UPS: usize = 3;
 
-/// A database and what was measured in it, in microseconds.
+/// A database and its measured times, in microseconds.
 struct Subject {
     table: Table,
     auth: Auth,
-    /// The tokens that sessions have after their first refresh here.
+    /// The current tokens of sessions that were refreshed here.
     tokens: HashMap<u64, String>,
     turns: u64,
     refreshes: Vec<f64>,
@@ -65,7 +67,7 @@ impl Subject {
         Self { table, auth, tokens, turns: 0, refreshes: vec![], log_ins: vec![], purges: vec![] }
     }
 
-    /// A session of the table, another at each call.
+    /// Returns the next session of the table and its token.
     fn next_session(&mut self) -> (u64, String) {
         self.turns += 1;
         let number = self.table.live(self.turns);
@@ -80,7 +82,8 @@ impl Subject {
         self.tokens.insert(number, grant.refresh_token.expose().to_string());
     }
 
-    /// What a log-in asks of the store; the hash between costs the same everywhere.
+    /// Makes the store calls of a log-in. Its hash costs the same in each database, so it is left
+    /// out.
     async fn log_in(&mut self) {
         self.turns += 1;
         let (store, now) = (&self.table.store, SystemClock.now());
@@ -112,9 +115,9 @@ impl Subject {
         assert_eq!(purged, u64::from(PURGED));
     }
 
-    /// Seconds for `CLEANED` sessions.
+    /// Runs one clean-up; returns its seconds per `CLEANED` sessions.
     async fn clean_up(&mut self) -> f64 {
-        self.table.end_more(CLEANED).await;
+        self.table.insert_expired(CLEANED).await;
         let began = Instant::now();
         let cleaned = self.auth.clean_up().await.unwrap();
         began.elapsed().as_secs_f64() * CLEANED as f64 / cleaned.sessions as f64
@@ -129,10 +132,11 @@ fn micros(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1e6
 }
 
-/// What growth may cost, as many times as with the fewest users.
+/// Upper bound of a cost, as a multiple of the cost with the fewest users.
 const GROWTH: f64 = 1.2;
-/// The same for one statement of a clean-up, which finds each session's entry in the index by user on another page. A
-/// clean-up as a whole keeps [`GROWTH`], because it rests far longer than its statements take.
+/// Upper bound for one statement of a clean-up: it finds each session's entry in the index by user
+/// on another page. A whole clean-up stays within [`GROWTH`], because it pauses far longer than its
+/// statements take.
 const GROWTH_OF_STATEMENT: f64 = 2.0;
 
 async fn compare(subjects: &mut [Subject], commits: &str, bounds: &mut Bounds) {
@@ -146,7 +150,7 @@ async fn compare(subjects: &mut [Subject], commits: &str, bounds: &mut Bounds) {
             }
             subject.purge().await;
             if round == 0 {
-                // Statements were prepared.
+                // The first round only prepared the statements.
                 for measured in [&mut subject.refreshes, &mut subject.log_ins, &mut subject.purges] {
                     measured.clear();
                 }
@@ -163,10 +167,11 @@ async fn compare(subjects: &mut [Subject], commits: &str, bounds: &mut Bounds) {
         let cells = medians.into_iter().zip(floor);
         let cells: Vec<_> = cells.map(|(ours, floor)| format!("{ours:.0} | {:.2}", ours / floor)).collect();
         println!("| {} | {} |", subject.table.users, cells.join(" | "));
-        let asked = [("refresh", GROWTH), ("log-in", GROWTH), ("clean-up's statement", GROWTH_OF_STATEMENT)];
-        for ((what, most), (ours, floor)) in asked.into_iter().zip(medians.into_iter().zip(floor)) {
+        let bounded =
+            [("refresh", GROWTH), ("log-in", GROWTH), ("clean-up's statement", GROWTH_OF_STATEMENT)];
+        for ((what, most), (ours, floor)) in bounded.into_iter().zip(medians.into_iter().zip(floor)) {
             let what = format!("{what}, {} users, commits {commits}", subject.table.users);
-            bounds.ask(what, ours / floor, 0.0..=most);
+            bounds.check(what, ours / floor, 0.0..=most);
         }
     }
     println!();
@@ -184,7 +189,7 @@ async fn compare_clean_ups(subjects: &mut [Subject], bounds: &mut Bounds) {
     for (subject, median) in subjects.iter().zip(&medians) {
         let (users, ratio) = (subject.table.users, median / medians[0]);
         println!("| {users} | {median:.2} | {ratio:.2} |");
-        bounds.ask(format!("clean-up, {users} users"), ratio, 0.0..=GROWTH);
+        bounds.check(format!("clean-up, {users} users"), ratio, 0.0..=GROWTH);
     }
     println!();
 }
@@ -203,7 +208,7 @@ async fn sizes(subjects: &mut [Subject]) {
 async fn main() -> ExitCode {
     let url = env::var("AUTH_TEST_MYSQL_URL").expect("AUTH_TEST_MYSQL_URL names the server");
     let mut server = service::connect(&url).await;
-    beside::note_slow_statements(&mut server).await;
+    beside::log_slow_statements(&mut server).await;
     wait_for_disk(&mut server, false).await;
     let users = env::var("USERS").unwrap_or_else(|_| "10000,100000".to_owned());
     let (mut subjects, mut bounds) = (Vec::new(), Bounds::default());
@@ -211,7 +216,7 @@ async fn main() -> ExitCode {
     for users in users.split(',').map(|users| users.parse().expect("USERS are numbers")) {
         let hash = match &password_hash {
             Some(hash) => hash,
-            None => password_hash.insert(hash_as_kept().await),
+            None => password_hash.insert(real_hash().await),
         };
         subjects.push(Subject::filled(&url, users, hash).await);
     }
@@ -219,15 +224,15 @@ async fn main() -> ExitCode {
     for subject in &mut subjects {
         subject.table.warmed().await;
     }
-    // Waiting for the disk costs the same in all of them, and hides what differs.
+    // Waiting for the disk costs the same with any number of users, and hides the differences.
     for (waits, commits) in [(false, "do not wait"), (true, "wait")] {
         wait_for_disk(&mut server, waits).await;
-        table::written_out(&mut server).await;
+        table::flush_pages(&mut server).await;
         println!("Commits {commits} for the disk:\n");
         compare(&mut subjects, commits, &mut bounds).await;
     }
     compare_clean_ups(&mut subjects, &mut bounds).await;
-    table::written_out(&mut server).await;
+    table::flush_pages(&mut server).await;
     beside::compare(subjects.last_mut().unwrap(), &mut bounds).await;
     for subject in subjects {
         subject.table.dropped().await;
@@ -235,13 +240,13 @@ async fn main() -> ExitCode {
     bounds.judge()
 }
 
-/// Whether a commit waits until it is on the disk.
+/// Sets whether a commit waits for the disk.
 async fn wait_for_disk(server: &mut MySqlConnection, wait: bool) {
     table::run(server, format!("SET GLOBAL innodb_flush_log_at_trx_commit = {}", u8::from(wait))).await;
 }
 
-/// As long as a hash with the parameters of a real service.
-async fn hash_as_kept() -> String {
+/// A hash with the default parameters, as long as those of a real service.
+async fn real_hash() -> String {
     let auth = Auth::builder(auth_core::MemoryStore::new(), auth_core::Mailbox::new())
         .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
         .build()

@@ -1,10 +1,11 @@
-//! What a refresh costs: through `Auth` and `MySqlStore`, over connections of its own and over a pool of the
-//! service's, against the floor of the same statements by bare sqlx on a held connection.
+//! The cost of a refresh through `Auth` and `MySqlStore`, over an owned and over a shared pool. The
+//! floor is the same two statements by bare sqlx on one held connection.
 //!
-//! `scripts/bench/mysql`, or `AUTH_TEST_MYSQL_URL=... cargo bench -p auth-mysql --bench refresh` on a database
-//! that may be filled. `CONNECTIONS=8 CONTENDER=own SECONDS=20` runs one of them alone, for a profile.
+//! Run `scripts/bench/mysql`, or `AUTH_TEST_MYSQL_URL=... cargo bench -p auth-mysql --bench
+//! refresh` on a database that may be filled. `CONNECTIONS=8 CONTENDER=own SECONDS=20` runs one
+//! contender alone, for a profile.
 
-#![expect(clippy::cast_precision_loss, reason = "figures, not accounts")]
+#![expect(clippy::cast_precision_loss, reason = "figures need no exact arithmetic")]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -31,17 +32,17 @@ use sqlx::{MySqlConnection, Row as _};
 
 use crate::service::{Bounds, PASSWORD, client, connect, percentile};
 
-/// Short, so that whatever else the machine does meets all contenders alike.
+/// Length of a round: short, so that other work on the machine affects all contenders alike.
 const ROUND: Duration = Duration::from_millis(250);
 const ROUNDS: usize = 20;
-/// What is asked of: a store that opened its pool itself.
+/// The contender with bounds: a store that opened its pool itself.
 const OWN: &str = "own pool";
 
-/// One client and what it refreshes.
+/// One client.
 enum Caller {
-    /// Through `Auth`, with the token it holds.
+    /// Refreshes its token through `Auth`.
     Service(Auth, String),
-    /// The same statements on a connection of its own.
+    /// Runs the same statements for a session on a held connection.
     Bare(Box<MySqlConnection>, [u8; 16]),
 }
 
@@ -80,7 +81,7 @@ async fn bare(connection: &mut MySqlConnection, session: &[u8; 16]) {
     assert_eq!(done.rows_affected(), 1);
 }
 
-/// A new user with its address and the refresh token of a log-in.
+/// Inserts a user and logs in; returns its id and the refresh token.
 async fn log_in(auth: &Auth, store: &MySqlStore) -> (UserId, String) {
     static NUMBERS: AtomicU32 = AtomicU32::new(0);
     let now = SystemClock.now();
@@ -104,7 +105,7 @@ async fn log_in(auth: &Auth, store: &MySqlStore) -> (UserId, String) {
     (id, grant.refresh_token.expose().to_string())
 }
 
-/// Nanoseconds of processor time of this process so far.
+/// Processor time of this process so far, in nanoseconds.
 fn cpu() -> u64 {
     fs::read_dir("/proc/self/task").unwrap().fold(0, |sum, thread| {
         // A thread may end meanwhile.
@@ -113,11 +114,11 @@ fn cpu() -> u64 {
     })
 }
 
-/// Callers of one kind, and what they did in every round.
+/// Callers of one kind, and their figures of each round.
 struct Contender {
     name: &'static str,
     callers: Vec<Caller>,
-    /// Refreshes per second, and microseconds of processor time for each, of every round.
+    /// Refreshes per second and microseconds of processor time per refresh, for each round.
     rounds: Vec<(f64, f64)>,
     latencies: Vec<f64>,
 }
@@ -173,7 +174,8 @@ impl Contender {
         self.rounds.push((rate, (cpu() - spent) as f64 / 1e3 / done));
     }
 
-    /// Medians. Gives the ratios of throughput and of processor time: those of rounds side by side.
+    /// Prints medians; returns the ratios of throughput and processor time to the floor, between
+    /// neighbouring rounds.
     fn print(&mut self, floor: &[(f64, f64)]) -> [f64; 2] {
         let median = |values: &mut dyn Iterator<Item = f64>| percentile(&mut values.collect::<Vec<_>>(), 50);
         let pairs = || self.rounds.iter().zip(floor);
@@ -207,14 +209,14 @@ async fn main() -> ExitCode {
     if let Ok(name) = env::var("CONTENDER") {
         let number = |name| env::var(name).expect(name).parse::<usize>().expect(name);
         let connections = number("CONNECTIONS");
-        let mut alone = match &*name {
+        let mut contender = match &*name {
             "own" => Contender::through_auth("own", &own_auth, &own, connections).await,
             "shared" => Contender::through_auth("shared", &shared_auth, &shared, connections).await,
             _ => Contender::bare(&url, &own_auth, &own, connections).await,
         };
-        alone.round(Duration::from_secs(number("SECONDS") as u64)).await;
-        let itself = alone.rounds.clone();
-        alone.print(&itself);
+        contender.round(Duration::from_secs(number("SECONDS") as u64)).await;
+        let floor = contender.rounds.clone();
+        contender.print(&floor);
         return ExitCode::SUCCESS;
     }
 
@@ -243,12 +245,12 @@ async fn main() -> ExitCode {
         for contender in &mut contenders {
             let [rate, spent] = contender.print(&floor);
             if contender.name == OWN {
-                bounds.ask(
+                bounds.check(
                     format!("throughput of the floor, {connections} connections"),
                     rate,
                     0.85..=f64::INFINITY,
                 );
-                bounds.ask(
+                bounds.check(
                     format!("processor time of the floor, {connections} connections"),
                     spent,
                     0.0..=1.4,

@@ -1,4 +1,4 @@
-//! What the measurements share: a service with cheap hashes and no limits, and what is asked of figures.
+//! Shared by the benchmarks: a service with cheap hashes and no limits, and bounds of figures.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ use auth_testkit::cheap_hashing;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{ConnectOptions as _, MySqlConnection};
 
-/// How long one clean-up may take.
+/// The time budget of one clean-up.
 pub(crate) const WINDOW: Duration = Duration::from_secs(5);
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -33,39 +33,39 @@ pub(crate) fn service(store: &MySqlStore) -> Auth {
         .unwrap()
 }
 
-/// A connection that no store knows of.
+/// Opens a connection outside any store.
 pub(crate) async fn connect(url: &str) -> MySqlConnection {
     let mut connection = url.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
     MySqlStore::prepare(&mut connection).await.unwrap();
     connection
 }
 
-/// The value below which so many hundredths lie.
+/// The value below which this number of hundredths lie.
 pub(crate) fn percentile(values: &mut [f64], hundredths: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[(values.len() * hundredths / 100).min(values.len() - 1)]
 }
 
-/// What was asked of figures.
+/// Figures and their bounds.
 #[derive(Default)]
 pub(crate) struct Bounds {
     rows: Vec<String>,
-    broken: usize,
+    failed: usize,
 }
 
 impl Bounds {
-    /// Whether a figure is in its range.
-    pub(crate) fn ask(&mut self, what: impl Display, measured: f64, range: RangeInclusive<f64>) {
+    /// Adds a figure and the range that it must be in.
+    pub(crate) fn check(&mut self, what: impl Display, measured: f64, range: RangeInclusive<f64>) {
         let (holds, (least, most)) = (range.contains(&measured), range.into_inner());
-        self.broken += usize::from(!holds);
-        let asked = if most.is_finite() { format!("at most {most}") } else { format!("at least {least}") };
+        self.failed += usize::from(!holds);
+        let bound = if most.is_finite() { format!("at most {most}") } else { format!("at least {least}") };
         let holds = if holds { "yes" } else { "NO" };
-        self.rows.push(format!("| {what} | {measured:.2} | {asked} | {holds} |"));
+        self.rows.push(format!("| {what} | {measured:.2} | {bound} | {holds} |"));
     }
 
-    /// Prints them; a failure where one is broken.
+    /// Prints all figures; fails if one is outside its range.
     pub(crate) fn judge(self) -> ExitCode {
-        println!("\n| what | measured | asked | holds |\n|---|---|---|---|\n{}", self.rows.join("\n"));
-        if self.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        println!("\n| figure | measured | bound | holds |\n|---|---|---|---|\n{}", self.rows.join("\n"));
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

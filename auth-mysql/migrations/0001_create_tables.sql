@@ -1,20 +1,23 @@
--- Times are UTC with microseconds. No table has a foreign key: users, tokens and mails may be in different databases, and
--- no guarantee needs two rows. A session or token whose user was deleted by hand grants nothing: every decision reads the
--- user.
+-- Times are UTC with microseconds. No table has a foreign key: users, tokens and mails may be in
+-- different databases, and no guarantee needs two rows. A session or token whose user was deleted
+-- by hand grants nothing: every decision reads the user.
 
 -- One row per user.
 CREATE TABLE IF NOT EXISTS auth_users (
     -- UUIDv7, as bytes. Never reused.
     id                  BINARY(16)      NOT NULL,
-    -- Compared and unique: ASCII, lower case. As bytes, because text collations equate different strings.
+    -- Compared and unique: ASCII, lower case. As bytes, because text collations equate different
+    -- strings.
     email_canonical     VARBINARY(254)  NOT NULL,
     -- Mails go to this address: the owner's spelling.
     email               VARCHAR(320)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     name                VARCHAR(100)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
-    -- A PHC or bcrypt string. Offline guessing needs this column alone, so protect the database and its backups.
+    -- A PHC or bcrypt string. Offline guessing needs this column alone, so protect the database and
+    -- its backups.
     password_hash       VARCHAR(512)    CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,
     password_changed_at DATETIME(6)     NOT NULL,
-    -- Advanced by each operation that ends all sessions. The guard of writes that must not overtake one.
+    -- Advanced by each operation that ends all sessions. The guard of writes that must not overtake
+    -- one.
     epoch               BIGINT UNSIGNED NOT NULL,
     status              VARCHAR(8)      CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     -- NULL until the owner proves the mailbox.

@@ -1,9 +1,10 @@
 //! The connections of a store, between two statements.
 //!
-//! sqlx's pool pings the server each time a connection is released to it, and waits for the answer as long as TCP does.
-//! Each statement of a store takes a connection, so that is one ping per statement. Measured over MariaDB, a refresh then
-//! reaches 0.71 to 0.78 of the throughput of bare statements; with this module it reaches 0.96 to 0.98, at 1.1 instead of
-//! 1.5 to 2 times their processor time (`docs/mysql.md`). So a store that owns its pool takes connections out of it and
+//! sqlx's pool pings the server each time a connection is released to it, and waits for the answer
+//! as long as TCP does. Each statement of a store takes a connection, so that is one ping per
+//! statement. Measured over MariaDB, a refresh then reaches 0.71 to 0.78 of the throughput of bare
+//! statements; with this module it reaches 0.96 to 0.98, at 1.1 instead of 1.5 to 2 times their
+//! processor time (`docs/mysql.md`). So a store that owns its pool takes connections out of it and
 //! keeps them here.
 //!
 //! # States of a connection
@@ -18,11 +19,11 @@
 //! idle ──── idle for 10 min, or open for 30 min ─► closed
 //! ```
 //!
-//! A connection is fresh if it was released within the last 30 seconds and no other has been lost since. The check is a
-//! statement that must succeed within a second.
+//! A connection is fresh if it was released within the last 30 seconds and no other has been lost
+//! since. The check is a statement that must succeed within a second.
 //!
-//! A pool of the service's own is shared with others who wait for its connections. There, every statement takes a
-//! connection and releases it to the pool, ping included.
+//! A pool of the service's own is shared with others who wait for its connections. There, every
+//! statement takes a connection and releases it to the pool, ping included.
 
 mod idle;
 
@@ -38,11 +39,12 @@ use tokio::time::timeout;
 
 use idle::{Idle, IdleConnections};
 
-/// How long a caller waits for a connection. sqlx retries a server that refuses connections until this has passed, so
-/// it is also how long callers wait for their error while the server is down.
+/// How long a caller waits for a connection. sqlx retries a server that refuses connections until
+/// this has passed, so it is also how long callers wait for their error while the server is down.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a check or a graceful close may take. A server on the same network answers within milliseconds.
+/// How long a check or a graceful close may take. A server on the same network answers within
+/// milliseconds.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long [`Connections::close`] waits for running statements, which may take five seconds each.
@@ -62,11 +64,12 @@ pub(crate) trait Driver: Clone + Send + Sync + 'static {
     /// Closes a connection at once, without a message to the server.
     fn close(connection: Self::Connection);
 
-    /// Sends the server the message that the connection ends. Without it, the server counts an aborted connection and
-    /// logs a warning.
+    /// Sends the server the message that the connection ends. Without it, the server counts an
+    /// aborted connection and logs a warning.
     fn close_gracefully(connection: Self::Connection) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Closes the pool: from this call on, `open` fails. The future ends when the pool has closed its connections.
+    /// Closes the pool: from this call on, `open` fails. The future ends when the pool has closed
+    /// its connections.
     fn close_pool(&self) -> impl Future<Output = ()> + Send;
 }
 
@@ -78,8 +81,8 @@ pub(crate) struct Connections<D: Driver> {
     idle: Option<Arc<IdleConnections<D>>>,
 }
 
-/// The right to use one connection. There are as many permits as the pool may have connections, so the owner of a permit
-/// finds an idle connection or can open one.
+/// The right to use one connection. There are as many permits as the pool may have connections, so
+/// the owner of a permit finds an idle connection or can open one.
 struct Permit<D: Driver> {
     idle: Arc<IdleConnections<D>>,
     _permit: OwnedSemaphorePermit,
@@ -113,7 +116,8 @@ impl<D: Driver> Connections<D> {
         if idle.is_fresh(idle_since) || is_alive::<D>(&mut pooled).await {
             return Ok(pooled);
         }
-        // If the server is gone, each connection that has been idle for longer would cost another second.
+        // If the server is gone, each connection that has been idle for longer would cost another
+        // second.
         idle.close_idle_since(idle_since);
         self.open(pooled.0.take().and_then(InUse::close_lost)).await
     }
@@ -123,8 +127,8 @@ impl<D: Driver> Connections<D> {
         Ok(PooledConnection(Some(InUse { connection, opened_at: Instant::now(), permit })))
     }
 
-    /// Waits for running statements and closes all connections. Gives up after [`CLOSE_TIMEOUT`] if the server does not
-    /// answer.
+    /// Waits for running statements and closes all connections. Gives up after [`CLOSE_TIMEOUT`] if
+    /// the server does not answer.
     pub(crate) async fn close(&self) {
         // From here on, no statement gets a connection.
         let pool_closed = self.driver.close_pool();
@@ -139,10 +143,11 @@ impl<D: Driver> Connections<D> {
     }
 }
 
-/// A connection for one statement. It is released by [`release`](Self::release) or one of its siblings.
+/// A connection for one statement. It is released by [`release`](Self::release) or one of its
+/// siblings.
 ///
-/// If it is dropped instead, its caller was cancelled in the middle of a statement. A task then checks it and releases or
-/// closes it.
+/// If it is dropped instead, its caller was cancelled in the middle of a statement. A task then
+/// checks it and releases or closes it.
 pub(crate) struct PooledConnection<D: Driver>(Option<InUse<D>>);
 
 struct InUse<D: Driver> {
@@ -161,10 +166,11 @@ impl<D: Driver> PooledConnection<D> {
         }
     }
 
-    /// Releases or closes the connection after a failed statement; returns the class of the failure for the next step.
+    /// Releases or closes the connection after a failed statement; returns the class of the failure
+    /// for the next step.
     ///
-    /// The class stays [`ErrorClass::NotPrimary`] only if the connection was closed, so that a new one may lead to the
-    /// primary.
+    /// The class stays [`ErrorClass::NotPrimary`] only if the connection was closed, so that a new
+    /// one may lead to the primary.
     pub(crate) fn release_failed(mut self, class: ErrorClass) -> ErrorClass {
         let Some(in_use) = self.0.take() else { return class };
         match class {

@@ -11,13 +11,15 @@ use crate::user::EMAIL_KEY;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL is not of the form `mysql://user:password@host:port/database`, or has an unknown parameter.
+    /// The URL is not of the form `mysql://user:password@host:port/database`, or has an unknown
+    /// parameter.
     #[error("not a MySQL URL of the form mysql://user:password@host:port/database: {0}")]
     MalformedUrl(&'static str),
     /// No server answers, its certificate is not the expected one, or it refuses the account.
     #[error("the database cannot be reached")]
     Unreachable(#[source] Box<dyn Error + Send + Sync>),
-    /// The tables are missing and this account may not create them, or another version of this crate created them.
+    /// The tables are missing and this account may not create them, or another version of this
+    /// crate created them.
     #[error("schema version mismatch: this version of auth-mysql did not create the tables")]
     Schema(#[source] Box<dyn Error + Send + Sync>),
 }
@@ -107,8 +109,8 @@ pub(crate) fn is_unknown_variable(error: &sqlx::Error) -> bool {
     number(error) == Some(UNKNOWN_VARIABLE)
 }
 
-/// The unique key of a duplicate. Only the message names it, in its last word; in a server's language that puts the name
-/// elsewhere, the key is unknown.
+/// The unique key of a duplicate. Only the message names it, in its last word; in a server's
+/// language that puts the name elsewhere, the key is unknown.
 pub(crate) fn unique_key(duplicate: &sqlx::Error) -> UniqueKey {
     let message = duplicate.as_database_error().map_or("", |error| error.message());
     let is_email = message.strip_suffix('\'').is_some_and(|message| message.ends_with(EMAIL_KEY));
@@ -124,7 +126,8 @@ fn is_forbidden(error: &sqlx::Error) -> bool {
     matches!(number(error), Some(TABLE_ACCESS_DENIED | DATABASE_ACCESS_DENIED | PARSE | NO_SUCH_TABLE))
 }
 
-/// Whether another process creates the same tables at this moment. In a cluster, no lock prevents that on two nodes.
+/// Whether another process creates the same tables at this moment. In a cluster, no lock prevents
+/// that on two nodes.
 pub(crate) fn is_concurrent_migration(error: &MigrateError) -> bool {
     match error {
         MigrateError::Dirty(_) => true,

@@ -24,8 +24,8 @@ use pool::Pool;
 /// Stores users, sessions, one-time tokens and queued mails in a MySQL or MariaDB database.
 ///
 /// Implements [`UserStore`](auth_core::UserStore), [`TokenStore`](auth_core::TokenStore) and
-/// [`Outbox`](auth_core::Outbox). It is cheap to clone; all clones share their connections. It needs a tokio runtime
-/// with I/O and time enabled.
+/// [`Outbox`](auth_core::Outbox). It is cheap to clone; all clones share their connections. It
+/// needs a tokio runtime with I/O and time enabled.
 #[derive(Clone)]
 pub struct MySqlStore {
     store: SqlStore<Pool>,
@@ -34,7 +34,8 @@ pub struct MySqlStore {
 auth_sql::implement_store!(MySqlStore);
 
 impl MySqlStore {
-    /// Connects to the database of a URL, `mysql://user:password@host:3306/database`, and migrates its tables.
+    /// Connects to the database of a URL, `mysql://user:password@host:3306/database`, and migrates
+    /// its tables.
     ///
     /// [`MySqlOptions::from_url`] lists the parameters of the URL.
     ///
@@ -59,9 +60,10 @@ impl MySqlStore {
 
     /// Prepares the session of a new connection for this store.
     ///
-    /// The session becomes strict, UTC and READ COMMITTED; on a node of a cluster, it reads what other nodes acknowledged.
-    /// This replaces the whole `sql_mode`, and sets `innodb_lock_wait_timeout` and `lock_wait_timeout` to one second, also
-    /// for the service's own statements over this connection.
+    /// The session becomes strict, UTC and READ COMMITTED; on a node of a cluster, it reads what
+    /// other nodes acknowledged. This replaces the whole `sql_mode`, and sets
+    /// `innodb_lock_wait_timeout` and `lock_wait_timeout` to one second, also for the service's own
+    /// statements over this connection.
     ///
     /// # Examples
     ///
@@ -94,8 +96,8 @@ impl MySqlStore {
     /// # Errors
     ///
     /// - [`OpenError::Unreachable`] if the database cannot be used.
-    /// - [`OpenError::Schema`] if the tables are missing and cannot be created, or another version of this crate created
-    ///   them.
+    /// - [`OpenError::Schema`] if the tables are missing and cannot be created, or another version
+    ///   of this crate created them.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         migration::migrate(self.store.database()).await
     }
@@ -111,8 +113,9 @@ impl MySqlStore {
 
     /// Waits for running statements, at most six seconds, and closes all connections.
     ///
-    /// This includes the connections of a pool given to [`from_pool`](Self::from_pool). Every later call fails as
-    /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). A process that exits without this call loses nothing.
+    /// This includes the connections of a pool given to [`from_pool`](Self::from_pool). Every later
+    /// call fails as [`Unavailable`](auth_core::StoreErrorKind::Unavailable). A process that exits
+    /// without this call loses nothing.
     pub async fn close(&self) {
         self.store.database().connections.close().await;
     }

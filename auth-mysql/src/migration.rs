@@ -13,19 +13,22 @@ use crate::pool::{Pool, timed_out};
 /// How long creating the tables may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Each may run again over a part of itself (`IF NOT EXISTS`): MySQL does not roll back `CREATE TABLE`.
+/// Each may run again over a part of itself (`IF NOT EXISTS`): MySQL does not roll back `CREATE
+/// TABLE`.
 const MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "create tables", include_str!("../migrations/0001_create_tables.sql"))];
 
 fn migrator() -> Migrator {
     let mut migrator = auth_sql::migrator(MIGRATIONS);
-    // MySQL would keep the lock of a process whose host is gone for as long as TCP does. MariaDB has no unlimited wait for
-    // a lock, and the nodes of a cluster share no lock. So concurrent migrations are resolved without one.
+    // MySQL would keep the lock of a process whose host is gone for as long as TCP does. MariaDB
+    // has no unlimited wait for a lock, and the nodes of a cluster share no lock. So concurrent
+    // migrations are resolved without one.
     migrator.set_locking(false);
     migrator
 }
 
-/// The pauses while another process creates the tables: five seconds in all. It needs less than one.
+/// The pauses while another process creates the tables: five seconds in all. It needs less than
+/// one.
 fn pauses() -> impl Iterator<Item = Duration> + Send {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(20))
@@ -73,20 +76,21 @@ async fn migrate_once(connection: &mut MySqlConnection) -> Result<(), MigrateErr
         return Ok(());
     }
     migrator().run_direct(None, &mut *connection, false).await?;
-    // sqlx looks first for an unfinished migration and then for the applied ones. It takes one that began in between for
-    // applied, so look again.
+    // sqlx looks first for an unfinished migration and then for the applied ones. It takes one that
+    // began in between for applied, so look again.
     if is_migrated(connection).await? {
         return Ok(());
     }
     Err(MigrateError::Dirty(MIGRATIONS.last().map_or(0, |&(version, ..)| version)))
 }
 
-/// Whether all migrations are applied. Only reads, so that an account without the privilege to create tables passes.
+/// Whether all migrations are applied. Only reads, so that an account without the privilege to
+/// create tables passes.
 ///
 /// # Errors
 ///
-/// - [`MigrateError::Dirty`] while a migration runs. Send nothing else to the server then: in a cluster, the
-///   `CREATE TABLE` of one process aborts the statement of another.
+/// - [`MigrateError::Dirty`] while a migration runs. Send nothing else to the server then: in a
+///   cluster, the `CREATE TABLE` of one process aborts the statement of another.
 async fn is_migrated(connection: &mut MySqlConnection) -> Result<bool, MigrateError> {
     let applied = "SELECT version, checksum, success FROM auth_migrations ORDER BY version";
     let rows = match sqlx::query(applied).fetch_all(connection).await {

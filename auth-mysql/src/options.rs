@@ -9,10 +9,10 @@ use url::Url;
 use crate::pool::Pool;
 use crate::{MySqlStore, OpenError};
 
-/// Connections of a pool unless told otherwise, sqlx's own default.
+/// Default number of connections; the default of sqlx.
 const CONNECTIONS: u32 = 10;
 
-/// Where a database is and how to log in to it.
+/// The address of a database and how to log in.
 ///
 /// # Examples
 ///
@@ -33,9 +33,9 @@ const CONNECTIONS: u32 = 10;
 ///
 /// # Security
 ///
-/// TLS is required, and the server's certificate must be for this host and from a known authority,
-/// unless the host is this machine (there TLS is used where the server offers it) or
-/// [`plaintext`](Self::plaintext) is called.
+/// TLS is required by default, and the server's certificate must be valid for the host and signed
+/// by a known authority. On this machine (localhost or a socket), TLS is used if the server offers
+/// it. [`plaintext`](Self::plaintext) turns TLS off.
 #[derive(Clone)]
 pub struct MySqlOptions {
     connect: MySqlConnectOptions,
@@ -45,7 +45,7 @@ pub struct MySqlOptions {
 
 #[derive(Clone)]
 enum Tls {
-    /// Required and verified unless the server is on this machine.
+    /// Required and verified, except on this machine.
     ByHost,
     /// Required and verified.
     Verified,
@@ -53,32 +53,37 @@ enum Tls {
 }
 
 impl MySqlOptions {
-    /// A server by name or address, port 3306, and a database on it.
+    /// Sets the server's name or address, and the database. The port is 3306.
     pub fn new(host: &str, database: &str) -> Self {
         let connect = MySqlConnectOptions::new().host(host).database(database);
         Self { connect, tls: Tls::ByHost, connections: CONNECTIONS }
     }
 
-    /// Reads `mysql://user:password@host:port/database`, percent-encoded. Parameters: `ssl-mode`
-    /// (`VERIFY_IDENTITY` or `DISABLED`, which is [`plaintext`](Self::plaintext)), `ssl-ca` (a file),
-    /// `socket`.
+    /// Parses a URL, `mysql://user:password@host:port/database`, percent-encoded.
+    ///
+    /// Parameters:
+    ///
+    /// - `ssl-mode`: `VERIFY_IDENTITY` is [`verified_tls`](Self::verified_tls), `DISABLED` is
+    ///   [`plaintext`](Self::plaintext);
+    /// - `ssl-ca`: a file, as in [`tls_ca_file`](Self::tls_ca_file);
+    /// - `socket`: a path, as in [`socket`](Self::socket).
     ///
     /// # Errors
     ///
-    /// - [`OpenError::MalformedUrl`] when it is no such URL.
+    /// - [`OpenError::MalformedUrl`] if the URL has another form or an unknown parameter.
     pub fn from_url(text: &str) -> Result<Self, OpenError> {
-        let url = Url::parse(text).map_err(|_| OpenError::MalformedUrl("it cannot be parsed"))?;
+        let url = Url::parse(text).map_err(|_| OpenError::MalformedUrl("parse error"))?;
         if !["mysql", "mariadb"].contains(&url.scheme()) {
             return Err(OpenError::MalformedUrl("the scheme is neither mysql nor mariadb"));
         }
         if url.path().len() < 2 {
-            return Err(OpenError::MalformedUrl("it names no database"));
+            return Err(OpenError::MalformedUrl("no database"));
         }
         let mut bare = url.clone();
         bare.set_query(None);
         let connect = MySqlConnectOptions::from_str(bare.as_str());
-        let connect = connect.map_err(|_| OpenError::MalformedUrl("it cannot be decoded"))?;
-        // An address of IPv6 stands in brackets in a URL, and nowhere else.
+        let connect = connect.map_err(|_| OpenError::MalformedUrl("invalid percent-encoding"))?;
+        // Only a URL has an IPv6 address in brackets.
         let host = connect.get_host().trim_matches(['[', ']']).to_owned();
         let connect = connect.host(&host);
         let mut options = Self { connect, tls: Tls::ByHost, connections: CONNECTIONS };
@@ -91,7 +96,9 @@ impl MySqlOptions {
                 }
                 ("ssl-ca", file) => options.tls_ca_file(file),
                 ("socket", path) => options.socket(path),
-                _ => return Err(OpenError::MalformedUrl("its parameters are ssl-mode, ssl-ca and socket")),
+                _ => {
+                    return Err(OpenError::MalformedUrl("parameters other than ssl-mode, ssl-ca and socket"));
+                }
             };
         }
         Ok(options)
@@ -104,7 +111,7 @@ impl MySqlOptions {
         self
     }
 
-    /// Sets who logs in.
+    /// Sets the account.
     #[must_use]
     pub fn user(mut self, user: &str) -> Self {
         self.connect = self.connect.username(user);
@@ -118,54 +125,55 @@ impl MySqlOptions {
         self
     }
 
-    /// Uses a Unix socket of this machine instead of host and port.
+    /// Uses a Unix socket instead of host and port.
     #[must_use]
     pub fn socket(mut self, path: impl AsRef<Path>) -> Self {
         self.connect = self.connect.socket(path);
         self
     }
 
-    /// Requires TLS with a certificate for this very host, on this machine too.
+    /// Requires TLS with a valid certificate for the host, on this machine, too.
     #[must_use]
     pub fn verified_tls(mut self) -> Self {
         self.tls = Tls::Verified;
         self
     }
 
-    /// Requires verified TLS and trusts the authorities of this PEM file too, for a private one.
+    /// Requires verified TLS, and also trusts the authorities of a PEM file.
     #[must_use]
     pub fn tls_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.connect = self.connect.ssl_ca(path.into());
         self.verified_tls()
     }
 
-    /// Gives TLS up.
+    /// Turns TLS off.
     ///
     /// # Security
     ///
-    /// Whoever is on the way reads and changes everything. MySQL's `caching_sha2_password` then lets in
-    /// only an account that has logged in over TLS since the server started; so leave it out for a socket
-    /// too.
+    /// Anyone on the network path can read and change all traffic. MySQL's `caching_sha2_password`
+    /// then accepts only an account that has logged in over TLS since the server started, so do not
+    /// call this for a socket either.
     #[must_use]
     pub fn plaintext(mut self) -> Self {
         self.tls = Tls::Plaintext;
         self
     }
 
-    /// Limits the connections of the pool, 10 unless told otherwise.
+    /// Limits the connections of the store, 10 by default.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections;
         self
     }
 
-    /// Connects and brings the tables up to date.
+    /// Connects and migrates the tables.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::Unreachable`] when no server lets this user in.
-    /// - [`OpenError::Schema`] when the tables are not there and cannot be made, or are those of another
-    ///   version.
+    /// - [`OpenError::Unreachable`] if no server answers, its certificate is not valid, or it
+    ///   refuses the account.
+    /// - [`OpenError::Schema`] if the tables are missing and cannot be created, or another version
+    ///   of this crate created them.
     pub async fn open(self) -> Result<MySqlStore, OpenError> {
         let mode = match self.tls {
             Tls::Plaintext => MySqlSslMode::Disabled,

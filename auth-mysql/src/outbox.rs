@@ -28,16 +28,19 @@ pub(crate) const SQL: OutboxSql = OutboxSql {
     ),
     remove_dead_letter: "DELETE FROM auth_outbox WHERE id = ? AND dead_lettered_at IS NOT NULL",
     // `count` is signed; a cast makes it a number of the kind that all other columns hold.
-    stats: "SELECT (SELECT CAST(count(*) AS UNSIGNED) FROM auth_outbox WHERE dead_lettered_at IS NULL) AS queued, \
+    stats: "SELECT (SELECT CAST(count(*) AS UNSIGNED) FROM auth_outbox \
+        WHERE dead_lettered_at IS NULL) AS queued, \
         (SELECT min(created_at) FROM auth_outbox WHERE dead_lettered_at IS NULL) AS created_at, \
-        (SELECT CAST(count(*) AS UNSIGNED) FROM auth_outbox WHERE dead_lettered_at IS NOT NULL) AS dead",
+        (SELECT CAST(count(*) AS UNSIGNED) FROM auth_outbox \
+        WHERE dead_lettered_at IS NOT NULL) AS dead",
 };
 
 /// Selects due intents. Values: now, limit.
 pub(crate) const FIND_DUE: &str = "SELECT id, payload, created_at, attempts FROM auth_outbox \
     WHERE dead_lettered_at IS NULL AND due_at <= ? ORDER BY due_at, id LIMIT ?";
 
-/// Leases an intent that nobody else has leased since it was read. Values: end of the lease, id, `attempts`, now.
+/// Leases an intent that nobody else has leased since it was read. Values: end of the lease, id,
+/// `attempts`, now.
 pub(crate) const LEASE: &str = "UPDATE auth_outbox SET due_at = ?, attempts = attempts + 1 \
     WHERE id = ? AND attempts = ? AND due_at <= ? AND dead_lettered_at IS NULL";
 

@@ -27,10 +27,11 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// - Strict mode: a value that was cut short would be another value.
 /// - READ COMMITTED: a read after a stale guard must show the current row; and it locks no gaps.
-/// - One second of waiting for a row or table lock. MySQL does not notice that a client waiting for a table lock has
-///   disconnected, and keeps its connection slot until the wait times out.
-/// - `wsrep_sync_wait`, on a node of a cluster: each statement waits until the node has applied what other nodes
-///   acknowledged. This includes writes, whose guard would otherwise be compared with an old row.
+/// - One second of waiting for a row or table lock. MySQL does not notice that a client waiting for
+///   a table lock has disconnected, and keeps its connection slot until the wait times out.
+/// - `wsrep_sync_wait`, on a node of a cluster: each statement waits until the node has applied
+///   what other nodes acknowledged. This includes writes, whose guard would otherwise be compared
+///   with an old row.
 pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
     connection
         .execute(
@@ -55,8 +56,9 @@ impl Driver for MySqlPool {
         self.acquire().await.map_err(StoreError::unavailable)
     }
 
-    /// By a statement, not by sqlx's ping: if the caller is cancelled, sqlx remembers that a statement's answer is due. It
-    /// forgets a ping's, and the next statement would take that answer for its own.
+    /// By a statement, not by sqlx's ping: if the caller is cancelled, sqlx remembers that a
+    /// statement's answer is due. It forgets a ping's, and the next statement would take that
+    /// answer for its own.
     async fn is_alive(connection: &mut PoolConnection<MySql>) -> bool {
         connection.execute("DO 0").await.is_ok()
     }
@@ -129,7 +131,8 @@ impl Pool {
             let outcome = within_time(statement().execute(&mut **connection)).await;
             let (class, error) = match release(connection, outcome) {
                 Ok(done) => match (done.rows_affected(), lost) {
-                    // An earlier attempt may have been applied, so that the guard does not hold any more.
+                    // An earlier attempt may have been applied, so that the guard does not hold any
+                    // more.
                     (0, Some(lost)) => return unknown(lost),
                     (rows, _) => return Ok(WriteOutcome::Affected(rows)),
                 },

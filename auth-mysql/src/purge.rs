@@ -10,13 +10,15 @@ use sqlx::AssertSqlSafe;
 use crate::pool::Pool;
 use crate::row::{Row, Statement, to_column};
 
-/// Rows that one statement deletes: enough to be fast, few enough that it holds its locks for milliseconds.
+/// Rows that one statement deletes: enough to be fast, few enough that it holds its locks for
+/// milliseconds.
 const BATCH: usize = 200;
 
 /// How expired rows are found and deleted.
 ///
-/// The deletion is guarded by the time again. Its hint makes it find the rows by primary key: it then takes its locks in
-/// the order of every other write, the row first and its index entries afterwards.
+/// The deletion is guarded by the time again. Its hint makes it find the rows by primary key: it
+/// then takes its locks in the order of every other write, the row first and its index entries
+/// afterwards.
 struct PurgeSql {
     table: &'static str,
     /// Values: time, limit.
@@ -65,8 +67,9 @@ pub(crate) fn statements() -> Vec<(&'static str, String)> {
 
 /// Deletes up to `limit` rows; fewer only if no more were found.
 ///
-/// Several instances may purge at once: each then finds rows that another deletes first, and deletes fewer than it may. So
-/// this looks again until nothing is left to find; else all instances would stop while many rows are left.
+/// Several instances may purge at once: each then finds rows that another deletes first, and
+/// deletes fewer than it may. So this looks again until nothing is left to find; else all instances
+/// would stop while many rows are left.
 pub(crate) async fn purge(
     pool: &Pool,
     expired: Expired,

@@ -1,6 +1,7 @@
 //! How many statements each operation costs, counted by the server and compared with docs/mysql.md.
 //!
-//! A test program of its own: it reads the server's global counters, so nothing else may use the server meanwhile.
+//! A test program of its own: it reads the server's global counters, so nothing else may use the
+//! server meanwhile.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -48,8 +49,8 @@ impl Counted {
         Self { auth, mailbox, clock, observer, rows: Vec::new() }
     }
 
-    /// The server's counters: statements that read, statements that write, and everything else that a client can send,
-    /// pings and transactions above all. Reading them counts as none of these.
+    /// The server's counters: statements that read, statements that write, and everything else that
+    /// a client can send, pings and transactions above all. Reading them counts as none of these.
     async fn counts(&mut self) -> [i64; 3] {
         let sql = "SHOW GLOBAL STATUS WHERE variable_name IN ('Com_select', 'Com_insert', 'Com_update', \
             'Com_delete', 'Com_delete_multi', 'Com_begin', 'Com_commit', 'Com_rollback', 'Com_set_option', \

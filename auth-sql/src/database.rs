@@ -29,8 +29,8 @@ pub trait Database: Debug + Send + Sync {
     /// # Errors
     ///
     /// - [`Corrupt`](auth_core::StoreErrorKind::Corrupt) if a value does not fit its column.
-    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the statement changed nothing because the
-    ///   database could not run it.
+    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the statement changed nothing
+    ///   because the database could not run it.
     fn write(
         &self,
         sql: &'static str,
@@ -50,12 +50,14 @@ pub trait Database: Debug + Send + Sync {
 
     /// Leases intents that are due; see [`Outbox::claim`](auth_core::Outbox::claim).
     ///
-    /// An intent that cannot be read is leased like the others. The call fails only if no other intent was due.
+    /// An intent that cannot be read is leased like the others. The call fails only if no other
+    /// intent was due.
     ///
     /// # Errors
     ///
     /// - [`Corrupt`](auth_core::StoreErrorKind::Corrupt) if no due intent could be read.
-    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the database could not run the statements.
+    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the database could not run the
+    ///   statements.
     fn claim(
         &self,
         now: DateTime<Utc>,
@@ -63,11 +65,13 @@ pub trait Database: Debug + Send + Sync {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<ClaimedIntent>, StoreError>> + Send;
 
-    /// Deletes up to `limit` expired rows and returns their number; fewer only if no more were found.
+    /// Deletes up to `limit` expired rows and returns their number; fewer only if no more were
+    /// found.
     ///
     /// # Errors
     ///
-    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the database could not run the statements.
+    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the database could not run the
+    ///   statements.
     fn purge(
         &self,
         expired: Expired,
@@ -84,8 +88,9 @@ pub enum WriteOutcome {
     Affected(u64),
     /// Another row has the same unique key. Nothing was written.
     Duplicate(UniqueKey),
-    /// The connection broke during one attempt, and a later attempt found that the guard does not hold. A read
-    /// must find out whether the first attempt was applied. The error is the broken connection.
+    /// The connection broke during one attempt, and a later attempt found that the guard does not
+    /// hold. A read must find out whether the first attempt was applied. The error is the broken
+    /// connection.
     Unknown(StoreError),
 }
 
@@ -95,8 +100,8 @@ impl WriteOutcome {
     /// # Errors
     ///
     /// - [`Conflict`](auth_core::StoreErrorKind::Conflict) if another row has the same key.
-    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the outcome is unknown, because no read could
-    ///   find it out.
+    /// - [`Unavailable`](auth_core::StoreErrorKind::Unavailable) if the outcome is unknown, because
+    ///   no read could find it out.
     pub fn affected(self) -> Result<u64, StoreError> {
         match self {
             Self::Affected(rows) => Ok(rows),

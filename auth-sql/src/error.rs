@@ -3,7 +3,8 @@ use auth_core::StoreError;
 /// What a failed statement means for the next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Another transaction held a lock, and the database rolled this statement back: it may run again.
+    /// Another transaction held a lock, and the database rolled this statement back: it may run
+    /// again.
     Contention,
     /// The connection broke. Whether the statement was applied is unknown.
     ConnectionLost,
@@ -11,9 +12,11 @@ pub enum ErrorClass {
     Duplicate,
     /// A value does not fit its column, or a stored value is impossible.
     InvalidRecord,
-    /// The server is read-only or outside its cluster. Nothing was written; another server may be the primary now.
+    /// The server is read-only or outside its cluster. Nothing was written; another server may be
+    /// the primary now.
     NotPrimary,
-    /// The server answered but cannot run the statement now: it is full, or the account lacks a privilege.
+    /// The server answered but cannot run the statement now: it is full, or the account lacks a
+    /// privilege.
     Refused,
 }
 

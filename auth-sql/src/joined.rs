@@ -11,10 +11,11 @@ use crate::{Database, Record, Row, SqlStore, table};
 #[macro_export]
 macro_rules! session_and_user_columns {
     () => {
-        "session.id, user_id, session.epoch, generation, digest, session.created_at, rotated_at, idle_expires_at, \
-         expires_at, ip, user_agent, owner.id AS owner_id, email_canonical AS owner_email_canonical, \
-         email AS owner_email, name AS owner_name, password_hash AS owner_password_hash, \
-         password_changed_at AS owner_password_changed_at, owner.epoch AS owner_epoch, status AS owner_status, \
+        "session.id, user_id, session.epoch, generation, digest, session.created_at, rotated_at, \
+         idle_expires_at, expires_at, ip, user_agent, owner.id AS owner_id, \
+         email_canonical AS owner_email_canonical, email AS owner_email, name AS owner_name, \
+         password_hash AS owner_password_hash, password_changed_at AS owner_password_changed_at, \
+         owner.epoch AS owner_epoch, status AS owner_status, \
          email_verified_at AS owner_email_verified_at, contested_at AS owner_contested_at, \
          owner.created_at AS owner_created_at"
     };

@@ -3,7 +3,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Makes a migrator of versions, descriptions and SQL texts.
 ///
-/// Its table is `auth_migrations`, not sqlx's default: a service may keep its own migrations in the same database.
+/// Its table is `auth_migrations`, not sqlx's default: a service may keep its own migrations in the
+/// same database.
 pub fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migration = |&(version, description, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

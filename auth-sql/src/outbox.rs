@@ -23,8 +23,8 @@ statements! {
         complete,
         /// Ends the lease of this attempt at a time. Values: `due_at`, id, `attempts`.
         retry,
-        /// Makes an intent that this attempt still leases a dead letter. Values: `dead_lettered_at`, `reason`, id,
-        /// `attempts`.
+        /// Makes an intent that this attempt still leases a dead letter. Values:
+        /// `dead_lettered_at`, `reason`, id, `attempts`.
         move_to_dead_letters,
         /// Selects dead letters, the oldest first. Values: limit.
         dead_letters,
@@ -32,8 +32,8 @@ statements! {
         find_dead_letter,
         /// Deletes a dead letter. Values: id.
         remove_dead_letter,
-        /// Selects `queued` and `created_at`, the number of queued intents and the time of the oldest, and `dead`,
-        /// the number of dead letters.
+        /// Selects `queued` and `created_at`, the number of queued intents and the time of the
+        /// oldest, and `dead`, the number of dead letters.
         stats,
     }
 }

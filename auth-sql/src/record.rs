@@ -28,14 +28,16 @@ pub trait Row: Send + Sync {
     ///
     /// # Errors
     ///
-    /// - The driver's error if the column is missing or has another type, or an error if the number is negative.
+    /// - The driver's error if the column is missing or has another type, or an error if the number
+    ///   is negative.
     fn number(&self, column: &str) -> Result<u64, Cause>;
 
     /// Reads a time.
     ///
     /// # Errors
     ///
-    /// - The driver's error if the column is missing or has another type, or an error if it holds no time.
+    /// - The driver's error if the column is missing or has another type, or an error if it holds
+    ///   no time.
     fn time(&self, column: &str) -> Result<Option<DateTime<Utc>>, Cause>;
 }
 
@@ -55,8 +57,8 @@ where
 
 /// A record of one table, read column by column.
 ///
-/// A column that cannot be read becomes [`Corrupt`](auth_core::StoreErrorKind::Corrupt), with a [`CorruptColumn`] as its
-/// cause.
+/// A column that cannot be read becomes [`Corrupt`](auth_core::StoreErrorKind::Corrupt), with a
+/// [`CorruptColumn`] as its cause.
 pub struct Record<'r> {
     table: &'static str,
     /// The prefix of the column names, if the record is joined to another.
@@ -76,7 +78,8 @@ impl<'r> Record<'r> {
         Self { table, prefix: "", row }
     }
 
-    /// Reads the columns with this prefix as a record; `None` if they are NULL because the join found no record.
+    /// Reads the columns with this prefix as a record; `None` if they are NULL because the join
+    /// found no record.
     ///
     /// # Errors
     ///
@@ -131,7 +134,8 @@ impl<'r> Record<'r> {
     ///
     /// # Errors
     ///
-    /// - [`Corrupt`](auth_core::StoreErrorKind::Corrupt) if the column cannot be read or has another length.
+    /// - [`Corrupt`](auth_core::StoreErrorKind::Corrupt) if the column cannot be read or has
+    ///   another length.
     pub fn bytes<const N: usize>(&self, column: &'static str) -> Result<[u8; N], StoreError> {
         let bytes = self.blob(column)?;
         bytes.try_into().map_err(|_| self.corrupt(column, format!("{} bytes, expected {N}", bytes.len())))
@@ -141,7 +145,8 @@ impl<'r> Record<'r> {
     ///
     /// # Errors
     ///
-    /// - [`Corrupt`](auth_core::StoreErrorKind::Corrupt) if the column cannot be read or the number does not fit.
+    /// - [`Corrupt`](auth_core::StoreErrorKind::Corrupt) if the column cannot be read or the number
+    ///   does not fit.
     pub fn number<T>(&self, column: &'static str) -> Result<T, StoreError>
     where
         T: TryFrom<u64, Error: Error + Send + Sync + 'static>,

@@ -46,8 +46,8 @@ impl<D: Database> SqlStore<D> {
         self.database.write(sql, values).await?.affected()
     }
 
-    /// Runs a write of one record; returns whether this caller's write was applied. If the outcome is unknown,
-    /// `is_own` reads the record and compares it with what the caller wrote.
+    /// Runs a write of one record; returns whether this caller's write was applied. If the outcome
+    /// is unknown, `is_own` reads the record and compares it with what the caller wrote.
     pub(crate) async fn write_own(
         &self,
         sql: &'static str,

@@ -17,7 +17,8 @@ use crate::{Database, Expired, Record, Row, SqlStore, table};
 #[macro_export]
 macro_rules! session_columns {
     () => {
-        "id, user_id, epoch, generation, digest, created_at, rotated_at, idle_expires_at, expires_at, ip, user_agent"
+        "id, user_id, epoch, generation, digest, created_at, rotated_at, idle_expires_at, expires_at, \
+         ip, user_agent"
     };
 }
 
@@ -25,8 +26,8 @@ macro_rules! session_columns {
 #[macro_export]
 macro_rules! one_time_token_columns {
     () => {
-        "id, user_id, purpose, email, epoch, digest, registration_password_hash, registration_name, created_at, \
-         expires_at, spent_at"
+        "id, user_id, purpose, email, epoch, digest, registration_password_hash, registration_name, \
+         created_at, expires_at, spent_at"
     };
 }
 
@@ -42,8 +43,9 @@ statements! {
         find_session_and_user,
         /// Selects the sessions of a user, the oldest first. Values: `user_id`.
         find_sessions_by_user,
-        /// Replaces the refresh token of a session that still has the old one. Values: `generation`, `digest`,
-        /// `rotated_at`, `idle_expires_at`, id, old `generation`, old `digest`.
+        /// Replaces the refresh token of a session that still has the old one. Values:
+        /// `generation`, `digest`, `rotated_at`, `idle_expires_at`, id, old `generation`, old
+        /// `digest`.
         rotate,
         /// Deletes a session of a user. Values: id, `user_id`.
         revoke_session,

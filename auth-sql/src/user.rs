@@ -21,25 +21,27 @@ macro_rules! user_columns {
 statements! {
     /// The statements of a user store. Each lists the values that it binds, in order.
     pub struct UserSql {
-        /// Inserts a user if neither the id nor the address exists. Values: [`user_columns!`](crate::user_columns).
+        /// Inserts a user if neither the id nor the address exists. Values:
+        /// [`user_columns!`](crate::user_columns).
         ///
-        /// If the id exists, the statement must fail with a duplicate key, even if the address exists as well. If
-        /// only the address exists, it affects no row or fails with [`UniqueKey::Email`].
+        /// If the id exists, the statement must fail with a duplicate key, even if the address
+        /// exists as well. If only the address exists, it affects no row or fails with
+        /// [`UniqueKey::Email`].
         insert,
         /// Selects the user with an id. Values: id.
         find_by_id,
         /// Selects the user with an address. Values: `email_canonical`.
         find_by_email,
-        /// Sets `contested_at` of the user with an address, unless it is the caller. Values: `contested_at`,
-        /// `email_canonical`, id.
+        /// Sets `contested_at` of the user with an address, unless it is the caller. Values:
+        /// `contested_at`, `email_canonical`, id.
         mark_contested,
         /// Verifies the address of an unverified user. Values: `email_verified_at`, id, epoch.
         verify_email,
-        /// Verifies the address of an unverified user, activates a registration and advances the epoch. Values:
-        /// `password_hash`, `name`, `email_verified_at`, id, epoch.
+        /// Verifies the address of an unverified user, activates a registration and advances the
+        /// epoch. Values: `password_hash`, `name`, `email_verified_at`, id, epoch.
         activate,
-        /// Sets the password, verifies an unverified address and advances the epoch. Values: `password_hash`,
-        /// `password_changed_at`, `email_verified_at`, id, epoch.
+        /// Sets the password, verifies an unverified address and advances the epoch. Values:
+        /// `password_hash`, `password_changed_at`, `email_verified_at`, id, epoch.
         set_password,
         /// Sets a verified address and advances the epoch. Values: `email_canonical`, `email`,
         /// `email_verified_at`, id, epoch.
@@ -102,7 +104,8 @@ pub(crate) fn new_epoch<D: Database>(
     Ok(epoch.into())
 }
 
-/// Whether a user has this hash. Its random salt makes it unique, so nobody else can have written it.
+/// Whether a user has this hash. Its random salt makes it unique, so nobody else can have written
+/// it.
 fn has_hash(user: &User, hash: &PasswordHash) -> bool {
     user.password_hash.as_ref().is_some_and(|stored| stored.expose() == hash.expose())
 }
@@ -112,8 +115,8 @@ fn is_verified_at(user: &User, at: DateTime<Utc>) -> bool {
 }
 
 impl<D: Database> SqlStore<D> {
-    /// Runs a write that is guarded by id and epoch, its last two values. If the outcome is unknown, `is_own`
-    /// decides by what the caller wrote.
+    /// Runs a write that is guarded by id and epoch, its last two values. If the outcome is
+    /// unknown, `is_own` decides by what the caller wrote.
     async fn write_user(
         &self,
         sql: &'static str,
@@ -129,7 +132,8 @@ impl<D: Database> SqlStore<D> {
         self.write_own(sql, &values, is_own).await.map(guarded)
     }
 
-    /// Runs a write that is guarded by id and epoch, its last two values, and leaves no trace of its caller.
+    /// Runs a write that is guarded by id and epoch, its last two values, and leaves no trace of
+    /// its caller.
     async fn write_untraced(
         &self,
         sql: &'static str,
@@ -170,7 +174,8 @@ impl<D: Database> UserStore for SqlStore<D> {
             user.created_at,
         ];
         match self.database.write(D::USER.insert, &values).await? {
-            // One more statement for a taken address would reveal by its time that the address is taken.
+            // One more statement for a taken address would reveal by its time that the address is
+            // taken.
             WriteOutcome::Affected(0) | WriteOutcome::Duplicate(UniqueKey::Email) => {
                 return Ok(UserInsert::EmailTaken);
             }

@@ -1,5 +1,5 @@
--- Times are microseconds since 1970-01-01 00:00:00 UTC. No table has a foreign key: users, tokens and mails may be in
--- different databases, and no guarantee needs two rows.
+-- Times are microseconds since 1970-01-01 00:00:00 UTC. No table has a foreign key: users, tokens
+-- and mails may be in different databases, and no guarantee needs two rows.
 
 -- One row per user.
 CREATE TABLE auth_users (
@@ -10,10 +10,12 @@ CREATE TABLE auth_users (
     -- Mails go to this address: the owner's spelling.
     email               TEXT    NOT NULL,
     name                TEXT,
-    -- A PHC or bcrypt string. Offline guessing needs this column alone, so protect the file and its copies.
+    -- A PHC or bcrypt string. Offline guessing needs this column alone, so protect the file and its
+    -- copies.
     password_hash       TEXT,
     password_changed_at INTEGER NOT NULL,
-    -- Advanced by each operation that ends all sessions. The guard of writes that must not overtake one.
+    -- Advanced by each operation that ends all sessions. The guard of writes that must not overtake
+    -- one.
     epoch               INTEGER NOT NULL CHECK (epoch >= 0),
     status              TEXT    NOT NULL CHECK (status IN ('active', 'disabled')),
     -- NULL until the owner proves the mailbox.
@@ -96,8 +98,8 @@ CREATE TABLE auth_outbox (
 -- The queue, the longest due first.
 CREATE INDEX auth_outbox_due ON auth_outbox (dead_lettered_at, due_at, id);
 
--- The age of the queue. Not a partial index: SQLite counts `dead_lettered_at IS NULL` only over an index that has the
--- column.
+-- The age of the queue. Not a partial index: SQLite counts `dead_lettered_at IS NULL` only over an
+-- index that has the column.
 CREATE INDEX auth_outbox_age ON auth_outbox (dead_lettered_at, created_at);
 
 -- Dead letters, the oldest first.

@@ -39,7 +39,8 @@ impl From<MigrateError> for OpenError {
     }
 }
 
-// Result codes, https://www.sqlite.org/rescode.html. The low byte of an extended code is its primary code.
+// Result codes, https://www.sqlite.org/rescode.html. The low byte of an extended code is its
+// primary code.
 const ERROR: u32 = 1;
 const BUSY: u32 = 5;
 const LOCKED: u32 = 6;

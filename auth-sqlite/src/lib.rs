@@ -22,8 +22,8 @@ use pool::Pool;
 /// Stores users, sessions, one-time tokens and queued mails in a SQLite database.
 ///
 /// Implements [`UserStore`](auth_core::UserStore), [`TokenStore`](auth_core::TokenStore) and
-/// [`Outbox`](auth_core::Outbox). It is cheap to clone; all clones share their connections. It needs a
-/// tokio runtime with time enabled.
+/// [`Outbox`](auth_core::Outbox). It is cheap to clone; all clones share their connections. It
+/// needs a tokio runtime with time enabled.
 #[derive(Clone)]
 pub struct SqliteStore {
     store: SqlStore<Pool>,
@@ -34,15 +34,16 @@ auth_sql::implement_store!(SqliteStore);
 impl SqliteStore {
     /// Opens a database file and migrates its tables.
     ///
-    /// If the file does not exist, it is created, readable by its owner alone. The argument is always a path:
-    /// SQLite's special names `:memory:` and `file:` have no meaning here.
+    /// If the file does not exist, it is created, readable by its owner alone. The argument is
+    /// always a path: SQLite's special names `:memory:` and `file:` have no meaning here.
     ///
     /// # Errors
     ///
     /// - [`OpenError::File`] if the file does not exist and cannot be created.
-    /// - [`OpenError::Database`] if the file is not a SQLite database, is not writable, or stays locked for more
-    ///   than five seconds.
-    /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its tables.
+    /// - [`OpenError::Database`] if the file is not a SQLite database, is not writable, or stays
+    ///   locked for more than five seconds.
+    /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its
+    ///   tables.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         // An absolute path is none of SQLite's special names.
         let path = std::path::absolute(path).map_err(OpenError::File)?;
@@ -52,8 +53,8 @@ impl SqliteStore {
 
     /// Opens the database of a URL and migrates its tables.
     ///
-    /// The URL is `sqlite:auth.db`, `sqlite:///var/lib/app/auth.db` or `sqlite::memory:`. The path may be
-    /// percent-encoded; parameters are refused.
+    /// The URL is `sqlite:auth.db`, `sqlite:///var/lib/app/auth.db` or `sqlite::memory:`. The path
+    /// may be percent-encoded; parameters are refused.
     ///
     /// # Errors
     ///
@@ -85,8 +86,8 @@ impl SqliteStore {
 
     /// Uses a pool of the service. Call [`migrate`](Self::migrate) before anything else.
     ///
-    /// Clones of a store write one after the other, in turn. Two stores made from one pool do not know of each
-    /// other and wait for SQLite's lock, so clone the store instead.
+    /// Clones of a store write one after the other, in turn. Two stores made from one pool do not
+    /// know of each other and wait for SQLite's lock, so clone the store instead.
     pub fn from_pool(pool: SqlitePool) -> Self {
         Self { store: SqlStore::new(Pool::new(pool.clone(), pool)) }
     }
@@ -96,14 +97,17 @@ impl SqliteStore {
         Ok(Self { store: SqlStore::new(pool) })
     }
 
-    /// Migrates the tables to this version, in one transaction; does nothing if they are up to date.
+    /// Migrates the tables to this version, in one transaction; does nothing if they are up to
+    /// date.
     ///
     /// Several processes may call it at the same time.
     ///
     /// # Errors
     ///
-    /// - [`OpenError::Database`] if the database cannot be used or stays locked for more than five seconds.
-    /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its tables.
+    /// - [`OpenError::Database`] if the database cannot be used or stays locked for more than five
+    ///   seconds.
+    /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its
+    ///   tables.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         self.store.database().migrate().await
     }
@@ -120,9 +124,9 @@ impl SqliteStore {
 
     /// Waits for running statements and closes all connections.
     ///
-    /// This includes the connections of a pool given to [`from_pool`](Self::from_pool). Every later call fails as
-    /// [`Unavailable`](auth_core::StoreErrorKind::Unavailable). A process that exits without this call loses
-    /// nothing.
+    /// This includes the connections of a pool given to [`from_pool`](Self::from_pool). Every later
+    /// call fails as [`Unavailable`](auth_core::StoreErrorKind::Unavailable). A process that exits
+    /// without this call loses nothing.
     pub async fn close(&self) {
         self.store.database().close().await;
     }

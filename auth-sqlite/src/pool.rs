@@ -1,4 +1,4 @@
-//! Connections: how they are opened, and how statements wait for their turn.
+//! The connections of a database, and how statements wait for locks.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -22,30 +22,31 @@ use crate::token::{PURGE_ONE_TIME, PURGE_SESSIONS};
 use crate::user::PURGE_UNVERIFIED;
 use crate::{outbox, token, user};
 
-/// How long a call waits in all for other connections to let it in.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for the locks of other connections.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long SQLite itself polls for a lock before the call starts over. SQLite polls ever more
-/// rarely, down to ten times a second, which starves one process next to a busy other: four of them
-/// at once waited up to 740 ms for a write with the whole patience here, and 150 ms with this.
+/// How long SQLite itself polls for a lock before the call retries. SQLite polls more and more
+/// rarely, down to ten times a second, so a process beside a busy one starves. Measured with four
+/// processes: a write waited up to 740 ms if SQLite polled for all of [`LOCK_TIMEOUT`], and up to
+/// 150 ms with this value.
 const LOCK_POLL: Duration = Duration::from_millis(60);
 
-/// Connections that only read. Each is a thread of its own; reads take microseconds.
+/// The number of connections that only read. Each is a thread; reads take microseconds.
 const READERS: u32 = 4;
 
 const MIGRATIONS: &[(i64, &str, &str)] =
     &[(1, "create tables", include_str!("../migrations/0001_create_tables.sql"))];
 
-/// What every connection says first.
+/// The options of every connection.
 fn connect_options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .busy_timeout(LOCK_POLL)
         .foreign_keys(true)
-        // One `fsync` per write: what was acknowledged survives a loss of power.
+        // One `fsync` per write: an acknowledged write survives a loss of power.
         .synchronous(SqliteSynchronous::Full)
-        // The same on macOS, where `fsync` does not reach the platter.
+        // On macOS, `fsync` alone does not reach the disk.
         .pragma("fullfsync", "ON")
-        // Deleted users and digests are overwritten, not only unlinked.
+        // Overwrites deleted users and digests.
         .pragma("secure_delete", "ON")
 }
 
@@ -56,15 +57,15 @@ fn file_options(path: &Path) -> SqliteConnectOptions {
 fn pool_options(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(PATIENCE)
-        // No server can hang up; a ping per call would double its cost.
+        .acquire_timeout(LOCK_TIMEOUT)
+        // A file does not close connections; a check per call would double its cost.
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
 }
 
-/// Makes the file readable by its owner alone, unless it exists. SQLite gives `-wal` and `-shm` the
-/// mode of the file.
+/// Creates the file, readable by its owner alone, unless it exists. SQLite gives `-wal` and `-shm`
+/// the same mode.
 pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -76,7 +77,7 @@ pub(crate) fn create_private(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Retries while others have the lock, until [`PATIENCE`] ends.
+/// Retries while another connection holds the lock, for [`LOCK_TIMEOUT`].
 struct Retry {
     ends: Instant,
     pause: Duration,
@@ -84,10 +85,10 @@ struct Retry {
 
 impl Retry {
     fn new() -> Self {
-        Self { ends: Instant::now() + PATIENCE, pause: Duration::from_millis(1) }
+        Self { ends: Instant::now() + LOCK_TIMEOUT, pause: Duration::from_millis(1) }
     }
 
-    /// Whether to try again, after a pause. What is no lock of others is final.
+    /// Returns true after a pause if the statement may run again.
     async fn again(&mut self, busy: bool) -> bool {
         if !busy || Instant::now() >= self.ends {
             return false;
@@ -221,8 +222,8 @@ pub(crate) fn purge_sql(expired: Expired) -> &'static str {
 
 /// Runs a statement to its end.
 ///
-/// Never sqlx's `fetch_one` or `fetch_optional`: they stop at the first row. An `UPDATE ... RETURNING` gives its first row
-/// before it commits, so they would hide a failed commit.
+/// Never sqlx's `fetch_one` or `fetch_optional`: they stop at the first row. An `UPDATE ...
+/// RETURNING` gives its first row before it commits, so they would hide a failed commit.
 async fn rows(
     pool: &SqlitePool,
     mut retry: Retry,
@@ -239,8 +240,8 @@ async fn rows(
 
 async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
     let mut connection = pool.acquire().await?;
-    // sqlx does not lock a SQLite database while it migrates: without this transaction, two processes would both find no
-    // tables and both create them.
+    // sqlx does not lock a SQLite database while it migrates: without this transaction, two
+    // processes would both find no tables and both create them.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     auth_sql::migrator(MIGRATIONS).run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)

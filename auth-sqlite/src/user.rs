@@ -3,7 +3,8 @@
 use auth_sql::{UserSql, user_columns};
 
 pub(crate) const SQL: UserSql = UserSql {
-    // If the id exists, the primary key refuses the row, so that an existing id is told apart from an existing address.
+    // If the id exists, the primary key refuses the row, which distinguishes an existing id from an
+    // existing address.
     insert: concat!(
         "INSERT INTO auth_users (",
         user_columns!(),

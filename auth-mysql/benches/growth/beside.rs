@@ -12,33 +12,34 @@ use crate::Subject;
 use crate::service::{Bounds, WINDOW, client, percentile};
 use crate::table::{Table, run};
 
-/// Windows of one kind.
+/// Totals over windows of one kind.
 #[derive(Default)]
 struct Windows {
-    /// Microseconds from when a refresh was due.
+    /// Microseconds between the time that a refresh was due and its end.
     latencies: Vec<f64>,
     deleted: u64,
     took: Duration,
-    /// Statements over 50 ms.
+    /// The number of statements over 50 ms.
     slow: i64,
-    /// The slowest of them in milliseconds.
+    /// The slowest statement in milliseconds.
     slowest: f64,
 }
 
-/// Has the server note every statement over 50 ms. Connections learn it when they are made.
-pub(crate) async fn note_slow_statements(connection: &mut MySqlConnection) {
+/// Makes the server log every statement over 50 ms. Only later connections use this setting.
+pub(crate) async fn log_slow_statements(connection: &mut MySqlConnection) {
     let sql = "SET GLOBAL log_output = 'TABLE', GLOBAL slow_query_log = 1, GLOBAL long_query_time = 0.05";
     run(connection, sql.to_owned()).await;
 }
 
-/// Alternates until everything that is over is deleted, or `WINDOWS` of each kind have passed.
+/// Alternates windows with and without clean-up until all expired sessions are deleted, or for
+/// `WINDOWS` of each kind.
 pub(crate) async fn compare(subject: &mut Subject, bounds: &mut Bounds) {
     let number = |name, default| env::var(name).map_or(default, |number| number.parse().expect(name));
     let (rate, windows) = (number("RATE", 200), number("WINDOWS", u32::MAX));
     let (mut quiet, mut cleaning) = (Windows::default(), Windows::default());
     for _ in 0..windows {
-        quiet.pass(subject, rate, false).await;
-        if cleaning.pass(subject, rate, true).await {
+        quiet.run_window(subject, rate, false).await;
+        if cleaning.run_window(subject, rate, true).await {
             break;
         }
     }
@@ -53,8 +54,12 @@ pub(crate) async fn compare(subject: &mut Subject, bounds: &mut Bounds) {
         p99
     });
     println!("| ratio | | | {:.2} | | |", p99[1] / p99[0]);
-    bounds.ask("p99 of refreshes beside clean-up, in times that without", p99[1] / p99[0], 0.0..=1.5);
-    bounds.ask("statements over 50 ms beside clean-up", cleaning.slow as f64, 0.0..=0.0);
+    bounds.check(
+        "p99 of refreshes beside clean-up, as a multiple of that without",
+        p99[1] / p99[0],
+        0.0..=1.5,
+    );
+    bounds.check("statements over 50 ms beside clean-up", cleaning.slow as f64, 0.0..=0.0);
     let Windows { deleted, took, .. } = cleaning;
     println!(
         "\n{deleted} sessions cleaned up in {took:.0?}, {:.0} a second",
@@ -62,8 +67,8 @@ pub(crate) async fn compare(subject: &mut Subject, bounds: &mut Bounds) {
     );
 }
 
-/// On the standard error: when each began, how long it took and how it begins.
-async fn name_slow_statements(table: &mut Table) {
+/// Prints to standard error the start, duration and first words of each slow statement.
+async fn print_slow_statements(table: &mut Table) {
     let named = "SELECT CAST(CONCAT(start_time, ' ', query_time, ' ', LEFT(sql_text, 60)) AS CHAR) \
         FROM mysql.slow_log WHERE db = ?";
     let rows =
@@ -74,8 +79,8 @@ async fn name_slow_statements(table: &mut Table) {
 }
 
 impl Windows {
-    /// One window; says whether clean-up found nothing left.
-    async fn pass(&mut self, subject: &mut Subject, rate: u32, cleaning: bool) -> bool {
+    /// Runs one window; returns whether clean-up has finished.
+    async fn run_window(&mut self, subject: &mut Subject, rate: u32, cleaning: bool) -> bool {
         run(&mut subject.table.connection, "TRUNCATE mysql.slow_log".to_owned()).await;
         let auth = subject.auth.clone();
         let cleaned = tokio::spawn(async move {
@@ -100,14 +105,14 @@ impl Windows {
         let (cleaned, took) = cleaned.await.unwrap();
         self.deleted += cleaned.sessions;
         self.took += took;
-        // Servers differ in whether a time has a fraction of its own seconds.
+        // On some servers the time has whole seconds only.
         let slow = "SELECT COUNT(*), CAST(IFNULL(1000000 * FLOOR(TIME_TO_SEC(MAX(query_time))) + \
             MICROSECOND(MAX(query_time)), 0) AS SIGNED) FROM mysql.slow_log WHERE db = ?";
         let row = sqlx::query(slow).bind(subject.table.database.clone());
         let row = row.fetch_one(&mut subject.table.connection).await.unwrap();
         self.slow += row.get::<i64, _>(0);
         self.slowest = self.slowest.max(row.get::<i64, _>(1) as f64 / 1e3);
-        name_slow_statements(&mut subject.table).await;
+        print_slow_statements(&mut subject.table).await;
         cleaning && cleaned.finished
     }
 }

@@ -1,4 +1,4 @@
-//! A database with so many users, one session each, and how to name them.
+//! A database with many users and one session each, which are found by number.
 
 use std::time::Duration;
 
@@ -8,16 +8,17 @@ use sqlx::{AssertSqlSafe, Executor as _, MySqlConnection, Row as _};
 
 use crate::service::connect;
 
-/// Scatters numbers: prime to all powers of ten, so that each of a table is met once.
+/// A factor that scatters numbers. It is coprime to all powers of ten, so that each number of a
+/// table occurs once.
 const SCATTER: u64 = 6_180_339_887;
 /// Rows of one insert.
 const BATCH: u64 = 100_000;
 
-/// Where ids begin, as the milliseconds of a `UUIDv7`, and how they end.
+/// The milliseconds of the first `UUIDv7`, and the remaining digits of all ids.
 const FIRST_ID: u64 = 0x0190_0000_0000;
 const REST_OF_ID: &str = "70008000000000000000";
 
-/// All sessions have one secret, so that SQL can make their digests.
+/// A random source that makes one secret for all sessions, so that SQL can compute their digests.
 #[derive(Debug)]
 struct Ones;
 
@@ -36,7 +37,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Makes and fills a database. A tenth of the sessions is over, of a small table half.
+    /// Creates and fills a database. A tenth of the sessions is expired; in a small table, half.
     pub(crate) async fn filled(url: &str, users: u64, password_hash: &str) -> Self {
         let database = format!("auth_scale_{users}");
         let mut connection = connect(url).await;
@@ -78,7 +79,7 @@ impl Table {
         )
     }
 
-    /// The older end first, and each belongs to some user.
+    /// Sessions ordered by their end, of scattered users.
     fn sessions_from(&self, first: u64) -> String {
         format!(
             "INSERT INTO auth_sessions (id, user_id, epoch, generation, digest, created_at, rotated_at, \
@@ -95,8 +96,8 @@ impl Table {
         )
     }
 
-    /// So many sessions more that are over, of users as scattered as all.
-    pub(crate) async fn end_more(&mut self, count: u64) {
+    /// Inserts this number of expired sessions, of users scattered as all.
+    pub(crate) async fn insert_expired(&mut self, count: u64) {
         let sql = format!(
             "INSERT INTO auth_sessions (id, user_id, epoch, generation, digest, created_at, rotated_at, \
              idle_expires_at, expires_at, ip, user_agent) SELECT RANDOM_BYTES(16), user_id, epoch, generation, digest, \
@@ -106,12 +107,12 @@ impl Table {
         run(&mut self.connection, sql).await;
     }
 
-    /// Some user, another for each number.
+    /// The address of a user, a different one for each number.
     pub(crate) fn email(&self, number: u64) -> Email {
         Email::parse(&format!("user{}@example.com", number * SCATTER % self.users)).unwrap()
     }
 
-    /// The number of some session that is not over.
+    /// The number of a session that is not expired, a different one for each number.
     pub(crate) fn live(&self, number: u64) -> u64 {
         self.expired() + number * SCATTER % (self.users - self.expired())
     }
@@ -122,7 +123,7 @@ impl Table {
         RefreshToken::first(id, &Ones).unwrap().expose().to_string()
     }
 
-    /// Reads everything once, as far as the server's memory holds it.
+    /// Reads all indexes once, to fill the server's buffer pool.
     pub(crate) async fn warmed(&mut self) {
         for index in ["PRIMARY", "auth_users_email"] {
             run(
@@ -144,10 +145,10 @@ impl Table {
         }
     }
 
-    /// Bytes on disk of a table with its indexes.
+    /// The bytes on disk of a table with its indexes.
     pub(crate) async fn bytes(&mut self, table: &str) -> u64 {
         let database = &self.database;
-        // The name of the view is one of MySQL's or one of MariaDB's.
+        // MariaDB's and MySQL's names of the view.
         for view in ["innodb_sys_tablespaces", "innodb_tablespaces"] {
             let sql = format!(
                 "SELECT CAST(file_size AS SIGNED) FROM information_schema.{view} WHERE name = '{database}/{table}'"
@@ -179,9 +180,9 @@ async fn insert(url: &str, rows: u64, batch: impl Fn(u64) -> String) {
     }
 }
 
-/// Comes back when the server has written to the disk what it kept changed in its memory, so that what follows
-/// is not measured beside that work.
-pub(crate) async fn written_out(connection: &mut MySqlConnection) {
+/// Waits until the server has written its changed pages to disk, so that the next measurement does
+/// not run beside that work.
+pub(crate) async fn flush_pages(connection: &mut MySqlConnection) {
     run(connection, "SET GLOBAL innodb_max_dirty_pages_pct = 0".to_owned()).await;
     let dirty = "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'";
     loop {

@@ -7,18 +7,20 @@ use tokio::time::timeout;
 
 use super::{CHECK_TIMEOUT, Driver};
 
-/// A connection that was idle for this long is checked before it is used. Servers and firewalls close idle connections
-/// after minutes; a check before each statement would double its round trips.
+/// A connection that was idle for this long is checked before it is used. Servers and firewalls
+/// close idle connections after minutes; a check before each statement would double its round
+/// trips.
 pub(super) const FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// A connection is closed if no statement needed it for this long; the default of sqlx's pool.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// A connection is closed at this age, so that changed privileges and host names take effect; the default of sqlx's pool.
+/// A connection is closed at this age, so that changed privileges and host names take effect; the
+/// default of sqlx's pool.
 pub(super) const MAX_LIFETIME: Duration = Duration::from_mins(30);
 
-/// Minimum interval between two times that all connections to a server are closed because it is not the primary. Until a
-/// new primary takes over its name, new connections lead to the same server.
+/// Minimum interval between two times that all connections to a server are closed because it is not
+/// the primary. Until a new primary takes over its name, new connections lead to the same server.
 pub(super) const FAILOVER_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An idle connection.
@@ -33,7 +35,8 @@ pub(super) struct IdleConnections<D: Driver> {
     idle: Mutex<Vec<Idle<D>>>,
     /// When a connection was last lost: those that were idle then may be lost, too.
     lost_at: Mutex<Option<Instant>>,
-    /// When a server last refused a write because it is not the primary: older connections lead to it.
+    /// When a server last refused a write because it is not the primary: older connections lead to
+    /// it.
     not_primary_at: Mutex<Option<Instant>>,
     permits: Arc<Semaphore>,
 }
@@ -59,7 +62,8 @@ impl<D: Driver> IdleConnections<D> {
         let now = released.idle_since;
         let mut idle = lock(&self.idle);
         idle.push(released);
-        // Checked under the lock: a connection pushed after `close` took the others would never be closed.
+        // Checked under the lock: a connection pushed after `close` took the others would never be
+        // closed.
         let closed = self.permits.is_closed();
         let is_expired = |idle: &mut Idle<D>| {
             let age = |then| now.saturating_duration_since(then);
@@ -93,8 +97,9 @@ impl<D: Driver> IdleConnections<D> {
         *lock(&self.lost_at) = Some(Instant::now());
     }
 
-    /// Notes that the server of a connection, opened at this time, is not the primary; returns whether a new connection
-    /// may lead to the primary. It may not if this connection is new: then the server is still the same.
+    /// Notes that the server of a connection, opened at this time, is not the primary; returns
+    /// whether a new connection may lead to the primary. It may not if this connection is new: then
+    /// the server is still the same.
     pub(super) fn mark_not_primary(&self, opened_at: Instant) -> bool {
         let mut not_primary_at = lock(&self.not_primary_at);
         match *not_primary_at {

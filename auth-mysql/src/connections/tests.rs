@@ -135,14 +135,14 @@ async fn an_old_or_long_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn a_cancelled_statement_keeps_a_live_connection() {
-    for (gone, kept) in [(false, vec![0]), (true, vec![])] {
+    for (gone, left) in [(false, vec![0]), (true, vec![])] {
         let (connections, server) = owned(1);
         let connection = acquire(&connections).await;
         server.gone.store(gone, Ordering::Relaxed);
         drop(connection);
         // The only permit is free again once the check is done.
         let permit = idle(&connections).permit().await.unwrap();
-        assert_eq!(idle_numbers(&connections), kept, "server gone: {gone}");
+        assert_eq!(idle_numbers(&connections), left, "server gone: {gone}");
         drop(permit);
     }
 }

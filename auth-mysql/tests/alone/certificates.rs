@@ -1,4 +1,5 @@
-//! A store connects only to a server with the right certificate, unless an option allows plain text.
+//! A store connects only to a server with the right certificate, unless an option allows plain
+//! text.
 
 use auth_mysql::{MySqlOptions, MySqlStore, OpenError};
 

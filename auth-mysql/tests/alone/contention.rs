@@ -1,5 +1,5 @@
-//! Concurrent transactions: deadlocks (1213), lock wait timeouts (1205), snapshot conflicts (1020). The server counts
-//! them, so that no test passes without one.
+//! Concurrent transactions: deadlocks (1213), lock wait timeouts (1205), snapshot conflicts (1020).
+//! The server counts them, so that no test passes without one.
 
 use auth_core::store::{GuardedWrite, NewPassword, UserInsert};
 use auth_core::{Email, PasswordHash, StoreErrorKind, TokenStore as _, User, UserStore as _};
@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use crate::private_server::{self, PrivateServer};
 use crate::writes::{WRITES, all_done, all_repeated, all_unavailable, prepare, together};
 
-/// Conflicts of each kind. A test makes more rounds if the machine paused for as long as a lock wait.
+/// Conflicts of each kind. A test makes more rounds if the machine paused for as long as a lock
+/// wait.
 const ROUNDS: u32 = 20;
 
 fn password() -> NewPassword {
@@ -23,7 +24,8 @@ fn password() -> NewPassword {
     }
 }
 
-/// Creates a table. A transaction that has changed it has more work to lose, so a deadlock's victim is the other one.
+/// Creates a table. A transaction that has changed it has more work to lose, so a deadlock's victim
+/// is the other one.
 async fn make_ballast(raw: &mut MySqlConnection) {
     raw.execute("CREATE TABLE ballast (id INT PRIMARY KEY, n INT NOT NULL)").await.unwrap();
     for id in 0..50 {
@@ -46,7 +48,8 @@ async fn a_deadlock_victim_runs_again_and_its_guard_decides() {
         let id = user.id.as_bytes().as_slice();
         let mut held = raw.begin().await.unwrap();
         held.execute("UPDATE ballast SET n = n + 1").await.unwrap();
-        // Locks the index entry, not the record. The write then locks the record and waits for the entry.
+        // Locks the index entry, not the record. The write then locks the record and waits for the
+        // entry.
         let entry = "SELECT unverified_since FROM auth_users FORCE INDEX (auth_users_unverified) \
             WHERE unverified_since = ? LOCK IN SHARE MODE";
         sqlx::query(entry).bind(at(0).naive_utc()).fetch_all(&mut *held).await.unwrap();
@@ -55,7 +58,8 @@ async fn a_deadlock_victim_runs_again_and_its_guard_decides() {
             async move { store.set_password(id, epoch, &password()).await }
         });
         server.until_waiting(1).await;
-        // Waits for the record: a deadlock. Every other round changes the epoch, so that the guard is stale.
+        // Waits for the record: a deadlock. Every other round changes the epoch, so that the guard
+        // is stale.
         let changes_epoch = round % 2 == 1;
         let epoch = if changes_epoch { "epoch + 1" } else { "epoch" };
         let record = format!("UPDATE auth_users SET name = 'theirs', epoch = {epoch} WHERE id = ?");
@@ -89,7 +93,8 @@ async fn deadlocked_registrations_of_one_address_leave_one_user() {
     while deadlocks < i64::from(ROUNDS) {
         assert!(round < 2 * ROUNDS, "{deadlocks} deadlocks in {round} rounds");
         let email = Email::parse(&format!("contested{round}@example.com")).unwrap();
-        // Both inserts wait for this one. After its rollback both hold a shared lock and want an exclusive one.
+        // Both inserts wait for this one. After its rollback both hold a shared lock and want an
+        // exclusive one.
         let mut held = raw.begin().await.unwrap();
         let first = "INSERT INTO auth_users (id, email_canonical, email, password_changed_at, epoch, status, created_at) \
             VALUES (?, ?, 'x', NOW(), 1, 'active', NOW())";
@@ -161,7 +166,8 @@ async fn a_write_waits_for_a_lock_that_is_released_late() {
     );
 }
 
-/// MySQL does not notice that a client waiting for a table lock has disconnected: each would keep its connection slot.
+/// MySQL does not notice that a client waiting for a table lock has disconnected: each would keep
+/// its connection slot.
 #[tokio::test]
 async fn a_timed_out_read_leaves_no_waiting_connection() {
     let mut server = PrivateServer::new("table").await;
@@ -194,8 +200,8 @@ pub(crate) async fn lock_everything(raw: &mut MySqlConnection) -> &mut MySqlConn
     raw
 }
 
-/// A trigger that reads a record, waits, and changes the record. MariaDB refuses the change if another transaction
-/// changed the record meanwhile.
+/// A trigger that reads a record, waits, and changes the record. MariaDB refuses the change if
+/// another transaction changed the record meanwhile.
 const AUDIT_MARIADB: &str = "CREATE TRIGGER audited BEFORE UPDATE ON auth_sessions FOR EACH ROW BEGIN \
     DECLARE seen INT; INSERT INTO attempts VALUES (); SELECT n INTO seen FROM audit; \
     DO GET_LOCK('audit', 10); DO RELEASE_LOCK('audit'); UPDATE audit SET n = n + 1; END";

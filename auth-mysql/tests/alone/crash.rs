@@ -1,5 +1,5 @@
-//! SIGKILL of a durable database server while services write: afterwards every acknowledged write is there, none was
-//! applied twice, and the outbox drains.
+//! SIGKILL of a durable database server while services write: afterwards every acknowledged write
+//! is there, none was applied twice, and the outbox drains.
 
 use std::collections::HashSet;
 use std::env;

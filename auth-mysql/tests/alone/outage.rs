@@ -1,5 +1,5 @@
-//! The whole server refuses or does not answer. A service then reports "unavailable", never a wrong token or password,
-//! and works again without help once the server does.
+//! The whole server refuses or does not answer. A service then reports "unavailable", never a wrong
+//! token or password, and works again without help once the server does.
 
 use std::time::{Duration, Instant};
 
@@ -280,7 +280,8 @@ async fn a_hung_server_delays_a_caller_by_one_check_only() {
     let mut server = PrivateServer::new("hung_idle").await;
     let store = server.store(12).await;
     let frozen = server.freeze();
-    // This connection was fresh, so it is used without a check. Afterwards the others are not fresh.
+    // This connection was fresh, so it is used without a check. Afterwards the others are not
+    // fresh.
     store.find_session(samples::session_id(1)).await.unwrap_err();
     let began = Instant::now();
     store.find_session(samples::session_id(1)).await.unwrap_err();

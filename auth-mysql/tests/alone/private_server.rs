@@ -15,7 +15,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, R
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits for the server before it fails.
+const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
 /// The administrator's account and password.
 const ADMINISTRATOR: &str = "authtest:authtest-pw";
@@ -47,7 +48,8 @@ fn succeeds(command: &mut Command) {
     assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The folder of the server. Created at first use; removed, with the server, soon after this process ends.
+/// The folder of the server. Created at first use; removed, with the server, soon after this
+/// process ends.
 pub(crate) fn folder() -> &'static str {
     static FOLDER: OnceLock<String> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -121,8 +123,8 @@ impl PrivateServer {
         let mut server = Self { folder, admin, database: format!("auth_test_{purpose}"), _lock: lock };
         let database = server.database.clone();
         for sql in [
-            // In strict mode, MySQL's list of connections fails while any of them runs a statement that contains
-            // bytes.
+            // In strict mode, MySQL's list of connections fails while any of them runs a statement
+            // that contains bytes.
             "SET SESSION sql_mode = ''".to_owned(),
             "SET GLOBAL read_only = 0".to_owned(),
             "SET GLOBAL max_connections = 300".to_owned(),
@@ -154,7 +156,7 @@ impl PrivateServer {
         let pool = MySqlPoolOptions::new()
             .max_connections(connections)
             .test_before_acquire(false)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(WAIT_LIMIT)
             .after_connect(|connection, _| Box::pin(MySqlStore::prepare(connection)));
         let store = MySqlStore::from_pool(pool.connect(&self.url()).await.unwrap());
         store.migrate().await.unwrap();
@@ -173,7 +175,7 @@ impl PrivateServer {
                 loop {
                     match store.find_session(samples::session_id(1)).await {
                         Ok(found) => break found,
-                        Err(error) => assert!(started.elapsed() < PATIENCE, "{error:?}"),
+                        Err(error) => assert!(started.elapsed() < WAIT_LIMIT, "{error:?}"),
                     }
                 }
             });
@@ -181,7 +183,7 @@ impl PrivateServer {
         let open = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'app'";
         // The server may still list connections that were closed a moment ago.
         while self.number(open).await != i64::from(connections) {
-            assert!(started.elapsed() < PATIENCE, "never {connections} connections");
+            assert!(started.elapsed() < WAIT_LIMIT, "never {connections} connections");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.run("UNLOCK TABLES").await;
@@ -237,9 +239,9 @@ impl PrivateServer {
         self.status("Connection_errors_max_connections").await
     }
 
-    /// Fills the server: closes the service's connections, lowers `max_connections`, and opens administrators'
-    /// connections until all are taken, including the one that the server reserves for an administrator. The server
-    /// then refuses and counts each connection before it logs in.
+    /// Fills the server: closes the service's connections, lowers `max_connections`, and opens
+    /// administrators' connections until all are taken, including the one that the server reserves
+    /// for an administrator. The server then refuses and counts each connection before it logs in.
     pub(crate) async fn fill(&mut self, max_connections: usize) -> Vec<MySqlConnection> {
         self.run(&format!("SET GLOBAL max_connections = {max_connections}")).await;
         assert!(self.kill_connections().await > 0);
@@ -251,7 +253,7 @@ impl PrivateServer {
                 Ok(admin) => admins.push(admin),
                 // A killed or refused connection counts for a moment longer.
                 Err(full) => {
-                    assert!(started.elapsed() < PATIENCE, "{} connections taken: {full}", admins.len());
+                    assert!(started.elapsed() < WAIT_LIMIT, "{} connections taken: {full}", admins.len());
                     self.kill_connections().await;
                 }
             }
@@ -263,7 +265,7 @@ impl PrivateServer {
     pub(crate) async fn until_waiting(&mut self, statements: i64) {
         let started = Instant::now();
         while self.status("Innodb_row_lock_current_waits").await < statements {
-            assert!(started.elapsed() < PATIENCE, "fewer than {statements} statements wait");
+            assert!(started.elapsed() < WAIT_LIMIT, "fewer than {statements} statements wait");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -272,7 +274,7 @@ impl PrivateServer {
     pub(crate) async fn until_lock_timeouts(&mut self, number: i64) {
         let started = Instant::now();
         while self.lock_timeouts().await < number {
-            assert!(started.elapsed() < PATIENCE, "fewer than {number} lock wait timeouts");
+            assert!(started.elapsed() < WAIT_LIMIT, "fewer than {number} lock wait timeouts");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -282,7 +284,7 @@ impl PrivateServer {
         let waiting = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'";
         let started = Instant::now();
         while self.number(waiting).await == 0 {
-            assert!(started.elapsed() < PATIENCE, "no connection waits");
+            assert!(started.elapsed() < WAIT_LIMIT, "no connection waits");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -297,7 +299,7 @@ impl PrivateServer {
     pub(crate) async fn until_disconnected(&mut self) {
         let started = Instant::now();
         while !self.connections().await.is_empty() {
-            assert!(started.elapsed() < PATIENCE, "a connection stays open");
+            assert!(started.elapsed() < WAIT_LIMIT, "a connection stays open");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -327,7 +329,8 @@ impl PrivateServer {
         records
     }
 
-    /// Makes the server present another certificate to new connections; returns whether it accepts the certificate.
+    /// Makes the server present another certificate to new connections; returns whether it accepts
+    /// the certificate.
     pub(crate) async fn present_certificate(&mut self, certificate: &str) -> bool {
         install_certificate(self.folder, certificate);
         let reload = if kind() == "mysql" { "ALTER INSTANCE RELOAD TLS" } else { "FLUSH SSL" };
@@ -340,7 +343,7 @@ impl PrivateServer {
         let frozen = Frozen(self.folder);
         let began = Instant::now();
         while !is_stopped(self.folder) {
-            assert!(began.elapsed() < PATIENCE, "the server does not stop");
+            assert!(began.elapsed() < WAIT_LIMIT, "the server does not stop");
             thread::yield_now();
         }
         frozen

@@ -9,7 +9,8 @@ use crate::private_server;
 /// `CLIENT_SSL` in the upper of the first two bytes of the capabilities.
 const OFFERS_TLS: u8 = 0x08;
 
-/// Starts the proxy for one connection; returns its port, and the bytes that the client then sends in plain text.
+/// Starts the proxy for one connection; returns its port, and the bytes that the client then sends
+/// in plain text.
 pub(crate) async fn proxy() -> (u16, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

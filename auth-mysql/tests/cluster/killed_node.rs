@@ -63,8 +63,8 @@ async fn write(store: MySqlStore, writer: u32, reported: Arc<Mutex<Reported>>, s
     }
 }
 
-/// Asserts that every node has every acknowledged rotation, that no generation has two winners, and that each unacknowledged
-/// rotation is one with an unknown outcome.
+/// Asserts that every node has every acknowledged rotation, that no generation has two winners, and
+/// that each unacknowledged rotation is one with an unknown outcome.
 async fn check(stores: &[MySqlStore], reported: &Reported) {
     for (rotation, winners) in &reported.rotated {
         assert_eq!(winners.len(), 1, "session and generation {rotation:?} were won twice");
@@ -93,7 +93,10 @@ async fn check(stores: &[MySqlStore], reported: &Reported) {
             .rotated
             .get(&(session, generation))
             .or_else(|| reported.unknown.get(&(session, generation)));
-        assert!(generation == 0 || by.unwrap().contains(&rotated_at), "the last rotation is somebody else's");
+        assert!(
+            generation == 0 || by.unwrap().contains(&rotated_at),
+            "the last rotation belongs to no writer"
+        );
     }
 }
 

@@ -1,8 +1,8 @@
-//! Nodes of a cluster are killed or stopped: no acknowledged write is lost, none has two winners, and a node that continues
-//! accepts nothing that ended meanwhile.
+//! Nodes of a cluster are killed or stopped: no acknowledged write is lost, none has two winners,
+//! and a node that continues accepts nothing that ended meanwhile.
 //!
-//! Needs a cluster, so it runs only by name, in `scripts/test-mysql`: `AUTH_TEST_MYSQL_URL` lists the nodes, and
-//! `AUTH_TEST_MYSQL_CLUSTER` is the cluster's folder.
+//! Needs a cluster, so it runs only by name, in `scripts/test-mysql`: `AUTH_TEST_MYSQL_URL` lists
+//! the nodes, and `AUTH_TEST_MYSQL_CLUSTER` is the cluster's folder.
 
 #[cfg(test)]
 mod frozen_node;

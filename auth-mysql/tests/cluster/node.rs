@@ -59,7 +59,8 @@ impl Nodes {
     }
 }
 
-/// The number of nodes that this one counts, if it answers. Reads what other nodes acknowledged, as a store does.
+/// The number of nodes that this one counts, if it answers. Reads what other nodes acknowledged, as
+/// a store does.
 async fn size(url: &str) -> Option<usize> {
     let answer = async {
         let mut node = server::try_connect(url).await?;

@@ -1,5 +1,6 @@
-//! Connections break at any byte: nothing is lost, nothing is applied twice, and no failure is reported as a wrong token.
-//! Negative controls: a store that skips a write of an interrupted request must be noticed.
+//! Connections break at any byte: nothing is lost, nothing is applied twice, and no failure is
+//! reported as a wrong token. Negative controls: a store that skips a write of an interrupted
+//! request must be noticed.
 
 use std::env;
 use std::time::Duration;
@@ -34,8 +35,8 @@ struct Service {
 }
 
 impl Service {
-    /// Uses one connection, so that all bytes count, and a separate database, because another test would deliver this
-    /// test's mails. The store of interrupted requests has this behavior.
+    /// Uses one connection, so that all bytes count, and a separate database, because another test
+    /// would deliver this test's mails. The store of interrupted requests has this behavior.
     async fn new(purpose: &str, manner: Behavior) -> Self {
         let (proxy, url) = Proxy::before(server::Scratch::new(purpose).await.url()).await;
         let store = MySqlOptions::from_url(&url).unwrap().connections(1).open().await.unwrap();
@@ -44,8 +45,8 @@ impl Service {
         Self { auth, instance, mailbox, clock, proxy, failed: 0 }
     }
 
-    /// The bytes at which to cut: evenly distributed over the bytes of an uncut run in each direction, over a connection
-    /// that has prepared its statements.
+    /// The bytes at which to cut: evenly distributed over the bytes of an uncut run in each
+    /// direction, over a connection that has prepared its statements.
     fn places(passed: [i64; 2]) -> impl Iterator<Item = (Direction, i64)> {
         [Direction::ToServer, Direction::ToStore]
             .into_iter()

@@ -11,7 +11,8 @@ use auth_testkit::samples;
 
 use crate::server;
 
-/// The columns of a user are those that auth-core reads, so there is none for a password hint or a secret question.
+/// The columns of a user are those that auth-core reads, so there is none for a password hint or a
+/// secret question.
 #[tokio::test]
 async fn a_user_has_no_hint_and_no_secret_question() {
     let scratch = server::Scratch::new("columns").await;
@@ -39,8 +40,8 @@ async fn many_stores_on_any_node_can_open_an_empty_database() {
     assert_eq!(store.find_sessions_by_user(samples::user_id(0)).await.unwrap().len(), 8);
 }
 
-/// Without a lock, several stores may create the tables at the same time, and one may read the list of migrations after another
-/// has begun. On a cluster, one may abort the other.
+/// Without a lock, several stores may create the tables at the same time, and one may read the list
+/// of migrations after another has begun. On a cluster, one may abort the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_store_opens_only_after_all_tables_exist() {
     for round in 0..6 {

@@ -1,4 +1,5 @@
-//! Query plans: every statement finds its rows by a key or an index range, in the order that it needs.
+//! Query plans: every statement finds its rows by a key or an index range, in the order that it
+//! needs.
 
 use auth_mysql::MySqlStore;
 use sqlx::mysql::MySqlRow;
@@ -39,7 +40,8 @@ async fn filled() -> MySqlConnection {
             .to_owned(),
         "ANALYZE TABLE auth_users, auth_sessions, auth_one_time_tokens, auth_outbox".to_owned(),
     ];
-    // MySQL would explain as a tree. MariaDB does not know the variable: it always explains as a table.
+    // MySQL would explain as a tree. MariaDB does not know the variable: it always explains as a
+    // table.
     drop(connection.execute("SET explain_format = 'TRADITIONAL'").await);
     for sql in all {
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.expect(&sql);
@@ -117,8 +119,8 @@ async fn no_statement_scans_or_sorts() {
     assert!(all.is_empty(), "{all:#?}");
 }
 
-/// SQL in the source that `MySqlStore::statements` does not list would have no checked plan. An exception is
-/// migration.rs, whose table has a row per version.
+/// SQL in the source that `MySqlStore::statements` does not list would have no checked plan. An
+/// exception is migration.rs, whose table has a row per version.
 #[test]
 fn every_statement_is_listed() {
     for (file, source) in [

@@ -1,5 +1,5 @@
-//! A TCP proxy between store and server. It closes a connection after a given number of bytes, drops all bytes, or delays
-//! answers.
+//! A TCP proxy between store and server. It closes a connection after a given number of bytes,
+//! drops all bytes, or delays answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -40,8 +40,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy for the server of this URL; returns the URL through the proxy. It has no parameters: the
-    /// certificate is for the server's name, and a socket would bypass the proxy.
+    /// Starts a proxy for the server of this URL; returns the URL through the proxy. It has no
+    /// parameters: the certificate is for the server's name, and a socket would bypass the proxy.
     pub(crate) async fn before(url: &str) -> (Self, String) {
         let mut url: url::Url = url.parse().unwrap();
         let proxy = Self::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
@@ -100,7 +100,8 @@ impl Proxy {
             .map(|way| self.plan.passed[way as usize].swap(0, Ordering::SeqCst))
     }
 
-    /// Drops all further bytes of the open connections without closing them, like a firewall that forgot them.
+    /// Drops all further bytes of the open connections without closing them, like a firewall that
+    /// forgot them.
     pub(crate) fn drop_bytes(&self) {
         self.plan.generation.fetch_add(1, Ordering::SeqCst);
     }
@@ -125,7 +126,8 @@ impl Proxy {
     }
 }
 
-/// Forwards bytes until the end, a cut, or a cut of the other direction. Both halves are then dropped.
+/// Forwards bytes until the end, a cut, or a cut of the other direction. Both halves are then
+/// dropped.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,

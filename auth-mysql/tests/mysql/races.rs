@@ -1,4 +1,5 @@
-//! Concurrent writes of the same record have one winner. On a cluster, each caller uses a different node.
+//! Concurrent writes of the same record have one winner. On a cluster, each caller uses a different
+//! node.
 
 use std::collections::HashMap;
 use std::env;
@@ -82,8 +83,8 @@ async fn conflicts() -> Option<u64> {
     conflicts
 }
 
-/// Prints the number of races. On a cluster, conflicts must have occurred, else the races proved nothing. The count includes
-/// conflicts of other tests.
+/// Prints the number of races. On a cluster, conflicts must have occurred, else the races proved
+/// nothing. The count includes conflicts of other tests.
 async fn report(what: &str, wins: &HashMap<u32, u32>, before: Option<u64>) {
     let conflicts = conflicts().await.zip(before).map(|(after, before)| after - before);
     println!(

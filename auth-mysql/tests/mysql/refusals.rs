@@ -21,7 +21,8 @@ async fn callers_do_not_notice_killed_connections() {
     for round in 0..20 {
         let list =
             "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE db = 'auth_test_killed'";
-        // MySQL's list fails while a statement runs whose text is not UTF-8, such as those with ids.
+        // MySQL's list fails while a statement runs whose text is not UTF-8, such as those with
+        // ids.
         let started = Instant::now();
         let rows = loop {
             match raw.fetch_all(list).await {

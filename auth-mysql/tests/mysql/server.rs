@@ -42,7 +42,8 @@ pub(crate) async fn try_connect(url: &str) -> Result<MySqlConnection, sqlx::Erro
     url.parse::<MySqlConnectOptions>()?.connect().await
 }
 
-/// Waits until all nodes of a cluster have applied all writes. Connecting does not wait for new accounts and databases.
+/// Waits until all nodes of a cluster have applied all writes. Connecting does not wait for new
+/// accounts and databases.
 pub(crate) async fn wait_for_all_nodes() {
     let urls = urls();
     for url in urls.iter().filter(|_| urls.len() > 1) {

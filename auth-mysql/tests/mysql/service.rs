@@ -51,7 +51,8 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
     (instance(store, &mailbox, &clock), mailbox, clock)
 }
 
-/// An instance of a service with cheap hashes, few limits, the reuse leeway for browsers, and a test clock.
+/// An instance of a service with cheap hashes, few limits, the reuse leeway for browsers, and a
+/// test clock.
 pub(crate) fn instance(
     store: impl JoinedStore + Outbox + 'static,
     mailbox: &Mailbox,

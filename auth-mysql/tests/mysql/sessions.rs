@@ -35,8 +35,8 @@ async fn prepare_overrides_every_default_of_the_server() {
     assert_eq!(settings(&mut connection).await, [1; 6]);
 }
 
-/// A trigger reads the session of the store's own connection. It cannot read `sql_mode`: it runs in the mode of its
-/// creator. The same statement sets the mode and the other variables.
+/// A trigger reads the session of the store's own connection. It cannot read `sql_mode`: it runs in
+/// the mode of its creator. The same statement sets the mode and the other variables.
 #[tokio::test]
 async fn an_opened_store_prepares_its_connections() {
     let scratch = Scratch::new("sessions").await;

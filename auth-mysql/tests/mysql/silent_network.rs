@@ -50,8 +50,9 @@ async fn replaces_the_connection(proxy: &Proxy, store: &MySqlStore, is_released:
     assert!(store.find_session(samples::session_id(1)).await.unwrap().is_none());
 }
 
-/// Two callers are cancelled: the first during its statement, so that the other connection is not fresh any more; the second
-/// during the check of that connection. The late answers must not reach another statement.
+/// Two callers are cancelled: the first during its statement, so that the other connection is not
+/// fresh any more; the second during the check of that connection. The late answers must not reach
+/// another statement.
 #[tokio::test]
 async fn a_late_answer_never_reaches_the_next_statement() {
     let (proxy, url) = Proxy::before(Scratch::new("late").await.url()).await;

@@ -1,4 +1,5 @@
-//! No statement reveals the class of an account: each class gets the same SQL, statement by statement.
+//! No statement reveals the class of an account: each class gets the same SQL, statement by
+//! statement.
 
 use auth_core::{Client, Password};
 use auth_tests::SqlLog;

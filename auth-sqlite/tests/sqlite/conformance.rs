@@ -1,4 +1,4 @@
-//! Every promise of the storage traits, over each way to make a store.
+//! The conformance suite, over each way to open a store.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::scratch::Scratch;
 
-/// The folder of this run; those of runs before it are cleared away.
+/// The folder of this run. Files of earlier runs are deleted.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
     let _ = fs::remove_dir_all(&folder);
@@ -17,8 +17,8 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// One file for all cases, as other processes share it: each case has connections of its own, and
-/// the cases that run at the same time know of each other through SQLite alone.
+/// One file for all cases, as several processes share one: each case has its own connections, and
+/// only SQLite coordinates cases that run at the same time.
 mod on_one_file {
     use super::*;
 
@@ -45,9 +45,9 @@ mod in_memory {
     auth_testkit::joined_store_tests!(store());
 }
 
-/// sqlx's defaults, a rollback journal included: there readers and writers keep each other out. Only
-/// the waits for the disk, four per write then, are left out.
-mod over_a_pool_of_the_service {
+/// sqlx's defaults, including a rollback journal, with which readers and writers exclude each
+/// other. Only the waits for the disk are turned off: four per write.
+mod over_a_shared_pool {
     use super::*;
 
     async fn store() -> Arc<SqliteStore> {

@@ -1,4 +1,4 @@
-//! What makes no sense is said, by table, column and record.
+//! A damaged record is reported with table, column and id.
 
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -12,7 +12,7 @@ use sqlx::AssertSqlSafe;
 use crate::scratch::{Scratch, raw_connection};
 use auth_testkit::samples;
 
-/// A store with one record in every table, all numbered 1, and a second file handle to it.
+/// A store with one record in every table, all numbered 1, and its path.
 async fn filled() -> (Scratch, PathBuf, SqliteStore) {
     let scratch = Scratch::new();
     let path = scratch.file("auth.db");
@@ -24,7 +24,7 @@ async fn filled() -> (Scratch, PathBuf, SqliteStore) {
     (scratch, path, store)
 }
 
-/// Writes what no check of the schema would let through.
+/// Writes a value that the checks of the schema would refuse.
 async fn damage(path: &Path, sql: String) {
     let mut raw = raw_connection(path).await;
     sqlx::raw_sql("PRAGMA ignore_check_constraints = ON").execute(&mut raw).await.unwrap();
@@ -35,9 +35,9 @@ async fn damage(path: &Path, sql: String) {
 fn is_corrupt<T: Debug>(outcome: Result<T, StoreError>, place: &str) {
     let error = outcome.expect_err(place);
     assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{place}");
-    let said = error.source().unwrap().to_string();
+    let text = error.source().unwrap().to_string();
     let id = "00000000000000000000000000000001";
-    assert_eq!(said, format!("{place} is invalid where id = x'{id}'"));
+    assert_eq!(text, format!("{place} is invalid where id = x'{id}'"));
 }
 
 #[tokio::test]
@@ -136,10 +136,10 @@ async fn an_invalid_intent_does_not_delay_others() {
     let settled = store.complete(samples::intent_id(2), 1).await.unwrap();
     assert_eq!(settled, Settlement::Settled);
 
-    // Leased like the other, and said once it is all there is.
+    // It was leased like the other, and is reported once no other is due.
     assert!(store.claim(samples::at(59), samples::at(60), 10).await.unwrap().is_empty());
     is_corrupt(store.claim(samples::at(60), samples::at(120), 10).await, "auth_outbox.created_at");
-    let error = store.stats().await.expect_err("the oldest has no time");
+    let error = store.stats().await.expect_err("the oldest has an invalid time");
     assert_eq!(error.source().unwrap().to_string(), "auth_outbox.created_at is invalid");
 }
 
@@ -153,7 +153,7 @@ async fn an_epoch_too_large_is_refused_and_matches_no_user() {
     let last = User { epoch: Epoch::from_u64((1 << 63) - 1), ..user };
     assert_eq!(UserStore::insert(&store, &last).await.unwrap(), UserInsert::Inserted);
     assert_eq!(store.advance_epoch(last.id, beyond).await.unwrap(), GuardedWrite::Stale);
-    // The last epoch cannot be moved, and the user stays as it is.
+    // The largest epoch cannot be advanced, and the user stays unchanged.
     let error = store.advance_epoch(last.id, last.epoch).await.expect_err("there is no next epoch");
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert_eq!(store.find_by_id(last.id).await.unwrap().unwrap().epoch, last.epoch);

@@ -1,4 +1,4 @@
-//! What others hold locked is waited for, within bounds, and then said.
+//! A store waits for locks of other connections for a limited time, and then reports them.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ async fn a_write_waits_for_a_lock_and_reads_do_not() {
         let store = store.clone();
         async move { store.rotate(&samples::rotation(1, 0)).await }
     });
-    // Longer than SQLite itself waits here, many times over.
+    // Many times longer than SQLite itself polls.
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert!(!waiting.is_finished());
     assert_eq!(store.find_session(samples::session_id(1)).await.unwrap().unwrap().generation, 0);
@@ -41,7 +41,7 @@ async fn a_lock_that_is_never_released_makes_the_store_unavailable() {
     let mut raw = raw_connection(&path).await;
     let transaction = raw.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let started = Instant::now();
-    // More than one: those that wait for their turn wait no longer than the one whose turn it is.
+    // Several writers: those that wait for the permit wait no longer than the one that has it.
     let writers = [(); 4].map(|()| {
         let store = store.clone();
         tokio::spawn(async move { store.rotate(&samples::rotation(1, 0)).await })

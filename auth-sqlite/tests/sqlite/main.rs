@@ -1,4 +1,4 @@
-//! What `SqliteStore` promises, on real files.
+//! Guarantees of `SqliteStore`, on real files.
 
 #[cfg(test)]
 mod conformance;

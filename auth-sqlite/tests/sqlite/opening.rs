@@ -1,4 +1,4 @@
-//! Files are made, found and brought up to date, or refused.
+//! Opening a file: it is created, migrated, or refused.
 
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,7 @@ async fn a_reopened_file_has_its_content() {
             usize::try_from(opened).unwrap() + 1
         );
         if opened != 1 {
-            store.close().await; // Not closing is no harm.
+            store.close().await; // Optional: nothing is lost without it.
         }
     }
     let mut raw = raw_connection(&path).await;
@@ -135,7 +135,7 @@ async fn a_missing_folder_or_other_file_cannot_be_opened() {
     let folder = SqliteStore::open(scratch.file("")).await;
     assert!(matches!(folder, Err(OpenError::File(_) | OpenError::Database(_))), "{folder:?}");
     let text = scratch.file("text.db");
-    fs::write(&text, "this is no database, however long it may become. ".repeat(100)).unwrap();
+    fs::write(&text, "this text is not a database. ".repeat(100)).unwrap();
     let text = SqliteStore::open(text).await;
     assert!(matches!(text, Err(OpenError::Database(_))), "{text:?}");
 }

@@ -1,4 +1,5 @@
-//! Query plans: every statement finds its rows by a key or an index range, in the order that it needs.
+//! Query plans: every statement finds its rows by a key or an index range, in the order that it
+//! needs.
 
 use auth_sqlite::SqliteStore;
 use sqlx::sqlite::SqliteConnection;
@@ -33,8 +34,8 @@ async fn no_statement_scans_or_sorts() {
     }
 }
 
-/// SQL in the source that `SqliteStore::statements` does not list would have no checked plan. `ping` is an exception: it
-/// reads one row.
+/// SQL in the source that `SqliteStore::statements` does not list would have no checked plan.
+/// `ping` is an exception: it reads one row.
 #[test]
 fn every_statement_is_listed() {
     for (file, source, expected) in [

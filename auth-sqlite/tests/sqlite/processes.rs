@@ -1,6 +1,7 @@
-//! Several processes on one file; some of them killed.
+//! Several processes on one file; some of them are killed.
 //!
-//! The other processes are this test binary again, told by the environment to play one part.
+//! The other processes are this test program again. Environment variables set the part that each
+//! plays.
 
 use std::collections::HashMap;
 use std::env;
@@ -21,10 +22,10 @@ use auth_testkit::samples::{self, at};
 const PART: &str = "AUTH_SQLITE_TEST_PART";
 const FILE: &str = "AUTH_SQLITE_TEST_FILE";
 
-/// How many records two processes race for, of each kind.
+/// The number of records of each kind that two processes compete for.
 const RECORDS: u32 = 150;
 
-/// Starts this binary again, to run one test of this file as a part.
+/// Starts this program again, to play a part in `child_process`.
 fn start(part: &str, file: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "processes::child_process", "--nocapture", "--test-threads=1"])
@@ -37,15 +38,16 @@ fn start(part: &str, file: &Path) -> Child {
         .unwrap()
 }
 
-/// What a process told its parent, one `told word number number` a line, among and behind what the
-/// harness prints.
-fn told(line: &str) -> Option<(&str, u32, u32)> {
-    let mut words = line.split_once("told ")?.1.split(' ');
+/// Parses a line that a child printed for its parent, `report word number number`. The test harness
+/// may print text before it.
+fn report(line: &str) -> Option<(&str, u32, u32)> {
+    let mut words = line.split_once("report ")?.1.split(' ');
     let (word, one, other) = (words.next()?, words.next()?, words.next()?);
     Some((word, one.parse().ok()?, other.parse().ok()?))
 }
 
-/// Plays the part that the parent names; without a parent, writes a while and reads it all back.
+/// Plays the part that the parent names. Without a parent, it writes some records and reads them
+/// back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_process() {
     match env::var(PART).as_deref() {
@@ -53,7 +55,7 @@ async fn child_process() {
         Ok("write") => {
             let store = SqliteStore::open(env::var_os(FILE).unwrap()).await.unwrap();
             let first: u32 = read_line().parse().unwrap();
-            write(&store, first, u32::MAX, |word, one, other| println!("told {word} {one} {other}")).await;
+            write(&store, first, u32::MAX, |word, one, other| println!("report {word} {one} {other}")).await;
         }
         Ok(part) => panic!("no part is called {part}"),
         Err(_) => {
@@ -73,28 +75,28 @@ fn read_line() -> String {
     line.trim().to_owned()
 }
 
-/// Writes intents and sessions and rotates the latter, telling each write once it is acknowledged.
-async fn write(store: &SqliteStore, first: u32, count: u32, mut tell: impl FnMut(&str, u32, u32)) {
+/// Inserts intents and sessions and rotates the sessions; reports each acknowledged write.
+async fn write(store: &SqliteStore, first: u32, count: u32, mut report: impl FnMut(&str, u32, u32)) {
     for number in (first..).take(usize::try_from(count).unwrap()) {
         Outbox::insert(store, &samples::intent(number)).await.unwrap();
-        tell("intent", number, 0);
+        report("intent", number, 0);
         store.insert_session(&samples::session(number)).await.unwrap();
-        tell("session", number, 0);
+        report("session", number, 0);
         for generation in 0..4 {
             assert_eq!(
                 store.rotate(&samples::rotation(number, generation)).await.unwrap(),
                 GuardedWrite::Applied
             );
-            tell("session", number, generation + 1);
+            report("session", number, generation + 1);
         }
     }
 }
 
-/// The acknowledged writes that the store does not have.
+/// The acknowledged writes that are missing in the store.
 async fn lost(store: &SqliteStore, acknowledged: &[(String, u32, u32)]) -> Vec<(String, u32, u32)> {
     let mut lost = Vec::new();
     for (word, number, generation) in acknowledged {
-        let there = match word.as_str() {
+        let found = match word.as_str() {
             "session" => {
                 let session = store.find_session(samples::session_id(*number)).await.unwrap();
                 session.is_some_and(|session| {
@@ -102,13 +104,13 @@ async fn lost(store: &SqliteStore, acknowledged: &[(String, u32, u32)]) -> Vec<(
                         && session.digest.matches(&samples::digest(session.generation))
                 })
             }
-            // A second insert changes nothing, so a kept intent stays at its attempt.
+            // A stored intent was never claimed, so its attempt is 0.
             _ => {
                 store.retry(samples::intent_id(*number), 0, at(0)).await.unwrap()
                     == auth_core::store::Settlement::Settled
             }
         };
-        if !there {
+        if !found {
             lost.push((word.clone(), *number, *generation));
         }
     }
@@ -122,18 +124,19 @@ async fn acknowledged_writes_survive_kill_9() {
     let path = scratch.file("auth.db");
     let mut acknowledged = Vec::new();
     for kill in 0..KILLS {
-        // In some rounds another process has the file open all the while, in the others the next one
-        // to open it finds a log that nobody closed.
-        let witness = if kill % 3 == 0 { Some(SqliteStore::open(&path).await.unwrap()) } else { None };
+        // In some rounds, another connection keeps the file open. In the others, the next process
+        // finds a log that was not closed.
+        let other = if kill % 3 == 0 { Some(SqliteStore::open(&path).await.unwrap()) } else { None };
         let mut child = start("write", &path);
         writeln!(child.stdin.as_mut().unwrap(), "{}", (kill + 1) * 1_000_000).unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut seen = 0;
         let mut line = String::new();
-        // Another point in the middle of the writes each time: this many, and a moment.
+        // Kills at a different point of the writes in each round: after this many, and a moment
+        // later.
         while seen <= (kill * 7) % 31 {
             line.clear();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the writer ended by itself");
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "the writer ended early");
             seen += u32::from(remember(&line, &mut acknowledged));
         }
         let moment = Instant::now();
@@ -154,22 +157,22 @@ async fn acknowledged_writes_survive_kill_9() {
             sqlx::query("PRAGMA integrity_check").fetch_one(&mut raw_connection(&path).await).await.unwrap();
         assert_eq!(checked.get::<String, _>(0), "ok", "after kill {kill}");
         store.close().await;
-        drop(witness);
+        drop(other);
     }
     println!("{KILLS} kills, {} acknowledged writes", acknowledged.len());
-    assert!(acknowledged.len() > 300, "{} writes are too few to tell", acknowledged.len());
+    assert!(acknowledged.len() > 300, "{} writes are too few", acknowledged.len());
 }
 
 fn remember(line: &str, acknowledged: &mut Vec<(String, u32, u32)>) -> bool {
-    let told = told(line.trim_end());
-    acknowledged.extend(told.map(|(word, one, other)| (word.to_owned(), one, other)));
-    told.is_some()
+    let reported = report(line.trim_end());
+    acknowledged.extend(reported.map(|(word, one, other)| (word.to_owned(), one, other)));
+    reported.is_some()
 }
 
-/// Takes all it can get, eight tasks at a time, once the parent says so.
+/// Competes for all records with eight tasks, after the parent's signal.
 async fn race_for_everything(path: PathBuf) {
     let store = SqliteStore::open(path).await.unwrap();
-    println!("told ready 0 0");
+    println!("report ready 0 0");
     assert_eq!(read_line(), "go");
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..8 {
@@ -178,14 +181,14 @@ async fn race_for_everything(path: PathBuf) {
             let mut won = String::new();
             for number in (0..RECORDS).map(|number| (number + task * RECORDS / 8) % RECORDS) {
                 if store.rotate(&samples::rotation(number, 0)).await.unwrap() == GuardedWrite::Applied {
-                    writeln!(won, "told rotate {number} 0").unwrap();
+                    writeln!(won, "report rotate {number} 0").unwrap();
                 }
                 if store.spend(samples::intent_id(number), at(10)).await.unwrap() == Spend::Spent {
-                    writeln!(won, "told spend {number} 0").unwrap();
+                    writeln!(won, "report spend {number} 0").unwrap();
                 }
                 for claimed in store.claim(at(10), at(60), 2).await.unwrap() {
                     let id = u128::from_be_bytes(*claimed.intent.id.as_bytes());
-                    writeln!(won, "told claim {id} {}", claimed.attempt).unwrap();
+                    writeln!(won, "report claim {id} {}", claimed.attempt).unwrap();
                 }
             }
             won
@@ -209,9 +212,9 @@ async fn exactly_one_of_two_processes_wins_each_record() {
     for child in &mut children {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        while told(line.trim_end()) != Some(("ready", 0, 0)) {
+        while report(line.trim_end()) != Some(("ready", 0, 0)) {
             line.clear();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "a process ended by itself");
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "a process ended early");
         }
         outputs.push(lines);
     }
@@ -222,7 +225,7 @@ async fn exactly_one_of_two_processes_wins_each_record() {
     for (child, mut output) in children.iter_mut().zip(outputs) {
         let (mut text, mut own) = (String::new(), 0);
         output.read_to_string(&mut text).unwrap();
-        for (word, number, attempt) in text.lines().filter_map(told) {
+        for (word, number, attempt) in text.lines().filter_map(report) {
             wins.entry((word.to_owned(), number)).or_default().push(attempt);
             own += 1;
         }

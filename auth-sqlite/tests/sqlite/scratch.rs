@@ -1,4 +1,4 @@
-//! Places for files that go away with the test.
+//! Folders that are deleted at the end of a test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ impl Scratch {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", process::id()));
-        // A process of this id may have died here before.
+        // An earlier process with this id may have left a folder.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
@@ -33,7 +33,7 @@ impl Drop for Scratch {
     }
 }
 
-/// A connection that no store knows of.
+/// Opens a connection outside any store.
 pub(crate) async fn raw_connection(path: &Path) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
 }

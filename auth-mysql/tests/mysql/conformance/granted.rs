@@ -12,7 +12,8 @@ use tokio::sync::OnceCell;
 use crate::round_robin::RoundRobin;
 use crate::{server, service};
 
-/// Grants these rights to an account; returns its URL on each node. An administrator created the tables.
+/// Grants these rights to an account; returns its URL on each node. An administrator created the
+/// tables.
 async fn grant(purpose: &str) -> Vec<String> {
     let scratch = server::Scratch::new(purpose).await;
     MySqlStore::connect(scratch.url()).await.unwrap().close().await;
@@ -85,7 +86,8 @@ async fn every_other_statement_is_forbidden() {
     ] {
         let refused = account.execute(sqlx::raw_sql(sql)).await.expect_err(sql);
         let number = refused.as_database_error().unwrap().downcast_ref::<MySqlDatabaseError>().number();
-        // Access denied: to the database, to the table, for lack of a privilege, or of the one to create triggers.
+        // Access denied: to the database, to the table, for lack of a privilege, or of the one to
+        // create triggers.
         assert!([1044, 1142, 1227, 1419].contains(&number), "{sql}: {refused}");
     }
 }
