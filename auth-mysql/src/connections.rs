@@ -37,7 +37,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use idle::{Idle, IdleConnections};
+use idle::{IdleConnection, IdleConnections};
 
 /// How long a caller waits for a connection. sqlx retries a server that refuses connections until
 /// this has passed, so it is also how long callers wait for their error while the server is down.
@@ -109,7 +109,7 @@ impl<D: Driver> Connections<D> {
     async fn acquire_owned(&self, idle: &Arc<IdleConnections<D>>) -> Result<PooledConnection<D>, StoreError> {
         let permit = idle.permit().await.map_err(StoreError::unavailable)?;
         let permit = Some(Permit { idle: Arc::clone(idle), _permit: permit });
-        let Some(Idle { connection, opened_at, idle_since }) = idle.pop() else {
+        let Some(IdleConnection { connection, opened_at, idle_since }) = idle.pop() else {
             return self.open(permit).await;
         };
         let mut pooled = PooledConnection(Some(InUse { connection, opened_at, permit }));
@@ -134,7 +134,7 @@ impl<D: Driver> Connections<D> {
         let pool_closed = self.driver.close_pool();
         let idle = self.idle.as_ref().map_or_else(Vec::new, |idle| idle.close());
         let closed = async {
-            for Idle { connection, .. } in idle {
+            for IdleConnection { connection, .. } in idle {
                 D::close_gracefully(connection).await;
             }
             pool_closed.await;
@@ -221,7 +221,7 @@ impl<D: Driver> InUse<D> {
         if permit.idle.leads_to_former_primary(opened_at) {
             return D::close(connection);
         }
-        permit.idle.push(Idle { connection, opened_at, idle_since: Instant::now() });
+        permit.idle.push(IdleConnection { connection, opened_at, idle_since: Instant::now() });
         // Last, because the next owner of a permit may look for an idle connection at once.
         drop(permit);
     }

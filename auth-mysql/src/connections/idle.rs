@@ -24,7 +24,7 @@ pub(super) const MAX_LIFETIME: Duration = Duration::from_mins(30);
 pub(super) const FAILOVER_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An idle connection.
-pub(super) struct Idle<D: Driver> {
+pub(super) struct IdleConnection<D: Driver> {
     pub(super) connection: D::Connection,
     pub(super) opened_at: Instant,
     pub(super) idle_since: Instant,
@@ -32,7 +32,7 @@ pub(super) struct Idle<D: Driver> {
 
 /// The idle connections of a store, and what is known of their server.
 pub(super) struct IdleConnections<D: Driver> {
-    idle: Mutex<Vec<Idle<D>>>,
+    idle: Mutex<Vec<IdleConnection<D>>>,
     /// When a connection was last lost: those that were idle then may be lost, too.
     lost_at: Mutex<Option<Instant>>,
     /// When a server last refused a write because it is not the primary: older connections lead to
@@ -53,19 +53,19 @@ impl<D: Driver> IdleConnections<D> {
     }
 
     /// Takes the connection that was released last, so that those that are not needed stay idle.
-    pub(super) fn pop(&self) -> Option<Idle<D>> {
+    pub(super) fn pop(&self) -> Option<IdleConnection<D>> {
         lock(&self.idle).pop()
     }
 
     /// Adds a released connection, and closes those that are too old or idle for too long.
-    pub(super) fn push(&self, released: Idle<D>) {
+    pub(super) fn push(&self, released: IdleConnection<D>) {
         let now = released.idle_since;
         let mut idle = lock(&self.idle);
         idle.push(released);
         // Checked under the lock: a connection pushed after `close` took the others would never be
         // closed.
         let closed = self.permits.is_closed();
-        let is_expired = |idle: &mut Idle<D>| {
+        let is_expired = |idle: &mut IdleConnection<D>| {
             let age = |then| now.saturating_duration_since(then);
             closed || age(idle.idle_since) >= IDLE_TIMEOUT || age(idle.opened_at) >= MAX_LIFETIME
         };
@@ -75,7 +75,7 @@ impl<D: Driver> IdleConnections<D> {
     }
 
     /// Refuses further permits and returns the idle connections, to be closed.
-    pub(super) fn close(&self) -> Vec<Idle<D>> {
+    pub(super) fn close(&self) -> Vec<IdleConnection<D>> {
         self.permits.close();
         self.take_all()
     }
@@ -117,7 +117,7 @@ impl<D: Driver> IdleConnections<D> {
         lock(&self.not_primary_at).is_some_and(|then| opened_at <= then)
     }
 
-    fn take_all(&self) -> Vec<Idle<D>> {
+    fn take_all(&self) -> Vec<IdleConnection<D>> {
         std::mem::take(&mut *lock(&self.idle))
     }
 }
@@ -132,16 +132,16 @@ fn lock<T>(data: &Mutex<T>) -> MutexGuard<'_, T> {
     data.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn close_all<D: Driver>(connections: Vec<Idle<D>>) {
+fn close_all<D: Driver>(connections: Vec<IdleConnection<D>>) {
     for idle in connections {
         D::close(idle.connection);
     }
 }
 
 /// Closes connections gracefully in the background; at once if there is no runtime.
-fn close_gracefully<D: Driver>(connections: Vec<Idle<D>>) {
+fn close_gracefully<D: Driver>(connections: Vec<IdleConnection<D>>) {
     let Ok(runtime) = Handle::try_current() else { return close_all(connections) };
-    for Idle { connection, .. } in connections {
+    for IdleConnection { connection, .. } in connections {
         runtime.spawn(timeout(CHECK_TIMEOUT, D::close_gracefully(connection)));
     }
 }
@@ -149,7 +149,7 @@ fn close_gracefully<D: Driver>(connections: Vec<Idle<D>>) {
 #[cfg(test)]
 impl<D: Driver> IdleConnections<D> {
     /// The idle connections, to be made older than they are.
-    pub(super) fn all(&self) -> MutexGuard<'_, Vec<Idle<D>>> {
+    pub(super) fn all(&self) -> MutexGuard<'_, Vec<IdleConnection<D>>> {
         lock(&self.idle)
     }
 

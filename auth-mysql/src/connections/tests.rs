@@ -57,7 +57,7 @@ fn idle(connections: &Connections<Fake>) -> &IdleConnections<Fake> {
     connections.idle.as_ref().unwrap()
 }
 
-fn age(connections: &Connections<Fake>, age: impl Fn(&mut Idle<Fake>)) {
+fn age(connections: &Connections<Fake>, age: impl Fn(&mut IdleConnection<Fake>)) {
     idle(connections).all().iter_mut().for_each(age);
 }
 
@@ -120,8 +120,10 @@ async fn a_failed_check_closes_what_was_idle_for_as_long() {
 #[tokio::test]
 async fn an_old_or_long_idle_connection_is_closed() {
     for make_old in [
-        |idle: &mut Idle<Fake>| idle.opened_at = idle.opened_at.checked_sub(MAX_LIFETIME).unwrap(),
-        |idle: &mut Idle<Fake>| idle.idle_since = idle.idle_since.checked_sub(IDLE_TIMEOUT).unwrap(),
+        |idle: &mut IdleConnection<Fake>| idle.opened_at = idle.opened_at.checked_sub(MAX_LIFETIME).unwrap(),
+        |idle: &mut IdleConnection<Fake>| {
+            idle.idle_since = idle.idle_since.checked_sub(IDLE_TIMEOUT).unwrap();
+        },
     ] {
         let (connections, server) = owned(2);
         let (first, second) = (acquire(&connections).await, acquire(&connections).await);

@@ -1,6 +1,8 @@
 //! Query plans: every statement finds its rows by a key or an index range, in the order that it
 //! needs.
 
+use std::fmt::Write as _;
+
 use auth_mysql::MySqlStore;
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, Executor as _, MySqlConnection, Row as _};
@@ -68,7 +70,7 @@ fn with_values(sql: &str) -> String {
             Some("digest") => whole.push_str("'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'"),
             Some("LIMIT") => whole.push_str("10"),
             // A list of ids: different ones, as in a real batch.
-            None | Some("IN") => whole.push_str(&format!("x'{:032x}'", ids.next().unwrap())),
+            None | Some("IN") => write!(whole, "x'{:032x}'", ids.next().unwrap()).unwrap(),
             Some(time) if time.ends_with("_at") || time.ends_with("_since") => {
                 whole.push_str("'2025-01-01 00:30:00'");
             }

@@ -1,7 +1,4 @@
-//! How many statements each operation costs, counted by the server and compared with docs/mysql.md.
-//!
-//! A test program of its own: it reads the server's global counters, so nothing else may use the
-//! server meanwhile.
+//! The operations whose statements are counted.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -105,7 +102,7 @@ async fn each_operation_costs_the_documented_statements() {
     counted.count("look for mails, none due", deliver).await;
     counted.count("clean up, nothing over", async |auth| auth.clean_up().await.unwrap()).await;
     let (_, table) =
-        include_str!("../../docs/mysql.md").split_once("| operation | reads | writes |").unwrap();
+        include_str!("../../../docs/mysql.md").split_once("| operation | reads | writes |").unwrap();
     let table = table.split_once("\n\n").unwrap().0.lines().skip(2);
     let (documented, counted): (BTreeSet<_>, BTreeSet<_>) =
         (table.collect(), counted.rows.iter().map(|row| &**row).collect());
