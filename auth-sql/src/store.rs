@@ -99,3 +99,6 @@ macro_rules! __delegate {
         }
     };
 }
+
+#[cfg(test)]
+mod tests;
