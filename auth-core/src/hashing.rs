@@ -14,6 +14,8 @@ use crate::user::password::{MAX_PASSWORD_BYTES, Password};
 
 mod bcrypt;
 mod engine;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod memory;
 mod pepper;
 mod policy;

@@ -1,5 +1,7 @@
 //! A store in memory: for tests, demos and single-process services that may forget.
 
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod joined;
 mod mailbox;
 mod outbox;
@@ -7,13 +9,14 @@ mod token;
 mod user;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use mailbox::Mailbox;
 
 use outbox::Intents;
 use token::Tokens;
 use user::Users;
+
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A [`UserStore`](crate::store::UserStore), [`TokenStore`](crate::store::TokenStore) and
 /// [`Outbox`](crate::store::Outbox) that keeps everything in this process.

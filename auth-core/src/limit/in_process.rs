@@ -1,6 +1,8 @@
 //! A rate limiter in the memory of one process.
 
 mod consecutive_failures;
+#[cfg(all(test, shuttle))]
+mod interleavings;
 mod quota;
 mod table;
 #[cfg(test)]

@@ -1,55 +1,19 @@
-//! The memory store: each guarded write has one winner, and what ended does not come back.
+//! The memory store: each guarded write has one winner, and a session that ended does not come back.
 
-#[path = "../../auth-core/src/memory/outbox.rs"]
-mod outbox;
-#[path = "../../auth-core/src/memory/token.rs"]
-mod token;
-#[path = "../../auth-core/src/memory/user.rs"]
-mod user;
-
-use std::fmt;
-use std::sync::PoisonError;
-
-use auth_core::{
-    Digest, Email, Epoch, IntentId, Outbox, PasswordHash, Session, SessionId, TokenStore, User, UserId,
-    UserStatus, UserStore,
-};
 use chrono::{DateTime, TimeDelta, Utc};
 use shuttle::future::block_on;
-use shuttle::sync::{Arc, Mutex, MutexGuard};
-use shuttle::thread;
 
-use crate::breaks;
-use crate::store::{GuardedWrite, Intent, MailRequest, NewPassword, Revocation, SessionRotation, Settlement};
-use outbox::Intents;
-use token::Tokens;
-use user::Users;
-
-/// The store, over the scheduler's locks.
-#[derive(Clone, Default)]
-pub(crate) struct MemoryStore {
-    users: Arc<Mutex<Users>>,
-    tokens: Arc<Mutex<Tokens>>,
-    intents: Arc<Mutex<Intents>>,
-}
-
-impl fmt::Debug for MemoryStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").finish_non_exhaustive()
-    }
-}
-
-fn lock<T>(data: &Mutex<T>) -> MutexGuard<'_, T> {
-    data.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn at_most(limit: u32) -> usize {
-    usize::try_from(limit).unwrap()
-}
-
-fn count(purged: usize) -> u64 {
-    u64::try_from(purged).unwrap()
-}
+use super::MemoryStore;
+use crate::crypto::digest::Digest;
+use crate::id::{IntentId, SessionId, UserId};
+use crate::session::Session;
+use crate::store::{
+    GuardedWrite, Intent, MailRequest, NewPassword, Outbox, Revocation, SessionRotation, Settlement,
+    TokenStore, UserStore,
+};
+use crate::sync::{breaks, thread, try_orders};
+use crate::user::email::Email;
+use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
 const USER: UserId = UserId::from_bytes([1; 16]);
 const SESSION: SessionId = SessionId::from_bytes([2; 16]);
@@ -87,37 +51,34 @@ fn rotation(from: u8) -> SessionRotation {
     }
 }
 
-/// Runs one after another of the orders in which these can go at one store.
+/// Runs these at once on one store, in many orders, and checks what each left and returned.
 fn race<T: Send + 'static>(work: &[fn(&MemoryStore) -> T], check: fn(&MemoryStore, Vec<T>)) {
     let work = work.to_vec();
-    shuttle::check_random(
-        move || {
-            let store = MemoryStore::default();
-            block_on(store.insert_session(&session())).unwrap();
-            let user = User {
-                id: USER,
-                email: Email::parse("ada@example.com").unwrap(),
-                name: None,
-                password_hash: None,
-                password_changed_at: now(),
-                epoch: Epoch::default(),
-                status: UserStatus::Active,
-                email_verified_at: Some(now()),
-                contested_at: None,
-                created_at: now(),
-            };
-            let _inserted = block_on(UserStore::insert(&store, &user)).unwrap();
-            let racers: Vec<_> = work
-                .iter()
-                .map(|racer| {
-                    let (racer, store) = (*racer, store.clone());
-                    thread::spawn(move || racer(&store))
-                })
-                .collect();
-            check(&store, racers.into_iter().map(|racer| racer.join().unwrap()).collect());
-        },
-        super::ORDERS,
-    );
+    try_orders(move || {
+        let store = MemoryStore::default();
+        block_on(store.insert_session(&session())).unwrap();
+        let user = User {
+            id: USER,
+            email: Email::parse("ada@example.com").unwrap(),
+            name: None,
+            password_hash: None,
+            password_changed_at: now(),
+            epoch: Epoch::default(),
+            status: UserStatus::Active,
+            email_verified_at: Some(now()),
+            contested_at: None,
+            created_at: now(),
+        };
+        let _inserted = block_on(UserStore::insert(&store, &user)).unwrap();
+        let racers: Vec<_> = work
+            .iter()
+            .map(|racer| {
+                let (racer, store) = (*racer, store.clone());
+                thread::spawn(move || racer(&store))
+            })
+            .collect();
+        check(&store, racers.into_iter().map(|racer| racer.join().unwrap()).collect());
+    });
 }
 
 fn rotate(store: &MemoryStore) -> GuardedWrite {
@@ -138,15 +99,15 @@ fn one_is_applied(outcomes: &[GuardedWrite]) {
 fn of_concurrent_rotations_of_one_parent_one_is_applied() {
     race(&[rotate, rotate_twice, rotate], |store, outcomes| {
         one_is_applied(&outcomes);
-        let kept = block_on(store.find_session(SESSION)).unwrap().unwrap();
-        assert_eq!(kept.generation, 2);
+        let stored = block_on(store.find_session(SESSION)).unwrap().unwrap();
+        assert_eq!(stored.generation, 2);
     });
 }
 
-/// Looks, and then writes whatever was written meanwhile.
+/// Reads and writes in two steps: another thread may write between them.
 fn rotate_unguarded(store: &MemoryStore) -> GuardedWrite {
-    let kept = block_on(store.find_session(SESSION)).unwrap();
-    if kept.is_none_or(|kept| kept.generation > 0) {
+    let stored = block_on(store.find_session(SESSION)).unwrap();
+    if stored.is_none_or(|stored| stored.generation > 0) {
         return GuardedWrite::Stale;
     }
     let _either = block_on(store.revoke_session(USER, SESSION)).unwrap();
@@ -219,7 +180,7 @@ fn intent() -> Intent {
     }
 }
 
-/// What a worker came to hold, and whether it settled it.
+/// Claims the intent and returns the number of its attempt.
 fn claim(store: &MemoryStore, lease_until: DateTime<Utc>) -> Option<u32> {
     let claimed = block_on(store.claim(now(), lease_until, 9)).unwrap();
     claimed.first().map(|claimed| claimed.attempt)
@@ -234,7 +195,7 @@ fn claim_and_complete(store: &MemoryStore) -> bool {
     block_on(store.complete(INTENT, attempt)).unwrap() == Settlement::Settled
 }
 
-fn promise(store: &MemoryStore) -> bool {
+fn enqueue(store: &MemoryStore) -> bool {
     block_on(Outbox::insert(store, &intent())).unwrap();
     false
 }
@@ -245,18 +206,18 @@ fn one_has_mailed(settled: &[bool]) {
 
 #[test]
 fn a_leased_mail_is_one_workers() {
-    race(&[promise, claim_and_complete, claim_and_complete], |store, settled| {
+    race(&[enqueue, claim_and_complete, claim_and_complete], |store, settled| {
         one_has_mailed(&settled);
         let queued = block_on(store.stats()).unwrap().queued;
         assert_eq!(queued, u64::from(!settled.contains(&true)), "none is lost");
     });
 }
 
-/// A lease that is over when it begins: two may have mailed, and one settles.
+/// The lease has ended when it begins: both may have sent the mail, and one settles it.
 #[test]
-fn of_two_workers_whose_lease_is_over_the_last_settles() {
+fn of_two_workers_with_an_expired_lease_the_last_settles() {
     let work: fn(&MemoryStore) -> bool = |store| {
-        promise(store);
+        enqueue(store);
         let Some(attempt) = claim(store, now()) else { return false };
         match attempt % 2 {
             0 => block_on(store.retry(INTENT, attempt, leased())).unwrap() == Settlement::Settled,
@@ -273,9 +234,9 @@ fn of_two_workers_whose_lease_is_over_the_last_settles() {
     });
 }
 
-/// Looks what is due, and then mails it without a lease.
+/// Reads what is due and sends it without a lease.
 fn complete_without_a_lease(store: &MemoryStore) -> bool {
-    promise(store);
+    enqueue(store);
     let is_due = block_on(store.stats()).unwrap().queued > 0;
     thread::yield_now();
     is_due && block_on(store.complete(INTENT, 0)).is_ok()
