@@ -54,7 +54,7 @@ fn allocations(mut work: impl FnMut()) -> u64 {
 
 /// Two: the payload's bytes, and the token's id, which the claims keep.
 #[test]
-fn checking_an_access_token_allocates_twice_and_refusing_one_once() {
+fn checking_a_token_allocates_twice_and_refusing_it_once() {
     let service = Service::new();
     let grant = service.log_in();
     let token = grant.access_token.expose();
@@ -88,7 +88,7 @@ fn a_refresh_allocates_eighteen_times() {
 /// A whole life: what each flow costs in password hashes. That a refused log-in costs one whoever asks is
 /// promise 10.
 #[tokio::test]
-async fn each_flow_costs_the_hashes_of_the_passwords_it_takes_and_no_more() {
+async fn each_flow_costs_one_hash_for_each_password_it_takes() {
     let world = World::new();
     let (auth, client) = (&world.auth, client());
     let (right, new) = (|| Password::new(PASSWORD), || Password::new(OTHER_PASSWORD));

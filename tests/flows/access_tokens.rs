@@ -29,7 +29,7 @@ fn part(token: &str, nth: usize) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_says_who_when_for_whom_and_how_long() {
+async fn a_token_states_user_session_times_issuer_and_audience() {
     let world = World::with(|policy| {
         policy.access.issuer = "https://auth.example".to_owned();
         policy.access.audience = "https://api.example".to_owned();
@@ -132,7 +132,7 @@ fn with_roles(roles: &Roles) -> World {
 }
 
 #[tokio::test]
-async fn the_applications_claims_are_in_every_token_and_as_fresh_as_the_token() {
+async fn custom_claims_are_read_for_each_access_token() {
     let roles = Roles::new(json!({"role": "editor", "nested": {"list": [1, null, "x"]}}));
     let world = with_roles(&roles);
     world.user(ADA).await;
@@ -149,7 +149,7 @@ async fn the_applications_claims_are_in_every_token_and_as_fresh_as_the_token() 
 
 /// Claims that cannot be had or must not be set: no token, and nothing began, rotated or changed.
 #[tokio::test]
-async fn without_its_claims_no_token_is_made_and_the_same_input_works_later() {
+async fn a_failed_claims_source_issues_no_token_and_a_retry_works() {
     let mut bad: Vec<(Result<Value, &'static str>, Option<ClaimsError>)> =
         ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "nbf", "auth_time", "epoch"]
             .map(|name| (Ok(json!({ name: 1 })), Some(ClaimsError::Reserved(name))))
@@ -194,7 +194,7 @@ async fn without_its_claims_no_token_is_made_and_the_same_input_works_later() {
 
 /// A key ring that was given signs, whether the secret for everything else comes before or after it.
 #[test]
-fn a_key_ring_stands_whichever_call_comes_first() {
+fn a_key_ring_signs_whether_set_before_or_after_the_secret() {
     let ring = KeyRing::new(SigningKey::from_pem(ed25519().0).unwrap());
     let start = || Auth::builder_with_stores(MemoryStore::new(), MemoryStore::new(), Mailbox::new());
     let published = |builder: AuthBuilder| builder.build().unwrap().jwks()["keys"].as_array().unwrap().len();

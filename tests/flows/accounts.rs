@@ -23,7 +23,7 @@ async fn resets(world: &World, link: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_disabled_user_can_do_nothing_and_an_enabled_one_begins_anew() {
+async fn a_disabled_user_has_no_access_and_logs_in_after_enabling() {
     let world = World::new();
     let user = world.user(ADA).await;
     let (grant, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
@@ -54,7 +54,7 @@ async fn disabling_twice_is_no_error_and_ends_no_more_than_once() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_gone_at_every_door_and_the_address_is_free() {
+async fn a_deleted_user_has_no_access_and_the_address_is_free() {
     let world = World::new();
     let user = world.user(ADA).await;
     let (grant, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
@@ -104,7 +104,7 @@ async fn a_lost_answer_of_the_database_hides_no_deletion() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_to_do_to_nobody() {
+async fn an_unknown_user_id_is_reported_as_not_found() {
     let world = World::new();
     let nobody = UserId::from_bytes([9; 16]);
     assert!(matches!(world.auth.user(nobody).await, Err(UserError::NotFound)));
@@ -115,7 +115,7 @@ async fn there_is_nothing_to_do_to_nobody() {
 }
 
 #[tokio::test]
-async fn a_new_passwords_grant_shows_the_user_who_has_it() {
+async fn changing_a_password_returns_the_updated_user() {
     let world = World::new();
     let user = world.user(ADA).await;
     let claims = world.claims(&world.log_in(ADA).await);
@@ -148,7 +148,7 @@ async fn carry_out(world: &World, act: &Act, user: UserId) {
 /// Whatever the act overtakes is dead on arrival: at the last moment before a session begins, a
 /// refresh token rotates, a password changes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_was_in_flight_when_a_user_was_disabled_or_deleted_is_dead_on_arrival() {
+async fn disabling_or_deleting_a_user_stops_flows_in_flight() {
     for act in [Act::Disable, Act::Delete, Act::LogOutEverywhere] {
         for (method, flow) in [("insert_session", 0), ("rotate", 1), ("set_password", 2)] {
             let world = World::new();

@@ -36,7 +36,7 @@ async fn a_created_user_logs_in_at_once_and_gets_no_mail() {
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_proved_or_that_is_banned_stays_theirs() {
+async fn creating_a_user_refuses_a_verified_or_disabled_address() {
     let world = World::new();
     let user = world.user(ADA).await;
     let taken = world.auth.create_user(ADA, Password::new(OTHER_PASSWORD), None).await;
@@ -51,7 +51,7 @@ async fn an_address_that_somebody_proved_or_that_is_banned_stays_theirs() {
 
 /// Whether the row is still there or was cleaned up makes no difference (promise 14).
 #[tokio::test]
-async fn a_row_whose_address_was_never_proven_is_taken_over_with_its_links_dead() {
+async fn creating_a_user_takes_over_an_unverified_row_and_its_links() {
     for (days, cleaned) in [(0, false), (40, false), (40, true)] {
         let world = World::new();
         world.register(ADA, RIVALS).await;
@@ -108,7 +108,7 @@ async fn a_lost_answer_of_the_database_hides_no_user_that_was_created() {
 }
 
 #[tokio::test]
-async fn what_a_registration_would_refuse_is_refused() {
+async fn creating_a_user_refuses_what_registration_refuses() {
     let world = World::new();
     let refused = world.auth.create_user("nobody", Password::new("short"), Some("\u{7}")).await;
     let Err(CreateUserError::Invalid(invalid)) = refused else { panic!("accepted") };
@@ -131,7 +131,7 @@ async fn an_administrators_reset_link_is_not_counted_and_works() {
 }
 
 #[tokio::test]
-async fn nobody_and_a_disabled_user_get_no_link_and_the_administrator_learns_why() {
+async fn a_link_for_an_unknown_or_disabled_user_is_an_error() {
     let world = World::new();
     let nobody = world.auth.send_reset_link(UserId::from_bytes([9; 16])).await;
     assert!(matches!(nobody, Err(UserError::NotFound)));

@@ -66,7 +66,7 @@ async fn notified(world: &World) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_confirmed_address_takes_the_place_of_the_old_one_and_both_are_told() {
+async fn confirming_replaces_the_address_and_notifies_both() {
     let world = world();
     let user = world.user(ADA).await;
     let (mine, other_device) = (world.log_in(ADA).await, world.log_in(ADA).await);
@@ -101,7 +101,7 @@ async fn a_confirmed_address_takes_the_place_of_the_old_one_and_both_are_told() 
 }
 
 #[tokio::test]
-async fn what_is_asked_for_badly_promises_nothing() {
+async fn a_refused_change_of_address_sends_no_mail() {
     let world = world();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -157,7 +157,7 @@ async fn a_taken_address_gets_a_mail_and_no_link() {
 }
 
 #[tokio::test]
-async fn an_address_taken_since_the_mail_is_refused_and_the_link_stays_good() {
+async fn an_address_taken_since_the_mail_leaves_the_link_valid() {
     let world = world();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -186,7 +186,7 @@ async fn an_address_taken_since_the_mail_is_refused_and_the_link_stays_good() {
 
 /// Whoever may be deleted by the next clean-up is as good as absent, whether or not it ran.
 #[tokio::test]
-async fn an_address_held_by_nobody_but_a_lapsed_registration_is_free() {
+async fn the_address_of_an_abandoned_registration_is_free() {
     for cleans_up in [false, true] {
         let world = world();
         world.user(ADA).await;
@@ -249,7 +249,7 @@ async fn a_disabled_or_deleted_user_confirms_nothing() {
 
 /// The write went through and its answer was lost: what the user looks like tells.
 #[tokio::test]
-async fn a_change_whose_outcome_was_unknown_is_told_as_done() {
+async fn a_change_with_an_unknown_outcome_is_reported_as_done() {
     let world = world();
     world.user(ADA).await;
     let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
@@ -263,7 +263,7 @@ async fn a_change_whose_outcome_was_unknown_is_told_as_done() {
 /// The notice goes to the old address although its row bears another by then; a rival's new address
 /// that lost learns nothing of the one that won.
 #[tokio::test]
-async fn notices_reach_whom_they_concern_however_late_they_are_sent() {
+async fn late_notices_reach_the_old_and_the_new_address() {
     let world = world();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -289,7 +289,7 @@ async fn notices_reach_whom_they_concern_however_late_they_are_sent() {
 }
 
 #[tokio::test]
-async fn an_account_that_vanished_is_told_of_nobody() {
+async fn a_deleted_account_gets_no_notice() {
     let world = world();
     let user = world.user(ADA).await;
     let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;

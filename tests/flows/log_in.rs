@@ -43,7 +43,7 @@ async fn plant(world: &World, user: &User, hash: PasswordHash) {
 }
 
 #[tokio::test]
-async fn a_weaker_hash_is_replaced_when_its_owner_logs_in_and_nothing_else_changes() {
+async fn a_log_in_replaces_a_weaker_hash_and_nothing_else() {
     let world = World::with(|policy| policy.hashing.iterations = 3);
     let user = world.user(ADA).await;
     let session = world.log_in(ADA).await;
@@ -61,7 +61,7 @@ async fn a_weaker_hash_is_replaced_when_its_owner_logs_in_and_nothing_else_chang
 }
 
 #[tokio::test]
-async fn a_stronger_hash_is_kept() {
+async fn a_log_in_does_not_replace_a_stronger_hash() {
     let world = World::new();
     let user = world.user(ADA).await;
     let mut strong = cheap_hashing();
@@ -73,7 +73,7 @@ async fn a_stronger_hash_is_kept() {
 }
 
 #[tokio::test]
-async fn a_pepper_that_was_added_reaches_each_hash_at_its_owners_next_log_in() {
+async fn a_log_in_adds_a_new_pepper_to_the_hash() {
     let pepper = Pepper::new(7, "k8Jq0Yf2mZr7LwXs4TbNcPd1HgKe9UaRvW").unwrap();
     let world = World::built(|_| {}, |builder| builder.pepper(pepper));
     let user = world.user(ADA).await;
@@ -89,7 +89,7 @@ async fn a_pepper_that_was_added_reaches_each_hash_at_its_owners_next_log_in() {
 }
 
 #[tokio::test]
-async fn an_imported_bcrypt_hash_works_only_where_it_is_accepted_and_is_replaced_at_once() {
+async fn an_accepted_bcrypt_hash_works_and_is_replaced_at_log_in() {
     for accepted in [false, true] {
         let world = World::with(|policy| {
             if accepted {
@@ -131,7 +131,7 @@ async fn an_imported_user_without_a_password_gets_one_by_mail_alone() {
 }
 
 #[tokio::test]
-async fn a_disabled_user_is_refused_like_a_stranger_and_the_operator_learns_why() {
+async fn a_disabled_user_gets_the_refusal_of_an_unknown_one() {
     let world = World::new();
     let user = world.user(ADA).await;
     world.auth.disable_user(user.id).await.unwrap();

@@ -48,7 +48,7 @@ fn kinds(world: &World) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn an_unverified_account_opens_nothing_and_its_link_opens_it_with_its_own_password() {
+async fn an_unverified_user_logs_in_only_after_opening_the_link() {
     let world = World::new();
     let link = attempt(&world, ADA, PASSWORD, None).await;
     let early = world.auth.log_in(ADA, Password::new(PASSWORD), &client()).await;
@@ -76,7 +76,7 @@ async fn a_lost_answer_of_the_database_hides_no_verification() {
 }
 
 #[tokio::test]
-async fn the_owner_who_registers_second_gets_in_and_the_rival_does_not() {
+async fn the_owner_registering_second_gets_in_and_the_first_does_not() {
     let world = World::new();
     let rivals = attempt(&world, ADA, RIVAL, Some("Mallory")).await;
     let own = attempt(&world, ADA, PASSWORD, Some("Ada")).await;
@@ -90,7 +90,7 @@ async fn the_owner_who_registers_second_gets_in_and_the_rival_does_not() {
 }
 
 #[tokio::test]
-async fn the_owner_who_registers_first_gets_in_and_the_rival_does_not() {
+async fn the_owner_registering_first_gets_in_and_the_second_does_not() {
     let world = World::new();
     let own = attempt(&world, ADA, PASSWORD, Some("Ada")).await;
     let rivals = attempt(&world, ADA, RIVAL, Some("Mallory")).await;
@@ -112,7 +112,7 @@ async fn an_attempt_without_a_name_leaves_none_of_a_rivals() {
 
 /// Else anybody could have a text of their choice mailed to anybody.
 #[tokio::test]
-async fn a_mail_to_an_unproven_mailbox_greets_nobody_by_name() {
+async fn a_mail_to_an_unverified_address_has_no_name() {
     let world = World::new();
     for (password, name) in
         [(RIVAL, Some("Mallory says visit evil.example")), (PASSWORD, Some("Ada")), (RIVAL, None)]
@@ -125,7 +125,7 @@ async fn a_mail_to_an_unproven_mailbox_greets_nobody_by_name() {
 
 /// The stated limit, and the policy that closes it.
 #[tokio::test]
-async fn a_rivals_link_blesses_the_rivals_password_unless_the_policy_asks_for_the_password() {
+async fn the_policy_decides_whether_a_link_needs_its_password() {
     for first in [RIVAL, PASSWORD] {
         let second = if first == RIVAL { PASSWORD } else { RIVAL };
         let world = World::new();
@@ -153,7 +153,7 @@ async fn a_rivals_link_blesses_the_rivals_password_unless_the_policy_asks_for_th
 }
 
 #[tokio::test]
-async fn a_resent_link_verifies_while_nobody_contests_the_address() {
+async fn a_resent_link_verifies_an_uncontested_address() {
     let world = World::new();
     let first = attempt(&world, ADA, PASSWORD, None).await;
     world.mailbox.take();
@@ -167,7 +167,7 @@ async fn a_resent_link_verifies_while_nobody_contests_the_address() {
 
 /// For a contested address nobody can say whose password the row bears: its owner sets it anew.
 #[tokio::test]
-async fn a_link_resent_for_a_contested_address_sets_a_new_password_and_ends_all_rivals() {
+async fn a_link_resent_for_a_contested_address_resets_the_password() {
     for (first, second) in [(RIVAL, PASSWORD), (PASSWORD, RIVAL)] {
         let world = World::new();
         let links = [attempt(&world, ADA, first, None).await, attempt(&world, ADA, second, None).await];
@@ -191,7 +191,7 @@ async fn a_link_resent_for_a_contested_address_sets_a_new_password_and_ends_all_
 }
 
 #[tokio::test]
-async fn a_reset_of_an_unverified_account_proves_the_address_and_ends_the_rivals_link() {
+async fn a_reset_verifies_the_address_and_ends_registration_links() {
     let world = World::new();
     let rivals = attempt(&world, ADA, RIVAL, None).await;
     let reset = world.reset_token(ADA).await;
@@ -202,7 +202,7 @@ async fn a_reset_of_an_unverified_account_proves_the_address_and_ends_the_rivals
 
 /// Whoever comes later changes nothing about a verified account, and its owner is told.
 #[tokio::test]
-async fn registering_a_verified_address_only_tells_its_owner() {
+async fn registering_a_verified_address_only_notifies_its_owner() {
     let world = World::new();
     let user = world.user(ADA).await;
     world.mailbox.take();
@@ -264,7 +264,7 @@ async fn of_many_attempts_at_once_the_one_whose_link_is_used_wins() {
 
 /// One mailbox, one account, one spelling that is mailed: the one its owner registered.
 #[tokio::test]
-async fn spellings_of_one_address_are_one_account_and_mail_goes_to_the_stored_one() {
+async fn spellings_of_one_address_are_one_account() {
     let world = World::new();
     let stored = "Ada.Lovelace@xn--bcher-kva.example";
     let spellings = [

@@ -63,7 +63,7 @@ async fn a_user_ends_one_of_the_own_sessions_and_the_others_live() {
 
 /// "Not yours" and "there is none" are one answer, and nothing happens.
 #[tokio::test]
-async fn nobody_ends_another_users_session() {
+async fn a_user_cannot_end_the_session_of_another_user() {
     let world = World::new();
     world.user(ADA).await;
     let bob = world.user(BOB).await;
@@ -93,7 +93,7 @@ async fn logging_out_ends_the_session_once_and_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn logging_out_with_what_is_no_good_token_ends_nothing() {
+async fn logging_out_with_an_invalid_token_ends_no_session() {
     let world = World::new();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -133,7 +133,7 @@ async fn of_many_log_outs_at_once_one_ends_the_session() {
 }
 
 #[tokio::test]
-async fn logging_out_everywhere_ends_all_sessions_and_links_of_this_user_alone() {
+async fn logging_out_everywhere_ends_sessions_and_links_of_one_user() {
     let world = World::new();
     let user = world.user(ADA).await;
     world.user(BOB).await;
@@ -156,7 +156,7 @@ async fn logging_out_everywhere_ends_all_sessions_and_links_of_this_user_alone()
 
 /// What each door sees at once, and what only when the access token expires.
 #[tokio::test]
-async fn each_door_sees_what_it_says_it_sees() {
+async fn each_live_check_reads_what_its_name_says() {
     let (all, user, cached) = (LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser);
     let world = World::new();
     let ada = world.user(ADA).await;
@@ -188,7 +188,7 @@ fn caching() -> World {
 
 /// What another process did is seen within five seconds; what this one did, at once.
 #[tokio::test]
-async fn a_cached_door_is_at_most_five_seconds_behind() {
+async fn a_cached_check_is_at_most_five_seconds_behind() {
     for own in [false, true] {
         let world = caching();
         let other = world.another_process();
@@ -208,7 +208,7 @@ async fn a_cached_door_is_at_most_five_seconds_behind() {
 
 /// The cache may say yes for five seconds, but never no: a new session is let in at once.
 #[tokio::test]
-async fn a_cached_door_never_shuts_out_whoever_changed_the_password() {
+async fn a_cached_check_accepts_the_session_of_a_new_password() {
     let world = caching();
     let other = world.another_process();
     world.user(ADA).await;
@@ -228,7 +228,7 @@ async fn a_cached_door_never_shuts_out_whoever_changed_the_password() {
 
 /// Answering from memory saves reads; nothing else ever does.
 #[tokio::test]
-async fn only_the_cached_door_answers_from_memory() {
+async fn only_the_cached_check_answers_from_memory() {
     let world = caching();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -256,7 +256,7 @@ async fn only_the_cached_door_answers_from_memory() {
 
 /// A young token that is given back renews nothing about the session's end.
 #[tokio::test]
-async fn a_session_tells_how_long_it_may_go_on() {
+async fn a_session_states_when_it_expires() {
     let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -272,7 +272,7 @@ async fn a_session_tells_how_long_it_may_go_on() {
 
 /// What an operator sees of refreshes: how each was answered, or why not.
 #[tokio::test]
-async fn every_refresh_says_what_was_decided() {
+async fn every_refresh_emits_its_decision() {
     let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
     world.user(ADA).await;
     let first = world.log_in(ADA).await;
@@ -312,7 +312,7 @@ async fn shows_what_is_stored(world: &World, grant: &SessionTokens) {
 }
 
 #[tokio::test]
-async fn a_grant_shows_what_is_stored_also_when_a_rival_stored_it() {
+async fn session_tokens_show_the_session_that_another_request_stored() {
     let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
     world.user(ADA).await;
     let first = world.log_in(ADA).await;
@@ -342,7 +342,7 @@ async fn a_grant_shows_what_is_stored_also_when_a_rival_stored_it() {
 
 /// Claims that a service changed, or that an older version of it signed.
 #[tokio::test]
-async fn claims_that_disagree_with_the_session_speak_for_nobody() {
+async fn claims_that_disagree_with_the_session_are_refused() {
     let world = World::new();
     world.user(ADA).await;
     let claims = world.claims(&world.log_in(ADA).await);

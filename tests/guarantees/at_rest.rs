@@ -249,7 +249,7 @@ impl Life {
 }
 
 #[tokio::test]
-async fn nothing_that_is_logged_reported_or_printed_in_a_whole_life_holds_a_secret() {
+async fn no_log_error_event_or_debug_text_contains_a_secret() {
     let captured = LogCapture::default();
     let _listening = listen(&captured);
     let mut life = Life::begin(&captured);
@@ -322,7 +322,7 @@ async fn kept(world: &World, grants: &[SessionTokens], mails: &[Mail]) -> (Vec<V
 }
 
 #[tokio::test]
-async fn nothing_that_a_store_keeps_opens_any_door() {
+async fn no_stored_value_is_accepted_as_a_token() {
     let world = World::with(|policy| policy.limits = RateLimits::none());
     world.user("ada@example.com").await;
     world.register("new@example.com", PASSWORD).await;

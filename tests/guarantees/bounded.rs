@@ -32,7 +32,7 @@ fn busy_world() -> World {
 
 /// A full queue is a typed answer, quickly; what is turned away costs no hash and counts as no failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn more_passwords_than_can_wait_are_turned_away_as_busy_and_not_counted() {
+async fn a_full_hashing_queue_answers_busy_and_counts_no_attempt() {
     let world = busy_world();
     let answers = race(64, |_| {
         let auth = world.auth.clone();
@@ -83,7 +83,7 @@ fn full_process(world: &World) -> (Auth, BusyHashing) {
 
 /// Every flow that hashes: none reads as a refusal, none spends or writes anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_busy_service_refuses_nobody_and_spends_nothing() {
+async fn a_busy_service_spends_no_link_and_ends_no_session() {
     let world = World::with(|policy| policy.links.verification_proof = VerificationProof::LinkAndPassword);
     let (right, new) = (|| Password::new(PASSWORD), || Password::new(OTHER_PASSWORD));
     world.register(ADA, PASSWORD).await;
@@ -144,7 +144,7 @@ async fn a_stored_hash_of_absurd_cost_is_never_computed() {
 
 /// Ten thousand strangers cannot make the limiter grow, nor make it forget whom they attack.
 #[tokio::test]
-async fn a_flood_of_unknown_addresses_keeps_the_limiter_bounded_and_forgets_no_attacked_account() {
+async fn a_flood_of_addresses_evicts_no_attacked_account() {
     let clock = FakeClock::default();
     let capacity = NonZeroUsize::new(1000).unwrap();
     let limiter = Arc::new(InProcessLimiter::with_capacity(Arc::new(clock.clone()), capacity));
@@ -180,7 +180,7 @@ async fn rows(world: &World, user: &User) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_user_has_no_more_sessions_than_allowed_however_many_log_in_at_once() {
+async fn concurrent_log_ins_stay_within_the_session_limit() {
     for _ in 0..5 {
         let world = World::with(|policy| policy.refresh.max_sessions_per_user = NonZeroU32::new(5).unwrap());
         let user = world.user(ADA).await;
@@ -199,7 +199,7 @@ async fn a_user_has_no_more_sessions_than_allowed_however_many_log_in_at_once() 
 }
 
 #[tokio::test]
-async fn one_session_too_many_ends_the_oldest_and_dead_ones_are_tidied() {
+async fn a_log_in_over_the_limit_ends_the_oldest_session() {
     let world = World::with(|policy| policy.refresh.max_sessions_per_user = NonZeroU32::new(3).unwrap());
     let user = world.user(ADA).await;
     let mut grants = Vec::new();
@@ -313,7 +313,7 @@ async fn the_chain_is_walked_no_further_than_configured() {
 }
 
 #[tokio::test]
-async fn the_development_mailbox_keeps_only_its_newest_mails() {
+async fn the_development_mailbox_stores_only_its_newest_mails() {
     let world = unlimited();
     world.user(ADA).await;
     for _ in 0..1100 {

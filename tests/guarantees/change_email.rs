@@ -122,7 +122,7 @@ async fn an_address_confirmed_and_registered_at_once_has_one_owner() {
 }
 
 #[tokio::test]
-async fn a_confirmed_link_is_dead_even_when_the_process_ended_before_it_was_marked_spent() {
+async fn a_crash_after_confirming_does_not_revive_the_link() {
     let world = world();
     world.user(ADA).await;
     let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
@@ -138,7 +138,7 @@ async fn a_confirmed_link_is_dead_even_when_the_process_ended_before_it_was_mark
 /// Whoever took over an account and waits for a link loses it with the reset: mailed already, promised
 /// and not mailed, or mailed again after its first attempt seemed to fail.
 #[tokio::test]
-async fn a_reset_cancels_a_change_that_waits_whether_or_not_it_was_mailed() {
+async fn a_reset_cancels_a_pending_change_of_address() {
     for mailed in ["before", "after", "twice"] {
         let world = world();
         let user = world.user(ADA).await;
@@ -174,7 +174,7 @@ async fn a_reset_cancels_a_change_that_waits_whether_or_not_it_was_mailed() {
 }
 
 #[tokio::test]
-async fn of_a_reset_and_a_new_address_in_flight_the_second_to_write_loses() {
+async fn of_a_concurrent_reset_and_change_the_second_write_loses() {
     for reset_is_late in [false, true] {
         let world = world();
         let user = world.user(ADA).await;
@@ -206,7 +206,7 @@ async fn of_a_reset_and_a_new_address_in_flight_the_second_to_write_loses() {
 /// Somebody who can write to the token table gives the link of their own mailbox to another user, or
 /// makes it speak of another address: the digest binds both, and the epoch.
 #[tokio::test]
-async fn a_link_is_bound_to_the_mailbox_it_went_to_and_to_the_user_who_asked() {
+async fn a_link_is_bound_to_its_user_and_its_new_address() {
     for change in ["nothing", "user", "address", "epoch"] {
         let world = world();
         let (victim, eve) = (world.user(ADA).await, world.user(EVE).await);

@@ -157,7 +157,7 @@ impl Twin {
 }
 
 #[tokio::test]
-async fn a_world_that_cleans_up_after_every_step_gives_the_same_answers() {
+async fn clean_up_after_every_step_changes_no_answer() {
     let (mut ok, mut refused, mut deleted) = (0, 0, 0);
     for seed in 1..=40 {
         let (mut plain, mut clean, mut numbers) = (Twin::new(), Twin::new(), Numbers(seed));
@@ -216,7 +216,7 @@ async fn cleaning_up_between_two_attempts_gives_a_link_no_second_life() {
 
 /// Where the clock goes back, an intent is young again whose link was used, expired and deleted.
 #[tokio::test]
-async fn a_used_link_that_was_deleted_stays_used_when_the_clock_goes_back() {
+async fn a_deleted_spent_link_stays_spent_when_the_clock_goes_back() {
     let world = World::new();
     world.user(ADA).await;
     let start = world.clock.now();
@@ -308,7 +308,7 @@ impl Clock for Ticking {
 }
 
 #[tokio::test]
-async fn a_clean_up_ends_with_its_budget_and_the_next_goes_on() {
+async fn a_clean_up_stops_at_its_budget_and_the_next_continues() {
     let clock = FakeClock::default();
     let ticking = Ticking(clock.clone(), Mutex::default());
     let world = World::built(many_sessions, |builder| builder.clock(ticking));
@@ -326,7 +326,7 @@ async fn a_clean_up_ends_with_its_budget_and_the_next_goes_on() {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_an_error_and_what_was_deleted_stays_deleted() {
+async fn a_failed_clean_up_is_an_error_and_deleted_rows_stay_deleted() {
     for method in ["purge_sessions", "purge_one_time", "purge_unverified", "purge_dead_letters"] {
         for fault in [Fault::ErrorBefore, Fault::ErrorAfterCommit] {
             let world = World::new();
@@ -346,7 +346,7 @@ async fn a_store_that_fails_is_an_error_and_what_was_deleted_stays_deleted() {
 }
 
 #[tokio::test]
-async fn an_unverified_user_is_deleted_after_the_lifetime_since_the_last_attempt_and_no_other_user_is() {
+async fn clean_up_deletes_only_abandoned_users() {
     let world = World::new();
     let verified = world.user(ADA).await;
     world.register("once@example.com", PASSWORD).await;

@@ -71,7 +71,7 @@ async fn a_verification_took_place_once_or_can_be_made_again() {
 }
 
 #[tokio::test]
-async fn a_change_of_password_took_place_with_its_barrier_and_notice_or_not_at_all() {
+async fn a_crash_leaves_a_change_of_password_whole_or_absent() {
     for fault in FAULTS {
         for call in 0.. {
             let world = world();
@@ -101,7 +101,7 @@ async fn a_change_of_password_took_place_with_its_barrier_and_notice_or_not_at_a
 }
 
 #[tokio::test]
-async fn a_change_of_address_took_place_with_its_barrier_and_notices_or_not_at_all() {
+async fn a_crash_leaves_a_change_of_address_whole_or_absent() {
     const NEW: &str = "countess@example.org";
     for fault in FAULTS {
         for call in 0.. {
@@ -165,7 +165,7 @@ async fn a_replay_kills_or_fails_and_then_the_next_replay_kills() {
 
 /// What a log-in leaves behind that nobody was told of: at most a row whose secret nobody has.
 #[tokio::test]
-async fn a_log_in_that_dies_gives_nobody_anything_and_the_next_one_works() {
+async fn a_crash_during_log_in_issues_no_tokens_and_a_retry_works() {
     for fault in FAULTS {
         for call in 0.. {
             let world = World::with(|policy| {

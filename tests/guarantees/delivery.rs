@@ -56,7 +56,7 @@ async fn assert_one_mail_that_works(world: &World, mails: &[Mail]) {
 }
 
 #[tokio::test]
-async fn a_lease_left_by_a_killed_worker_is_taken_over_when_it_ends_and_not_before() {
+async fn a_killed_workers_lease_is_taken_over_when_it_ends() {
     let (world, mailer) = world();
     world.register(ADA, PASSWORD).await;
     mailer.fail_call(0, Fault::Hang);
@@ -71,7 +71,7 @@ async fn a_lease_left_by_a_killed_worker_is_taken_over_when_it_ends_and_not_befo
 }
 
 #[tokio::test]
-async fn a_worker_that_dies_at_any_call_loses_no_mail_and_changes_no_link() {
+async fn a_worker_crash_at_any_call_loses_no_mail() {
     for fault in [Fault::ErrorBefore, Fault::ErrorAfterCommit, Fault::Hang, Fault::Panic] {
         for call in 0..5 {
             for in_mailer in [false, true] {
@@ -189,7 +189,7 @@ async fn a_mail_whose_link_died_before_it_was_sent_is_a_dead_letter() {
 
 /// The link of the first attempt was made for a user who is gone; it is no mail for the next owner.
 #[tokio::test]
-async fn a_retry_mails_nothing_to_whoever_registered_the_address_anew() {
+async fn a_retry_sends_nothing_to_a_new_owner_of_the_address() {
     let (world, first) = failed_reset_mail(MailErrorKind::Transient).await;
     world.auth.delete_user(first.id).await.unwrap();
     world.register(ADA, PASSWORD).await;
@@ -226,7 +226,7 @@ impl Mailer for Refusing {
 }
 
 #[tokio::test]
-async fn dead_letters_and_events_do_not_repeat_the_address_that_a_mail_server_names() {
+async fn dead_letters_and_events_contain_no_mail_address() {
     let world = World::new().process_with(Refusing, |_| {});
     world.register("Ada.L@example.com", PASSWORD).await;
     world.auth.deliver_due_mails().await.unwrap();
@@ -260,7 +260,7 @@ async fn until(what: &str, limit: Duration, condition: impl Fn() -> bool) -> Dur
 /// With the clocks of the operating system: woken by its own process, and by polling for another's, twice a second. What
 /// a busy machine adds to that is not the worker's.
 #[tokio::test]
-async fn a_first_attempt_is_made_within_a_second_whichever_process_promised_the_mail() {
+async fn mail_from_any_process_is_first_attempted_within_a_second() {
     assert!(auth_core::Policy::default().mail.poll_interval <= Duration::from_millis(500));
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     let service = || {
@@ -295,7 +295,7 @@ async fn one_stuck_mail_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mails_stuck_in_every_place_hold_up_the_others_no_longer_than_the_send_timeout() {
+async fn stuck_mails_delay_others_by_at_most_the_send_timeout() {
     let (world, mailer) = world_in_memory();
     (0..4).for_each(|call| mailer.fail_call(call, Fault::Hang));
     promise(&world, 12).await;
@@ -351,7 +351,7 @@ impl Mailer for Slow {
 }
 
 #[tokio::test]
-async fn one_pass_takes_up_each_mail_that_is_due_once_however_slow_the_mailer() {
+async fn one_pass_attempts_each_due_mail_once_with_a_slow_mailer() {
     let (world, _mailer) = world();
     promise(&world, 3).await;
     let slow = world.process_with(Slow(world.clock.clone()), |_| {});

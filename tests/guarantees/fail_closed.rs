@@ -133,20 +133,20 @@ async fn fail_every_call(part: Part, faults: &[Fault]) -> BTreeSet<&'static str>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_store_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
+async fn no_store_error_gives_authority_or_reads_as_a_refusal() {
     let methods = fail_every_call(Part::Store, &ERRORS).await;
     assert_eq!(methods, store_methods(), "a method of the store that no flow called");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_limiter_error_in_any_flow_yields_authority_or_reads_as_a_refusal() {
+async fn no_limiter_error_gives_authority_or_reads_as_a_refusal() {
     let methods = fail_every_call(Part::Limiter, &[ERRORS[0], ERRORS[1], LATE, Fault::Panic]).await;
     // `look` is for `look_at_limits` alone, which answers nothing.
     assert_eq!(methods, BTreeSet::from(["clear", "release", "acquire"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_failure_of_the_generator_yields_authority_or_reads_as_a_refusal() {
+async fn no_random_error_gives_authority_or_reads_as_a_refusal() {
     fail_every_call(Part::Generator, &[ERRORS[0], ERRORS[1], Fault::Panic]).await;
 }
 
@@ -216,7 +216,7 @@ async fn crowded(fixture: Fixture, dry: &DryRun, index: usize, hears: fn(Answer)
 
 /// Every password that a flow hashes or judges.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_hashing_queue_at_any_password_fails_the_flow_and_nothing_else() {
+async fn a_full_hashing_queue_only_fails_the_flow() {
     let (mut draws, mut cells, mut operations) = (0, 0, BTreeSet::new());
     for &flow in Flow::ALL {
         let dry = DryRun::of(flow).await;
@@ -270,7 +270,7 @@ async fn overtaken(fixture: Fixture, index: usize, method: &str) {
 /// Every store call of every flow is held up while the user is disabled, and made then: whatever the
 /// flow had read before, nothing of that user lives after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flow_that_is_overtaken_at_any_store_call_by_a_disabled_user_revives_nothing() {
+async fn disabling_a_user_at_any_store_call_ends_the_flow() {
     let mut cells = 0;
     // The one whose purpose it is to undo that.
     for &flow in Flow::ALL.iter().filter(|flow| flow.operation() != "enable_user") {
@@ -335,7 +335,7 @@ async fn a_flow_dropped_at_any_await_can_be_done_again() {
 /// The stated limit of the strict default: an answer lost after the swap cannot be told from a
 /// thief's, so the retry ends the sessions. Before the swap nothing is lost.
 #[tokio::test]
-async fn a_strict_refresh_dropped_before_its_swap_costs_nothing_and_after_it_the_session() {
+async fn a_strict_refresh_dropped_after_rotation_ends_the_session() {
     let mut lost = 0;
     for polls in 0.. {
         // Over memory: a store with threads of its own may still write after the drop.

@@ -102,7 +102,7 @@ const EVERYBODY: [&str; 10] = [
 ];
 
 #[tokio::test]
-async fn a_failed_log_in_looks_the_same_whoever_the_account_is() {
+async fn a_failed_log_in_looks_the_same_for_every_account() {
     let long = "x".repeat(5_000);
     let not_addresses = ["", "no address", "a@b", "@", "\"quoted\"@example.com", &"x".repeat(300)];
     for (bcrypt, bcrypts) in [(BcryptImport::Refuse, 0), (BcryptImport::Accept { cost: 5 }, 1)] {
@@ -150,7 +150,7 @@ async fn a_disabled_account_does_not_confirm_its_password() {
 
 /// When the limit is met, right and wrong passwords and known and unknown accounts look alike.
 #[tokio::test]
-async fn a_throttled_log_in_looks_the_same_whoever_the_account_is() {
+async fn a_throttled_log_in_looks_the_same_for_every_account() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     let mut first = None;
     for address in EVERYBODY {
@@ -169,7 +169,7 @@ async fn a_throttled_log_in_looks_the_same_whoever_the_account_is() {
 }
 
 #[tokio::test]
-async fn a_registration_looks_the_same_whether_the_address_is_free_or_taken() {
+async fn registration_looks_the_same_for_free_and_taken_addresses() {
     for password in [PASSWORD, "another fine passphrase"] {
         let world = world_of_all(BcryptImport::Accept { cost: 5 }, 1).await;
         let mut first = None;
@@ -187,7 +187,7 @@ async fn a_registration_looks_the_same_whether_the_address_is_free_or_taken() {
 
 /// Invalid input is refused before anybody is looked up, in the same words for all.
 #[tokio::test]
-async fn a_refused_registration_looks_up_nobody() {
+async fn a_refused_registration_reads_no_user() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     for address in EVERYBODY {
         let here = client();
@@ -198,7 +198,7 @@ async fn a_refused_registration_looks_up_nobody() {
 }
 
 #[tokio::test]
-async fn asking_for_a_mail_looks_the_same_whoever_the_address_is() {
+async fn requesting_a_mail_looks_the_same_for_every_address() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     let mut first = [None, None];
     for address in EVERYBODY {
@@ -216,7 +216,7 @@ async fn asking_for_a_mail_looks_the_same_whoever_the_address_is() {
 
 /// Of a link whose name is known and whose secret is not: the owner's class is not told.
 #[tokio::test]
-async fn a_reset_with_a_bad_link_looks_the_same_whoever_the_account_is() {
+async fn a_reset_with_a_bad_link_looks_the_same_for_every_account() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     let mut first = None;
     // A disabled account is sent none, a stranger neither.
@@ -238,7 +238,7 @@ async fn a_reset_with_a_bad_link_looks_the_same_whoever_the_account_is() {
 
 /// Whoever is logged in cannot find out either who else has an account.
 #[tokio::test]
-async fn a_change_of_address_looks_the_same_whoever_has_the_new_one() {
+async fn a_change_of_address_looks_the_same_for_every_new_address() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     world.user("asker@example.com").await;
     let claims = world.claims(&world.log_in("asker@example.com").await);
@@ -256,7 +256,7 @@ async fn a_change_of_address_looks_the_same_whoever_has_the_new_one() {
 
 /// Beyond the mailbox limit too, which is silent.
 #[tokio::test]
-async fn silenced_requests_look_the_same_whoever_the_address_is() {
+async fn silenced_requests_look_the_same_for_every_address() {
     let world = World::with(|policy| policy.limits = RateLimits::default());
     world.user("verified@example.com").await;
     for address in ["verified@example.com", "unknown@example.com"] {
@@ -286,7 +286,7 @@ async fn silenced_requests_look_the_same_whoever_the_address_is() {
 /// Who is mailed what: one mail for each request to a mailbox that has something to be told, none to
 /// strangers, and none of it while a request waits.
 #[tokio::test]
-async fn only_the_owner_of_a_mailbox_learns_what_the_address_is() {
+async fn only_the_mailbox_owner_learns_the_state_of_an_address() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
     world.mailbox.take();
     for address in EVERYBODY {

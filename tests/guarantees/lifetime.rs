@@ -41,7 +41,7 @@ async fn assert_lives_until(world: &World, grant: &SessionTokens, end: DateTime<
 }
 
 #[tokio::test]
-async fn an_idle_session_ends_at_its_microsecond_and_only_a_rotation_moves_that() {
+async fn only_a_rotation_extends_an_idle_session() {
     let world = world();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -62,7 +62,7 @@ async fn an_idle_session_ends_at_its_microsecond_and_only_a_rotation_moves_that(
 }
 
 #[tokio::test]
-async fn refreshing_every_hour_for_forty_days_ends_at_the_absolute_limit() {
+async fn hourly_refreshes_end_at_the_absolute_lifetime() {
     for browser in [false, true] {
         let world = World::with(|policy| {
             policy.limits = auth_core::RateLimits::none();
@@ -124,7 +124,7 @@ async fn neither_leeway_nor_minimum_age_outlives_the_session() {
 }
 
 #[tokio::test]
-async fn an_access_token_ends_after_its_lifetime_and_never_after_its_session() {
+async fn an_access_token_never_outlives_its_session() {
     let world = world();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -163,7 +163,7 @@ async fn an_access_token_ends_after_its_lifetime_and_never_after_its_session() {
 
 /// An access token of an idle session counts at the strictest door no longer than the session.
 #[tokio::test]
-async fn the_strictest_door_closes_with_the_idle_lifetime() {
+async fn the_session_check_refuses_after_the_idle_lifetime() {
     let world = World::with(|policy| policy.refresh.refresh_lifetime = Duration::from_mins(5));
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -175,7 +175,7 @@ async fn the_strictest_door_closes_with_the_idle_lifetime() {
 }
 
 #[tokio::test]
-async fn a_link_ends_its_lifetime_after_its_first_sending_however_often_it_is_sent() {
+async fn resending_a_link_does_not_extend_its_lifetime() {
     for (reset, lifetime) in [(false, Duration::from_mins(30)), (true, Duration::from_mins(15))] {
         for in_time in [true, false] {
             let world = world();
@@ -277,7 +277,7 @@ async fn a_new_root_secret_ends_neither_sessions_nor_links() {
 }
 
 #[tokio::test]
-async fn a_clock_that_goes_back_lets_nothing_live_past_the_times_that_were_stored() {
+async fn a_clock_that_goes_back_extends_no_stored_expiry() {
     let world = world();
     world.user(ADA).await;
     let start = world.clock.now();

@@ -69,7 +69,7 @@ async fn fail(world: &World, address: &str, client: &Client) -> Let {
 
 /// 5 failures / 15 min per account and address, whatever the account is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn two_hundred_guesses_at_once_are_five_hashes_for_known_and_unknown_accounts() {
+async fn two_hundred_concurrent_guesses_cost_five_hashes() {
     let world = World::new();
     world.user(ADA).await;
     for (nth, account) in [ADA, "nobody@example.com", "no address"].into_iter().enumerate() {
@@ -124,7 +124,7 @@ async fn a_right_password_costs_nothing_verified_or_not() {
 
 /// The lesson of allauth 65.8: a good log-in must not clear what others failed at.
 #[tokio::test]
-async fn a_success_gives_back_its_own_place_and_no_other() {
+async fn a_successful_log_in_releases_only_its_own_permit() {
     let world = World::new();
     world.user(ADA).await;
     world.user("eve@example.com").await;
@@ -180,7 +180,7 @@ async fn a_network_is_one_client_and_so_are_all_without_an_address() {
 
 /// A hundred failures in a row: one try per 15 min until a success or a reset, from wherever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn after_a_hundred_failures_one_try_per_quarter_of_an_hour_until_a_success() {
+async fn a_hundred_failures_allow_one_attempt_per_quarter_hour() {
     let world = World::new();
     world.user(ADA).await;
     for _ in 0..100 {
@@ -224,7 +224,7 @@ async fn a_throttled_owner_resets_the_password_and_is_in_at_once() {
 
 /// A hundred failures of one account throttle no other, known or not.
 #[tokio::test]
-async fn a_streak_is_the_accounts_own() {
+async fn consecutive_failures_count_for_each_account_alone() {
     let world = World::new();
     for _ in 0..100 {
         assert_eq!(fail(&world, "nobody@example.com", &client()).await, Let::Through);

@@ -135,7 +135,7 @@ async fn assert_settled(world: &World) {
 }
 
 #[tokio::test]
-async fn every_accepted_request_leads_to_exactly_its_mail_at_the_stored_address() {
+async fn each_accepted_request_sends_one_mail_to_the_stored_address() {
     for (cause, expected) in CAUSES {
         let world = world();
         promise(&world, cause).await;
@@ -150,7 +150,7 @@ async fn every_accepted_request_leads_to_exactly_its_mail_at_the_stored_address(
 }
 
 #[tokio::test]
-async fn what_needs_no_mail_is_dropped_in_one_pass() {
+async fn intents_that_need_no_mail_are_dropped_in_one_pass() {
     let world = world();
     let verified = world.user(ADA).await;
     let disabled = world.user("eve@example.com").await;
@@ -169,7 +169,7 @@ async fn what_needs_no_mail_is_dropped_in_one_pass() {
 }
 
 #[tokio::test]
-async fn a_mail_that_fails_is_tried_again_after_growing_waits_with_the_same_link() {
+async fn a_failed_mail_is_retried_with_growing_waits_and_one_link() {
     for (cause, _) in CAUSES {
         for failure in [MailErrorKind::Transient, MailErrorKind::Unknown] {
             let world = world();
@@ -204,7 +204,7 @@ async fn a_mail_that_fails_is_tried_again_after_growing_waits_with_the_same_link
 }
 
 #[tokio::test]
-async fn a_refused_mail_is_a_visible_dead_letter_and_requeueing_mails_a_new_link_that_works() {
+async fn a_refused_mail_is_a_dead_letter_that_can_be_requeued() {
     for (cause, expected) in CAUSES {
         let world = world();
         promise(&world, cause).await;
@@ -229,7 +229,7 @@ async fn a_refused_mail_is_a_visible_dead_letter_and_requeueing_mails_a_new_link
 }
 
 #[tokio::test]
-async fn a_mail_that_cannot_be_sent_in_time_is_a_dead_letter_and_no_mail_arrives_after_that() {
+async fn a_mail_past_its_deadline_is_a_dead_letter_and_never_sent() {
     // The mailer may fail all the time, or no worker run.
     for ((cause, expected), tried) in CAUSES.into_iter().flat_map(|cause| [(cause, true), (cause, false)]) {
         let world = world();
@@ -260,7 +260,7 @@ async fn a_mail_that_cannot_be_sent_in_time_is_a_dead_letter_and_no_mail_arrives
 
 /// The old address is no longer the user's when the notice is sent, and may be read by nobody.
 #[tokio::test]
-async fn both_addresses_are_told_of_a_change_however_the_mailer_fails() {
+async fn both_addresses_get_notices_despite_mailer_failures() {
     for failure in [MailErrorKind::Transient, MailErrorKind::Unknown, MailErrorKind::Permanent] {
         let world = world();
         world.user(OLD).await;
@@ -310,7 +310,7 @@ async fn stored(world: &World, address: &str) -> Option<User> {
 }
 
 #[tokio::test]
-async fn an_intent_whose_record_was_never_written_is_dropped_after_the_grace_and_mails_nothing() {
+async fn an_orphan_intent_is_dropped_after_the_grace() {
     let world = world();
     world.store.fail_call(1, Fault::ErrorBefore);
     let answer = world.auth.register(ADA, Password::new(PASSWORD), None, &client()).await;
@@ -329,7 +329,7 @@ async fn an_intent_whose_record_was_never_written_is_dropped_after_the_grace_and
 }
 
 #[tokio::test]
-async fn an_intent_seen_before_its_record_is_mailed_once_the_record_is_there() {
+async fn an_intent_seen_before_its_record_is_mailed_later() {
     let world = world();
     world.store.fail_call(1, Fault::Meet(usize::MAX));
     let auth = world.auth.clone();
@@ -355,7 +355,7 @@ async fn an_intent_seen_before_its_record_is_mailed_once_the_record_is_there() {
 
 /// The rival's request ended between its row that was not written and the mark on the row that was.
 #[tokio::test]
-async fn the_worker_contests_what_a_dying_registration_did_not() {
+async fn the_worker_marks_the_contest_of_a_crashed_registration() {
     let world = world();
     world.register(ADA, PASSWORD).await;
     world.verification_token(ADA).await;
@@ -372,7 +372,7 @@ async fn the_worker_contests_what_a_dying_registration_did_not() {
 
 /// However a registration ends: whoever was written is mailed a link that works.
 #[tokio::test]
-async fn a_registration_that_dies_at_any_call_leaves_no_user_without_a_mail() {
+async fn a_crashed_registration_leaves_no_user_without_a_mail() {
     for fault in [Fault::ErrorBefore, Fault::ErrorAfterCommit, Fault::Panic, Fault::Hang] {
         for call in 0..3 {
             let world = world();

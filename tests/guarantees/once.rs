@@ -24,7 +24,7 @@ async fn of_many_concurrent_verifications_one_succeeds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_concurrent_resets_one_succeeds_and_its_password_is_the_one_that_works() {
+async fn of_concurrent_resets_one_succeeds_and_its_password_works() {
     let world = World::new();
     let other = world.another_process();
     world.user(ADA).await;
@@ -51,7 +51,7 @@ fn nth_password(index: usize) -> Password {
 }
 
 #[tokio::test]
-async fn a_spent_link_is_dead_even_when_the_process_ended_before_it_was_marked_spent() {
+async fn a_crash_before_marking_a_link_spent_does_not_revive_it() {
     let world = World::new();
     world.user(ADA).await;
     let token = world.reset_token(ADA).await;
@@ -63,7 +63,7 @@ async fn a_spent_link_is_dead_even_when_the_process_ended_before_it_was_marked_s
 }
 
 #[tokio::test]
-async fn a_mail_sent_again_after_its_link_was_used_does_not_revive_the_link() {
+async fn resending_a_mail_does_not_revive_its_used_link() {
     let world = World::new();
     world.user(ADA).await;
     // The mail arrives, but the mailer cannot know; the link is used before the retry.
@@ -79,7 +79,7 @@ async fn a_mail_sent_again_after_its_link_was_used_does_not_revive_the_link() {
 }
 
 #[tokio::test]
-async fn a_reset_whose_outcome_was_unknown_to_the_service_still_counts_once() {
+async fn a_reset_with_an_unknown_outcome_works_once() {
     let world = World::new();
     world.user(ADA).await;
     let token = world.reset_token(ADA).await;

@@ -125,7 +125,7 @@ impl Tokens {
 }
 
 #[tokio::test]
-async fn every_kind_of_token_opens_its_own_door_and_no_other() {
+async fn each_kind_of_token_works_for_its_own_flow_alone() {
     let world = world();
     let tokens = tokens(&world).await;
     for (of, token) in tokens.of_doors() {
@@ -151,7 +151,7 @@ fn relabelled(token: &str, index: usize, byte: u8) -> String {
 }
 
 #[tokio::test]
-async fn a_relabelled_token_opens_no_door() {
+async fn a_relabelled_token_is_refused_everywhere() {
     let world = world();
     let tokens = tokens(&world).await;
     for (_, token) in tokens.of_doors().into_iter().filter(|(of, _)| *of != Door::Access) {
@@ -179,7 +179,7 @@ async fn a_relabelled_token_opens_no_door() {
 }
 
 #[tokio::test]
-async fn the_secret_of_one_token_opens_no_door_under_the_name_of_another() {
+async fn the_secret_of_one_token_fails_with_the_id_of_another() {
     let world = world();
     let tokens = tokens(&world).await;
     world.user("eve@example.com").await;
@@ -208,7 +208,7 @@ async fn the_secret_of_one_token_opens_no_door_under_the_name_of_another() {
 }
 
 #[tokio::test]
-async fn what_the_store_keeps_opens_no_door() {
+async fn stored_digests_are_refused_as_tokens() {
     let world = world();
     let tokens = tokens(&world).await;
     let store = world.store.inner();
@@ -232,7 +232,7 @@ fn intent_of(token: &str) -> auth_core::IntentId {
 }
 
 #[tokio::test]
-async fn tokens_of_a_deleted_user_are_dead_also_for_whoever_registers_the_address_again() {
+async fn tokens_of_a_deleted_user_fail_after_a_new_registration() {
     let world = world();
     let tokens = tokens(&world).await;
     let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();
@@ -334,7 +334,7 @@ async fn a_link_whose_record_was_rewritten_is_dead() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_service_opens_no_door() {
+async fn a_token_of_another_service_is_refused() {
     let world = world();
     let tokens = tokens(&world).await;
     let stranger = World::built(|_| {}, |builder| builder.secret("p7Rk3Vw9Yc5Nd1Hq8Lz4Xt6Mb2Gs0JfQ")).auth;
@@ -361,7 +361,7 @@ async fn a_token_of_another_service_opens_no_door() {
 }
 
 #[tokio::test]
-async fn a_verification_in_flight_while_the_epoch_moves_verifies_nothing() {
+async fn a_verification_fails_if_the_epoch_moves_meanwhile() {
     let world = world();
     let tokens = tokens(&world).await;
     let bob = world.store.inner().find_by_email(&Email::parse(BOB).unwrap()).await.unwrap().unwrap();

@@ -56,7 +56,7 @@ async fn assert_one_child(
 
 /// 1. One live child, strict: everyone read the parent as current before anyone wrote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixty_four_refreshes_that_read_before_any_wrote_get_one_child() {
+async fn refreshes_that_all_read_before_any_write_get_one_child() {
     let world = strict();
     world.user(ADA).await;
     let parent = world.log_in(ADA).await;
@@ -68,7 +68,7 @@ async fn sixty_four_refreshes_that_read_before_any_wrote_get_one_child() {
 
 /// 1. One live child, with leeway: however reads and writes fall.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixty_four_refreshes_in_any_order_get_one_child_within_the_leeway() {
+async fn concurrent_refreshes_within_the_leeway_get_one_child() {
     for _ in 0..20 {
         let world = browser();
         world.user(ADA).await;
@@ -98,7 +98,7 @@ async fn two_processes_answer_one_parent_with_one_child() {
 
 /// 1. One live child, when the answer of the swap is lost between store and service.
 #[tokio::test]
-async fn a_swap_whose_outcome_is_unknown_is_answered_with_the_child_in_place() {
+async fn a_rotation_with_an_unknown_outcome_returns_the_stored_child() {
     let world = strict();
     world.user(ADA).await;
     let parent = world.log_in(ADA).await;
@@ -141,7 +141,7 @@ async fn a_swap_that_failed_leaves_the_parent_good() {
 
 /// 1. Whoever lost the race twice is told so, and nothing changes for the winner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_request_whose_child_was_itself_rotated_is_superseded_and_harms_nobody() {
+async fn a_refresh_whose_child_was_rotated_is_superseded() {
     let world = strict();
     world.user(ADA).await;
     let parent = world.log_in(ADA).await;
@@ -164,7 +164,7 @@ async fn a_request_whose_child_was_itself_rotated_is_superseded_and_harms_nobody
 
 /// 2. Reuse kills.
 #[tokio::test]
-async fn a_replayed_token_ends_every_session_of_its_user_and_of_nobody_else() {
+async fn a_replayed_token_ends_every_session_of_its_user_alone() {
     let world = strict();
     world.user(ADA).await;
     world.user(BOB).await;
@@ -213,7 +213,7 @@ async fn every_ancestor_is_recognised_at_refresh_and_at_restore() {
 
 /// 2. A thief who refreshes first is found out by the owner, and the other way round.
 #[tokio::test]
-async fn whichever_of_thief_and_owner_refreshes_second_ends_both() {
+async fn the_second_refresh_of_thief_or_owner_ends_both_sessions() {
     let world = browser();
     world.user(ADA).await;
     let owner = world.log_in(ADA).await;
@@ -239,7 +239,7 @@ async fn scope_session_ends_the_replayed_session_alone() {
 
 /// 2. Sixty-four replays at once: all refused, one notice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_replays_at_once_promise_one_notice() {
+async fn concurrent_replays_enqueue_one_notice() {
     let world = strict();
     world.user(ADA).await;
     let stolen = world.log_in(ADA).await;
@@ -256,7 +256,7 @@ async fn many_replays_at_once_promise_one_notice() {
 
 /// 2. The kill does not wait for the outbox.
 #[tokio::test]
-async fn reuse_kills_even_when_the_notice_cannot_be_promised() {
+async fn reuse_ends_sessions_even_if_the_notice_fails() {
     let world = strict();
     world.user(ADA).await;
     let stolen = world.log_in(ADA).await;
@@ -270,7 +270,7 @@ async fn reuse_kills_even_when_the_notice_cannot_be_promised() {
 
 /// 2. One failure of the outbox does not lose the notice: no later replay would promise it.
 #[tokio::test]
-async fn a_notice_that_could_not_be_promised_at_first_is_promised_after_the_kill() {
+async fn a_failed_reuse_notice_is_enqueued_after_sessions_end() {
     let world = strict();
     world.user(ADA).await;
     let stolen = world.log_in(ADA).await;
@@ -369,7 +369,7 @@ async fn forged_and_malformed_tokens_never_revoke() {
 
 /// 3. A token of an ended session is over, not reused: the user's new sessions live on.
 #[tokio::test]
-async fn tokens_from_before_a_log_out_or_a_password_change_are_over_not_reused() {
+async fn tokens_of_ended_sessions_are_expired_not_reused() {
     let world = strict();
     world.user(ADA).await;
     let logged_out = world.log_in(ADA).await;

@@ -32,7 +32,7 @@ async fn notices(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn no_session_from_before_a_reset_lives_at_any_door() {
+async fn no_session_from_before_a_reset_is_accepted() {
     let world = World::with(|policy| policy.live_cache = Duration::from_secs(5));
     let user = world.user(ADA).await;
     let consumed = world.log_in(ADA).await;
@@ -57,7 +57,7 @@ async fn no_session_from_before_a_reset_lives_at_any_door() {
 }
 
 #[tokio::test]
-async fn a_log_in_in_flight_during_a_reset_is_dead_on_arrival_and_harms_no_newer_session() {
+async fn a_log_in_overtaken_by_a_reset_gets_no_session() {
     for at in ["insert_session", "find_sessions_by_user"] {
         let world = World::with(|policy| policy.refresh.max_sessions_per_user = 1.try_into().unwrap());
         world.user(ADA).await;
@@ -96,7 +96,7 @@ async fn a_refresh_in_flight_during_a_reset_is_dead_on_arrival() {
 
 /// The replay was decided before the reset; its kill must not reach what began after it.
 #[tokio::test]
-async fn a_replay_in_flight_during_a_reset_ends_no_session_from_after_it() {
+async fn a_replay_overtaken_by_a_reset_ends_no_newer_session() {
     for at in ["insert", "advance_epoch"] {
         let world = World::new();
         world.user(ADA).await;
@@ -189,7 +189,7 @@ async fn a_verification_in_flight_during_a_reset_activates_nothing() {
 }
 
 #[tokio::test]
-async fn a_reset_proves_the_address_settles_contests_and_kills_every_outstanding_link() {
+async fn a_reset_verifies_the_address_and_ends_all_other_links() {
     let world = World::with(|policy| policy.limits.register_mailbox = None);
     world.register(ADA, PASSWORD).await;
     let first = world.verification_token(ADA).await;
@@ -250,7 +250,7 @@ async fn a_refused_new_password_does_not_spend_the_link() {
 }
 
 #[tokio::test]
-async fn a_breach_check_that_is_down_and_must_answer_does_not_spend_the_link() {
+async fn a_required_breach_check_that_is_down_spends_no_link() {
     let world = World::built(
         |policy| policy.password.breach = BreachPolicy::FailClosed,
         |builder| builder.breach_check(Breaches(false)),
@@ -264,7 +264,7 @@ async fn a_breach_check_that_is_down_and_must_answer_does_not_spend_the_link() {
 }
 
 #[tokio::test]
-async fn a_reset_or_change_whose_notice_cannot_be_promised_changes_nothing() {
+async fn a_reset_or_change_without_its_notice_changes_nothing() {
     let world = World::new();
     world.user(ADA).await;
     let grant = world.log_in(ADA).await;
@@ -283,7 +283,7 @@ async fn a_reset_or_change_whose_notice_cannot_be_promised_changes_nothing() {
 /// However a reset ends at whichever of its calls, it took place whole or not at all, and in the
 /// second case the link still works.
 #[tokio::test]
-async fn a_reset_that_dies_at_any_call_took_place_whole_or_can_be_made_again() {
+async fn a_crash_leaves_a_reset_whole_or_repeatable() {
     for fault in [Fault::ErrorBefore, Fault::ErrorAfterCommit, Fault::Panic, Fault::Hang] {
         for call in 0.. {
             let world = World::new();
@@ -320,7 +320,7 @@ async fn a_reset_that_dies_at_any_call_took_place_whole_or_can_be_made_again() {
 }
 
 #[tokio::test]
-async fn a_reset_ends_the_streak_of_failed_log_ins() {
+async fn a_reset_ends_the_consecutive_failures() {
     let world = World::with(|policy| {
         policy.limits.log_in_account = None;
         let then_every = Duration::from_mins(15);
@@ -358,7 +358,7 @@ async fn the_link_of_a_disabled_user_is_dead_and_stays_dead() {
 }
 
 #[tokio::test]
-async fn a_change_of_password_ends_every_other_session_and_link_and_begins_one() {
+async fn a_change_of_password_ends_all_other_sessions_and_links() {
     let world = World::new();
     world.user(ADA).await;
     let consumed = world.log_in(ADA).await;

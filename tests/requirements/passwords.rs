@@ -12,7 +12,7 @@ use auth_tests::{PASSWORD, World, client};
 const COMMON: &str = include_str!("common-passwords.txt");
 
 #[tokio::test]
-async fn three_thousand_common_passwords_are_refused_at_every_door_that_sets_one() {
+async fn common_passwords_are_refused_by_every_flow_that_sets_one() {
     let world = World::with(|policy| policy.limits = RateLimits::none());
     world.user("ada@example.com").await;
     let link = world.reset_token("ada@example.com").await;

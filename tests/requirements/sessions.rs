@@ -12,7 +12,7 @@ use sqlx::Connection as _;
 /// Whoever cleans the users' table by hand, in another program, closes every door: nothing else is left
 /// that would let anyone in.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_deleted_by_hand_is_gone_at_every_door() {
+async fn a_user_deleted_by_hand_has_no_access() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("auth.db");
     let store = SqliteStore::open(&path).await.unwrap();
@@ -53,7 +53,7 @@ const SETTINGS: [fn(&mut Policy); 8] = [
 /// Whichever two settings are changed together: nobody gets in unverified, a replay ends the session, and a reset
 /// ends all of them.
 #[tokio::test]
-async fn no_setting_switches_off_what_another_protects() {
+async fn no_pair_of_settings_disables_a_protection() {
     for (at, first) in SETTINGS.iter().enumerate() {
         for (distance, second) in SETTINGS[at..].iter().enumerate() {
             let world = World::with(|policy| {

@@ -82,7 +82,7 @@ async fn other_parts_that_lie_about_errors_are_seen() {
 
 /// Nothing goes wrong but that the user is not disabled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_forgets_to_disable_a_user_is_seen_when_it_overtakes() {
+async fn a_store_that_forgets_to_disable_a_user_is_caught() {
     let (mut cells, mut broken) = (0, 0);
     for flow in [Flow::LogIn, Flow::Refresh, Flow::ChangePassword] {
         for (index, &method) in DryRun::of(flow).await.calls(Part::Store).iter().enumerate() {

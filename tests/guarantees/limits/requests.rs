@@ -23,7 +23,7 @@ macro_rules! limited {
 
 /// The limits per client that are no log-in: exact at once, and one more after the stated wait.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn every_limit_per_client_lets_exactly_its_count_through_at_once() {
+async fn each_client_limit_grants_its_count_to_concurrent_requests() {
     let here = || at("192.0.2.1");
     macro_rules! exact {
         ($count:expr, $window:expr, $error:ident, $through:pat, |$auth:ident, $index:ident| $call:expr) => {{
@@ -89,7 +89,7 @@ async fn a_session_is_refreshed_and_restored_sixty_times_a_minute() {
 }
 
 #[tokio::test]
-async fn a_stranger_with_a_forged_token_uses_up_nothing_of_the_session() {
+async fn a_forged_token_does_not_consume_the_sessions_limit() {
     let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
     world.user(ADA).await;
     let token = text(&world.log_in(ADA).await);
@@ -106,7 +106,7 @@ async fn a_stranger_with_a_forged_token_uses_up_nothing_of_the_session() {
 
 /// 10/h per client for requests, 3/h per mailbox for mails; the latter silently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn new_addresses_are_asked_for_ten_times_an_hour_and_mailed_to_three_times() {
+async fn a_change_of_address_is_limited_per_client_and_mailbox() {
     // Right passwords take a place in this one as long as they are hashed.
     let world = World::with(|policy| policy.limits.change_password = None);
     world.user(ADA).await;
@@ -132,7 +132,7 @@ async fn new_addresses_are_asked_for_ten_times_an_hour_and_mailed_to_three_times
 
 /// Five tries at the current password, not five for each thing that asks for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn wrong_current_passwords_are_counted_together_whatever_they_are_asked_for() {
+async fn wrong_current_passwords_share_one_limit_across_operations() {
     let world = World::new();
     world.user(ADA).await;
     let claims = world.claims(&world.log_in(ADA).await);
@@ -162,7 +162,7 @@ async fn wrong_current_passwords_are_counted_together_whatever_they_are_asked_fo
 
 /// A right one is no guess: it counts against what it was asked for, and nothing else.
 #[tokio::test]
-async fn right_current_passwords_are_given_back_and_what_they_were_asked_for_is_not() {
+async fn a_correct_password_releases_only_the_password_limit() {
     let world = World::with(|policy| {
         policy.limits.change_password = Some(Rule::Quota { count: 1, window: HOUR });
         policy.limits.change_email_client = Some(Rule::Quota { count: 2, window: HOUR });
@@ -183,7 +183,7 @@ async fn right_current_passwords_are_given_back_and_what_they_were_asked_for_is_
 
 /// 3 mails/h per mailbox and purpose, silently, for known and unknown mailboxes alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_mailbox_gets_three_mails_an_hour_for_each_purpose_and_nobody_is_told() {
+async fn a_mailbox_limit_silently_drops_the_fourth_mail_in_an_hour() {
     let world = World::new();
     world.user("taken@example.com").await;
     for address in ["new@example.com", "taken@example.com", "nobody@example.com"] {
