@@ -1,5 +1,5 @@
-//! What can be counted of the costs, whatever the machine: allocations of the paths that run most, over memory
-//! and on one thread so that the counts are exact; and the password hashes of every flow.
+//! What can be counted of the costs, whatever the machine: allocations of the paths that run most, over
+//! memory and on one thread so that the counts are exact; and the password hashes of every flow.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -85,8 +85,8 @@ fn a_refresh_allocates_eighteen_times() {
     assert!(refreshed <= 18, "{refreshed} allocations");
 }
 
-/// A whole life: what each flow costs in password hashes. That a refused log-in costs one whoever asks is
-/// promise 10.
+/// What each flow costs in password hashes. Guarantee 10 shows that a refused log-in costs one for every
+/// account.
 #[tokio::test]
 async fn each_flow_costs_one_hash_for_each_password_it_takes() {
     let world = World::new();

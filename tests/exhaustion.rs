@@ -1,6 +1,6 @@
-//! MailRequest 13 under a flood of keys, counted to the byte.
+//! Guarantee 13 under a flood of keys, counted to the byte.
 //!
-//! A program of its own, because it counts what the whole process allocates. How a running server
+//! A separate program, because it counts what the whole process allocates. How a running server
 //! stands a thousand log-ins at once is measured by `scripts/soak/exhaustion`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
@@ -34,15 +34,15 @@ fn key(number: u32) -> [u8; 16] {
 async fn a_flood_of_keys_stays_within_the_memory_configured_for_them() {
     let heap = dhat::Profiler::builder().testing().build();
     let quota = Rule::Quota { count: 5, window: Duration::from_mins(15) };
-    let streak = Rule::ConsecutiveFailures { failures: 100, then_every: Duration::from_mins(15) };
+    let in_a_row = Rule::ConsecutiveFailures { failures: 100, then_every: Duration::from_mins(15) };
     let keys = keys();
     for room in [keys / 10, keys] {
         let (room, before) = (usize::try_from(room).unwrap(), dhat::HeapStats::get().curr_bytes);
         let limiter =
             InProcessLimiter::with_capacity(Arc::new(SystemClock), NonZeroUsize::new(room).unwrap());
         for number in 0..keys {
-            // Streaks have a quarter of the room.
-            let (limit, rule) = if number % 4 == 0 { ("streak", &streak) } else { ("quota", &quota) };
+            // A quarter of the keys count consecutive failures.
+            let (limit, rule) = if number % 4 == 0 { ("in_a_row", &in_a_row) } else { ("quota", &quota) };
             _ = limiter.acquire(&Bucket { limit, key: key(number) }, rule).await.unwrap();
         }
         let taken = dhat::HeapStats::get().curr_bytes - before;

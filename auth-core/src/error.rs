@@ -61,12 +61,17 @@ impl Error for StoreError {
 }
 
 /// Joins the message of an error and those of its sources with ": ", for logs.
+///
+/// A source whose text the message already ends with is not repeated.
 pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
         source = error.source();
     }
     text

@@ -1,4 +1,4 @@
-//! What the example servers share: everything but the HTTP stack.
+//! The shared parts of the example servers: everything except the HTTP stack.
 
 mod logging;
 mod mailbox;

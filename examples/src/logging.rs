@@ -7,11 +7,11 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::LogFormat;
 
-/// Starts logging; `RUST_LOG` says what, by default everything from `info` on.
+/// Starts logging at the levels of `RUST_LOG`, by default `info`.
 pub(crate) fn start(format: LogFormat) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // Only a second logger of the process could fail, and then one is there already.
+    // This fails only if the process already has a logger.
     _ = match format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => {

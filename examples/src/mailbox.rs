@@ -1,4 +1,4 @@
-//! The development mailbox: mails are rendered and kept instead of sent.
+//! The development mailbox: mails are rendered and stored instead of sent.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,15 +13,15 @@ use auth_mailer::Templates;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Beside a database that outlives the process, mails do too: in this file of the working directory.
+/// The file in the working directory that stores mails, if the database outlives the process.
 const FILE: &str = ".auth-dev-mailbox.jsonl";
 
-/// The newest mails are kept.
+/// Only the newest mails are stored.
 const CAPACITY: usize = 1000;
 
-/// A mailer that keeps mails for people to look at. Clones share them.
+/// A mailer that stores mails for people to read. Clones share them.
 ///
-/// With a file, a mail is on disk before it counts as sent, so `kill -9` loses none that was promised.
+/// With a file, a mail is on disk before it counts as sent, so `kill -9` loses no accepted mail.
 #[derive(Clone)]
 pub struct DevMailbox {
     templates: Arc<Templates>,
@@ -42,7 +42,7 @@ struct KeptMail {
     shown: ShownMail,
 }
 
-/// What is shown of a mail.
+/// The fields of a mail that are shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ShownMail {
     to: String,
@@ -67,13 +67,13 @@ impl DevMailbox {
     ///
     /// # Errors
     ///
-    /// - When the file cannot be read or written, or is another running server's.
+    /// - The file cannot be read or written, or another running server has locked it.
     pub fn in_working_directory(templates: Templates) -> io::Result<Self> {
         Self::in_file(templates, Path::new(FILE))
     }
 
     fn in_file(templates: Templates, path: &Path) -> io::Result<Self> {
-        // Held until the file that replaces it is locked: another server finds either.
+        // Locked until the file that replaces it is locked: another server finds one of them locked.
         let old = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             file => Some(locked(file?)?),
@@ -99,7 +99,7 @@ impl DevMailbox {
 
 impl Kept {
     fn keep(&mut self, mail: KeptMail) -> io::Result<()> {
-        // A retry of one that is here already.
+        // A retry of a stored mail.
         if self.mails.iter().any(|kept| kept.id == mail.id) {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Kept {
     }
 }
 
-/// One line, begun anew: half a line that an earlier write left must not swallow it.
+/// Writes one line. It starts with a line break if an earlier write left half a line.
 fn line(mail: &KeptMail) -> io::Result<Vec<u8>> {
     let mut line = vec![b'\n'];
     serde_json::to_writer(&mut line, mail)?;
@@ -123,8 +123,8 @@ fn line(mail: &KeptMail) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The newest mails of the file. A line that was cut short was never counted as sent; a mail is there
-/// twice when it was written and then could not be said to be on disk.
+/// Reads the newest mails of the file. A line that was cut short never counted as sent; a mail is there
+/// twice if it was written and the sync to disk then failed.
 fn read(file: &File) -> io::Result<VecDeque<KeptMail>> {
     let mut mails: VecDeque<KeptMail> = VecDeque::new();
     for line in BufReader::new(file).split(b'\n') {
@@ -140,7 +140,7 @@ fn read(file: &File) -> io::Result<VecDeque<KeptMail>> {
     Ok(mails)
 }
 
-/// Writes the file anew, readable by its owner alone: mails hold links that work.
+/// Rewrites the file, readable by its owner alone: mails contain valid links.
 fn rewrite(path: &Path, mails: &VecDeque<KeptMail>) -> io::Result<File> {
     let new = path.with_extension("new");
     let mut options = OpenOptions::new();
@@ -188,7 +188,7 @@ impl Mailer for DevMailbox {
     }
 }
 
-/// Shows how many mails there are, not what they say.
+/// Shows the number of mails, not their content.
 impl fmt::Debug for DevMailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DevMailbox").field("mails", &self.kept().mails.len()).finish_non_exhaustive()
@@ -226,7 +226,7 @@ mod tests {
         let path = directory.path().join("mails");
         let mailbox = open(&path);
         mailbox.send(&mail(1)).await.unwrap();
-        // What a write leaves that failed half way; the server lives on.
+        // A write that failed half way; the server continues.
         mailbox.kept().file.as_mut().unwrap().write_all(br#"{"id":"half"#).unwrap();
         mailbox.send(&mail(2)).await.unwrap();
         drop(mailbox);
@@ -241,7 +241,7 @@ mod tests {
         mailbox.send(&mail(1)).await.unwrap();
         mailbox.send(&mail(1)).await.unwrap();
         assert_eq!(addresses(&mailbox), ["user-1@example.com"]);
-        // Written, but whether it is on disk was not known: sent again, and in the file twice.
+        // Written, but the sync to disk failed: sent again, and in the file twice.
         mailbox.kept().mails.clear();
         mailbox.send(&mail(1)).await.unwrap();
         drop(mailbox);

@@ -1,4 +1,4 @@
-//! What happens in the service, for Prometheus: on an address of its own.
+//! Serves the service's metrics for Prometheus on a separate address.
 
 use std::future::Future;
 use std::io;
@@ -14,10 +14,10 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
-/// Upper bounds of the histograms in seconds: from a primary key in memory to a mail server that thinks.
+/// Upper bounds of the histograms in seconds: from a primary-key read in memory to a slow mail server.
 const BOUNDS: [f64; 12] = [0.000_25, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
-/// Records what happens from now on, and listens for who wants to know.
+/// Records metrics from now on and listens for scrapes.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     handle: PrometheusHandle,
@@ -62,7 +62,7 @@ struct Sources {
 
 async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
     if let Err(error) = sources.sampler.sample().await {
-        // All else is told the same: it is then that somebody looks.
+        // Everything else is answered alike, also while the server shuts down.
         tracing::warn!(%error, "the outbox could not be counted for metrics");
     }
     sources.handle.run_upkeep();

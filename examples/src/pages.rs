@@ -1,4 +1,4 @@
-//! What the servers show to people: the page that walks every flow, and the development mailbox.
+//! The pages of the servers: one that walks through every flow, and the development mailbox.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,11 +11,11 @@ use crate::mailbox::DevMailbox;
 
 static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/pages");
 
-/// Nothing but this server's own files, and no script or style inside a page.
+/// Allows only this server's files, and no script or style inside a page.
 const OWN_CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                            connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// A mail is a stranger's page: shown as it looks, it can do nothing but open its links.
+/// A mail is untrusted: it is shown as it looks and can only open its links.
 const MAIL_CONTENT: &str = "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation; \
                             default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'";
 
@@ -28,7 +28,7 @@ pub struct Page {
     pub body: Cow<'static, [u8]>,
 }
 
-/// Everything that is served beside the API. Cheap to clone.
+/// All pages beside the API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Pages {
     mailbox: Option<DevMailbox>,
@@ -49,7 +49,7 @@ impl Pages {
         Self { mailbox, config: config.to_string() }
     }
 
-    /// What is at a path, for GET and HEAD.
+    /// Returns the page at a path, for GET and HEAD.
     pub fn get(&self, path: &str) -> Option<Page> {
         match path {
             "/" => file("index.html"),
@@ -97,12 +97,12 @@ fn file(name: &str) -> Option<Page> {
         _ => return None,
     };
     let body = FILES.get_file(name)?.contents();
-    // Asked for again each time: after an update no page meets the scripts of another.
+    // Requested again each time: after an update no page runs the scripts of another version.
     Some(Page::own(content_type, "no-cache", body))
 }
 
 impl Page {
-    /// Pages have paths of their own.
+    /// The pages' paths are not routes of the API.
     fn is_page(&self) -> bool {
         self.headers[0].1.starts_with("text/html")
     }

@@ -1,4 +1,4 @@
-//! A whole service out of its settings: everything but the HTTP stack.
+//! Builds and runs a service from its settings: everything except the HTTP stack.
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::{Auth, Mail as Message, MailError, Mailer};
+use auth_core::{Auth, Mail as Message, MailError, Mailer, error_chain};
 use auth_http::HttpConfig;
 use auth_mailer::SmtpMailer;
 use auth_metrics::Timed;
@@ -20,28 +20,28 @@ use crate::mailbox::DevMailbox;
 use crate::metrics::Exporter;
 use crate::pages::Pages;
 use crate::settings::{self, Database, Mail, Settings, Variables};
-use crate::store::{self, chain};
+use crate::store;
 
 /// Settings that cannot be used (`EX_CONFIG` of sysexits.h).
 const BAD_SETTINGS: u8 = 78;
-/// Something the server stands on cannot be reached (`EX_UNAVAILABLE`).
+/// A database, a port or Redis cannot be reached (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 
-/// How long a stop may take in all: open requests and the mail being sent have so long to finish.
+/// Maximum time of a stop: open requests and the mail being sent may finish within it.
 const STOP_PATIENCE: Duration = Duration::from_secs(9);
-/// How many clients may wait to be accepted: the most that Linux allows unless told otherwise (`somaxconn`).
+/// Connections that may wait to be accepted: Linux's default maximum (`somaxconn`).
 const BACKLOG: u32 = 4096;
 
-/// What an HTTP stack serves.
+/// The parts that an HTTP stack serves.
 #[derive(Debug)]
 pub struct Service {
-    /// Every flow.
+    /// All flows.
     pub auth: Auth,
     /// The HTTP side of the flows.
     pub http: HttpConfig,
-    /// What is served beside the API.
+    /// The pages beside the API.
     pub pages: Pages,
-    /// Where to listen; it does already.
+    /// The socket, which listens already.
     pub listener: TcpListener,
     metrics: Option<Exporter>,
     stopped: watch::Receiver<bool>,
@@ -52,7 +52,7 @@ impl Service {
     pub fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut stopped = self.stopped.clone();
         async move {
-            // An error means that nobody is left to ask.
+            // An error means that the sender is gone.
             _ = stopped.wait_for(|stopped| *stopped).await;
         }
     }
@@ -61,8 +61,8 @@ impl Service {
 /// Runs a server: settings from the environment, the service around it, `serve` for the HTTP stack, until
 /// SIGTERM or SIGINT.
 ///
-/// What keeps it from starting is told on standard error and by the exit status: 78 for settings, 69 for
-/// a database or a port.
+/// If it cannot start, it prints the reason to standard error and sets the exit status: 78 for settings, 69
+/// for a database or a port.
 pub async fn run<F>(serve: impl FnOnce(Service) -> F) -> ExitCode
 where
     F: Future<Output = std::io::Result<()>>,
@@ -78,8 +78,8 @@ where
 
 type NotStarted = (u8, String);
 
-/// Listens as `TcpListener::bind` would, but lets more clients wait to be accepted than its 128: in a burst the others would
-/// have to ask again, a second later.
+/// Listens like `TcpListener::bind`, but with a backlog of more than 128 connections: in a burst the others
+/// would have to retry a second later.
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
@@ -117,7 +117,7 @@ async fn finish<F>(
 where
     F: Future<Output = std::io::Result<()>>,
 {
-    // Before the line that others wait for: from then on a signal stops, it does not kill.
+    // Before the line that others wait for: after it a signal stops the server cleanly.
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     match service.listener.local_addr() {
         Ok(address) => println!("listening on http://{address}"),
@@ -127,7 +127,7 @@ where
         let (auth, stopped) = (service.auth.clone(), service.stop());
         async move { auth.run_background(stopped).await }
     });
-    // It goes with the process: a scrape that comes too late is no loss.
+    // It ends with the process: a scrape that comes too late is no loss.
     if let Some(metrics) = service.metrics.take() {
         tokio::spawn(metrics.serve(service.auth.clone(), service.stop()));
     }
@@ -138,7 +138,7 @@ where
     }
     tracing::info!("stopping");
     stop.send_replace(true);
-    // What is not finished by then is cut: the outbox keeps a mail that was not sent.
+    // Unfinished work is cancelled after that: a mail that was not sent stays in the outbox.
     let both = async { tokio::join!(served, background) };
     let all_done = tokio::time::timeout(STOP_PATIENCE, both).await.is_ok();
     tracing::info!(all_done, "stopped");
@@ -165,7 +165,7 @@ async fn asked_to_stop(signals: (std::io::Result<Signal>, std::io::Result<Signal
     }
 }
 
-/// Opens the store and puts the flows on it.
+/// Opens the store and builds the flows over it.
 async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStarted> {
     let unreachable = |problem: String| (UNAVAILABLE, format!("DATABASE_URL: {problem}"));
     let limiter = match &settings.shared_limits {
@@ -194,10 +194,10 @@ fn no_limiter(error: &ConnectError) -> NotStarted {
         ConnectError::MalformedUrl | ConnectError::Authority(_) => BAD_SETTINGS,
         _ => UNAVAILABLE,
     };
-    (status, format!("RATE_LIMIT_STORE: {}", chain(error)))
+    (status, format!("RATE_LIMIT_STORE: {}", error_chain(error)))
 }
 
-/// Where mails go.
+/// The destination of mails.
 #[derive(Debug)]
 enum Mailing {
     Mailbox(DevMailbox),

@@ -1,5 +1,7 @@
-//! The environment of the example servers, read as a whole: every problem at once, by the name of its
-//! variable and never by its value.
+//! Reads the environment of the example servers and reports every problem at once.
+//!
+//! A problem names its variable and never its value, which may be a secret; the exit status is 78. clap
+//! reports the first problem alone, quotes the value, and exits with 2, so the variables are read by hand.
 
 mod database;
 mod duration;
@@ -24,16 +26,16 @@ pub use secrets::Secrets;
 
 use self::reader::Reader;
 
-/// What the server is for.
+/// The environment that the server runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// Trying things out on one machine.
+    /// Development on one machine: missing secrets are generated.
     Development,
-    /// The real thing: nothing is made up.
+    /// Production: every secret must be set.
     Production,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -42,9 +44,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// Everything that the environment says.
+/// The settings of a server.
 pub struct Settings {
-    /// What the server is for.
+    /// The environment that the server runs in.
     pub environment: Environment,
     /// The HTTP side.
     pub http: HttpConfig,
@@ -52,45 +54,45 @@ pub struct Settings {
     pub policy: Policy,
     /// The URL of the Redis that counts for several servers; limits are counted here without one.
     pub shared_limits: Option<Zeroizing<String>>,
-    /// Where everything is kept.
+    /// The database.
     pub database: Database,
     /// The keys.
     pub secrets: Secrets,
-    /// Where mails go.
+    /// The destination of mails.
     pub mail: Mail,
-    /// How log lines look.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// Where metrics are told, if anywhere.
+    /// The address that serves the metrics, if any.
     pub metrics_address: Option<SocketAddr>,
 }
 
-/// What an administrator's command needs of the settings: no keys and no mail server.
+/// The settings of an administrator's command: no keys and no mail server.
 #[derive(Debug)]
 pub struct Administration {
     /// Lifetimes, limits and costs.
     pub policy: Policy,
-    /// Where everything is kept.
+    /// The database.
     pub database: Database,
 }
 
 impl Administration {
-    /// Reads what there is of it; other variables are not looked at.
+    /// Reads these settings and ignores other variables.
     ///
     /// # Errors
     ///
     /// - All problems at once.
     pub fn read(variables: &Variables) -> Result<Self, Vec<ConfigProblem>> {
         let mut reader = Reader::new(variables);
-        // For tokens, of which none is made here.
+        // The URL is for tokens; no token is issued here.
         let policy = policy::read(&mut reader, "http://localhost");
         let database = database::read(&mut reader);
         if reader.found_problems() { Err(reader.into_problems()) } else { Ok(Self { policy, database }) }
     }
 }
 
-/// Where to listen: loopback unless `HOST` says otherwise, and port 3000 unless `PORT` does.
+/// Returns the address to listen on: `HOST` or loopback, and `PORT` or 3000.
 ///
-/// Read before everything else, since what the server is called depends on the port it gets.
+/// It is read first, because the default `PUBLIC_URL` depends on the port.
 pub fn address(variables: &Variables) -> (IpAddr, u16) {
     let mut reader = Reader::new(variables);
     (host(&mut reader), port(&mut reader))
@@ -111,13 +113,13 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// - All problems at once; nothing was made or started.
+    /// - All problems at once; nothing was created or started.
     pub fn read(variables: &Variables, port: u16) -> Result<Self, Vec<ConfigProblem>> {
         Self::gather(variables, port, secrets::Given::complete)
     }
 
-    /// Reads everything as [`read`](Self::read) does, and makes no file: secrets that development makes up
-    /// are not kept.
+    /// Reads everything like [`read`](Self::read), but creates no file: secrets that development generates
+    /// are not stored.
     ///
     /// # Errors
     ///
@@ -140,18 +142,18 @@ impl Settings {
         let environment = reader.choice("APP_ENV", Environment::Development, &environments);
         let given = reader.text("PUBLIC_URL");
         let public_url = given.map_or_else(|| format!("http://localhost:{port}"), str::to_owned);
-        // Without another name, people open the address that is printed at start.
+        // Without another name, people open the address that is printed at the start.
         let printed = given.is_none().then(|| SocketAddr::new(host, port));
         let frontend_url = reader.text("FRONTEND_URL").map_or_else(|| public_url.clone(), str::to_owned);
         for (name, url) in [("PUBLIC_URL", &public_url), ("FRONTEND_URL", &frontend_url)] {
-            // What is unset has the problems of what it comes from.
+            // If it is unset, it has the problems of PUBLIC_URL.
             if name == "FRONTEND_URL" && reader.text(name).is_none() {
                 continue;
             }
             if environment == Environment::Production && !url.to_ascii_lowercase().starts_with("https://") {
                 reader.problem(name, "must be an https URL in production");
             }
-            if is_mended(url) {
+            if is_corrected_url(url) {
                 reader.problem(name, "must have no white space, no backslash and no segment `.` or `..`");
             }
         }
@@ -170,7 +172,7 @@ impl Settings {
         let metrics_address = reader.read("METRICS_ADDRESS", None, |text| {
             text.parse().map(Some).map_err(|_| "must be an address and a port, such as `127.0.0.1:9464`")
         });
-        // Files are made only where nothing else is wrong.
+        // Files are created only if there is no other problem.
         let secrets = if reader.found_problems() {
             None
         } else {
@@ -194,8 +196,8 @@ impl Settings {
     }
 }
 
-/// Whether a parser would silently make another URL of it, so that links led where nobody wrote.
-fn is_mended(url: &str) -> bool {
+/// Returns whether a URL parser would silently change this text, so that links had another target.
+fn is_corrected_url(url: &str) -> bool {
     let dots =
         |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
     url.contains(|c: char| c.is_whitespace() || c == '\\') || url.split('/').any(dots)

@@ -1,33 +1,35 @@
-//! The database of the settings, opened, with all flows over it.
+//! Opens the database of the settings and builds all flows over it.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Auth, AuthBuilder, JoinedStore, Mailer, MemoryStore, Outbox, TracingSink, UserStore};
+use auth_core::{
+    Auth, AuthBuilder, JoinedStore, Mailer, MemoryStore, Outbox, TracingSink, UserStore, error_chain,
+};
 use auth_metrics::{MetricsSink, Timed};
 use auth_mysql::MySqlOptions;
 use auth_sqlite::SqliteStore;
 
 use crate::settings::Database;
 
-/// How long a database may take to be there.
+/// Time limit for opening a database.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A database that is there.
+/// An opened database.
 #[derive(Debug)]
 pub struct Opened {
     /// All flows over it, to be completed with keys and policy.
     pub builder: AuthBuilder,
-    /// Its users, for importing.
+    /// Its users, for imports.
     pub users: Arc<dyn UserStore>,
 }
 
-/// Opens a database, and makes its tables if they are not there.
+/// Opens a database and creates its tables if they are missing.
 ///
 /// # Errors
 ///
-/// - What keeps it from being opened, with all causes.
+/// - The reason why it cannot be opened, with all causes.
 pub async fn open(database: &Database, mailer: impl Mailer + 'static) -> Result<Opened, String> {
     Ok(match database {
         Database::Memory => Opened::over(&MemoryStore::new(), mailer),
@@ -40,7 +42,7 @@ pub async fn open(database: &Database, mailer: impl Mailer + 'static) -> Result<
 
 async fn in_time<S, E: std::error::Error>(opening: impl Future<Output = Result<S, E>>) -> Result<S, String> {
     match tokio::time::timeout(PATIENCE, opening).await {
-        Ok(store) => store.map_err(|error| chain(&error)),
+        Ok(store) => store.map_err(|error| error_chain(&error)),
         Err(_) => Err("the database did not answer in time".to_owned()),
     }
 }
@@ -54,12 +56,4 @@ impl Opened {
             .event_sink(MetricsSink::new(TracingSink::default()));
         Self { builder, users: Arc::new(store.clone()) }
     }
-}
-
-/// What happened, and why. Some errors say what their cause says, too.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.map(ToString::to_string).fold(error.to_string(), |told, cause| {
-        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
-    })
 }

@@ -9,8 +9,9 @@ use regex::Regex;
 
 use crate::{documents, root};
 
-/// Which test takes the blocks from a page and does what they say: all of that kind, for each fails at a block
-/// that it has no use for. Rust that rustdoc runs is not listed, nor is `text`: what a program prints, or a picture.
+/// Which test takes the blocks from a page and does what they say: all of that kind, for each fails at a
+/// block that it has no use for. Rust that rustdoc runs is not listed, nor is `text`: what a program prints,
+/// or a picture.
 const TAKEN: [(&str, &str, &str); 18] = [
     ("README.md", "sh", "examples/tests/servers/pages.rs"),
     ("docs/authctl.md", "sh", "authctl/tests/authctl/guide.rs"),

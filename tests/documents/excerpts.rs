@@ -1,4 +1,4 @@
-//! The guide to writing a store shows the code of the example, not code of its own.
+//! The guide to writing a store quotes the code of the example.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What can be published has what a package needs, and the documents tell the same as the manifests.
+//! Published crates have what a package needs, and the documents agree with the manifests.
 
 use std::fs;
 use std::process::Command;
@@ -16,8 +16,8 @@ fn packages() -> Vec<Value> {
         .current_dir(root())
         .output()
         .unwrap();
-    let mut told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    serde_json::from_value(told["packages"].take()).unwrap()
+    let mut metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    serde_json::from_value(metadata["packages"].take()).unwrap()
 }
 
 #[test]
@@ -51,17 +51,17 @@ fn the_oldest_rust_is_the_same_everywhere() {
         .collect();
     versions.dedup();
     let [version] = &versions[..] else { panic!("{versions:?}") };
-    let mut told = 0;
+    let mut mentions = 0;
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
         for (at, _) in text.match_indices("Rust 1.") {
-            told += 1;
+            mentions += 1;
             let found: String =
                 text[at + 5..].chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
             assert_eq!(found.trim_end_matches('.'), version, "{}", document.display());
         }
     }
-    assert!(told >= 3, "told {told} times");
+    assert!(mentions >= 3, "{mentions} mentions");
 }
 
 #[test]

@@ -81,7 +81,7 @@ async fn the_time_of_authentication_is_that_of_the_password() {
     assert!(claims.epoch > typed.session.epoch);
 }
 
-/// No token outlives its session, and each has a name of its own.
+/// No token outlives its session, and each has its own id.
 #[tokio::test]
 async fn a_token_ends_with_its_session_at_the_latest() {
     let world = World::with(|policy| {
@@ -102,7 +102,7 @@ async fn a_token_ends_with_its_session_at_the_latest() {
     assert!(world.auth.authenticate(grant.access_token.expose()).is_err());
 }
 
-/// The application's claims: answers as told, and counts how often it was asked.
+/// The application's claims: returns a set answer and counts its calls.
 #[derive(Debug, Clone)]
 struct Roles(Arc<Mutex<Result<Value, &'static str>>>);
 
@@ -164,27 +164,30 @@ async fn a_failed_claims_source_issues_no_token_and_a_retry_works() {
         let user = world.user(ADA).await;
         let grant = world.log_in(ADA).await;
         roles.set(claims);
-        let told = |failure: &Failure| match (failure, &expected) {
+        let is_expected = |failure: &Failure| match (failure, &expected) {
             (Failure::Claims(found), Some(expected)) => found == expected,
             (Failure::Store(_), None) => true,
             _ => false,
         };
         let (right, new) = (|| Password::new(PASSWORD), || Password::new(OTHER_PASSWORD));
         let logged_in = world.auth.log_in(ADA, right(), &client()).await;
-        assert!(matches!(&logged_in, Err(LogInError::Failed(failure)) if told(failure)), "{logged_in:?}");
+        assert!(
+            matches!(&logged_in, Err(LogInError::Failed(failure)) if is_expected(failure)),
+            "{logged_in:?}"
+        );
         assert_eq!(world.auth.sessions(user.id).await.unwrap().len(), 1, "none began");
         for _ in 0..2 {
             let refreshed = world.auth.refresh(&text(&grant), &client()).await;
             assert!(
-                matches!(&refreshed, Err(RefreshError::Failed(failure)) if told(failure)),
+                matches!(&refreshed, Err(RefreshError::Failed(failure)) if is_expected(failure)),
                 "{refreshed:?}"
             );
             let restored = world.auth.restore(&text(&grant), &client()).await;
-            assert!(matches!(&restored, Err(RefreshError::Failed(failure)) if told(failure)));
+            assert!(matches!(&restored, Err(RefreshError::Failed(failure)) if is_expected(failure)));
         }
         let claims = world.claims(&grant);
         let changed = world.auth.change_password(&claims, right(), new(), &client()).await;
-        assert!(matches!(&changed, Err(ChangePasswordError::Failed(failure)) if told(failure)));
+        assert!(matches!(&changed, Err(ChangePasswordError::Failed(failure)) if is_expected(failure)));
         roles.set(Ok(json!({})));
         world.auth.refresh(&text(&grant), &client()).await.unwrap();
         assert_eq!(world.events.count("authn_token_reuse"), 0);

@@ -49,7 +49,7 @@ async fn disabling_twice_is_no_error_and_ends_no_more_than_once() {
         world.auth.enable_user(user.id).await.unwrap();
         let grant = world.log_in(ADA).await;
         world.auth.enable_user(user.id).await.unwrap();
-        assert!(world.lives(&grant).await, "enabling whoever is enabled ends nothing");
+        assert!(world.lives(&grant).await, "enabling an enabled user ends no session");
     }
 }
 
@@ -69,15 +69,15 @@ async fn a_deleted_user_has_no_access_and_the_address_is_free() {
     }
     assert!(matches!(world.auth.delete_user(user.id).await, Err(UserError::NotFound)));
 
-    let anew = world.user(ADA).await;
-    assert_ne!(anew.id, user.id, "no id is ever given again");
+    let second = world.user(ADA).await;
+    assert_ne!(second.id, user.id, "no id is used twice");
     assert!(logs_in(&world).await && !resets(&world, &link).await, "an old link is for the old account");
     assert!(world.auth.refresh(&text(&grant), &client()).await.is_err());
     let refused = world.auth.authenticate_live(grant.access_token.expose(), LiveCheck::User).await;
     assert!(refused.is_err());
 }
 
-/// The user goes first: what cannot be tidied afterwards is dead all the same.
+/// The user is deleted first: sessions that cannot be deleted afterwards are invalid anyway.
 #[tokio::test]
 async fn deleting_needs_no_session_to_be_deleted() {
     let world = World::new();

@@ -6,7 +6,7 @@ use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
-/// The password of whoever registered the address before.
+/// The password of an earlier registration of the address.
 const RIVALS: &str = "a rival chose this one";
 
 async fn create(world: &World, address: &str) -> Result<User, CreateUserError> {
@@ -49,7 +49,7 @@ async fn creating_a_user_refuses_a_verified_or_disabled_address() {
     assert!(matches!(create(&world, BOB).await, Err(CreateUserError::EmailTaken)));
 }
 
-/// Whether the row is still there or was cleaned up makes no difference (promise 14).
+/// Whether the row is still there or was cleaned up makes no difference (guarantee 14).
 #[tokio::test]
 async fn creating_a_user_takes_over_an_unverified_row_and_its_links() {
     for (days, cleaned) in [(0, false), (40, false), (40, true)] {

@@ -1,4 +1,4 @@
-//! Changing the address: what it asks for, what it tells whom, and what it ends.
+//! Changing the address: what it requires, who gets which mail, and what it ends.
 
 use auth_core::store::{Deletion, UserStore};
 use auth_core::{
@@ -48,7 +48,7 @@ fn is_notice(mail: &Mail) -> bool {
     matches!(mail.message, Message::EmailChanged { .. })
 }
 
-/// Delivers until whatever speaks of nothing is dropped, and says who got notices.
+/// Delivers until notices without a change are dropped, and returns who got notices.
 async fn notified(world: &World) -> Vec<String> {
     for _ in 0..4 {
         world.auth.deliver_due_mails().await.unwrap();
@@ -74,7 +74,7 @@ async fn confirming_replaces_the_address_and_notifies_both() {
         (world.reset_token(ADA).await, world.confirmation_token(&mine, "b@example.com").await);
     let token = world.confirmation_token(&mine, NEW).await;
     world.wait(60);
-    // Whoever was let in a moment ago is remembered for 5 s.
+    // A user who was accepted a moment ago is cached for 5 s.
     assert!(world.lives(&mine).await && logs_in(&world, ADA).await, "asking changes nothing");
     confirm(&world, &token).await.unwrap();
     let changed = world.auth.user(user.id).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_refused_change_of_address_sends_no_mail() {
     assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
 }
 
-/// The owner of a taken address is told, whoever wants it is not; a disabled owner is told nothing.
+/// The owner of a taken address gets a notice, the user who wants it does not; a disabled owner gets none.
 #[tokio::test]
 async fn a_taken_address_gets_a_mail_and_no_link() {
     let world = world();
@@ -177,14 +177,10 @@ async fn an_address_taken_since_the_mail_leaves_the_link_valid() {
     world.auth.delete_user(owner.id).await.unwrap();
     confirm(&world, &token).await.unwrap();
     assert_eq!(world.auth.user(grant.user.id).await.unwrap().email.address(), NEW);
-    assert_eq!(
-        notified(&world).await,
-        [NEW, NEW, NEW, ADA, ADA, ADA],
-        "those promised before speak of it too"
-    );
+    assert_eq!(notified(&world).await, [NEW, NEW, NEW, ADA, ADA, ADA], "mails enqueued before name it too");
 }
 
-/// Whoever may be deleted by the next clean-up is as good as absent, whether or not it ran.
+/// A user that the next clean-up may delete is treated as absent, whether or not it ran.
 #[tokio::test]
 async fn the_address_of_an_abandoned_registration_is_free() {
     for cleans_up in [false, true] {
@@ -247,7 +243,7 @@ async fn a_disabled_or_deleted_user_confirms_nothing() {
     }
 }
 
-/// The write went through and its answer was lost: what the user looks like tells.
+/// The write went through and its answer was lost: the stored user shows it.
 #[tokio::test]
 async fn a_change_with_an_unknown_outcome_is_reported_as_done() {
     let world = world();
@@ -260,7 +256,7 @@ async fn a_change_with_an_unknown_outcome_is_reported_as_done() {
     assert_eq!(notified(&world).await, [NEW, ADA]);
 }
 
-/// The notice goes to the old address although its row bears another by then; a rival's new address
+/// The notice goes to the old address although the row has a third one when it is sent; a rival's address
 /// that lost learns nothing of the one that won.
 #[tokio::test]
 async fn late_notices_reach_the_old_and_the_new_address() {
@@ -281,11 +277,11 @@ async fn late_notices_reach_the_old_and_the_new_address() {
     let third = world.confirmation_token(&world.log_in(NEW).await, "third@example.com").await;
     confirm(&world, &third).await.unwrap();
     world.store.reset();
-    let told = notified(&world).await;
-    assert!(told.iter().any(|to| to == ADA) && told.iter().any(|to| to == NEW), "{told:?}");
-    assert!(told.iter().any(|to| to == "third@example.com"), "{told:?}");
-    assert!(!told.iter().any(|to| to == "rival@example.com"), "{told:?}");
-    assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0, "what speaks of nothing is dropped");
+    let notified = notified(&world).await;
+    assert!(notified.iter().any(|to| to == ADA) && notified.iter().any(|to| to == NEW), "{notified:?}");
+    assert!(notified.iter().any(|to| to == "third@example.com"), "{notified:?}");
+    assert!(!notified.iter().any(|to| to == "rival@example.com"), "{notified:?}");
+    assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0, "a notice without a change is dropped");
 }
 
 #[tokio::test]

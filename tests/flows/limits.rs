@@ -26,7 +26,7 @@ fn limited() -> World {
     })
 }
 
-/// One client of whom limits are counted.
+/// One client, whose requests are counted.
 fn from_here() -> Client {
     Client::new(Some([192, 0, 2, 7].into()), None)
 }
@@ -106,7 +106,8 @@ async fn a_released_permit_is_shown_as_free() {
     );
 }
 
-/// Whether a failed log-in with this text is still let through, of a world that lets one through for each account.
+/// Whether a failed log-in with this text is still let through, of a world that lets one through for each
+/// account.
 async fn is_judged(world: &World, text: &str) -> bool {
     match world.auth.log_in(text, Password::new("not the password"), &from_here()).await {
         Err(LogInError::InvalidCredentials) => true,
@@ -115,8 +116,8 @@ async fn is_judged(world: &World, text: &str) -> bool {
     }
 }
 
-/// However long a text is, it is counted by one byte more than the longest address has: nobody uses up the tries of an
-/// account with a text that only begins with its address.
+/// However long a text is, it is counted by one byte more than the longest address has: nobody uses up the
+/// tries of an account with a text that only begins with its address.
 #[tokio::test]
 async fn a_text_that_is_no_address_is_counted_as_no_address() {
     let world = World::with(|policy| {

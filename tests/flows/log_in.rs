@@ -146,8 +146,8 @@ async fn a_disabled_user_gets_the_refusal_of_an_unknown_one() {
         ("new@example.com", PASSWORD, LogInFailure::NotVerified),
     ] {
         let refused = log_in(&world, address, password).await.unwrap_err();
-        let told = matches!(refused, LogInError::EmailNotVerified);
-        assert_eq!(told, why == LogInFailure::NotVerified, "{refused:?}");
+        let not_verified = matches!(refused, LogInError::EmailNotVerified);
+        assert_eq!(not_verified, why == LogInFailure::NotVerified, "{refused:?}");
         let events = world.events.kinds();
         let Some(EventKind::LogInFailed { reason, .. }) = events.last() else { panic!("{events:?}") };
         assert_eq!(*reason, why);
@@ -209,7 +209,7 @@ async fn a_session_remembers_when_from_where_and_with_what() {
 
 /// Two log-ins share nothing that one could guess from the other.
 #[tokio::test]
-async fn every_log_in_begins_a_session_of_its_own() {
+async fn every_log_in_begins_a_new_session() {
     let world = World::new();
     world.user(ADA).await;
     let (one, other) = (world.log_in(ADA).await, world.log_in(ADA).await);

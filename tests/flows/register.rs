@@ -165,7 +165,7 @@ async fn a_resent_link_verifies_an_uncontested_address() {
     assert!(logs_in(&world, PASSWORD).await);
 }
 
-/// For a contested address nobody can say whose password the row bears: its owner sets it anew.
+/// For a contested address, the row's password may belong to anyone: the mailbox owner sets a new one.
 #[tokio::test]
 async fn a_link_resent_for_a_contested_address_resets_the_password() {
     for (first, second) in [(RIVAL, PASSWORD), (PASSWORD, RIVAL)] {
@@ -200,7 +200,7 @@ async fn a_reset_verifies_the_address_and_ends_registration_links() {
     assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
 }
 
-/// Whoever comes later changes nothing about a verified account, and its owner is told.
+/// A later registration changes nothing about a verified account, and its owner gets a notice.
 #[tokio::test]
 async fn registering_a_verified_address_only_notifies_its_owner() {
     let world = World::new();
@@ -231,7 +231,7 @@ async fn a_disabled_account_gets_no_mail_and_stays_disabled() {
     assert!(!logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
 }
 
-/// Thirty-two attempts at once: one row, and whichever link is used, its password and no other.
+/// Thirty-two attempts at once: one row, and the password of the used link and no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_attempts_at_once_the_one_whose_link_is_used_wins() {
     let world = World::with(|policy| policy.limits.register_mailbox = None);
@@ -368,7 +368,7 @@ async fn an_abandoned_registration_makes_room_for_a_new_one() {
 async fn neither_link_nor_account_outlives_an_abandoned_registration() {
     let world = World::new();
     world.register(ADA, PASSWORD).await;
-    // Ten minutes before the seven days are over.
+    // Ten minutes before the seven days end.
     world.clock.advance(Duration::from_mins(7 * 24 * 60 - 10));
     world.auth.resend_verification(ADA, &client()).await.unwrap();
     let link = world.verification_token(ADA).await;

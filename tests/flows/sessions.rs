@@ -1,4 +1,4 @@
-//! Listing and ending sessions, and how live a live door is.
+//! Listing and ending sessions, and what each live check reads.
 
 use std::time::Duration;
 
@@ -154,7 +154,7 @@ async fn logging_out_everywhere_ends_sessions_and_links_of_one_user() {
     assert!(matches!(world.auth.log_out_everywhere(nobody, &client()).await, Err(UserError::NotFound)));
 }
 
-/// What each door sees at once, and what only when the access token expires.
+/// What each live check refuses at once, and what only when the access token expires.
 #[tokio::test]
 async fn each_live_check_reads_what_its_name_says() {
     let (all, user, cached) = (LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser);
@@ -219,7 +219,7 @@ async fn a_cached_check_accepts_the_session_of_a_new_password() {
         let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
         let after = acting.change_password(&claims, current, new, &client()).await.unwrap();
         assert!(enters(&world.auth, &after, LiveCheck::CachedUser).await, "not a false 401");
-        assert!(!enters(&world.auth, &before, LiveCheck::CachedUser).await, "read anew just now");
+        assert!(!enters(&world.auth, &before, LiveCheck::CachedUser).await, "read again just now");
         let claims = world.claims(&after);
         let (current, new) = (Password::new(OTHER_PASSWORD), Password::new(PASSWORD));
         world.auth.change_password(&claims, current, new, &client()).await.unwrap();

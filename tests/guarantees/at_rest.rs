@@ -1,4 +1,4 @@
-//! MailRequest 9: nothing in the database, logs, traces, errors or URLs that the server sees logs anyone in.
+//! Guarantee 9: nothing in the database, logs, traces, errors or URLs that the server sees logs anyone in.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! MailRequest 13: memory, CPU and rows stay within configured bounds under any stream of requests.
+//! Guarantee 13: memory, CPU and rows stay within configured bounds under any stream of requests.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -142,7 +142,7 @@ async fn a_stored_hash_of_absurd_cost_is_never_computed() {
     }
 }
 
-/// Ten thousand strangers cannot make the limiter grow, nor make it forget whom they attack.
+/// Ten thousand strangers cannot make the limiter grow, nor make it evict the account they attack.
 #[tokio::test]
 async fn a_flood_of_addresses_evicts_no_attacked_account() {
     let clock = FakeClock::default();
@@ -168,7 +168,7 @@ async fn a_flood_of_addresses_evicts_no_attacked_account() {
     }
     assert!(limiter.len() > 500, "the flood did reach it");
     let refused = guess(ADA.to_owned(), client()).await;
-    assert!(matches!(refused, LogInError::RateLimited(_)), "the streak is remembered");
+    assert!(matches!(refused, LogInError::RateLimited(_)), "the failures are remembered");
     assert!(matches!(
         world.auth.log_in(ADA, Password::new(PASSWORD), &attacker).await,
         Err(LogInError::RateLimited(_))
@@ -221,7 +221,7 @@ async fn a_log_in_over_the_limit_ends_the_oldest_session() {
     world.wait(1);
     world.log_in(ADA).await;
     assert_eq!(rows(&world, &user).await, 1, "the dead ones are gone");
-    assert_eq!(world.events.count("session_revoked"), 3, "nobody is told of those that were dead");
+    assert_eq!(world.events.count("session_revoked"), 3, "no event for sessions that had expired");
     world.wait(60 * 60 * 24 * 8);
     world.log_in(ADA).await;
     assert_eq!(rows(&world, &user).await, 1, "and the expired one");

@@ -1,4 +1,4 @@
-//! Promises 4, 5 and 6 where a user's address changes: a link confirms once, for the one who asked and the
+//! Guarantees 4, 5 and 6 where a user's address changes: a link confirms once, for the one who asked and the
 //! one mailbox it went to; of several who want an address one gets it; a reset cancels what waits.
 
 use std::sync::Arc;
@@ -135,8 +135,8 @@ async fn a_crash_after_confirming_does_not_revive_the_link() {
     assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::InvalidToken)));
 }
 
-/// Whoever took over an account and waits for a link loses it with the reset: mailed already, promised
-/// and not mailed, or mailed again after its first attempt seemed to fail.
+/// An attacker who took over an account and waits for a link loses it with the reset: mailed already,
+/// enqueued and not mailed, or mailed again after its first attempt seemed to fail.
 #[tokio::test]
 async fn a_reset_cancels_a_pending_change_of_address() {
     for mailed in ["before", "after", "twice"] {
@@ -203,8 +203,8 @@ async fn of_a_concurrent_reset_and_change_the_second_write_loses() {
     }
 }
 
-/// Somebody who can write to the token table gives the link of their own mailbox to another user, or
-/// makes it speak of another address: the digest binds both, and the epoch.
+/// An attacker who can write to the token table moves the link of a mailbox to another user, or
+/// to another address: the digest binds both, and the epoch.
 #[tokio::test]
 async fn a_link_is_bound_to_its_user_and_its_new_address() {
     for change in ["nothing", "user", "address", "epoch"] {
@@ -283,7 +283,7 @@ async fn answers(cleans_up: bool, registered: bool, waits: [u64; 2]) -> Vec<Stri
     answers
 }
 
-/// MailRequest 14 for what a change of address stands on: links, and registrations that nobody verified.
+/// Guarantee 14 for what a change of address stands on: links, and registrations that nobody verified.
 #[tokio::test]
 async fn cleaning_up_changes_no_answer_about_a_new_address() {
     let (week, half_an_hour) = (7 * 24 * 60 * 60, 30 * 60);

@@ -1,4 +1,4 @@
-//! MailRequest 14: clean-up is neutral. Deleting expired rows changes no decision.
+//! Guarantee 14: clean-up is neutral. Deleting expired rows changes no decision.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ struct Twin {
 }
 
 /// Short lives, so that much expires; the same waits in both worlds; unverified users and dead
-/// letters, whose end is a decision of its own, outlive the scenario.
+/// letters, which end separately, outlive the scenario.
 fn short_lived(policy: &mut Policy) {
     policy.limits = RateLimits::none();
     policy.refresh.refresh_lifetime = Duration::from_hours(2);
@@ -232,7 +232,7 @@ async fn a_deleted_spent_link_stays_spent_when_the_clock_goes_back() {
     world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
 }
 
-/// So many sessions that have ended, besides one that lives, and nothing else that is over.
+/// This number of sessions that have ended, one that lives, and no other expired rows.
 async fn with_ended_sessions(world: &World, count: usize) {
     world.user("bob@example.com").await;
     world.user(ADA).await;

@@ -1,4 +1,4 @@
-//! Promises 4, 5, 8 and 12 where a flow ends in the middle: its store fails before or after the work,
+//! Guarantees 4, 5, 8 and 12 where a flow ends in the middle: its store fails before or after the work,
 //! it panics, or its client goes away and it is dropped. Whatever call that happens at, the act took
 //! place whole or not at all, and it can be made again.
 
@@ -61,7 +61,10 @@ async fn a_verification_took_place_once_or_can_be_made_again() {
             let flow = async move { auth.verify_email(&token, None, &client()).await };
             let Ok(ended) = die_at(&world, call, fault, flow).await else { break };
             let took_place = works(&world, activates).await;
-            assert!(took_place || !matches!(ended, Some(Ok(()))), "{fault:?} at {call}: told too early");
+            assert!(
+                took_place || !matches!(ended, Some(Ok(()))),
+                "{fault:?} at {call}: success was reported too early"
+            );
             let again = world.auth.verify_email(&link, None, &client()).await;
             assert_eq!(again.is_ok(), !took_place, "{fault:?} at {call}");
             assert!(works(&world, activates).await, "{fault:?} at {call}");
@@ -114,7 +117,10 @@ async fn a_crash_leaves_a_change_of_address_whole_or_absent() {
             let flow = async move { auth.confirm_email(&token, &client()).await };
             let Ok(ended) = die_at(&world, call, fault, flow).await else { break };
             let took_place = world.auth.user(mine.user.id).await.unwrap().email.address() == NEW;
-            assert!(took_place || !matches!(ended, Some(Ok(()))), "{fault:?} at {call}: told too early");
+            assert!(
+                took_place || !matches!(ended, Some(Ok(()))),
+                "{fault:?} at {call}: success was reported too early"
+            );
             assert_eq!(world.lives(&mine).await, !took_place, "{fault:?} at {call}");
             assert_eq!(works(&world, PASSWORD).await, !took_place, "{fault:?} at {call}");
             let notices = |world: &World| {
@@ -155,15 +161,15 @@ async fn a_replay_kills_or_fails_and_then_the_next_replay_kills() {
             }
             let mails = world.mails(ADA).await;
             let notices = mails.iter().filter(|mail| matches!(mail.message, Message::SessionsEnded { .. }));
-            // Where the outbox itself fails, the kill goes on without a notice: an event says so.
-            let unpromised = world.events.count("best_effort_failed") > 0;
+            // If the outbox itself fails, the sessions end without a notice, and an event reports it.
+            let not_enqueued = world.events.count("best_effort_failed") > 0;
             let ids: BTreeSet<_> = notices.map(|mail| mail.id).collect();
-            assert!(ids.len() == 1 || unpromised, "{fault:?} at {call}: {ids:?}");
+            assert!(ids.len() == 1 || not_enqueued, "{fault:?} at {call}: {ids:?}");
         }
     }
 }
 
-/// What a log-in leaves behind that nobody was told of: at most a row whose secret nobody has.
+/// A log-in whose answer was lost leaves at most a row whose secret nobody has.
 #[tokio::test]
 async fn a_crash_during_log_in_issues_no_tokens_and_a_retry_works() {
     for fault in FAULTS {

@@ -1,4 +1,4 @@
-//! MailRequest 8, the worker: leases, several workers, crashes at any call, and the background task.
+//! Guarantee 8, the worker: leases, several workers, crashes at any call, and the background task.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 const ADA: &str = "ada@example.com";
 
-/// A world whose mails go through a mailer that fails as told, on top of the world's own mailbox.
+/// A world whose mails pass a mailer that fails as configured, before the world's own mailbox.
 fn world() -> (World, Faulty<Mailbox>) {
     with_faulty_mailer(&World::with(|policy| policy.limits = auth_core::RateLimits::none()))
 }
@@ -31,8 +31,8 @@ fn with_faulty_mailer(world: &World) -> (World, Faulty<Mailbox>) {
     (world.process_with(mailer.clone(), |_| {}), mailer)
 }
 
-/// Promises one mail to each of so many users.
-async fn promise(world: &World, count: usize) {
+/// Enqueues one mail to each of this number of users.
+async fn enqueue(world: &World, count: usize) {
     for index in 0..count {
         world.register(&format!("user{index}@example.com"), PASSWORD).await;
     }
@@ -102,7 +102,7 @@ async fn a_worker_crash_at_any_call_loses_no_mail() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn workers_at_once_send_each_mail_once() {
     let (world, _) = world();
-    promise(&world, 40).await;
+    enqueue(&world, 40).await;
     world.store.reset();
     world.store.fail_method("claim", Fault::Meet(8));
     let (here, there) = (world.auth.clone(), world.another_process().auth);
@@ -153,7 +153,7 @@ async fn a_worker_whose_lease_was_taken_over_settles_nothing() {
     }
 }
 
-/// Promises a reset mail whose first attempt fails this way.
+/// Enqueues a reset mail whose first attempt fails this way.
 async fn failed_reset_mail(failure: MailErrorKind) -> (World, User) {
     let (world, _) = world();
     let user = world.user(ADA).await;
@@ -213,7 +213,7 @@ async fn a_mail_whose_link_was_used_before_the_retry_is_done() {
     );
 }
 
-/// Says whom it refused, as mail servers do.
+/// Names the address it refused, as mail servers do.
 #[derive(Debug)]
 struct Refusing;
 
@@ -244,8 +244,8 @@ fn background(auth: &Auth) -> (oneshot::Sender<()>, JoinHandle<()>) {
     (stop, task)
 }
 
-/// Waits until a condition holds, in the time of the runtime, and says how long it took. The limit is of its rests: while
-/// the whole process stood still, nobody was late.
+/// Waits until a condition holds, in the time of the runtime, and says how long it took. The limit is of its
+/// rests: while the whole process stood still, nobody was late.
 async fn until(what: &str, limit: Duration, condition: impl Fn() -> bool) -> Duration {
     const REST: Duration = Duration::from_millis(5);
     let (begun, mut rested) = (tokio::time::Instant::now(), Duration::ZERO);
@@ -257,8 +257,8 @@ async fn until(what: &str, limit: Duration, condition: impl Fn() -> bool) -> Dur
     begun.elapsed()
 }
 
-/// With the clocks of the operating system: woken by its own process, and by polling for another's, twice a second. What
-/// a busy machine adds to that is not the worker's.
+/// With the clocks of the operating system: woken by its own process, and by polling for another's, twice a
+/// second. What a busy machine adds to that is not the worker's.
 #[tokio::test]
 async fn mail_from_any_process_is_first_attempted_within_a_second() {
     assert!(auth_core::Policy::default().mail.poll_interval <= Duration::from_millis(500));
@@ -289,7 +289,7 @@ async fn mail_from_any_process_is_first_attempted_within_a_second() {
 async fn one_stuck_mail_holds_up_no_other() {
     let (world, mailer) = world_in_memory();
     mailer.fail_call(0, Fault::Hang);
-    promise(&world, 12).await;
+    enqueue(&world, 12).await;
     let (_stop, _task) = background(&world.auth);
     until("all but the stuck one", Duration::from_secs(1), || world.mailbox.mails().len() == 11).await;
 }
@@ -298,7 +298,7 @@ async fn one_stuck_mail_holds_up_no_other() {
 async fn stuck_mails_delay_others_by_at_most_the_send_timeout() {
     let (world, mailer) = world_in_memory();
     (0..4).for_each(|call| mailer.fail_call(call, Fault::Hang));
-    promise(&world, 12).await;
+    enqueue(&world, 12).await;
     let (_stop, _task) = background(&world.auth);
     let waited = until("the other eight", Duration::from_secs(21), || world.mailbox.mails().len() == 8).await;
     assert!(waited >= Duration::from_secs(20), "four at once, not more");
@@ -313,7 +313,7 @@ async fn stuck_mails_delay_others_by_at_most_the_send_timeout() {
 async fn a_stop_lets_the_current_mails_finish_and_begins_no_other() {
     let (world, mailer) = world_in_memory();
     mailer.fail_method("send", Fault::Meet(usize::MAX));
-    promise(&world, 9).await;
+    enqueue(&world, 9).await;
     let (stop, task) = background(&world.auth);
     until("four mails begun", Duration::from_secs(1), || mailer.calls().len() == 4).await;
     drop(stop);
@@ -331,7 +331,7 @@ async fn a_stop_lets_the_current_mails_finish_and_begins_no_other() {
 async fn a_stuck_mail_delays_a_stop_no_longer_than_the_send_timeout() {
     let (world, mailer) = world_in_memory();
     mailer.fail_call(0, Fault::Hang);
-    promise(&world, 1).await;
+    enqueue(&world, 1).await;
     let (stop, task) = background(&world.auth);
     until("the mail begun", Duration::from_secs(1), || mailer.calls().len() == 1).await;
     drop(stop);
@@ -353,7 +353,7 @@ impl Mailer for Slow {
 #[tokio::test]
 async fn one_pass_attempts_each_due_mail_once_with_a_slow_mailer() {
     let (world, _mailer) = world();
-    promise(&world, 3).await;
+    enqueue(&world, 3).await;
     let slow = world.process_with(Slow(world.clock.clone()), |_| {});
     assert_eq!(
         slow.auth.deliver_due_mails().await.unwrap(),
@@ -375,7 +375,7 @@ async fn an_outbox_that_hangs_does_not_hold_up_a_stop() {
 async fn a_panicking_mailer_and_a_failing_outbox_stop_no_worker() {
     let (world, mailer) = world_in_memory();
     mailer.fail_call(0, Fault::Panic);
-    promise(&world, 1).await;
+    enqueue(&world, 1).await;
     let (_stop, task) = background(&world.auth);
     until("the panic", Duration::from_secs(1), || mailer.calls().len() == 1).await;
     world.store.fail_method("claim", Fault::ErrorBefore);
@@ -400,7 +400,7 @@ async fn a_service_without_a_durable_outbox_says_so_when_it_starts() {
         assert_eq!(durable_outbox, durable);
         let loud = events.kinds().first().unwrap().severity() == Severity::Warn;
         assert_eq!(loud, !durable);
-        // It serves all the same, from this process alone.
+        // It still delivers the mails of this process.
         auth.forgot_password(ADA, &client()).await.unwrap();
         assert_eq!(auth.outbox_stats().await.unwrap().queued, 1);
         assert_eq!(store.stats().await.unwrap().queued, u64::from(durable));

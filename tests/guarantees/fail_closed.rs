@@ -1,4 +1,4 @@
-//! MailRequest 12: any failure of a store, the limiter, the mailer or the generator yields no new
+//! Guarantee 12: any failure of a store, the limiter, the mailer or the generator yields no new
 //! authority, and never reads as "wrong token".
 //!
 //! For every flow and every call that it makes of every part: fail before the call, fail after its work
@@ -10,10 +10,10 @@
 //! - the same flow is then done with the same input, or is refused because it *was* done (a
 //!   verification, a reset, a change of password, a deletion happen once); and has its effect.
 //!
-//! The calls are those of a run without faults, so that one which a flow makes anew is in the matrix.
-mod controls;
+//! The calls are those of a run without faults, so a new call of a flow is in the matrix at once.
 mod effect;
 mod fixture;
+mod negative_controls;
 mod part;
 
 use std::collections::BTreeSet;
@@ -127,7 +127,7 @@ async fn fail_every_call(part: Part, faults: &[Fault]) -> BTreeSet<&'static str>
     }
     assert!(cells > 0, "nothing calls the {part:?}");
     println!(
-        "proof faults: {part:?} {faults:?}: {cells} cells, {failed} answered `Failed`, 0 broke a promise"
+        "proof faults: {part:?} {faults:?}: {cells} cells, {failed} answered `Failed`, 0 broke a guarantee"
     );
     methods
 }
@@ -166,7 +166,7 @@ async fn a_late_answer_of_the_store_changes_no_answer() {
     fail_every_call(Part::Store, &[LATE]).await;
 }
 
-/// Every method of the three traits, each with a promise of its own.
+/// Every method of the three traits, each with its own guarantee.
 fn store_methods() -> BTreeSet<&'static str> {
     let sources = [
         include_str!("../../auth-core/src/store/user.rs"),
@@ -195,8 +195,8 @@ fn the_matrix_has_every_operation() {
     assert_eq!(flows, operations);
 }
 
-/// One cell: from this call of the generator on, the hashing threads have no place for a password. Gives whether the flow
-/// answered `Failed`, and judges it by what its caller `hears`.
+/// One cell: from this call of the generator on, the hashing threads have no place for a password. Gives
+/// whether the flow answered `Failed`, and judges it by what its caller `hears`.
 async fn crowded(fixture: Fixture, dry: &DryRun, index: usize, hears: fn(Answer) -> Answer) -> bool {
     let what = format!("{:?}: hashing is full from call {index} of the generator", dry.flow);
     let sessions = fixture.live_sessions().await;
@@ -230,7 +230,7 @@ async fn a_full_hashing_queue_only_fails_the_flow() {
         }
     }
     println!(
-        "proof faults: Hasher [Busy]: {cells} of {draws} draws are for a hash, each answered `Failed`; 0 broke a promise"
+        "proof faults: Hasher [Busy]: {cells} of {draws} draws are for a hash, each answered `Failed`; 0 broke a guarantee"
     );
     for operation in
         ["change_password", "create_user", "log_in", "register", "reset_password", "verify_email"]
@@ -280,10 +280,10 @@ async fn disabling_a_user_at_any_store_call_ends_the_flow() {
             cells += 1;
         }
     }
-    println!("proof faults: Store [Overtaken]: {cells} cells, 0 broke a promise");
+    println!("proof faults: Store [Overtaken]: {cells} cells, 0 broke a guarantee");
 }
 
-/// Polls a future so many times, then drops it.
+/// Polls a future this number of times, then drops it.
 async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
     let (mut future, mut polls) = (pin!(future), 0);
     poll_fn(|context| {
@@ -296,7 +296,7 @@ async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
     .await
 }
 
-/// One cell: a flow is dropped after so many polls. Gives whether it had ended.
+/// One cell: a flow is dropped after this number of polls. Returns whether it had ended.
 async fn dropped(fixture: Fixture, dry: &DryRun, polls: usize) -> bool {
     let what = format!("{:?}: dropped after {polls} polls", fixture.flow);
     let sessions = fixture.live_sessions().await;
@@ -329,16 +329,16 @@ async fn a_flow_dropped_at_any_await_can_be_done_again() {
             }
         }
     }
-    println!("proof faults: Await [Dropped]: {cells} cells, 0 broke a promise; at least {shortest} awaits");
+    println!("proof faults: Await [Dropped]: {cells} cells, 0 broke a guarantee; at least {shortest} awaits");
 }
 
-/// The stated limit of the strict default: an answer lost after the swap cannot be told from a
+/// The stated limit of the strict default: an answer lost after the rotation looks like a
 /// thief's, so the retry ends the sessions. Before the swap nothing is lost.
 #[tokio::test]
 async fn a_strict_refresh_dropped_after_rotation_ends_the_session() {
     let mut lost = 0;
     for polls in 0.. {
-        // Over memory: a store with threads of its own may still write after the drop.
+        // Over memory: a store that has threads may still write after the drop.
         let store = Arc::new(auth_core::MemoryStore::new());
         let fixture = Fixture::over(store, Flow::Refresh, Behavior::Slowly, false).await;
         if polled(polls, fixture.act()).await.is_some() {

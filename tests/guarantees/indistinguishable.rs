@@ -1,4 +1,4 @@
-//! MailRequest 10: log in, register, forgot and resend do not tell whether an address is known.
+//! Guarantee 10: log in, register, forgot and resend do not reveal whether an address is known.
 //!
 //! The deterministic twin of measuring time: for every class of account the same answer, the same
 //! calls of the store in the same order, the same number of hashes, the same state of the limits.
@@ -117,7 +117,7 @@ async fn a_failed_log_in_looks_the_same_for_every_account() {
             let this = seen(&world, log_in).await;
             let left: Vec<_> =
                 this.limits.iter().map(|limit| (limit.limit.name(), limit.remaining)).collect();
-            // The streak of an account, which no time ends, is never shown.
+            // The consecutive failures of an account, which do not expire, are never shown.
             assert_eq!(left, [("log_in_client", 49), ("log_in_account", 4)], "{address:?}");
             let expected = Seen {
                 answer: "Err(InvalidCredentials)".to_owned(),
@@ -144,8 +144,8 @@ async fn a_disabled_account_does_not_confirm_its_password() {
     let here = fresh();
     let wrong = world.auth.log_in("unknown2@example.com", Password::new(PASSWORD), &here);
     let wrong = seen(&world, wrong).await;
-    let streakless = |seen: Seen| Seen { limits: seen.limits.into_iter().take(2).collect(), ..seen };
-    assert_eq!(streakless(right), streakless(wrong));
+    let without_failures = |seen: Seen| Seen { limits: seen.limits.into_iter().take(2).collect(), ..seen };
+    assert_eq!(without_failures(right), without_failures(wrong));
 }
 
 /// When the limit is met, right and wrong passwords and known and unknown accounts look alike.
@@ -214,7 +214,7 @@ async fn requesting_a_mail_looks_the_same_for_every_address() {
     }
 }
 
-/// Of a link whose name is known and whose secret is not: the owner's class is not told.
+/// A link with a known id and a wrong secret does not reveal the state of its owner.
 #[tokio::test]
 async fn a_reset_with_a_bad_link_looks_the_same_for_every_account() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
@@ -236,7 +236,7 @@ async fn a_reset_with_a_bad_link_looks_the_same_for_every_account() {
     }
 }
 
-/// Whoever is logged in cannot find out either who else has an account.
+/// A user who is logged in cannot find out who else has an account.
 #[tokio::test]
 async fn a_change_of_address_looks_the_same_for_every_new_address() {
     let world = world_of_all(BcryptImport::Refuse, 1).await;
@@ -283,7 +283,7 @@ async fn silenced_requests_look_the_same_for_every_address() {
     }
 }
 
-/// Who is mailed what: one mail for each request to a mailbox that has something to be told, none to
+/// Which mail is sent: one for each request to a mailbox with something to report, none to
 /// strangers, and none of it while a request waits.
 #[tokio::test]
 async fn only_the_mailbox_owner_learns_the_state_of_an_address() {

@@ -1,4 +1,4 @@
-//! MailRequest 7: nothing lives past its absolute expiry.
+//! Guarantee 7: nothing lives past its absolute expiry.
 
 use std::time::Duration;
 
@@ -161,7 +161,7 @@ async fn an_access_token_never_outlives_its_session() {
     assert!(world.auth.authenticate(newest.access_token.expose()).is_err());
 }
 
-/// An access token of an idle session counts at the strictest door no longer than the session.
+/// An access token of an idle session passes the session check no longer than the session.
 #[tokio::test]
 async fn the_session_check_refuses_after_the_idle_lifetime() {
     let world = World::with(|policy| policy.refresh.refresh_lifetime = Duration::from_mins(5));
@@ -184,7 +184,7 @@ async fn resending_a_link_does_not_extend_its_lifetime() {
             } else {
                 world.register(ADA, OTHER_PASSWORD).await;
             }
-            // Promised, first sent 100 s later, and the mailer cannot tell whether it left.
+            // Enqueued, first sent 100 s later, and the mailer does not know whether it was sent.
             if reset {
                 world.auth.forgot_password(ADA, &client()).await.unwrap();
             }
@@ -256,7 +256,7 @@ async fn a_key_counts_until_the_microsecond_of_its_retirement() {
     world.clock.set(retires_at);
     assert!(successor.authenticate(grant.access_token.expose()).is_err());
     assert!(world.auth.authenticate(grant.access_token.expose()).is_ok(), "the old service still would");
-    // The session itself goes on, under the new key.
+    // The session itself continues, under the new key.
     let renewed = successor.refresh(&text(&grant), &client()).await.unwrap();
     assert!(successor.authenticate(renewed.access_token.expose()).is_ok());
     assert!(world.auth.authenticate(renewed.access_token.expose()).is_err());

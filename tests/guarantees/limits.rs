@@ -1,4 +1,4 @@
-//! MailRequest 11: limits hold under concurrency; an unknown account costs the same bucket.
+//! Guarantee 11: limits hold under concurrency; an unknown account costs the same bucket.
 mod requests;
 
 use std::sync::Arc;
@@ -153,7 +153,7 @@ async fn a_successful_log_in_releases_only_its_own_permit() {
     assert_eq!(fail(&world, "user99@example.com", &other).await, Let::Limited(QUARTER / 50));
 }
 
-/// IPv6 counts by /64, IPv4 written as IPv6 as IPv4, and whoever has no address shares one bucket.
+/// IPv6 counts by /64, IPv4 written as IPv6 as IPv4, and all clients without an address share one bucket.
 #[tokio::test]
 async fn a_network_is_one_client_and_so_are_all_without_an_address() {
     let pairs = [
@@ -178,7 +178,7 @@ async fn a_network_is_one_client_and_so_are_all_without_an_address() {
     assert_eq!(fail(&world, ADA, &at("0.0.0.0")).await, Let::Through);
 }
 
-/// A hundred failures in a row: one try per 15 min until a success or a reset, from wherever.
+/// A hundred failures in a row: one attempt per 15 min from all clients, until a success or a reset.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_failures_allow_one_attempt_per_quarter_hour() {
     let world = World::new();
@@ -205,7 +205,7 @@ async fn a_hundred_failures_allow_one_attempt_per_quarter_hour() {
     world.clock.advance(QUARTER);
     world.log_in(ADA).await;
     for _ in 0..100 {
-        assert_eq!(fail(&world, ADA, &client()).await, Let::Through, "the streak began anew");
+        assert_eq!(fail(&world, ADA, &client()).await, Let::Through, "the count restarted");
     }
     assert_eq!(fail(&world, ADA, &client()).await, Let::Limited(QUARTER));
 }

@@ -1,4 +1,4 @@
-//! The fourteen promises, each by name. The list in auth-core's crate docs points here.
+//! The fourteen guarantees, each by name. The list in auth-core's crate docs points here.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod at_rest;

@@ -1,4 +1,4 @@
-//! MailRequest 4: a one-time token works at most once, over all processes and crashes.
+//! Guarantee 4: a one-time token works at most once, over all processes and crashes.
 
 use auth_core::{Message, Password, ResetPasswordError, VerifyEmailError};
 use auth_testkit::Fault;

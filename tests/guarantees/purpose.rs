@@ -1,4 +1,4 @@
-//! MailRequest 6: a token made for one purpose, user, address and epoch is refused for any other.
+//! Guarantee 6: a token made for one purpose, user, address and epoch is refused for any other.
 
 use auth_core::store::{Deletion, OneTimeInsert, TokenStore, UserInsert, UserStore};
 use auth_core::{
@@ -21,7 +21,7 @@ fn world() -> World {
 
 /// The ways into the library with a token.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Door {
+enum Flow {
     Access,
     Refresh,
     Verify,
@@ -29,10 +29,10 @@ enum Door {
     Confirm,
 }
 
-/// Tries a token at one door, and says whether it opened. Nothing else than "invalid" is a refusal.
-async fn opens(world: &World, door: Door, token: &str) -> bool {
-    match door {
-        Door::Access => {
+/// Tries a token in one flow and returns whether it was accepted. Only "invalid" counts as a refusal.
+async fn opens(world: &World, flow: Flow, token: &str) -> bool {
+    match flow {
+        Flow::Access => {
             let signed = world.auth.authenticate(token).is_ok();
             for check in [LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser] {
                 let live = world.auth.authenticate_live(token, check).await.is_ok();
@@ -40,7 +40,7 @@ async fn opens(world: &World, door: Door, token: &str) -> bool {
             }
             signed
         }
-        Door::Refresh => {
+        Flow::Refresh => {
             let restored = world.auth.restore(token, &client()).await.is_ok();
             match world.auth.refresh(token, &client()).await {
                 Ok(_) => assert!(restored),
@@ -49,17 +49,17 @@ async fn opens(world: &World, door: Door, token: &str) -> bool {
             }
             restored
         }
-        Door::Verify => match world.auth.verify_email(token, None, &client()).await {
+        Flow::Verify => match world.auth.verify_email(token, None, &client()).await {
             Ok(()) => true,
             Err(VerifyEmailError::InvalidToken) => false,
             Err(error) => panic!("{error}"),
         },
-        Door::Reset => match reset(world, token).await {
+        Flow::Reset => match reset(world, token).await {
             Ok(()) => true,
             Err(ResetPasswordError::InvalidToken) => false,
             Err(error) => panic!("{error}"),
         },
-        Door::Confirm => match world.auth.confirm_email(token, &client()).await {
+        Flow::Confirm => match world.auth.confirm_email(token, &client()).await {
             Ok(()) => true,
             Err(ConfirmEmailError::InvalidToken) => false,
             Err(error) => panic!("{error}"),
@@ -94,32 +94,32 @@ async fn tokens(world: &World) -> Tokens {
 }
 
 impl Tokens {
-    /// Every token with the one door it is for; the reset comes last because it ends the others.
-    fn of_doors(&self) -> [(Door, &str); 5] {
+    /// Every token with the one flow it is for; the reset comes last because it ends the others.
+    fn of_flows(&self) -> [(Flow, &str); 5] {
         [
-            (Door::Access, &self.access),
-            (Door::Verify, &self.verify),
-            (Door::Refresh, &self.refresh),
-            (Door::Confirm, &self.confirm),
-            (Door::Reset, &self.reset),
+            (Flow::Access, &self.access),
+            (Flow::Verify, &self.verify),
+            (Flow::Refresh, &self.refresh),
+            (Flow::Confirm, &self.confirm),
+            (Flow::Reset, &self.reset),
         ]
     }
 
-    /// The mailed tokens and the refresh token, with their doors.
-    fn opaque(&self) -> [(Door, &str); 4] {
+    /// The mailed tokens and the refresh token, with their flows.
+    fn opaque(&self) -> [(Flow, &str); 4] {
         [
-            (Door::Refresh, &self.refresh),
-            (Door::Verify, &self.verify),
-            (Door::Reset, &self.reset),
-            (Door::Confirm, &self.confirm),
+            (Flow::Refresh, &self.refresh),
+            (Flow::Verify, &self.verify),
+            (Flow::Reset, &self.reset),
+            (Flow::Confirm, &self.confirm),
         ]
     }
 
-    /// The tokens still open their own doors: what was tried in between spent and ended nothing.
+    /// The tokens still work for their own flows: the attempts in between spent and ended nothing.
     async fn assert_unharmed(&self, world: &World) {
         assert_eq!(world.auth.user(self.ada.user.id).await.unwrap().epoch, self.ada.user.epoch);
-        for (door, token) in self.of_doors() {
-            assert!(opens(world, door, token).await, "{door:?}");
+        for (flow, token) in self.of_flows() {
+            assert!(opens(world, flow, token).await, "{flow:?}");
         }
     }
 }
@@ -128,13 +128,13 @@ impl Tokens {
 async fn each_kind_of_token_works_for_its_own_flow_alone() {
     let world = world();
     let tokens = tokens(&world).await;
-    for (of, token) in tokens.of_doors() {
-        for (door, _) in tokens.of_doors() {
-            if of != door {
-                assert!(!opens(&world, door, token).await, "{of:?} at {door:?}");
+    for (of, token) in tokens.of_flows() {
+        for (flow, _) in tokens.of_flows() {
+            if of != flow {
+                assert!(!opens(&world, flow, token).await, "{of:?} at {flow:?}");
             }
         }
-        if of != Door::Refresh {
+        if of != Flow::Refresh {
             let ended = world.auth.log_out(token, &client()).await.unwrap();
             assert_eq!(ended, LoggedOut::NothingToEnd, "{of:?}");
         }
@@ -154,10 +154,10 @@ fn relabelled(token: &str, index: usize, byte: u8) -> String {
 async fn a_relabelled_token_is_refused_everywhere() {
     let world = world();
     let tokens = tokens(&world).await;
-    for (_, token) in tokens.of_doors().into_iter().filter(|(of, _)| *of != Door::Access) {
+    for (_, token) in tokens.of_flows().into_iter().filter(|(of, _)| *of != Flow::Access) {
         for label in (0..=u8::MAX).filter(|label| relabelled(token, 0, *label) != token) {
-            for door in [Door::Refresh, Door::Verify, Door::Reset, Door::Confirm] {
-                assert!(!opens(&world, door, &relabelled(token, 0, label)).await, "{label:#x} at {door:?}");
+            for flow in [Flow::Refresh, Flow::Verify, Flow::Reset, Flow::Confirm] {
+                assert!(!opens(&world, flow, &relabelled(token, 0, label)).await, "{label:#x} at {flow:?}");
             }
         }
     }
@@ -166,13 +166,13 @@ async fn a_relabelled_token_is_refused_everywhere() {
     let mut long = BASE64.decode(head).unwrap();
     *long.first_mut().unwrap() = 1;
     long.extend([0; 4]);
-    assert!(!opens(&world, Door::Refresh, &format!("{}.{secret}", BASE64.encode(&long))).await);
+    assert!(!opens(&world, Flow::Refresh, &format!("{}.{secret}", BASE64.encode(&long))).await);
     let (head, secret) = tokens.refresh.split_once('.').unwrap();
     let mut short = BASE64.decode(head).unwrap();
     short.truncate(17);
-    for (door, label) in [(Door::Verify, 0x41), (Door::Reset, 0x42), (Door::Confirm, 0x43)] {
+    for (flow, label) in [(Flow::Verify, 0x41), (Flow::Reset, 0x42), (Flow::Confirm, 0x43)] {
         *short.first_mut().unwrap() = label;
-        assert!(!opens(&world, door, &format!("{}.{secret}", BASE64.encode(&short))).await);
+        assert!(!opens(&world, flow, &format!("{}.{secret}", BASE64.encode(&short))).await);
     }
     assert_eq!(world.events.count("authn_token_reuse"), 0);
     tokens.assert_unharmed(&world).await;
@@ -188,22 +188,22 @@ async fn the_secret_of_one_token_fails_with_the_id_of_another() {
     let eves_confirm = world.confirmation_token(&eves, "mallory@example.com").await;
     let second_session = text(&world.log_in(ADA).await);
     let second_reset = world.reset_token(ADA).await;
-    for (door, victim, own) in [
-        (Door::Refresh, &tokens.refresh, &text(&eves)),
-        (Door::Refresh, &tokens.refresh, &second_session),
-        (Door::Reset, &tokens.reset, &eves_reset),
-        (Door::Reset, &tokens.reset, &second_reset),
-        (Door::Verify, &tokens.verify, &eves_reset),
-        (Door::Confirm, &tokens.confirm, &eves_reset),
-        (Door::Confirm, &tokens.confirm, &eves_confirm),
+    for (flow, victim, own) in [
+        (Flow::Refresh, &tokens.refresh, &text(&eves)),
+        (Flow::Refresh, &tokens.refresh, &second_session),
+        (Flow::Reset, &tokens.reset, &eves_reset),
+        (Flow::Reset, &tokens.reset, &second_reset),
+        (Flow::Verify, &tokens.verify, &eves_reset),
+        (Flow::Confirm, &tokens.confirm, &eves_reset),
+        (Flow::Confirm, &tokens.confirm, &eves_confirm),
     ] {
         let ((name, _), (_, secret)) = (victim.split_once('.').unwrap(), own.split_once('.').unwrap());
-        assert!(!opens(&world, door, &format!("{name}.{secret}")).await, "{door:?}");
+        assert!(!opens(&world, flow, &format!("{name}.{secret}")).await, "{flow:?}");
     }
     // Claims of one token under the signature of another.
     let (claims, _) = tokens.access.rsplit_once('.').unwrap();
     let (_, signature) = eves.access_token.expose().rsplit_once('.').unwrap();
-    assert!(!opens(&world, Door::Access, &format!("{claims}.{signature}")).await);
+    assert!(!opens(&world, Flow::Access, &format!("{claims}.{signature}")).await);
     tokens.assert_unharmed(&world).await;
 }
 
@@ -215,12 +215,12 @@ async fn stored_digests_are_refused_as_tokens() {
     let session = store.find_session(tokens.ada.session.id).await.unwrap().unwrap();
     let (head, _) = tokens.refresh.split_once('.').unwrap();
     let digest = BASE64.encode(session.digest.as_bytes());
-    assert!(!opens(&world, Door::Refresh, &format!("{head}.{digest}")).await);
-    for (door, token) in tokens.opaque().into_iter().filter(|(door, _)| *door != Door::Refresh) {
+    assert!(!opens(&world, Flow::Refresh, &format!("{head}.{digest}")).await);
+    for (flow, token) in tokens.opaque().into_iter().filter(|(flow, _)| *flow != Flow::Refresh) {
         let kept = store.find_one_time(intent_of(token)).await.unwrap().unwrap();
         let (head, _) = token.split_once('.').unwrap();
         let digest = BASE64.encode(kept.digest.as_bytes());
-        assert!(!opens(&world, door, &format!("{head}.{digest}")).await, "{door:?}");
+        assert!(!opens(&world, flow, &format!("{head}.{digest}")).await, "{flow:?}");
     }
     tokens.assert_unharmed(&world).await;
 }
@@ -240,8 +240,8 @@ async fn tokens_of_a_deleted_user_fail_after_a_new_registration() {
         world.auth.delete_user(user_id).await.unwrap();
     }
     for round in ["deleted", "registered again"] {
-        for (door, token) in tokens.opaque() {
-            assert!(!opens(&world, door, token).await, "{round}: {door:?}");
+        for (flow, token) in tokens.opaque() {
+            assert!(!opens(&world, flow, token).await, "{round}: {flow:?}");
         }
         let live = world.auth.authenticate_live(&tokens.access, LiveCheck::User).await;
         assert!(live.is_err(), "{round}");
@@ -277,8 +277,8 @@ async fn every_token_dies_with_the_epoch_it_was_made_under() {
                 }
             }
         }
-        for (door, token) in tokens.opaque() {
-            assert!(!opens(&world, door, token).await, "act {act}: {door:?}");
+        for (flow, token) in tokens.opaque() {
+            assert!(!opens(&world, flow, token).await, "act {act}: {flow:?}");
         }
         assert!(!world.lives(&tokens.ada).await, "act {act}");
         assert_eq!(world.events.count("authn_token_reuse"), 0);
@@ -291,12 +291,12 @@ async fn a_link_proves_nothing_about_another_address_of_its_user() {
     let world = world();
     let tokens = tokens(&world).await;
     let store = world.store.inner();
-    for (address, door, token) in [(BOB, Door::Verify, &tokens.verify), (ADA, Door::Reset, &tokens.reset)] {
+    for (address, flow, token) in [(BOB, Flow::Verify, &tokens.verify), (ADA, Flow::Reset, &tokens.reset)] {
         let mut user = store.find_by_email(&Email::parse(address).unwrap()).await.unwrap().unwrap();
         assert_eq!(UserStore::delete(store, user.id).await.unwrap(), Deletion::Deleted);
         user.email = Email::parse(&format!("new-{address}")).unwrap();
         assert_eq!(UserStore::insert(store, &user).await.unwrap(), UserInsert::Inserted);
-        assert!(!opens(&world, door, token).await, "{door:?}");
+        assert!(!opens(&world, flow, token).await, "{flow:?}");
         assert!(!store.find_by_id(user.id).await.unwrap().unwrap().email_verified() || address == ADA);
     }
 }
@@ -329,7 +329,7 @@ async fn a_link_whose_record_was_rewritten_is_dead() {
         }
         TokenStore::purge_one_time(store, kept.expires_at, 100).await.unwrap();
         assert_eq!(store.insert_one_time(&kept).await.unwrap(), OneTimeInsert::Inserted);
-        assert_eq!(opens(&world, Door::Reset, &token).await, change == "nothing", "{change}");
+        assert_eq!(opens(&world, Flow::Reset, &token).await, change == "nothing", "{change}");
     }
 }
 
@@ -354,7 +354,7 @@ async fn a_token_of_another_service_is_refused() {
     for header in [r#"{"typ":"JWT","alg":"HS256"}"#, r#"{"typ":"at+jwt","alg":"none"}"#, "{}"] {
         for signature in [signature, ""] {
             let forged = format!("{}.{claims}.{signature}", BASE64.encode(header));
-            assert!(!opens(&world, Door::Access, &forged).await, "{header}");
+            assert!(!opens(&world, Flow::Access, &forged).await, "{header}");
         }
     }
     tokens.assert_unharmed(&world).await;
@@ -382,6 +382,6 @@ async fn a_link_from_before_an_activation_is_dead_after_it() {
     world.verification_token(BOB).await;
     world.register(BOB, OTHER_PASSWORD).await;
     let (rival, link) = (world.verification_token(BOB).await, world.reset_token(BOB).await);
-    assert!(opens(&world, Door::Verify, &rival).await);
-    assert!(!opens(&world, Door::Reset, &link).await);
+    assert!(opens(&world, Flow::Verify, &rival).await);
+    assert!(!opens(&world, Flow::Reset, &link).await);
 }

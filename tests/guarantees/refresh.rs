@@ -1,4 +1,4 @@
-//! Promises 1 to 3: one live child, reuse kills, no false kill.
+//! Guarantees 1 to 3: one live child, reuse ends sessions, no false alarm.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -139,7 +139,7 @@ async fn a_swap_that_failed_leaves_the_parent_good() {
     world.auth.refresh(&text(&parent), &client()).await.unwrap();
 }
 
-/// 1. Whoever lost the race twice is told so, and nothing changes for the winner.
+/// 1. A client that lost the race twice is refused, and nothing changes for the winner.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_refresh_whose_child_was_rotated_is_superseded() {
     let world = strict();
@@ -268,7 +268,7 @@ async fn reuse_ends_sessions_even_if_the_notice_fails() {
     assert!(world.auth.refresh(&text(&honest), &client()).await.is_err());
 }
 
-/// 2. One failure of the outbox does not lose the notice: no later replay would promise it.
+/// 2. One failure of the outbox does not lose the notice: no later replay would enqueue it.
 #[tokio::test]
 async fn a_failed_reuse_notice_is_enqueued_after_sessions_end() {
     let world = strict();
@@ -276,7 +276,7 @@ async fn a_failed_reuse_notice_is_enqueued_after_sessions_end() {
     let stolen = world.log_in(ADA).await;
     world.auth.refresh(&text(&stolen), &client()).await.unwrap();
     world.store.reset();
-    // Call 0 reads, 1 promises.
+    // Call 0 reads, 1 enqueues.
     world.store.fail_call(1, Fault::ErrorBefore);
     assert!(world.auth.refresh(&text(&stolen), &client()).await.is_err());
     let mails = world.mails(ADA).await;
@@ -302,7 +302,7 @@ async fn a_lost_response_is_recovered_without_a_write() {
     }
     world.auth.restore(&text(&parent), &client()).await.unwrap();
     world.wait(2);
-    assert!(world.auth.refresh(&text(&parent), &client()).await.is_err(), "the leeway is over");
+    assert!(world.auth.refresh(&text(&parent), &client()).await.is_err(), "the leeway has ended");
 }
 
 /// 3. No false kill: a hundred tabs with one cookie jar, each acting on a cookie that may be a few
@@ -367,7 +367,7 @@ async fn forged_and_malformed_tokens_never_revoke() {
     world.auth.refresh(&new, &client()).await.unwrap();
 }
 
-/// 3. A token of an ended session is over, not reused: the user's new sessions live on.
+/// 3. A token of an ended session is expired, not reused: the user's new sessions stay valid.
 #[tokio::test]
 async fn tokens_of_ended_sessions_are_expired_not_reused() {
     let world = strict();

@@ -1,4 +1,4 @@
-//! MailRequest 5: a reset is a barrier. No session from before it lives, no log-in with the old password
+//! Guarantee 5: a reset is a barrier. No session from before it lives, no log-in with the old password
 //! commits after it, no rehash overwrites the new hash. A change of password is the same barrier.
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn no_session_from_before_a_reset_is_accepted() {
     let changed = world.auth.change_password(&claims, old, new, &client()).await;
     assert!(matches!(changed, Err(ChangePasswordError::SessionEnded)));
     assert_eq!(world.auth.sessions(user.id).await.unwrap().len(), 0, "and it logged nobody in");
-    assert_eq!(world.events.count("authn_token_reuse"), 0, "what is over is not reused");
+    assert_eq!(world.events.count("authn_token_reuse"), 0, "an ended session's token is not reuse");
     assert!(works(&world, OTHER_PASSWORD).await && !works(&world, PASSWORD).await);
 }
 
@@ -280,7 +280,7 @@ async fn a_reset_or_change_without_its_notice_changes_nothing() {
     reset(&world, &token).await.unwrap();
 }
 
-/// However a reset ends at whichever of its calls, it took place whole or not at all, and in the
+/// If a reset ends at any of its calls, it took place whole or not at all, and in the
 /// second case the link still works.
 #[tokio::test]
 async fn a_crash_leaves_a_reset_whole_or_repeatable() {
@@ -312,7 +312,7 @@ async fn a_crash_leaves_a_reset_whole_or_repeatable() {
             assert!(old != new, "one password works: {fault:?} at {call} of {calls:?}");
             assert_eq!(world.lives(&grant).await, old, "{fault:?} at {call} of {calls:?}");
             assert_eq!(notices(&world).await, usize::from(new), "{fault:?} at {call} of {calls:?}");
-            assert!(!matches!(answer, Ok(Ok(()))) || new, "success was told too early");
+            assert!(!matches!(answer, Ok(Ok(()))) || new, "success was success was reported too early");
             assert_eq!(reset(&world, &token).await.is_ok(), old, "{fault:?} at {call} of {calls:?}");
             assert!(works(&world, OTHER_PASSWORD).await && !works(&world, PASSWORD).await);
         }
@@ -382,7 +382,7 @@ async fn a_change_of_password_ends_all_other_sessions_and_links() {
     assert!(matches!(reset(&world, &link).await, Err(ResetPasswordError::InvalidToken)));
     assert!(matches!(change(OTHER_PASSWORD).await, Err(ChangePasswordError::SessionEnded)));
     assert!(world.lives(&new).await);
-    assert_eq!(world.events.count("authn_token_reuse"), 0, "what is over is not reused");
+    assert_eq!(world.events.count("authn_token_reuse"), 0, "an ended session's token is not reuse");
     assert_eq!(notices(&world).await, 1);
     let user = world.store.inner().find_by_id(new.user.id).await.unwrap().unwrap();
     assert_eq!(user.epoch, new.user.epoch);

@@ -37,7 +37,8 @@ impl Connection {
         self.send(&format!("GET {path} HTTP/1.1\r\nhost: server\r\nauthorization: Bearer {bearer}\r\n\r\n"))
     }
 
-    /// The token of the newest link to this page in the development mailbox, once there is one for this address.
+    /// The token of the newest link to this page in the development mailbox, once there is one for this
+    /// address.
     pub(crate) fn mailed_link(&mut self, page: &str, to: &str) -> String {
         let (deadline, page) = (Instant::now() + Duration::from_secs(30), format!("/#/{page}?token="));
         loop {

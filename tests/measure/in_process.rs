@@ -114,8 +114,8 @@ async fn reset(report: &mut Report, world: &World, classes: &[Class], rounds: us
     let mut links = LINKED.map(|_| String::new());
     let (mut samples, mut draws) = (samples(classes), Draws::new());
     for _ in 0..rounds {
-        // New ones each round, now the one and now the other first: where a record lies in memory and how long ago it was
-        // written, which takes some nanoseconds, is no property of its class.
+        // New ones each round, now the one and now the other first: where a record lies in memory and how
+        // long ago it was written, which takes some nanoseconds, is no property of its class.
         let first = draws.next(LINKED.len())[0];
         for at in (first..first + LINKED.len()).map(|at| at % LINKED.len()) {
             links[at] = world.reset_token(&address(LINKED[at])).await;

@@ -1,9 +1,10 @@
 //! What CI counts, measured on an idle machine: `scripts/soak/timing` and `scripts/soak/exhaustion` run it.
 //!
-//! `timing` is guarantee 10: whether the time of an answer reveals what an address is. In process and over loopback
-//! HTTP, each request draws its class of account at random; Welch's t and Mann-Whitney's U against the unknown
-//! account, and the gap of the medians. `timing-control` is its negative control: a millisecond is added to the times
-//! of one class, which must then be distinguishable. `exhaustion` is guarantee 13, of a running server.
+//! `timing` is guarantee 10: whether the time of an answer reveals what an address is. In process and over
+//! loopback HTTP, each request draws its class of account at random; Welch's t and Mann-Whitney's U against
+//! the unknown account, and the gap of the medians. `timing-control` is its negative control: a millisecond
+//! is added to the times of one class, which must then be distinguishable. `exhaustion` is guarantee 13, of a
+//! running server.
 
 #![expect(
     clippy::unwrap_used,

@@ -29,7 +29,7 @@ const EVERY: Duration = Duration::from_millis(10);
 struct Bound {
     what: &'static str,
     measured: String,
-    promised: String,
+    stated: String,
     holds: bool,
 }
 
@@ -37,7 +37,7 @@ struct Bound {
 pub(crate) fn measure() -> bool {
     let bounds = bursts(number("EXHAUSTION_BURSTS", 10));
     for bound in bounds.iter().filter(|bound| !bound.holds) {
-        eprintln!("BROKEN: {}: {}, not {}", bound.what, bound.measured, bound.promised);
+        eprintln!("BROKEN: {}: {}, not {}", bound.what, bound.measured, bound.stated);
     }
     let broken = bounds.iter().filter(|bound| !bound.holds).count();
     println!("proof exhaustion: {} bounds, {broken} broken", bounds.len());
@@ -68,8 +68,8 @@ fn bursts(count: usize) -> Vec<Bound> {
     );
     let bounds = judge(count, before, peak, &outcome, [health, check]);
     println!("| what | measured | bound | holds |\n|---|---|---|---|");
-    for Bound { what, measured, promised, holds } in &bounds {
-        println!("| {what} | {measured} | {promised} | {} |", if *holds { "yes" } else { "NO" });
+    for Bound { what, measured, stated, holds } in &bounds {
+        println!("| {what} | {measured} | {stated} | {} |", if *holds { "yes" } else { "NO" });
     }
     bounds
 }
@@ -92,13 +92,13 @@ fn judge(
         Bound {
             what: "memory at its peak",
             measured: format!("{} MiB", peak >> 10),
-            promised: format!("at most {} MiB", allowed >> 10),
+            stated: format!("at most {} MiB", allowed >> 10),
             holds: peak <= allowed,
         },
         Bound {
             what: "turned away within 50 ms",
             measured: format!("{in_time} of {turned_away}; {}", spread(&outcome.busy)),
-            promised: format!("99 of 100, and at least {excess} in all"),
+            stated: format!("99 of 100, and at least {excess} in all"),
             holds: 100 * in_time >= 99 * turned_away && turned_away >= excess && outcome.other.is_empty(),
         },
     ];
@@ -107,7 +107,7 @@ fn judge(
         bounds.push(Bound {
             what,
             measured: format!("{p99:.1?}"),
-            promised: format!("less than {ANSWERED_WITHIN:?}"),
+            stated: format!("less than {ANSWERED_WITHIN:?}"),
             holds: p99 < ANSWERED_WITHIN,
         });
     }

@@ -1,6 +1,6 @@
-//! Samples that are interleaved: each round draws as many classes as there are, each whatever the one before was. What
-//! a request leaves behind, such as a mail to be sent, meets every class alike: in rounds that had each class once, it met
-//! all but its own.
+//! Samples that are interleaved: each round draws as many classes as there are, each whatever the one before
+//! was. What a request leaves behind, such as a mail to be sent, meets every class alike: in rounds that had
+//! each class once, it met all but its own.
 
 use std::time::Duration;
 

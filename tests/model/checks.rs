@@ -44,8 +44,8 @@ pub(crate) fn long() -> bool {
 /// The states of all worlds of this run so far.
 static EXPLORED: AtomicUsize = AtomicUsize::new(0);
 
-/// Explores a world whole, which has no fewer states than this, and finds no guarantee broken. Those of all worlds are
-/// more than a million, even in the short run.
+/// Explores a world whole, which has no fewer states than this, and finds no guarantee broken. Those of all
+/// worlds are more than a million, even in the short run.
 fn explore(name: &str, floor: usize, bounds: Bounds) {
     let began = Instant::now();
     let threads = if long() { 2 } else { 1 };

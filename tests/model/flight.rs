@@ -7,7 +7,7 @@ use crate::state::{Row, Time, Token};
 pub(crate) enum Owner {
     /// One of the tabs that share the cookie jar.
     Tab,
-    /// Whoever copied a token.
+    /// A thief who copied a token.
     Thief,
     /// The user elsewhere: logging in on another device, or following the mailed link.
     Elsewhere,

@@ -17,7 +17,7 @@ fn breaks(mutant: Mutant, guarantee: Guarantee, bounds: Bounds) {
         panic!("{mutant:?} breaks nothing in {} states", checker.unique_state_count());
     };
     println!("{mutant:?} breaks it by {:?}", path.into_actions());
-    println!("proof model: control {mutant:?}: breaks `{}`", guarantee.name());
+    println!("proof model: negative control {mutant:?}: breaks `{}`", guarantee.name());
 }
 
 const HONEST: Bounds = Bounds { honest: true, ..BROWSER };

@@ -37,7 +37,7 @@ impl World {
             Step::SetPassword { typed, epoch } => self.set_password(state, typed, epoch, outcome),
             Step::Answered(answer) => return self.arrive(state, answer),
         };
-        go_on(state, flight, next);
+        proceed(state, flight, next);
     }
 
     /// A process takes a request up: the time of its decisions.
@@ -72,7 +72,7 @@ impl World {
         };
         let row = state.row(session);
         if row.is_some() {
-            return go_on(state, flight, Step::FindUser(request, row));
+            return proceed(state, flight, Step::FindUser(request, row));
         }
         // Clean-up must not have made the difference.
         if let Some(deleted) = state.deleted[usize::from(session)]
@@ -89,7 +89,7 @@ impl World {
             state.demand(Guarantee::CleanUpIsNeutral, refused);
         }
         let step = self.decide(state, &flight, request, None);
-        go_on(state, flight, step);
+        proceed(state, flight, step);
     }
 
     fn decide(&self, state: &mut State, flight: &Flight, request: Request, row: Option<Row>) -> Step {
@@ -267,14 +267,14 @@ impl World {
 }
 
 /// Puts a flight back, forgetting what no later step asks for.
-fn go_on(state: &mut State, flight: Flight, step: Step) {
+fn proceed(state: &mut State, flight: Flight, step: Step) {
     let began = match step {
         Step::FindSession(_) | Step::FindUser(..) | Step::FindLink { .. } => flight.began,
         _ => 0,
     };
     let decided = flight.undecided().is_some() && flight.at(step).undecided().is_none();
     let flight = match (flight.owner, step) {
-        // A thief is quick, and whoever is elsewhere only wants to know.
+        // A thief is quick; requests elsewhere only read.
         (Owner::Thief, Step::Answered(Answer::Keep(token) | Answer::Take(token))) => {
             return state.steal(token);
         }

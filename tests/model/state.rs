@@ -1,4 +1,4 @@
-//! What the checker tells apart: the store, everything on its way, and what the guarantees must remember.
+//! A state of the checker: the store, all messages in flight, and what the guarantees must remember.
 
 use crate::flight::{Flight, Owner};
 use crate::guarantees::Guarantee;
@@ -8,7 +8,7 @@ pub(crate) type Time = u8;
 
 /// How many sessions there can be: the browser's, and that of one more log-in.
 pub(crate) const SESSIONS: usize = 2;
-/// How many generations of a session are told apart. More are never made within the bounds.
+/// Number of distinct generations of a session. The bounds never make more.
 pub(crate) const GENERATIONS: usize = 6;
 
 /// Names a real token: the checker compares names, the oracle has the token behind each.

@@ -96,7 +96,7 @@ impl World {
         if state.now >= horizon {
             return false;
         }
-        // The leeway after the swap that consumed this token is over.
+        // The leeway after the rotation of this token has ended.
         let late = |token: Token| {
             state.consumed_at(token).is_some()
                 && state.row(token.session).is_some_and(|row| row.rotated_at + leeway <= state.now)

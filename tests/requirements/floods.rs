@@ -11,8 +11,8 @@ fn requests() -> u32 {
     env::var("AUTH_TEST_FLOOD").map_or(5_000, |requests| requests.parse().unwrap())
 }
 
-/// Requests for reset links, of as many clients for a hundred mailboxes, then of one client for as many mailboxes:
-/// so many rows as the limits allow mails, and no more.
+/// Requests for reset links, of as many clients for a hundred mailboxes, then of one client for as many
+/// mailboxes: as many rows as the limits allow mails, and no more.
 #[tokio::test]
 async fn a_flood_of_forgots_makes_no_more_rows_than_mails_are_allowed() {
     let (world, requests) = (World::in_memory(|policy| policy.limits = RateLimits::default()), requests());

@@ -1,4 +1,4 @@
-//! What a password may be, at every door that sets one.
+//! What a password may be, in every flow that sets one.
 
 use auth_core::{
     ChangePasswordError, CreateUserError, Password, PasswordError, RateLimits, RegisterError,

@@ -9,7 +9,7 @@ use auth_sqlite::SqliteStore;
 use auth_tests::{PASSWORD, World, client, text};
 use sqlx::Connection as _;
 
-/// Whoever cleans the users' table by hand, in another program, closes every door: nothing else is left
+/// Deleting a row of the users' table by hand, in another program, ends all access: nothing else is left
 /// that would let anyone in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_deleted_by_hand_has_no_access() {
@@ -38,7 +38,7 @@ async fn a_user_deleted_by_hand_has_no_access() {
     assert!(world.auth.reset_password(&link, Password::new(PASSWORD), &client()).await.is_err());
 }
 
-/// Settings that change what is asked of whom, each with a value that is not its default.
+/// Settings that change what a flow requires, each with a value that is not its default.
 const SETTINGS: [fn(&mut Policy); 8] = [
     |policy| policy.refresh = RefreshPolicy::browser(),
     |policy| policy.refresh.reuse_scope = ReuseScope::Session,
@@ -50,7 +50,7 @@ const SETTINGS: [fn(&mut Policy); 8] = [
     |policy| policy.links.reset_lifetime *= 2,
 ];
 
-/// Whichever two settings are changed together: nobody gets in unverified, a replay ends the session, and a reset
+/// For every pair of changed settings: no unverified user logs in, a replay ends the session, and a reset
 /// ends all of them.
 #[tokio::test]
 async fn no_pair_of_settings_disables_a_protection() {
@@ -65,11 +65,11 @@ async fn no_pair_of_settings_disables_a_protection() {
     }
 }
 
-async fn protects(world: &World, told: &str) {
+async fn protects(world: &World, settings: &str) {
     let new = Password::new;
     world.register("ada@example.com", PASSWORD).await;
     let early = world.auth.log_in("ada@example.com", new(PASSWORD), &client()).await;
-    assert!(matches!(early, Err(LogInError::EmailNotVerified)), "{told}: {early:?}");
+    assert!(matches!(early, Err(LogInError::EmailNotVerified)), "{settings}: {early:?}");
     let link = world.verification_token("ada@example.com").await;
     world.auth.verify_email(&link, Some(new(PASSWORD)), &client()).await.unwrap();
 
@@ -77,13 +77,16 @@ async fn protects(world: &World, told: &str) {
     world.wait(60);
     let second = world.auth.refresh(&text(&first), &client()).await.unwrap();
     world.wait(60);
-    assert!(world.auth.refresh(&text(&first), &client()).await.is_err(), "{told}: a replay");
-    assert!(world.auth.refresh(&text(&second), &client()).await.is_err(), "{told}: a replay ended nothing");
+    assert!(world.auth.refresh(&text(&first), &client()).await.is_err(), "{settings}: a replay");
+    assert!(
+        world.auth.refresh(&text(&second), &client()).await.is_err(),
+        "{settings}: a replay ended nothing"
+    );
 
     let before = world.log_in("ada@example.com").await;
     let link = world.reset_token("ada@example.com").await;
     world.auth.reset_password(&link, new("nineteen purple finches"), &client()).await.unwrap();
-    assert!(!world.lives(&before).await, "{told}: a reset ended nothing");
+    assert!(!world.lives(&before).await, "{settings}: a reset ended nothing");
     let old = world.auth.log_in("ada@example.com", new(PASSWORD), &client()).await;
-    assert!(matches!(old, Err(LogInError::InvalidCredentials)), "{told}: the old password");
+    assert!(matches!(old, Err(LogInError::InvalidCredentials)), "{settings}: the old password");
 }

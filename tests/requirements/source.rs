@@ -27,8 +27,8 @@ fn files(folder: &str) -> Vec<(String, String)> {
     found
 }
 
-/// sqlx takes SQL as static text only, unless `AssertSqlSafe` asserts that it is safe. One place does: a list of
-/// placeholders whose number differs.
+/// sqlx takes SQL as static text only, unless `AssertSqlSafe` asserts that it is safe. One place does: a list
+/// of placeholders whose number differs.
 #[test]
 fn no_statement_contains_input_of_a_client() {
     let asserting: Vec<String> = ["auth-mysql/src", "auth-sql/src", "auth-sqlite/src"]
@@ -58,7 +58,7 @@ fn a_new_database_has_no_account() {
     }
 }
 
-/// Whoever runs the service can create an account and have a reset mailed, but nobody can choose the password of an
+/// The operator can create an account and have a reset mailed, but cannot choose the password of an
 /// account that has an owner.
 #[test]
 fn only_its_owner_chooses_a_password() {

@@ -20,7 +20,7 @@ pub struct BusyHashing {
 type Job = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
 
 impl BusyHashing {
-    /// Of a pool of so many threads.
+    /// For a pool of this number of threads.
     pub fn of(pool: &HashingPool, threads: u32) -> Self {
         let (hold, mut jobs) = (Arc::<Hold>::default(), Vec::new());
         let waker = Waker::from(Arc::clone(&hold));

@@ -1,5 +1,5 @@
-//! What stands between the flows and a store, limiter or mailer: nothing; a pause before and after each call, so
-//! that the future of a flow can be dropped at each of these points; or a mistake, for the controls.
+//! What stands between the flows and a store, limiter or mailer: nothing; a pause before and after each call,
+//! so that the future of a flow can be dropped at each of these points; or a mistake, for the controls.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -126,7 +126,7 @@ impl Nth {
         Self(Box::leak(Box::new(AtomicI64::new(number))))
     }
 
-    /// Whether there were so many calls.
+    /// Returns whether there were this many calls.
     pub fn came(self) -> bool {
         self.0.load(Ordering::Relaxed) < 0
     }

@@ -6,9 +6,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a proof that cannot be set up must fail"
+    reason = "a test that cannot be set up must fail"
 )]
-#![expect(clippy::missing_panics_doc, reason = "every helper panics when the proof cannot go on")]
+#![expect(clippy::missing_panics_doc, reason = "every helper panics when the test cannot continue")]
 
 mod busy_hashing;
 mod interceptor;
@@ -133,7 +133,7 @@ impl World {
         self.process_with(self.mailbox.clone(), |_| {})
     }
 
-    /// Another process with a mailer of its own and some settings changed.
+    /// Another process with its own mailer and some settings changed.
     #[must_use]
     pub fn process_with(&self, mailer: impl Mailer + 'static, change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = self.auth.policy().clone();
@@ -148,7 +148,7 @@ impl World {
         Self { auth, ..self.clone() }
     }
 
-    /// Starts work and lets it run until it is about to call `method` of the store. It goes on at
+    /// Starts work and lets it run until it is about to call `method` of the store. It continues at
     /// `store.release()` or `store.reset()`; later calls of others are not held.
     pub async fn hold_before<T: Send + 'static>(
         &self,
@@ -168,8 +168,8 @@ impl World {
         held
     }
 
-    /// Whether each door still opens to this session: refresh tokens at `restore` (which writes
-    /// nothing), access tokens at the live doors. All must agree.
+    /// Whether each check still accepts this session: refresh tokens at `restore` (which writes
+    /// nothing), access tokens at the live checks. All must agree.
     pub async fn lives(&self, grant: &SessionTokens) -> bool {
         let restored = self.auth.restore(&text(grant), &client()).await.is_ok();
         // The cached check first: the others renew what is cached.
@@ -193,7 +193,7 @@ impl World {
         grant.user
     }
 
-    /// Registers from a client of its own, so that no limit per client is met.
+    /// Registers from a new client, so that no limit per client is reached.
     pub async fn register(&self, address: &str, password: &str) {
         self.auth.register(address, Password::new(password), None, &client()).await.unwrap();
     }

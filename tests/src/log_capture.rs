@@ -1,4 +1,4 @@
-//! Writing down all that a thread says: what it is told to, what it logs, and what it panics with.
+//! Captures a thread's output: what is passed to `said`, its log lines and its panics.
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -26,7 +26,7 @@ impl Database {
         .unwrap()
     }
 
-    /// How the store and the example servers are told of it.
+    /// The URL for the store and the example servers.
     pub fn url(&self) -> &str {
         self.0.as_str()
     }
@@ -70,7 +70,7 @@ impl Keeper {
         database
     }
 
-    /// Another process may keep databases on the same server: each holds the locks of its own.
+    /// Another process may have databases on the same server: each holds the locks of its databases.
     fn make(&mut self) -> usize {
         let (connection, made) = (&mut self.connection, &mut self.made);
         let mut url = self.server.clone();

@@ -5,7 +5,7 @@ use regex::Regex;
 /// One fenced block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block<'a> {
-    /// What stands behind the opening fence: a language, and what rustdoc is told.
+    /// The text after the opening fence: a language and rustdoc's attributes.
     pub kind: &'a str,
     /// The file that it is, where its paragraph is no more than a file's name.
     pub file: Option<&'a str>,
@@ -29,7 +29,8 @@ pub fn blocks(document: &str) -> Vec<Block<'_>> {
         .collect()
 }
 
-/// All the blocks of a kind that a document has. It must be as many as are asked for, so that none goes untested.
+/// All the blocks of a kind that a document has. It must be as many as are asked for, so that none goes
+/// untested.
 #[track_caller]
 pub fn all<'a, const N: usize>(document: &'a str, kind: &str) -> [&'a str; N] {
     let found: Vec<&str> =

@@ -8,8 +8,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// How the statements begin that set a connection up. Whether a pool opens one more is none of a request's doing: one
-/// that was given back a moment ago may still be on its way.
+/// How the statements begin that set a connection up. Whether a pool opens one more is none of a request's
+/// doing: one that was given back a moment ago may still be on its way.
 const OF_A_NEW_CONNECTION: [&str; 2] = ["PRAGMA ", "SET "];
 
 /// The statements that sqlx reports to have run, in order.
@@ -20,8 +20,8 @@ pub struct SqlLog {
 }
 
 impl SqlLog {
-    /// Those of the whole process. To be given to all threads: what a listener of one thread is told depends on what
-    /// other threads do.
+    /// The statements of the whole process, for a global subscriber: what a thread's subscriber gets depends
+    /// on the other threads do.
     pub fn of_the_process() -> Self {
         Self { statements: Arc::default(), thread: None }
     }

@@ -31,7 +31,7 @@ pub fn new_store() -> Arc<dyn Store> {
     }
 }
 
-/// A file of its own, which many connections share, in the run's own folder.
+/// A new file in the run's folder, which many connections share.
 fn sqlite() -> SqliteStore {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let file = format!("{}-{}.db", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -46,7 +46,7 @@ fn sqlite() -> SqliteStore {
     .unwrap()
 }
 
-/// A database of its own, for as long as the pool lives.
+/// A new database, which lives as long as the pool.
 fn mysql() -> MySqlStore {
     let database = Database::empty();
     let options: MySqlConnectOptions = database.url().parse().unwrap();

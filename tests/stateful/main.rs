@@ -5,7 +5,7 @@
 //! `PROPTEST_CASES` sets how many lives are lived (1,000 if unset); `AUTH_TEST_STORE` names the store.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-mod controls;
+mod negative_controls;
 mod reference;
 mod service;
 mod step;

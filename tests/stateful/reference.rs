@@ -13,7 +13,7 @@ const IDLE: u64 = 7 * DAY;
 const ABSOLUTE: u64 = 30 * DAY;
 /// An account that nobody verifies is gone so long after the last attempt to register it.
 const UNVERIFIED: u64 = 7 * DAY;
-/// How long a notice waits for what it speaks of: the test lets it pass where that never comes.
+/// How long a notice waits for its change: the test lets that time pass if the change never comes.
 pub(crate) const NOTICES_WAIT: u64 = 4;
 
 #[derive(Debug, Clone)]

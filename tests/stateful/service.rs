@@ -62,7 +62,7 @@ impl Service {
         Outcome::Session { generation: grant.refresh_token.generation() }
     }
 
-    /// The token that is so many generations old.
+    /// The token that is this many generations old.
     fn token(&self, session: usize, back: usize) -> String {
         let tokens = &self.sessions[session].tokens;
         tokens[tokens.len() - 1 - back].clone()
@@ -137,7 +137,7 @@ impl Service {
             Ok(()) => Outcome::Done,
             Err(ConfirmEmailError::InvalidToken) => Outcome::InvalidToken,
             Err(ConfirmEmailError::Taken) => {
-                // The notices that were promised speak of nothing, and are dropped.
+                // The enqueued notices have no change, and are dropped.
                 self.world.auth.deliver_due_mails().await.unwrap();
                 self.world.wait(NOTICES_WAIT);
                 Outcome::Taken

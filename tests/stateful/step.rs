@@ -25,11 +25,11 @@ pub(crate) enum Step {
     CleanUp,
 }
 
-/// What the caller is told.
+/// The answer to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// A session begins, or goes on with the token of this generation.
+    /// A session begins, or continues with the token of this generation.
     Session {
         generation: u32,
     },

@@ -1,11 +1,11 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 
 use super::lock;
 use crate::mail::{Mail, MailError, MailErrorKind, Mailer};
+use crate::sync::{Arc, Mutex};
 use crate::user::email::Email;
 
 /// How many mails a [`Mailbox`] keeps unless it is told otherwise.

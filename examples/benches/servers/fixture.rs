@@ -1,4 +1,4 @@
-//! The users of a run, and what clients do.
+//! The users of a run, and the work of their clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,7 +18,7 @@ const USERS: usize = 64;
 /// Verified users of a server.
 pub(crate) struct Fixture {
     addresses: Vec<String>,
-    /// Goes into every address, so that a database can be used again.
+    /// Part of every address, so that a database can be used again.
     run: i64,
     next: Arc<AtomicU64>,
 }
@@ -65,7 +65,7 @@ impl Fixture {
         Ok(Self { addresses, run, next: Arc::new(AtomicU64::new(0)) })
     }
 
-    /// Log in the users in turn, over so many connections.
+    /// Logs in the users in turn, over this number of connections.
     pub(crate) fn log_ins(&self, connections: usize) -> Vec<Client> {
         let requests: Arc<Vec<Vec<u8>>> =
             Arc::new(self.addresses.iter().map(|address| log_in(address)).collect());
@@ -80,7 +80,7 @@ impl Fixture {
         (0..connections).map(log_in).collect()
     }
 
-    /// Each with a session of its own, refreshed again and again.
+    /// Refreshes each client's own session repeatedly.
     pub(crate) fn refreshes(&self, server: &Server, connections: usize) -> Result<Vec<Client>, Failure> {
         self.sessions(server, connections, |mut cookie, _| {
             Box::new(move |connection| {
@@ -93,7 +93,7 @@ impl Fixture {
         })
     }
 
-    /// Each with the access token of a session of its own, at a live door.
+    /// Calls a route with a session check, each client with its own access token.
     pub(crate) fn reads(&self, server: &Server, connections: usize) -> Result<Vec<Client>, Failure> {
         self.sessions(server, connections, |_, access_token| {
             let headers = format!("authorization: Bearer {access_token}\r\n");
@@ -102,7 +102,7 @@ impl Fixture {
         })
     }
 
-    /// Registers somebody new each time.
+    /// Registers a new user each time.
     pub(crate) fn registrations(&self, connections: usize) -> Vec<Client> {
         let register = |_| -> Client {
             let (next, run) = (Arc::clone(&self.next), self.run);

@@ -1,4 +1,4 @@
-//! What the work costs without a service around it: the store's statements alone, one bare hash.
+//! The cost of the work without a service: the store's statements alone, one bare hash.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl Floors {
             let made = next_session(&mut grant)?;
             store.insert_session(&made).await?;
             black_box(store.find_sessions_by_user(user.id).await?);
-            // As many sessions as before; a log-in does not pay for it.
+            // The number of sessions stays the same; this is not part of a log-in's cost.
             let Revocation::Revoked = store.revoke_session(user.id, made.id).await? else {
                 return Err("no session".into());
             };
@@ -92,7 +92,7 @@ impl Floors {
     }
 }
 
-/// A session of a name that no other has.
+/// Returns a session with a new id.
 fn next_session(grant: &mut SessionTokens) -> Result<auth_core::Session, Failure> {
     let mut bytes = *grant.session.id.as_bytes();
     let number = u64::from_be_bytes(bytes[8..].try_into()?) + 1;
@@ -131,7 +131,7 @@ async fn sessions(auth: &Auth, mailbox: &Mailbox) -> Result<Vec<SessionTokens>, 
     Ok(grants)
 }
 
-/// Milliseconds of processor time for each turn of the work, as many at once as there are grants.
+/// Milliseconds of processor time for each turn of the work, one task for each session.
 fn each<S, F, W>(runtime: &Runtime, store: &S, grants: &[SessionTokens], work: W) -> Result<f64, Failure>
 where
     S: Clone + Send + 'static,
@@ -149,7 +149,7 @@ where
                 while std::time::Instant::now() < until {
                     grant = work(store.clone(), grant).await?;
                     turns += 1;
-                    // A store in memory never waits, and would keep the others from their turn.
+                    // A store in memory never waits, so the other tasks would not run.
                     tokio::task::yield_now().await;
                 }
                 Ok::<_, Failure>(turns)
@@ -184,7 +184,7 @@ fn hash() -> Result<f64, Failure> {
     Ok(cpu_of("self")?.saturating_sub(cpu).as_secs_f64() * 1e3 / f64::from(HASHES))
 }
 
-/// What a mail costs to write; it has no floor but itself.
+/// The cost of writing a mail, which is its own floor.
 pub(crate) fn template() -> Result<(), Failure> {
     const MAILS: u32 = 2_000;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,17 +1,17 @@
-//! A client that costs next to nothing: a kept connection, a request as bytes, an answer as bytes.
+//! A client of little cost: one open connection, requests and answers as bytes.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::results::Failure;
 
-/// A kept connection.
+/// An open connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
-/// A request as it goes over the wire.
+/// The bytes of a request.
 pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
@@ -21,7 +21,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> Ve
     .into_bytes()
 }
 
-/// What was answered.
+/// An answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
@@ -51,7 +51,7 @@ impl Connection {
         }
     }
 
-    /// Sends, and insists on a status.
+    /// Sends a request and panics at another status.
     pub(crate) fn expect(&mut self, status: u16, request: &[u8]) -> Result<Answer, Failure> {
         let answer = self.send(request)?;
         if answer.status == status {
@@ -62,7 +62,7 @@ impl Connection {
 }
 
 impl Answer {
-    /// `None` while some of it is on its way.
+    /// `None` while the answer is incomplete.
     fn read(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (head, body) = text.split_once("\r\n\r\n")?;

@@ -1,4 +1,4 @@
-//! What everybody else feels while somebody floods the log-in.
+//! The latency of other requests during a flood of log-ins.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use crate::load::{Latencies, at_a_rate, flood};
 use crate::process::Server;
 use crate::results::{Failure, millis, record, window};
 
-/// Quiet and flood in turn, so often.
+/// Number of pairs of a quiet round and a round under flood.
 const ROUNDS: usize = 5;
 const FLOOD: usize = 64;
 const READS_PER_SECOND: u32 = 200;
@@ -17,7 +17,7 @@ const REFRESHES_PER_SECOND: u32 = 100;
 
 pub(crate) fn measure(store: &str, server: &Server, fixture: &Fixture) -> Result<(), Failure> {
     let (mut quiet, mut flooded, mut log_ins) = (Seen::default(), Seen::default(), Vec::new());
-    // What is kept from one request to the next is there before memory is read.
+    // Buffers that outlive a request exist before memory is read.
     flood(server.address, fixture.log_ins(FLOOD), || Seen::look(server, fixture))?;
     let (idle, _) = server.memory_kib()?;
     server.forget_peak()?;
@@ -50,7 +50,7 @@ pub(crate) fn measure(store: &str, server: &Server, fixture: &Fixture) -> Result
     }))
 }
 
-/// Reads and refreshes at their steady rates, side by side.
+/// Reads and refreshes at their steady rates at the same time.
 #[derive(Default)]
 struct Seen {
     reads: Latencies,

@@ -20,7 +20,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// The smallest that at least so many of a thousand do not exceed.
+    /// The smallest value that at least this many of a thousand do not exceed.
     pub(crate) fn per_mille(&self, share: usize) -> Duration {
         let at = (self.0.len() * share).div_ceil(1000).saturating_sub(1);
         self.0.get(at).copied().unwrap_or_default()
@@ -50,8 +50,8 @@ pub(crate) fn as_fast_as_answered(
     })
 }
 
-/// All clients in turn, so many requests a second in all. A request that had to wait for the one before it
-/// is measured from when it was due.
+/// All clients in turn, at this number of requests a second in all. A request that had to wait for the one
+/// before it is measured from when it was due.
 pub(crate) fn at_a_rate(
     address: SocketAddr,
     clients: Vec<Client>,
@@ -74,7 +74,7 @@ pub(crate) fn at_a_rate(
     })
 }
 
-/// Keeps all clients busy for as long as `meanwhile` takes; says how many requests were answered a second.
+/// Keeps all clients busy while `meanwhile` runs; returns the number of answers a second.
 pub(crate) fn flood<T>(
     address: SocketAddr,
     clients: Vec<Client>,
@@ -105,7 +105,7 @@ pub(crate) fn flood<T>(
     Ok(result)
 }
 
-/// Does the work of each client on a thread of its own.
+/// Does each client's work on a separate thread.
 fn each<C: Send>(
     clients: Vec<C>,
     work: impl Fn(C) -> Result<Vec<Duration>, Failure> + Sync,

@@ -1,7 +1,8 @@
-//! The example server under load, on each database: what an operation costs the server, against its floor in
-//! the same run; and what a flood of log-ins does to everybody else.
+//! The example server under load, on each database: the cost of an operation, against its floor in
+//! the same run; and the effect of a flood of log-ins on other requests.
 //!
-//! `scripts/bench/all` starts the databases and reports the result in `target/reports/performance.md`. By hand:
+//! `scripts/bench/all` starts the databases and reports the result in `target/reports/performance.md`. By
+//! hand:
 //! `cargo bench -p auth-examples --bench servers`, which leaves out MariaDB and MySQL unless
 //! `BENCH_MARIADB_URL` and `BENCH_MYSQL_URL` name databases that may be filled. Linux only: processor time is
 //! read from `/proc`.
@@ -20,7 +21,7 @@ use floors::Floors;
 use process::Server;
 use results::Failure;
 
-/// Where the server keeps everything, and what that is called.
+/// The server's database and its name in the report.
 const STORES: [(&str, &str); 4] = [
     ("memory", "memory:"),
     ("SQLite", "sqlite://auth.db"),
@@ -29,7 +30,7 @@ const STORES: [(&str, &str); 4] = [
 ];
 
 fn main() {
-    // `cargo test --benches` only asks whether this starts.
+    // `cargo test --benches` only checks that this starts.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

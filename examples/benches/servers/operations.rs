@@ -1,4 +1,4 @@
-//! What each operation costs the server.
+//! The cost of each operation.
 
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ pub(crate) fn measure(
     Ok(())
 }
 
-/// A route that does nothing: what HTTP alone costs.
+/// A route that does nothing: the cost of HTTP alone.
 fn nothing() -> Vec<Client> {
     let request = request("GET", "/.well-known/jwks.json", "", "");
     let client = |_| -> Client {

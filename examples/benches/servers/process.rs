@@ -1,4 +1,4 @@
-//! A server as a process of its own, and what the system says of it.
+//! A server in a separate process, and the system's figures about it.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -24,7 +24,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_server"))
             .env_clear()
             .envs([("PORT", "0"), ("RATE_LIMIT_STORE", "none"), ("DATABASE_URL", database_url)])
-            // A line for each request is the example's habit, not the library's cost.
+            // The line for each request is part of the example, not of the library's cost.
             .env("RUST_LOG", "warn")
             .current_dir(directory.path())
             .stdout(Stdio::piped())

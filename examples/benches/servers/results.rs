@@ -1,4 +1,4 @@
-//! What was measured, for people on the terminal and for `scripts/bench/all` in a file.
+//! The results: for people on the terminal, for `scripts/bench/all` in a file.
 
 use std::fs;
 use std::io::Write as _;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Why nothing could be measured.
+/// The reason why nothing could be measured.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Prints a result, and appends it to the file that `BENCH_RESULTS` names.

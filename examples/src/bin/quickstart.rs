@@ -25,7 +25,7 @@ async fn main() -> Result<()> {
 
     step.title("An account begins");
     auth.register(ADDRESS, password("correct horse battery"), Some("Ada"), &laptop).await?;
-    step.done("register", "accepted; a mail is promised");
+    step.done("register", "accepted; a mail is enqueued");
     let early = auth.log_in(ADDRESS, password("correct horse battery"), &laptop).await;
     step.refused("log in too early", early);
     let link = mailed_token(&auth, &mailbox).await?;
@@ -63,7 +63,7 @@ async fn main() -> Result<()> {
     );
     step.refused("phone: refresh", auth.refresh(&phones.refresh_token.expose(), &phone).await);
     let live = auth.authenticate_live(second.access_token.expose(), LiveCheck::UserAndSession).await;
-    step.refused("laptop: access token at a live door", live);
+    step.refused("laptop: access token with a session check", live);
     step.done("count the sessions left", auth.sessions(claims.user_id).await?.len());
     auth.deliver_due_mails().await?;
     step.done("read the mail", format!("\"{}\"", subject(&mailbox)?));
@@ -89,7 +89,7 @@ async fn main() -> Result<()> {
     step.finish()
 }
 
-/// Everything lives in this process and ends with it, the secrets too.
+/// All data and secrets live in this process and end with it.
 fn start(mailbox: Mailbox) -> Result<Auth> {
     let store = MemoryStore::new();
     let auth = Auth::builder(store, mailbox)
@@ -103,7 +103,7 @@ fn password(text: &str) -> Password {
     Password::new(text)
 }
 
-/// Lets the worker send what is due, and takes the token out of the newest mail.
+/// Sends all due mails and returns the token of the newest one.
 async fn mailed_token(auth: &Auth, mailbox: &Mailbox) -> Result<String> {
     auth.deliver_due_mails().await?;
     let mail = mailbox.last_to(&Email::parse(ADDRESS)?).ok_or("no mail arrived")?;
@@ -111,7 +111,7 @@ async fn mailed_token(auth: &Auth, mailbox: &Mailbox) -> Result<String> {
     Ok(token.expose().to_string())
 }
 
-/// What the newest mail is about.
+/// Returns the kind of the newest mail.
 fn subject(mailbox: &Mailbox) -> Result<&'static str> {
     let mail = mailbox.last_to(&Email::parse(ADDRESS)?).ok_or("no mail arrived")?;
     Ok(match mail.message {
@@ -124,7 +124,7 @@ fn subject(mailbox: &Mailbox) -> Result<&'static str> {
     })
 }
 
-/// The first characters of a token, none of them secret: enough to see what kind it is.
+/// Returns the first characters of a token, which show its kind and are not secret.
 fn redacted(secret: &str) -> String {
     format!(
         "{}...[{} characters redacted]",
@@ -149,7 +149,7 @@ impl Steps {
         self.line("+", what, outcome);
     }
 
-    /// A step that must fail: prints why it did.
+    /// Prints the error of a step that must fail.
     fn refused<T, E: Display>(&mut self, what: &str, result: std::result::Result<T, E>) {
         if let Err(error) = result {
             self.line("-", what, format!("refused: {error}"));

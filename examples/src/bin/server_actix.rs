@@ -25,13 +25,13 @@ async fn serve(service: Service) -> std::io::Result<()> {
     let server = HttpServer::new(move || {
         App::new()
             .configure(routes(&api))
-            // Beside the API there is what the server shows to people; a service has its own routes here.
+            // The server's pages; a service has its own routes here.
             .app_data(Data::new(pages.clone()))
             .default_service(web::to(page))
             .wrap(allow_origins(api.config()))
             .wrap(from_fn(security_headers))
     });
-    // Signals are for `run`, which ends the worker too.
+    // `run` handles signals and ends the worker too.
     let server = server.disable_signals().listen(listener)?.run();
     let handle = server.handle();
     actix_web::rt::spawn(async move {

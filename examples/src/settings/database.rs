@@ -1,4 +1,4 @@
-//! Where everything is kept.
+//! The settings of the database.
 
 use std::fs::File;
 
@@ -6,10 +6,10 @@ use auth_mysql::MySqlOptions;
 
 use super::reader::Reader;
 
-/// Where users, sessions and promised mails are kept.
+/// The database of users, sessions and mail requests.
 #[derive(Debug, Clone)]
 pub enum Database {
-    /// In this process, and gone with it.
+    /// In the memory of this process; all data ends with it.
     Memory,
     /// In one file: the URL that `SqliteStore::connect` takes.
     Sqlite(String),
@@ -17,7 +17,7 @@ pub enum Database {
     MySql(Box<MySqlOptions>),
 }
 
-/// What names a MySQL server in pieces instead of by a URL.
+/// The variables that name a MySQL server in parts instead of by a URL.
 const GROUP: [&str; 7] = [
     "DATABASE_HOST",
     "DATABASE_PORT",

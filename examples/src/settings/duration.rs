@@ -1,4 +1,7 @@
-//! Durations as people write them: `90s`, `15m`, `1h30m`, `7d`.
+//! Reads durations such as `90s`, `15m`, `1h30m` and `7d`.
+//!
+//! `humantime` accepts more (`1month`, `5 min`, `1us`), which the documents do not name, and its messages
+//! name a position in the text instead of the rule.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How mails look and where they go.
+//! The settings of mails: their templates and their mail server.
 
 use std::sync::Arc;
 
@@ -7,19 +7,19 @@ use auth_mailer::{Links, Plaintext, SmtpMailer, SmtpSettings, SmtpSettingsError,
 use super::Environment;
 use super::reader::Reader;
 
-/// Where mails go.
+/// The destination of mails.
 #[derive(Debug)]
 pub enum Mail {
-    /// Into the development mailbox, rendered with these templates.
+    /// The development mailbox, which renders mails with these templates.
     Mailbox(Templates),
-    /// Out.
+    /// An SMTP server.
     Smtp(Arc<SmtpMailer>),
 }
 
-/// A problem that the reader has noted already.
+/// A problem that the reader has recorded already.
 struct Noted;
 
-/// `None` once every problem is noted.
+/// Reads the settings; `None` if the reader recorded a problem.
 pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, frontend_url: &str) -> Option<Mail> {
     let templates = templates(reader, environment, frontend_url);
     let settings = smtp(reader, environment);
@@ -47,7 +47,7 @@ fn templates(reader: &mut Reader<'_>, environment: Environment, frontend_url: &s
     templates.ok()
 }
 
-/// Which of the ways to name an SMTP server is taken.
+/// Decides which of the ways to name an SMTP server is used.
 enum Given<'a> {
     Nothing,
     Url(&'a str),
@@ -71,7 +71,7 @@ fn given<'a>(reader: &mut Reader<'a>) -> Result<Given<'a>, Noted> {
     Err(Noted)
 }
 
-/// Where an SMTP server is, if one is named.
+/// Returns the location of the SMTP server, if one is named.
 fn smtp(reader: &mut Reader<'_>, environment: Environment) -> Result<Option<SmtpSettings>, Noted> {
     let plaintext = match environment {
         Environment::Development => Plaintext::OnLoopback,
@@ -104,7 +104,7 @@ fn smtp(reader: &mut Reader<'_>, environment: Environment) -> Result<Option<Smtp
     }
 }
 
-/// Notes the problems of a mailer's settings under the variables that they came from.
+/// Records the problems of a mailer's settings by the names of their variables.
 fn note(reader: &mut Reader<'_>, otherwise: &str, error: &SmtpSettingsError) {
     for problem in error.problems() {
         let (name, part) = match problem.setting.as_str() {

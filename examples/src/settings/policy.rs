@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::reader::Reader;
 use super::{Environment, duration};
 
-/// Which variable each setting of the policy comes from.
+/// The variable of each setting of the policy.
 const NAMES: [(&str, &str); 14] = [
     ("access.lifetime", "ACCESS_TOKEN_EXP"),
     ("access.issuer", "PUBLIC_URL"),
@@ -37,7 +37,7 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     time("EMAIL_VERIFICATION_TOKEN_EXP", &mut policy.links.verification_lifetime);
     time("PASSWORD_RESET_TOKEN_EXP", &mut policy.links.reset_lifetime);
     policy.refresh.min_rotation_age = policy.refresh.reuse_leeway.saturating_mul(2);
-    // A default gives way to what was set.
+    // A default yields to a set variable.
     if reader.text("REFRESH_TOKEN_EXP").is_none() {
         policy.refresh.refresh_lifetime =
             policy.refresh.refresh_lifetime.min(policy.refresh.session_lifetime);
@@ -45,7 +45,7 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     if reader.text("ACCESS_TOKEN_EXP").is_none() {
         policy.access.lifetime = policy.access.lifetime.min(policy.refresh.session_lifetime);
     }
-    // Nobody is forgotten before the second link could have been used.
+    // No user is deleted before the second link expires.
     let patience = policy.links.verification_lifetime.saturating_mul(2);
     policy.clean_up.unverified_user_lifetime = policy.clean_up.unverified_user_lifetime.max(patience);
     public_url.clone_into(&mut policy.access.issuer);
@@ -60,7 +60,7 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     number("ARGON2_MEMORY_KIB", &mut policy.hashing.memory_kib);
     number("ARGON2_ITERATIONS", &mut policy.hashing.iterations);
     number("PASSWORD_MIN_LENGTH", &mut policy.password.min_length);
-    // Zero stands for none until here.
+    // Zero means no limit until here.
     let mut bcrypt_cost = 0;
     number("BCRYPT_IMPORT_COST", &mut bcrypt_cost);
     if bcrypt_cost > 0 || reader.text("BCRYPT_IMPORT_COST").is_some() {
@@ -84,7 +84,7 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     policy
 }
 
-/// Where limits are counted, if not in this process; `none` takes them out of the policy.
+/// Returns the shared limit store, if there is one; `none` removes the limits from the policy.
 pub(super) fn read_limits(
     reader: &mut Reader<'_>,
     environment: Environment,

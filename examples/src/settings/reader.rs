@@ -1,4 +1,4 @@
-//! Reading variables: what is wrong is noted by the name of the variable, and reading goes on.
+//! Reads environment variables and collects every problem by the variable's name.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use auth_core::ConfigProblem;
 pub struct Variables(HashMap<OsString, OsString>);
 
 impl Variables {
-    /// Those of this process.
+    /// Returns the variables of this process.
     pub fn of_process() -> Self {
         Self(std::env::vars_os().collect())
     }
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
         Self { variables, problems: Vec::new() }
     }
 
-    /// The value of a variable. An empty one is unset.
+    /// Returns the value of a variable. An empty one is unset.
     pub(super) fn text(&mut self, name: &str) -> Option<&'a str> {
         let value = self.variables.0.get(std::ffi::OsStr::new(name)).filter(|value| !value.is_empty())?;
         let text = value.to_str();
@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         text
     }
 
-    /// The parsed value of a variable, or the default.
+    /// Returns the parsed value of a variable, or the default.
     pub(super) fn read<T, E: Display>(
         &mut self,
         name: &str,
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One of a few words.
+    /// Returns the value of one of these words.
     pub(super) fn choice<T: Copy>(&mut self, name: &str, default: T, choices: &[(&str, T)]) -> T {
         self.read(name, default, |text| {
             let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -78,13 +78,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The entries of a list, without the white space around them.
+    /// Returns the entries of a list, without the white space around them.
     pub(super) fn list(&mut self, name: &str) -> Vec<&'a str> {
         let text = self.text(name).unwrap_or_default();
         text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect()
     }
 
-    /// A value that another part checks, or nothing once its problem is noted.
+    /// Returns a value that another part has checked, or records its problem.
     pub(super) fn take<T, E: Display>(&mut self, name: &str, value: Result<T, E>) -> Option<T> {
         value.map_err(|problem| self.problem(name, problem.to_string())).ok()
     }

@@ -1,4 +1,4 @@
-//! The keys that sign access tokens, and the root of everything else that is secret.
+//! The keys that sign access tokens, and the root of all other secrets.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,19 +11,19 @@ use zeroize::Zeroizing;
 use super::reader::Reader;
 use super::{Database, Environment};
 
-/// Where a development server keeps the secret it made, in its working directory.
+/// The file in the working directory where a development server stores its generated secret.
 const DEVELOPMENT_FILE: &str = ".auth-dev-secret";
 
-/// What signs access tokens, and the root of the refresh chain and of mailed tokens.
+/// The key for access tokens, and the root of the refresh chain and of mailed tokens.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     /// Signs and verifies access tokens.
     pub key_ring: KeyRing,
-    /// The root of all else.
+    /// The root of all other secrets.
     pub root: RootSecret,
 }
 
-/// What the variables say: each `None` is for development to make up.
+/// The configured secrets: development generates each one that is `None`.
 pub(super) struct Given {
     key_ring: Option<KeyRing>,
     root: Option<RootSecret>,
@@ -55,7 +55,7 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Given {
     });
     let root = match (token, jwt) {
         (Some(secret), _) => reader.take("TOKEN_SECRET", RootSecret::new(secret)),
-        // Its problem is noted above.
+        // Its problem is recorded above.
         (None, Some(secret)) => RootSecret::new(secret).ok(),
         (None, None) => None,
     };
@@ -63,7 +63,7 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Given {
 }
 
 impl Given {
-    /// Makes up what a development server was not given, and keeps it beside a database that is kept.
+    /// Generates the secrets that a development server lacks, and stores them if its database is on disk.
     pub(super) fn complete(self, database: &Database) -> io::Result<Secrets> {
         if let Self { key_ring: Some(key_ring), root: Some(root) } = self {
             return Ok(Secrets { key_ring, root });
@@ -88,10 +88,10 @@ impl Given {
     }
 }
 
-/// The secret in the file, which is made, readable by its owner alone, if there is none.
+/// Reads the secret in the file. If there is none, creates it, readable by its owner alone.
 ///
-/// It gets its name once it is whole: a server that is killed meanwhile, or another one that starts,
-/// finds either none or all of it.
+/// The file gets its name when it is complete: a server that is killed meanwhile, or another one that starts,
+/// finds either no file or the complete one.
 fn kept(path: &Path) -> io::Result<Zeroizing<String>> {
     if !path.exists() {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -1,4 +1,4 @@
-//! MailRequest 9, of the running servers at their most talkative: every secret that was typed or issued in
+//! Guarantee 9, of the running servers at their most talkative: every secret that was typed or issued in
 //! lives through every route, searched for in all that is logged, answered and stored; then everything that is
 //! stored, tried at every door.
 

@@ -244,7 +244,7 @@ impl Server {
         let _ = self.child.wait();
     }
 
-    /// MailRequest 9, of every server of the suite: no secret is in what it printed, logged at every level, or refused
+    /// Guarantee 9, of every server of the suite: no secret is in what it printed, logged at every level, or refused
     /// with.
     fn kept_its_secrets(&self) {
         let said = self.said.lock().unwrap();

@@ -57,7 +57,7 @@ impl Flow {
     }
 
     /// Whether doing it again may be refused because it was done already, though its caller was
-    /// told that it failed or was told nothing. The refusal is then the truth.
+    /// got a failure or no answer. The refusal is then correct.
     pub(crate) const fn happens_once(self) -> bool {
         matches!(
             self,
@@ -86,7 +86,7 @@ async fn logs_in(world: &World, address: &str, password: &str) -> bool {
     world.auth.log_in(address, Password::new(password), &client()).await.is_ok()
 }
 
-/// All mails, once every lease and every wait is over.
+/// Returns all mails, once every lease and every wait has ended.
 async fn mails(world: &World, address: &str) -> Vec<Mail> {
     world.wait(60);
     world.mails(address).await
@@ -120,14 +120,14 @@ async fn confirms_by_mail(world: &World) -> bool {
     world.auth.confirm_email(&token, &client()).await.is_ok()
 }
 
-/// Whether the old address and the new one were told, once what speaks of nothing is dropped.
+/// Returns whether the old and the new address got notices, once notices without a change are dropped.
 async fn notices_of_a_new_address(world: &World) -> [bool; 2] {
     for _ in 0..4 {
         world.auth.deliver_due_mails().await.unwrap();
         world.wait(151);
     }
-    let told = |mail: &Mail| matches!(mail.message, Message::EmailChanged { .. });
-    [mails(world, ADA).await.iter().any(told), mails(world, NEW).await.iter().any(told)]
+    let is_notice = |mail: &Mail| matches!(mail.message, Message::EmailChanged { .. });
+    [mails(world, ADA).await.iter().any(is_notice), mails(world, NEW).await.iter().any(is_notice)]
 }
 
 impl Fixture {
@@ -156,8 +156,8 @@ impl Fixture {
                 verifies_by_mail(world).await
             }
             Flow::RegisterTaken => {
-                let told = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
-                mails(world, ADA).await.iter().any(told)
+                let is_notice = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
+                mails(world, ADA).await.iter().any(is_notice)
                     && logs_in(world, ADA, PASSWORD).await
                     && !logs_in(world, ADA, OTHER_PASSWORD).await
             }
@@ -211,8 +211,8 @@ impl Fixture {
                 confirmed && self.is_dead(grant).await && logs_in(world, NEW, PASSWORD).await
             }
             Flow::ChangeEmailTaken => {
-                let told = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
-                mails(world, NEW).await.iter().any(told) && self.refreshes(grant).await
+                let is_notice = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
+                mails(world, NEW).await.iter().any(is_notice) && self.refreshes(grant).await
             }
             Flow::ConfirmEmail | Flow::ConfirmEmailLapsed => {
                 self.is_dead(grant).await
@@ -233,8 +233,8 @@ impl Fixture {
                     && self.is_dead(grant).await
             }
             Flow::DeliverNotice => {
-                let told = |mail: &Mail| matches!(mail.message, Message::PasswordChanged { .. });
-                mails(world, ADA).await.iter().any(told)
+                let is_notice = |mail: &Mail| matches!(mail.message, Message::PasswordChanged { .. });
+                mails(world, ADA).await.iter().any(is_notice)
             }
             Flow::DeliverBuried => {
                 // Where the first attempt did not reach the mailer, the next one is refused.

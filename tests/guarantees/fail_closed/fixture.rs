@@ -1,4 +1,4 @@
-//! Every flow, on a fixture of its own: how to do it, and what must be true once it was done.
+//! Every flow, on its own fixture: how to run it, and what must be true afterwards.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ flows! {
 pub(crate) enum Answer {
     /// It was done; perhaps a session was handed out.
     Done(Option<Box<SessionTokens>>),
-    /// The caller was told that the input is not good.
+    /// The caller got a refusal of the input.
     Refused,
     /// The work could not be done.
     Failed,

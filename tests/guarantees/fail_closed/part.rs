@@ -83,12 +83,12 @@ impl RandomSource for Unreliable {
         match fault {
             None => SystemRandom.fill(buffer),
             Some(Fault::ErrorBefore | Fault::ErrorAfterCommit) if self.lies => Ok(()),
-            Some(Fault::ErrorBefore) => Err(RandomError::new("told to fail")),
+            Some(Fault::ErrorBefore) => Err(RandomError::new("fails on purpose")),
             Some(Fault::ErrorAfterCommit) => {
                 SystemRandom.fill(buffer)?;
-                Err(RandomError::new("told to fail with a full buffer"))
+                Err(RandomError::new("fails on purpose with a full buffer"))
             }
-            Some(Fault::Panic) => panic!("told to panic"),
+            Some(Fault::Panic) => panic!("panics on purpose"),
             Some(fault) => panic!("no fault of a generator: {fault:?}"),
         }
     }

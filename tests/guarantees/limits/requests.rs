@@ -1,4 +1,4 @@
-//! MailRequest 11, beyond logging in: the limits of all other operations.
+//! Guarantee 11, beyond logging in: the limits of all other operations.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn a_refused_registration_costs_no_hash_and_writes_nothing() {
     assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 5);
 }
 
-/// 60/min per session for who holds its token, whichever addresses it comes from.
+/// 60/min per session for requests with its token, from all addresses together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_is_refreshed_and_restored_sixty_times_a_minute() {
     let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
@@ -126,7 +126,7 @@ async fn a_change_of_address_is_limited_per_client_and_mailbox() {
         let (auth, claims) = (world.auth.clone(), claims.clone());
         async move { auth.change_email(&claims, "new@example.com", Password::new(PASSWORD), &client()).await }
     });
-    assert!(answers.await.into_iter().all(|answer| answer.is_ok()), "nobody is told");
+    assert!(answers.await.into_iter().all(|answer| answer.is_ok()), "no answer shows it");
     assert_eq!(world.auth.deliver_due_mails().await.unwrap().sent, 3);
 }
 
@@ -187,7 +187,7 @@ async fn a_mailbox_limit_silently_drops_the_fourth_mail_in_an_hour() {
     let world = World::new();
     world.user("taken@example.com").await;
     for address in ["new@example.com", "taken@example.com", "nobody@example.com"] {
-        let promised = |world: &World| world.store.calls().iter().filter(|call| **call == "insert").count();
+        let enqueued = |world: &World| world.store.calls().iter().filter(|call| **call == "insert").count();
         macro_rules! silent {
             ($writes:expr, |$auth:ident| $call:expr) => {{
                 world.auth.deliver_due_mails().await.unwrap();
@@ -197,7 +197,7 @@ async fn a_mailbox_limit_silently_drops_the_fourth_mail_in_an_hour() {
                     async move { $call.await.is_ok() }
                 });
                 assert!(answers.await.into_iter().all(|ok| ok), "{address}");
-                assert_eq!(promised(&world), $writes, "{address}");
+                assert_eq!(enqueued(&world), $writes, "{address}");
             }};
         }
         if address != "nobody@example.com" {
@@ -212,5 +212,5 @@ async fn a_mailbox_limit_silently_drops_the_fourth_mail_in_an_hour() {
     }
     let events = world.events.kinds();
     let silenced = |name| events.iter().filter(|kind| format!("{kind:?}").contains(name)).count();
-    assert_eq!(silenced("forgot_mailbox"), 3 * (17 + 19), "the operator is told");
+    assert_eq!(silenced("forgot_mailbox"), 3 * (17 + 19), "the operator gets events");
 }

@@ -85,7 +85,7 @@ impl ReferenceStateMachine for Reference {
             return with_links;
         }
         let session = || mostly(&live);
-        // The password of whoever has the session, mostly.
+        // Mostly the password of the session's user.
         let owned: Vec<usize> = state
             .sessions
             .iter()

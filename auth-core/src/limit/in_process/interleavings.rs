@@ -1,4 +1,5 @@
-//! The limiter's table: each of several concurrent takers of one bucket is counted, while others evict buckets.
+//! The limiter's table: each of several concurrent takers of one bucket is counted, while others evict
+//! buckets.
 
 use super::table::{Entry, Table};
 use crate::limit::Bucket;

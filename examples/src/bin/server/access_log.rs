@@ -1,4 +1,4 @@
-//! One line for each request: nothing of what was sent but where to.
+//! Logs one line for each request: its method, path, status and time, and nothing of its content.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 pub(crate) async fn log(request: Request, next: Next) -> Response {
-    // Without the query: not even a mistaken client gets a token into a log.
+    // Without the query: a client that puts a token there by mistake does not get it into a log.
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let begun = Instant::now();
     let response = next.run(request).await;

@@ -1,6 +1,6 @@
 //! The example server on axum: `cargo run`.
 //!
-//! Settings come from the environment (see the README); without any it keeps everything in `auth.db` and
+//! Settings come from the environment (see the README). Without any it stores everything in `auth.db` and
 //! shows its mails at `/dev/mailbox`.
 
 use std::net::SocketAddr;
@@ -28,12 +28,12 @@ async fn serve(service: Service) -> std::io::Result<()> {
     let Service { auth, http, pages, listener, .. } = service;
     let api = Api::new(auth, http);
 
-    // Beside the API there is what the server shows to people; a service has its own routes here.
+    // The server's pages; a service has its own routes here.
     let own = allow_origins(Router::new().fallback(page).with_state(pages), api.config());
     let own = security_headers(own, api.config());
     let app = routes(&api).fallback_service(own).layer(middleware::from_fn(access_log::log));
 
-    // With the peer's address: rate limits count by it.
+    // With the peer's address, which rate limits count by.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(TcpListener::from_std(listener)?, app).with_graceful_shutdown(stop).await
 }

@@ -10,7 +10,7 @@ use crate::shapes;
 contract!(
     the_right_password_gives_a_session_and_a_cookie,
     over_https_the_cookie_is_bound_to_the_host,
-    each_log_in_is_a_session_of_its_own,
+    each_log_in_begins_a_new_session,
     a_planted_cookie_is_never_adopted,
     an_unverified_address_is_told_after_the_right_password_only,
     wrong_passwords_and_unknown_addresses_are_answered_alike,
@@ -47,7 +47,7 @@ fn over_https_the_cookie_is_bound_to_the_host(program: Program) {
     server.is_dead(&renewed);
 }
 
-fn each_log_in_is_a_session_of_its_own(program: Program) {
+fn each_log_in_begins_a_new_session(program: Program) {
     let server = program.start();
     let first = server.session("ada@example.com");
     let second = server.log_in("ada@example.com");

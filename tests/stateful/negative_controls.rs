@@ -1,4 +1,4 @@
-//! The controls: a store that forgets what it was told must be found.
+//! Negative controls: a store that skips one kind of write must be caught.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -53,7 +53,9 @@ fn is_found<T: StateMachineTest<SystemUnderTest = Service, Reference = Reference
         let (state, steps, seen) = lives.new_tree(&mut runner).unwrap().current();
         let life = AssertUnwindSafe(|| T::test_sequential(Config::default(), state, steps, seen));
         if catch_unwind(life).is_err() {
-            println!("proof model: control: a store that forgets `{forgotten}`: found in life {number}");
+            println!(
+                "proof model: negative control: a store that forgets `{forgotten}`: found in life {number}"
+            );
             return;
         }
     }

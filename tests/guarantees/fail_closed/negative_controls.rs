@@ -1,4 +1,4 @@
-//! The controls: parts that make a mistake which the matrix is there to see.
+//! Negative controls: parts with a mistake that the matrix must catch.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use auth_core::MemoryStore;
 
 use super::*;
 
-/// A fixture over memory, which answers at once unless it was told to be late.
+/// A fixture over memory, which answers at once unless its behavior is to be late.
 async fn fixture(flow: Flow, manner: Behavior) -> Fixture {
     Fixture::over(Arc::new(MemoryStore::new()), flow, manner, manner == Behavior::Slowly).await
 }
@@ -35,7 +35,9 @@ async fn is_noticed(mistake: Behavior, part: Part, faults: &[Fault], flows: &[Fl
             unnoticed.insert(format!("{flow:?}"));
         }
     }
-    println!("proof faults: control: {part:?} {faults:?}, {mistake:?}: seen in {broken} of {cells} cells");
+    println!(
+        "proof faults: negative control: {part:?} {faults:?}, {mistake:?}: seen in {broken} of {cells} cells"
+    );
     assert!(unnoticed.is_empty(), "{mistake:?} of the {part:?} was not seen in {unnoticed:?}");
 }
 
@@ -92,7 +94,7 @@ async fn a_store_that_forgets_to_disable_a_user_is_caught() {
         }
     }
     println!(
-        "proof faults: control: Store [Overtaken], forgetting `set_status`: seen in {broken} of {cells} cells"
+        "proof faults: negative control: Store [Overtaken], forgetting `set_status`: seen in {broken} of {cells} cells"
     );
     assert_eq!(broken, cells);
 }
@@ -107,7 +109,7 @@ async fn a_flow_that_cannot_be_done_after_it_was_dropped_is_seen() {
         assert!(breaks(check).await, "{flow:?} without `{method}`");
     }
     println!(
-        "proof faults: control: Await [Dropped], forgetting the write: seen in {0} of {0} flows",
+        "proof faults: negative control: Await [Dropped], forgetting the write: seen in {0} of {0} flows",
         forgotten.len()
     );
 }
@@ -128,6 +130,8 @@ async fn a_full_hashing_queue_that_reads_as_a_refusal_is_seen() {
             }
         }
     }
-    println!("proof faults: control: Hasher [Busy], read as a refusal: seen in {broken} of {cells} cells");
+    println!(
+        "proof faults: negative control: Hasher [Busy], read as a refusal: seen in {broken} of {cells} cells"
+    );
     assert!(cells >= 5 && broken == cells, "{broken} of {cells}");
 }
