@@ -56,8 +56,8 @@ fn allocations(mut work: impl FnMut()) -> u64 {
 #[test]
 fn checking_a_token_allocates_twice_and_refusing_it_once() {
     let service = Service::new();
-    let grant = service.log_in();
-    let token = grant.access_token.expose();
+    let tokens = service.log_in();
+    let token = tokens.access_token.expose();
     let checked = allocations(|| drop(service.auth.authenticate(token).unwrap()));
     assert!(checked <= 2, "{checked} allocations");
     let forged = format!("{}AAAA", token.strip_suffix(&token[token.len() - 4..]).unwrap());
@@ -79,8 +79,8 @@ fn a_refresh_allocates_eighteen_times() {
     let client = client();
     let mut token = service.log_in().refresh_token.expose();
     let refreshed = allocations(|| {
-        let grant = service.runtime.block_on(service.auth.refresh(&token, &client)).unwrap();
-        token = grant.refresh_token.expose();
+        let tokens = service.runtime.block_on(service.auth.refresh(&token, &client)).unwrap();
+        token = tokens.refresh_token.expose();
     });
     assert!(refreshed <= 18, "{refreshed} allocations");
 }
@@ -106,14 +106,14 @@ async fn each_flow_costs_one_hash_for_each_password_it_takes() {
     let link = world.verification_token(ADA).await;
     costs!(0, auth.verify_email(&link, None, &client));
     costs!(0, auth.resend_verification(ADA, &client));
-    let grant = costs!(1, auth.log_in(ADA, right(), &client));
-    costs!(0, auth.restore(&grant.refresh_token.expose(), &client));
-    let grant = costs!(0, auth.refresh(&grant.refresh_token.expose(), &client));
-    let token = grant.access_token.expose();
+    let tokens = costs!(1, auth.log_in(ADA, right(), &client));
+    costs!(0, auth.restore(&tokens.refresh_token.expose(), &client));
+    let tokens = costs!(0, auth.refresh(&tokens.refresh_token.expose(), &client));
+    let token = tokens.access_token.expose();
     let seen = costs!(0, auth.authenticate_live(token, LiveCheck::UserAndSession));
     costs!(0, auth.sessions(seen.claims.user_id));
-    let grant = costs!(2, auth.change_password(&seen.claims, right(), new(), &client));
-    costs!(0, auth.log_out(&grant.refresh_token.expose(), &client));
+    let tokens = costs!(2, auth.change_password(&seen.claims, right(), new(), &client));
+    costs!(0, auth.log_out(&tokens.refresh_token.expose(), &client));
     costs!(0, auth.forgot_password(ADA, &client));
     let link = world.reset_token(ADA).await;
     costs!(1, auth.reset_password(&link, right(), &client));

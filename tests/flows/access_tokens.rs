@@ -35,8 +35,8 @@ async fn a_token_states_user_session_times_issuer_and_audience() {
         policy.access.audience = "https://api.example".to_owned();
     });
     let user = world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    let token = grant.access_token.expose();
+    let tokens = world.log_in(ADA).await;
+    let token = tokens.access_token.expose();
     let header = part(token, 0);
     assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("HS256")));
     let claims = part(token, 1);
@@ -47,13 +47,13 @@ async fn a_token_states_user_session_times_issuer_and_audience() {
     assert_eq!(claims["iss"], "https://auth.example");
     assert_eq!(claims["aud"], "https://api.example");
     assert_eq!(claims["sub"], user.id.to_string());
-    assert_eq!(claims["sid"], grant.session.id.to_string());
+    assert_eq!(claims["sid"], tokens.session.id.to_string());
     assert_eq!((&claims["iat"], &claims["auth_time"]), (&json!(now), &json!(now)));
     assert_eq!(claims["exp"], now + 900);
     assert_eq!(claims["epoch"], user.epoch.as_u64());
     assert_eq!(URL_SAFE_NO_PAD.decode(claims["jti"].as_str().unwrap()).unwrap().len(), 16);
-    let read = world.claims(&grant);
-    assert_eq!((read.user_id, read.session_id, read.epoch), (user.id, grant.session.id, user.epoch));
+    let read = world.claims(&tokens);
+    assert_eq!((read.user_id, read.session_id, read.epoch), (user.id, tokens.session.id, user.epoch));
 }
 
 /// `auth_time` is when the password was typed: refreshing keeps it, changing the password renews it.
@@ -89,17 +89,17 @@ async fn a_token_ends_with_its_session_at_the_latest() {
         policy.refresh.refresh_lifetime = Duration::from_mins(20);
     });
     world.user(ADA).await;
-    let mut grant = world.log_in(ADA).await;
-    let (end, mut names) = (grant.session.expires_at, BTreeSet::new());
+    let mut tokens = world.log_in(ADA).await;
+    let (end, mut names) = (tokens.session.expires_at, BTreeSet::new());
     for minute in 0..19 {
-        let claims = world.claims(&grant);
+        let claims = world.claims(&tokens);
         assert!(claims.expires_at <= end, "minute {minute}");
         assert!(names.insert(claims.token_id), "minute {minute}");
         world.wait(60);
-        grant = world.auth.refresh(&text(&grant), &client()).await.unwrap();
+        tokens = world.auth.refresh(&text(&tokens), &client()).await.unwrap();
     }
     world.wait(60);
-    assert!(world.auth.authenticate(grant.access_token.expose()).is_err());
+    assert!(world.auth.authenticate(tokens.access_token.expose()).is_err());
 }
 
 /// The application's claims: returns a set answer and counts its calls.
@@ -136,15 +136,15 @@ async fn custom_claims_are_read_for_each_access_token() {
     let roles = Roles::new(json!({"role": "editor", "nested": {"list": [1, null, "x"]}}));
     let world = with_roles(&roles);
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    assert_eq!(world.claims(&grant).extra["role"], "editor");
-    assert_eq!(world.claims(&grant).extra["nested"], json!({"list": [1, null, "x"]}));
-    assert_eq!(part(grant.access_token.expose(), 1)["role"], "editor");
+    let tokens = world.log_in(ADA).await;
+    assert_eq!(world.claims(&tokens).extra["role"], "editor");
+    assert_eq!(world.claims(&tokens).extra["nested"], json!({"list": [1, null, "x"]}));
+    assert_eq!(part(tokens.access_token.expose(), 1)["role"], "editor");
     roles.set(Ok(json!({"role": "admin"})));
-    let renewed = world.auth.refresh(&text(&grant), &client()).await.unwrap();
+    let renewed = world.auth.refresh(&text(&tokens), &client()).await.unwrap();
     assert_eq!(world.claims(&renewed).extra["role"], "admin");
     assert!(!world.claims(&renewed).extra.contains_key("nested"));
-    assert_eq!(world.claims(&grant).extra["role"], "editor", "an old token says what it said");
+    assert_eq!(world.claims(&tokens).extra["role"], "editor", "an old token says what it said");
 }
 
 /// Claims that cannot be had or must not be set: no token, and nothing began, rotated or changed.
@@ -162,7 +162,7 @@ async fn a_failed_claims_source_issues_no_token_and_a_retry_works() {
         let roles = Roles::new(json!({}));
         let world = with_roles(&roles);
         let user = world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         roles.set(claims);
         let is_expected = |failure: &Failure| match (failure, &expected) {
             (Failure::Claims(found), Some(expected)) => found == expected,
@@ -177,19 +177,19 @@ async fn a_failed_claims_source_issues_no_token_and_a_retry_works() {
         );
         assert_eq!(world.auth.sessions(user.id).await.unwrap().len(), 1, "none began");
         for _ in 0..2 {
-            let refreshed = world.auth.refresh(&text(&grant), &client()).await;
+            let refreshed = world.auth.refresh(&text(&tokens), &client()).await;
             assert!(
                 matches!(&refreshed, Err(RefreshError::Failed(failure)) if is_expected(failure)),
                 "{refreshed:?}"
             );
-            let restored = world.auth.restore(&text(&grant), &client()).await;
+            let restored = world.auth.restore(&text(&tokens), &client()).await;
             assert!(matches!(&restored, Err(RefreshError::Failed(failure)) if is_expected(failure)));
         }
-        let claims = world.claims(&grant);
+        let claims = world.claims(&tokens);
         let changed = world.auth.change_password(&claims, right(), new(), &client()).await;
         assert!(matches!(&changed, Err(ChangePasswordError::Failed(failure)) if is_expected(failure)));
         roles.set(Ok(json!({})));
-        world.auth.refresh(&text(&grant), &client()).await.unwrap();
+        world.auth.refresh(&text(&tokens), &client()).await.unwrap();
         assert_eq!(world.events.count("authn_token_reuse"), 0);
         world.auth.change_password(&claims, right(), new(), &client()).await.unwrap();
     }
@@ -255,8 +255,8 @@ async fn other_services_verify_tokens_by_the_published_keys_alone() {
         let ring = KeyRing::new(SigningKey::from_pem(&private).unwrap());
         let world = World::built(|_| {}, |builder| builder.key_ring(ring));
         world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
-        let token = grant.access_token.expose();
+        let tokens = world.log_in(ADA).await;
+        let token = tokens.access_token.expose();
         assert_eq!(part(token, 0)["alg"], algorithm);
         let jwks = world.auth.jwks();
         assert!(verified_by_jwks(&jwks, token));
@@ -311,8 +311,8 @@ async fn a_key_is_replaced_without_logging_anyone_out() {
         let only_b = process(&world, KeyRing::new(b));
         let log_in = async |auth: &Auth| auth.log_in(ADA, Password::new(PASSWORD), &client()).await.unwrap();
         let (old, new) = (log_in(&only_a).await, log_in(&b_knows_a).await);
-        let reads = |auth: &Auth, grant: &auth_core::SessionTokens| {
-            auth.authenticate(grant.access_token.expose()).is_ok()
+        let reads = |auth: &Auth, tokens: &auth_core::SessionTokens| {
+            auth.authenticate(tokens.access_token.expose()).is_ok()
         };
         assert!(reads(&only_a, &old) && !reads(&only_a, &new), "before the first step nobody knows B");
         assert!(reads(&a_knows_b, &old) && reads(&a_knows_b, &new));

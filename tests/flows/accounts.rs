@@ -26,14 +26,14 @@ async fn resets(world: &World, link: &str) -> bool {
 async fn a_disabled_user_has_no_access_and_logs_in_after_enabling() {
     let world = World::new();
     let user = world.user(ADA).await;
-    let (grant, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
+    let (tokens, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
     world.auth.disable_user(user.id).await.unwrap();
-    assert!(!world.lives(&grant).await && !logs_in(&world).await && !resets(&world, &link).await);
-    let claims = world.claims(&grant);
+    assert!(!world.lives(&tokens).await && !logs_in(&world).await && !resets(&world, &link).await);
+    let claims = world.claims(&tokens);
     let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
     assert!(world.auth.change_password(&claims, current, new, &client()).await.is_err());
     world.auth.enable_user(user.id).await.unwrap();
-    assert!(!world.lives(&grant).await && !resets(&world, &link).await, "nothing that ended comes back");
+    assert!(!world.lives(&tokens).await && !resets(&world, &link).await, "nothing that ended comes back");
     assert!(logs_in(&world).await);
     assert_eq!((world.events.count("user_disabled"), world.events.count("user_enabled")), (1, 1));
 }
@@ -47,9 +47,9 @@ async fn disabling_twice_is_no_error_and_ends_no_more_than_once() {
         world.auth.disable_user(user.id).await.unwrap();
         assert!(!logs_in(&world).await);
         world.auth.enable_user(user.id).await.unwrap();
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         world.auth.enable_user(user.id).await.unwrap();
-        assert!(world.lives(&grant).await, "enabling an enabled user ends no session");
+        assert!(world.lives(&tokens).await, "enabling an enabled user ends no session");
     }
 }
 
@@ -57,14 +57,14 @@ async fn disabling_twice_is_no_error_and_ends_no_more_than_once() {
 async fn a_deleted_user_has_no_access_and_the_address_is_free() {
     let world = World::new();
     let user = world.user(ADA).await;
-    let (grant, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
+    let (tokens, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
     world.auth.delete_user(user.id).await.unwrap();
     assert!(matches!(world.auth.user(user.id).await, Err(UserError::NotFound)));
     assert!(matches!(world.auth.sessions(user.id).await, Err(UserError::NotFound)));
     assert!(!logs_in(&world).await && !resets(&world, &link).await);
-    assert!(matches!(world.auth.refresh(&text(&grant), &client()).await, Err(RefreshError::InvalidToken)));
+    assert!(matches!(world.auth.refresh(&text(&tokens), &client()).await, Err(RefreshError::InvalidToken)));
     for check in [LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser] {
-        let refused = world.auth.authenticate_live(grant.access_token.expose(), check).await;
+        let refused = world.auth.authenticate_live(tokens.access_token.expose(), check).await;
         assert!(matches!(refused, Err(AuthenticateError::InvalidToken)), "{check:?}");
     }
     assert!(matches!(world.auth.delete_user(user.id).await, Err(UserError::NotFound)));
@@ -72,8 +72,8 @@ async fn a_deleted_user_has_no_access_and_the_address_is_free() {
     let second = world.user(ADA).await;
     assert_ne!(second.id, user.id, "no id is used twice");
     assert!(logs_in(&world).await && !resets(&world, &link).await, "an old link is for the old account");
-    assert!(world.auth.refresh(&text(&grant), &client()).await.is_err());
-    let refused = world.auth.authenticate_live(grant.access_token.expose(), LiveCheck::User).await;
+    assert!(world.auth.refresh(&text(&tokens), &client()).await.is_err());
+    let refused = world.auth.authenticate_live(tokens.access_token.expose(), LiveCheck::User).await;
     assert!(refused.is_err());
 }
 
@@ -82,11 +82,11 @@ async fn a_deleted_user_has_no_access_and_the_address_is_free() {
 async fn deleting_needs_no_session_to_be_deleted() {
     let world = World::new();
     let user = world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     world.store.fail_method("find_sessions_by_user", Fault::ErrorBefore);
     world.auth.delete_user(user.id).await.unwrap();
     world.store.reset();
-    assert!(world.auth.refresh(&text(&grant), &client()).await.is_err());
+    assert!(world.auth.refresh(&text(&tokens), &client()).await.is_err());
     assert_eq!(world.events.count("best_effort_failed"), 1);
     world.wait(8 * 24 * 60 * 60);
     assert_eq!(world.auth.clean_up().await.unwrap().sessions, 1, "cleaned up later");
@@ -153,13 +153,13 @@ async fn disabling_or_deleting_a_user_stops_flows_in_flight() {
         for (method, flow) in [("insert_session", 0), ("rotate", 1), ("set_password", 2)] {
             let world = World::new();
             let user = world.user(ADA).await;
-            let grant = world.log_in(ADA).await;
-            let (auth, claims) = (world.auth.clone(), world.claims(&grant));
+            let tokens = world.log_in(ADA).await;
+            let (auth, claims) = (world.auth.clone(), world.claims(&tokens));
             let in_flight = async move {
                 let (right, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
                 match flow {
                     0 => auth.log_in(ADA, right, &client()).await.ok(),
-                    1 => auth.refresh(&text(&grant), &client()).await.ok(),
+                    1 => auth.refresh(&text(&tokens), &client()).await.ok(),
                     _ => auth.change_password(&claims, right, new, &client()).await.ok(),
                 }
             };
@@ -167,8 +167,8 @@ async fn disabling_or_deleting_a_user_stops_flows_in_flight() {
             carry_out(&world, &act, user.id).await;
             world.store.release();
             let arrived: Option<SessionTokens> = held.await.unwrap();
-            if let Some(grant) = &arrived {
-                assert!(!world.lives(grant).await, "{method}");
+            if let Some(tokens) = &arrived {
+                assert!(!world.lives(tokens).await, "{method}");
             }
             assert!(arrived.is_none() || flow < 2, "the password was not changed");
             let still = world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await;
@@ -183,7 +183,7 @@ async fn acts_on_one_user_at_once_all_take_place() {
     for _ in 0..10 {
         let world = World::new();
         let user = world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         // Four disable and four log out: all have read the user before anyone writes.
         world.store.fail_method("set_status", Fault::Meet(8));
         world.store.fail_method("advance_epoch", Fault::Meet(8));
@@ -199,7 +199,7 @@ async fn acts_on_one_user_at_once_all_take_place() {
         })
         .await;
         world.store.reset();
-        assert!(!world.lives(&grant).await);
+        assert!(!world.lives(&tokens).await);
         let moved = world.auth.user(user.id).await.unwrap().epoch.as_u64() - user.epoch.as_u64();
         assert!((5..=12).contains(&moved), "four log-outs and a disabling at least, each once: {moved}");
         world.auth.enable_user(user.id).await.unwrap();

@@ -21,11 +21,11 @@ fn world() -> World {
 
 async fn change(
     world: &World,
-    grant: &SessionTokens,
+    tokens: &SessionTokens,
     new: &str,
     password: &str,
 ) -> Result<(), ChangeEmailError> {
-    world.auth.change_email(&world.claims(grant), new, Password::new(password), &client()).await
+    world.auth.change_email(&world.claims(tokens), new, Password::new(password), &client()).await
 }
 
 async fn confirm(world: &World, token: &str) -> Result<(), ConfirmEmailError> {
@@ -81,8 +81,8 @@ async fn confirming_replaces_the_address_and_notifies_both() {
     assert_eq!((changed.email.address(), changed.epoch), (NEW, user.epoch.next()));
     assert!(changed.email_verified_at > user.email_verified_at, "the new mailbox was proven now");
     assert_eq!(changed.password_hash.unwrap().expose(), user.password_hash.unwrap().expose());
-    for grant in [&mine, &other_device] {
-        assert!(!world.lives(grant).await, "every session ends, the asking one too");
+    for tokens in [&mine, &other_device] {
+        assert!(!world.lives(tokens).await, "every session ends, the asking one too");
     }
     assert!(!logs_in(&world, ADA).await && logs_in(&world, NEW).await);
     let late = world.auth.reset_password(&reset, Password::new(OTHER_PASSWORD), &client()).await;
@@ -104,25 +104,25 @@ async fn confirming_replaces_the_address_and_notifies_both() {
 async fn a_refused_change_of_address_sends_no_mail() {
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     world.store.reset();
     for own in [ADA, "ADA@example.com", " ada@EXAMPLE.com "] {
         assert!(
-            matches!(change(&world, &grant, own, PASSWORD).await, Err(ChangeEmailError::Unchanged)),
+            matches!(change(&world, &tokens, own, PASSWORD).await, Err(ChangeEmailError::Unchanged)),
             "{own}"
         );
     }
-    let no_address = change(&world, &grant, "nobody", PASSWORD).await;
+    let no_address = change(&world, &tokens, "nobody", PASSWORD).await;
     assert!(matches!(no_address, Err(ChangeEmailError::Email(EmailError::Malformed))));
     assert!(matches!(
-        change(&world, &grant, NEW, OTHER_PASSWORD).await,
+        change(&world, &tokens, NEW, OTHER_PASSWORD).await,
         Err(ChangeEmailError::WrongPassword)
     ));
     assert_eq!(world.events.count("email_change_failed"), 1);
     assert!(world.store.calls().iter().all(|call| call.starts_with("find")), "{:?}", world.store.calls());
-    assert!(world.lives(&grant).await);
-    world.auth.log_out(&text(&grant), &client()).await.unwrap();
-    assert!(matches!(change(&world, &grant, NEW, PASSWORD).await, Err(ChangeEmailError::SessionEnded)));
+    assert!(world.lives(&tokens).await);
+    world.auth.log_out(&text(&tokens), &client()).await.unwrap();
+    assert!(matches!(change(&world, &tokens, NEW, PASSWORD).await, Err(ChangeEmailError::SessionEnded)));
     assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
 }
 
@@ -131,7 +131,7 @@ async fn a_refused_change_of_address_sends_no_mail() {
 async fn a_taken_address_gets_a_mail_and_no_link() {
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     let owner = world.user(NEW).await;
     world.register("unverified@example.com", OTHER_PASSWORD).await;
     world.auth.deliver_due_mails().await.unwrap();
@@ -143,7 +143,7 @@ async fn a_taken_address_gets_a_mail_and_no_link() {
             address
         };
         world.mailbox.take();
-        change(&world, &grant, &address.to_uppercase(), PASSWORD).await.unwrap();
+        change(&world, &tokens, &address.to_uppercase(), PASSWORD).await.unwrap();
         world.auth.deliver_due_mails().await.unwrap();
         let arrived = world.mailbox.take();
         assert_eq!(arrived.len(), mails, "{address}");
@@ -153,15 +153,15 @@ async fn a_taken_address_gets_a_mail_and_no_link() {
         }
     }
     assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
-    assert!(world.lives(&grant).await);
+    assert!(world.lives(&tokens).await);
 }
 
 #[tokio::test]
 async fn an_address_taken_since_the_mail_leaves_the_link_valid() {
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    let token = world.confirmation_token(&grant, NEW).await;
+    let tokens = world.log_in(ADA).await;
+    let token = world.confirmation_token(&tokens, NEW).await;
     world.mailbox.take();
     let owner = world.user(NEW).await;
     world.store.reset();
@@ -173,10 +173,10 @@ async fn an_address_taken_since_the_mail_leaves_the_link_valid() {
         "nobody is cleaned up for an address that is not freed"
     );
     assert_eq!(world.events.count("email_taken"), 2);
-    assert!(world.lives(&grant).await && logs_in(&world, ADA).await && logs_in(&world, NEW).await);
+    assert!(world.lives(&tokens).await && logs_in(&world, ADA).await && logs_in(&world, NEW).await);
     world.auth.delete_user(owner.id).await.unwrap();
     confirm(&world, &token).await.unwrap();
-    assert_eq!(world.auth.user(grant.user.id).await.unwrap().email.address(), NEW);
+    assert_eq!(world.auth.user(tokens.user.id).await.unwrap().email.address(), NEW);
     assert_eq!(notified(&world).await, [NEW, NEW, NEW, ADA, ADA, ADA], "mails enqueued before name it too");
 }
 
@@ -199,11 +199,11 @@ async fn the_address_of_an_abandoned_registration_is_free() {
     // One microsecond earlier its owner could still come.
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    let token = world.confirmation_token(&grant, NEW).await;
+    let tokens = world.log_in(ADA).await;
+    let token = world.confirmation_token(&tokens, NEW).await;
     world.register(NEW, OTHER_PASSWORD).await;
     assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::Taken)));
-    assert!(stored(&world, NEW).await.is_some_and(|holder| holder.id != grant.user.id));
+    assert!(stored(&world, NEW).await.is_some_and(|holder| holder.id != tokens.user.id));
 }
 
 /// A stranger could otherwise have a text of their choice mailed to anybody.
@@ -262,10 +262,10 @@ async fn a_change_with_an_unknown_outcome_is_reported_as_done() {
 async fn late_notices_reach_the_old_and_the_new_address() {
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     let (first, rival) = (
-        world.confirmation_token(&grant, NEW).await,
-        world.confirmation_token(&grant, "rival@example.com").await,
+        world.confirmation_token(&tokens, NEW).await,
+        world.confirmation_token(&tokens, "rival@example.com").await,
     );
     let auth = world.auth.clone();
     let late =

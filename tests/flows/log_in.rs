@@ -186,8 +186,8 @@ async fn a_session_remembers_when_from_where_and_with_what() {
     let user = world.user(ADA).await;
     let ip: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
     let here = Client::new(Some(ip), Some("Browser\r\n\u{1b}[31m 1.0"));
-    let grant = world.auth.log_in(ADA, Password::new(PASSWORD), &here).await.unwrap();
-    let session = &grant.session;
+    let tokens = world.auth.log_in(ADA, Password::new(PASSWORD), &here).await.unwrap();
+    let session = &tokens.session;
     let now = world.clock.now();
     assert_eq!(session.user_id, user.id);
     assert_eq!((session.generation, session.epoch), (0, user.epoch));
@@ -197,9 +197,9 @@ async fn a_session_remembers_when_from_where_and_with_what() {
     assert_eq!(session.idle_expires_at, now + Duration::from_hours(7 * 24));
     let end = now + Duration::from_hours(30 * 24);
     assert!(session.expires_at <= end && end - session.expires_at < chrono::TimeDelta::seconds(1));
-    assert_eq!(grant.refresh_expires_in, Duration::from_hours(7 * 24));
-    assert!(grant.expires_in <= Duration::from_mins(15) && grant.expires_in > Duration::from_secs(898));
-    assert_eq!(grant.user.id, user.id);
+    assert_eq!(tokens.refresh_expires_in, Duration::from_hours(7 * 24));
+    assert!(tokens.expires_in <= Duration::from_mins(15) && tokens.expires_in > Duration::from_secs(898));
+    assert_eq!(tokens.user.id, user.id);
     let listed = world.auth.sessions(user.id).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!((listed[0].id, listed[0].ip), (session.id, session.ip));

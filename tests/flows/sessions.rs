@@ -13,8 +13,8 @@ use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, run_until, text}
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
 
-async fn enters(auth: &Auth, grant: &SessionTokens, check: LiveCheck) -> bool {
-    match auth.authenticate_live(grant.access_token.expose(), check).await {
+async fn enters(auth: &Auth, tokens: &SessionTokens, check: LiveCheck) -> bool {
+    match auth.authenticate_live(tokens.access_token.expose(), check).await {
         Ok(_) => true,
         Err(AuthenticateError::InvalidToken) => false,
         Err(error) => panic!("{error:?}"),
@@ -30,18 +30,18 @@ async fn the_list_has_the_users_live_sessions_the_oldest_first() {
     let world = World::new();
     let user = world.user(ADA).await;
     world.user(BOB).await;
-    let mut grants = Vec::new();
+    let mut all_tokens = Vec::new();
     for _ in 0..4 {
         world.wait(10);
-        grants.push(world.log_in(ADA).await);
+        all_tokens.push(world.log_in(ADA).await);
         world.log_in(BOB).await;
     }
-    let ids: Vec<_> = grants.iter().map(|grant| grant.session.id).collect();
+    let ids: Vec<_> = all_tokens.iter().map(|tokens| tokens.session.id).collect();
     assert_eq!(listed(&world, user.id).await, ids);
-    world.auth.log_out(&text(&grants[1]), &client()).await.unwrap();
+    world.auth.log_out(&text(&all_tokens[1]), &client()).await.unwrap();
     assert_eq!(listed(&world, user.id).await, [ids[0], ids[2], ids[3]]);
     world.wait(6 * 24 * 60 * 60);
-    let renewed = world.auth.refresh(&text(&grants[2]), &client()).await.unwrap();
+    let renewed = world.auth.refresh(&text(&all_tokens[2]), &client()).await.unwrap();
     world.wait(24 * 60 * 60);
     assert_eq!(listed(&world, user.id).await, [renewed.session.id], "the others expired");
     let nobody = UserId::from_bytes([9; 16]);
@@ -84,9 +84,9 @@ async fn logging_out_ends_the_session_once_and_may_be_repeated() {
     let third = world.auth.refresh(&text(&second), &client()).await.unwrap();
     // An older generation ends the session too, and is no alarm.
     assert_eq!(world.auth.log_out(&text(&first), &client()).await.unwrap(), LoggedOut::SessionEnded);
-    for grant in [&first, &second, &third] {
-        assert_eq!(world.auth.log_out(&text(grant), &client()).await.unwrap(), LoggedOut::NothingToEnd);
-        assert!(world.auth.refresh(&text(grant), &client()).await.is_err());
+    for tokens in [&first, &second, &third] {
+        assert_eq!(world.auth.log_out(&text(tokens), &client()).await.unwrap(), LoggedOut::NothingToEnd);
+        assert!(world.auth.refresh(&text(tokens), &client()).await.is_err());
     }
     assert!(world.lives(&other).await);
     assert_eq!(world.events.count("authn_token_reuse"), 0);
@@ -96,8 +96,8 @@ async fn logging_out_ends_the_session_once_and_may_be_repeated() {
 async fn logging_out_with_an_invalid_token_ends_no_session() {
     let world = World::new();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    let token = text(&grant);
+    let tokens = world.log_in(ADA).await;
+    let token = text(&tokens);
     let (head, secret) = token.split_once('.').unwrap();
     let bad = [
         String::new(),
@@ -107,12 +107,12 @@ async fn logging_out_with_an_invalid_token_ends_no_session() {
         format!("{head}."),
         format!("AQEBAQEBAQEBAQEBAQEBAQEAAAAA.{secret}"),
         format!("{token} "),
-        grant.access_token.expose().to_owned(),
+        tokens.access_token.expose().to_owned(),
     ];
     for bad in bad {
         assert_eq!(world.auth.log_out(&bad, &client()).await.unwrap(), LoggedOut::NothingToEnd, "{bad:?}");
     }
-    assert!(world.lives(&grant).await);
+    assert!(world.lives(&tokens).await);
     world.wait(8 * 24 * 60 * 60);
     world.auth.log_out(&token, &client()).await.unwrap();
     assert!(world.auth.refresh(&token, &client()).await.is_err(), "an expired session stays over");
@@ -122,10 +122,10 @@ async fn logging_out_with_an_invalid_token_ends_no_session() {
 async fn of_many_log_outs_at_once_one_ends_the_session() {
     let world = World::new();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     world.store.fail_method("revoke_session", Fault::Meet(32));
     let answers = race(32, |_| {
-        let (auth, token) = (world.auth.clone(), text(&grant));
+        let (auth, token) = (world.auth.clone(), text(&tokens));
         async move { auth.log_out(&token, &client()).await.unwrap() }
     })
     .await;
@@ -140,11 +140,11 @@ async fn logging_out_everywhere_ends_sessions_and_links_of_one_user() {
     let (one, other, bobs) = (world.log_in(ADA).await, world.log_in(ADA).await, world.log_in(BOB).await);
     let link = world.reset_token(ADA).await;
     world.auth.log_out_everywhere(user.id, &client()).await.unwrap();
-    for grant in [&one, &other] {
-        assert!(!world.lives(grant).await);
+    for tokens in [&one, &other] {
+        assert!(!world.lives(tokens).await);
         // Ended is ended: neither a log-out nor a revocation ends it again.
-        assert_eq!(world.auth.log_out(&text(grant), &client()).await.unwrap(), LoggedOut::NothingToEnd);
-        assert!(world.auth.revoke_session(user.id, grant.session.id, &client()).await.is_err());
+        assert_eq!(world.auth.log_out(&text(tokens), &client()).await.unwrap(), LoggedOut::NothingToEnd);
+        assert!(world.auth.revoke_session(user.id, tokens.session.id, &client()).await.is_err());
     }
     let reset = world.auth.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await;
     assert!(reset.is_err(), "the link is dead");
@@ -193,16 +193,16 @@ async fn a_cached_check_is_at_most_five_seconds_behind() {
         let world = caching();
         let other = world.another_process();
         let ada = world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
-        assert!(enters(&world.auth, &grant, LiveCheck::CachedUser).await);
+        let tokens = world.log_in(ADA).await;
+        assert!(enters(&world.auth, &tokens, LiveCheck::CachedUser).await);
         let acting = if own { &world.auth } else { &other.auth };
         acting.disable_user(ada.id).await.unwrap();
-        assert_eq!(enters(&world.auth, &grant, LiveCheck::CachedUser).await, !own);
+        assert_eq!(enters(&world.auth, &tokens, LiveCheck::CachedUser).await, !own);
         world.clock.advance(Duration::from_millis(4_999));
-        assert_eq!(enters(&world.auth, &grant, LiveCheck::CachedUser).await, !own);
+        assert_eq!(enters(&world.auth, &tokens, LiveCheck::CachedUser).await, !own);
         world.clock.advance(Duration::from_millis(1));
-        assert!(!enters(&world.auth, &grant, LiveCheck::CachedUser).await);
-        assert!(!enters(&world.auth, &grant, LiveCheck::User).await);
+        assert!(!enters(&world.auth, &tokens, LiveCheck::CachedUser).await);
+        assert!(!enters(&world.auth, &tokens, LiveCheck::User).await);
     }
 }
 
@@ -231,25 +231,25 @@ async fn a_cached_check_accepts_the_session_of_a_new_password() {
 async fn only_the_cached_check_answers_from_memory() {
     let world = caching();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     world.store.reset();
     for _ in 0..100 {
-        assert!(enters(&world.auth, &grant, LiveCheck::CachedUser).await);
+        assert!(enters(&world.auth, &tokens, LiveCheck::CachedUser).await);
     }
     assert_eq!(world.store.calls(), ["find_by_id"]);
     for (check, read) in
         [(LiveCheck::User, "find_by_id"), (LiveCheck::UserAndSession, "find_session_and_user")]
     {
         world.store.reset();
-        assert!(enters(&world.auth, &grant, check).await);
+        assert!(enters(&world.auth, &tokens, check).await);
         assert_eq!(world.store.calls(), [read], "{check:?}");
     }
     let never = World::new();
     never.user(ADA).await;
-    let grant = never.log_in(ADA).await;
+    let tokens = never.log_in(ADA).await;
     never.store.reset();
     for _ in 0..3 {
-        assert!(enters(&never.auth, &grant, LiveCheck::CachedUser).await);
+        assert!(enters(&never.auth, &tokens, LiveCheck::CachedUser).await);
     }
     assert_eq!(never.store.calls(), ["find_by_id"; 3], "by default nothing is remembered");
 }
@@ -259,15 +259,15 @@ async fn only_the_cached_check_answers_from_memory() {
 async fn a_session_states_when_it_expires() {
     let world = World::with(|policy| policy.refresh = RefreshPolicy::browser());
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     world.wait(10);
-    let young = world.auth.refresh(&text(&grant), &client()).await.unwrap();
-    assert_eq!(young.refresh_expires_in + Duration::from_secs(10), grant.refresh_expires_in);
+    let young = world.auth.refresh(&text(&tokens), &client()).await.unwrap();
+    assert_eq!(young.refresh_expires_in + Duration::from_secs(10), tokens.refresh_expires_in);
     world.wait(10);
-    let renewed = world.auth.refresh(&text(&grant), &client()).await.unwrap();
-    assert_eq!(renewed.refresh_expires_in, grant.refresh_expires_in);
-    assert_eq!(renewed.session.expires_at, grant.session.expires_at);
-    assert_eq!(renewed.session.created_at, grant.session.created_at);
+    let renewed = world.auth.refresh(&text(&tokens), &client()).await.unwrap();
+    assert_eq!(renewed.refresh_expires_in, tokens.refresh_expires_in);
+    assert_eq!(renewed.session.expires_at, tokens.session.expires_at);
+    assert_eq!(renewed.session.created_at, tokens.session.created_at);
 }
 
 /// What an operator sees of refreshes: how each was answered, or why not.
@@ -299,16 +299,16 @@ async fn every_refresh_emits_its_decision() {
     assert_eq!(said, ["Fresh", "Rotated", "Recovered", refused, "reuse", refused, refused]);
 }
 
-/// The user and the session of a grant are those that the store has.
-async fn shows_what_is_stored(world: &World, grant: &SessionTokens) {
-    let found = world.store.inner().find_session_and_user(grant.session.id).await.unwrap();
+/// The user and the session of the tokens are those in the store.
+async fn shows_what_is_stored(world: &World, tokens: &SessionTokens) {
+    let found = world.store.inner().find_session_and_user(tokens.session.id).await.unwrap();
     let (session, user) = found.unwrap();
     let user = user.unwrap();
-    assert!(grant.session.digest.matches(&session.digest));
+    assert!(tokens.session.digest.matches(&session.digest));
     let times = |session: &Session| (session.generation, session.rotated_at, session.idle_expires_at);
-    assert_eq!(times(&grant.session), times(&session));
+    assert_eq!(times(&tokens.session), times(&session));
     let hash = |user: &User| user.password_hash.as_ref().unwrap().expose().to_owned();
-    assert_eq!(hash(&grant.user), hash(&user));
+    assert_eq!(hash(&tokens.user), hash(&user));
 }
 
 #[tokio::test]

@@ -108,12 +108,12 @@ impl Life {
         }
     }
 
-    fn granted(&mut self, grant: &SessionTokens) -> String {
-        self.secrets.add(&text(grant));
-        self.secrets.add(grant.access_token.expose());
-        self.secrets.add(grant.user.password_hash.as_ref().unwrap().expose());
-        self.secrets.add_bytes(grant.session.digest.as_bytes());
-        text(grant)
+    fn granted(&mut self, tokens: &SessionTokens) -> String {
+        self.secrets.add(&text(tokens));
+        self.secrets.add(tokens.access_token.expose());
+        self.secrets.add(tokens.user.password_hash.as_ref().unwrap().expose());
+        self.secrets.add_bytes(tokens.session.digest.as_bytes());
+        text(tokens)
     }
 
     /// Delivers all mails and gives the newest token.
@@ -133,9 +133,9 @@ impl Life {
 
     async fn log_in(&mut self, password: &str) -> SessionTokens {
         let answer = self.auth.log_in(ADA, Password::new(password), &client()).await;
-        let grant = self.note(answer).unwrap();
-        self.granted(&grant);
-        grant
+        let tokens = self.note(answer).unwrap();
+        self.granted(&tokens);
+        tokens
     }
 
     async fn joins(&mut self) {
@@ -178,8 +178,8 @@ impl Life {
     async fn changes_passwords(&mut self) {
         let (auth, here) = (self.auth.clone(), client());
         let new = Password::new;
-        let grant = self.log_in(PASSWORD).await;
-        let claims = self.note(auth.authenticate(grant.access_token.expose())).unwrap();
+        let tokens = self.log_in(PASSWORD).await;
+        let claims = self.note(auth.authenticate(tokens.access_token.expose())).unwrap();
         self.note(auth.change_password(&claims, new(TYPO), new(OTHER_PASSWORD), &here).await);
         self.note(auth.change_password(&claims, new(PASSWORD), new("password"), &here).await);
         let changed = auth.change_password(&claims, new(PASSWORD), new(OTHER_PASSWORD), &here).await;
@@ -197,9 +197,9 @@ impl Life {
     async fn changes_addresses(&mut self) {
         let (auth, here) = (self.auth.clone(), client());
         for (from, to) in [(ADA, NEW), (NEW, ADA)] {
-            let grant = auth.log_in(from, Password::new(THIRD), &here).await.unwrap();
-            self.granted(&grant);
-            let claims = self.note(auth.authenticate(grant.access_token.expose())).unwrap();
+            let tokens = auth.log_in(from, Password::new(THIRD), &here).await.unwrap();
+            self.granted(&tokens);
+            let claims = self.note(auth.authenticate(tokens.access_token.expose())).unwrap();
             self.note(auth.change_email(&claims, to, Password::new(TYPO), &here).await);
             self.note(auth.change_email(&claims, BOB, Password::new(THIRD), &here).await);
             self.note(auth.change_email(&claims, to, Password::new(THIRD), &here).await);
@@ -221,7 +221,7 @@ impl Life {
     /// Everything fails that can, with errors that repeat what they can.
     async fn fails(&mut self) {
         let (auth, here) = (self.auth.clone(), client());
-        let grant = self.log_in(THIRD).await;
+        let tokens = self.log_in(THIRD).await;
         for kind in [MailErrorKind::Transient, MailErrorKind::Unknown, MailErrorKind::Permanent] {
             self.note(auth.forgot_password(ADA, &here).await);
             self.parrot.mailbox.fail_next(1, kind);
@@ -234,15 +234,15 @@ impl Life {
             self.note(auth.requeue_dead_letter(letter.intent.id).await);
         }
         self.store.fail_every_call(Fault::ErrorBefore);
-        self.note(auth.refresh(&text(&grant), &here).await);
+        self.note(auth.refresh(&text(&tokens), &here).await);
         self.note(auth.log_in(ADA, Password::new(THIRD), &here).await);
-        self.note(auth.log_out(&text(&grant), &here).await);
+        self.note(auth.log_out(&text(&tokens), &here).await);
         self.note(auth.deliver_due_mails().await);
         self.note(auth.clean_up().await);
         self.store.reset();
-        self.note(auth.disable_user(grant.user.id).await);
-        self.note(auth.enable_user(grant.user.id).await);
-        self.note(auth.delete_user(grant.user.id).await);
+        self.note(auth.disable_user(tokens.user.id).await);
+        self.note(auth.enable_user(tokens.user.id).await);
+        self.note(auth.delete_user(tokens.user.id).await);
         self.note(auth.clean_up().await);
         self.mailed().await;
     }
@@ -295,15 +295,15 @@ fn the_search_finds_a_secret_in_every_spelling() {
 }
 
 /// Everything a store keeps, as text in every spelling.
-async fn kept(world: &World, grants: &[SessionTokens], mails: &[Mail]) -> (Vec<Vec<u8>>, Vec<String>) {
+async fn kept(world: &World, all_tokens: &[SessionTokens], mails: &[Mail]) -> (Vec<Vec<u8>>, Vec<String>) {
     let (store, mut bytes, mut texts) = (world.store.inner(), Vec::new(), Vec::new());
     for address in ["ada@example.com", "new@example.com"] {
         let user = store.find_by_email(&Email::parse(address).unwrap()).await.unwrap().unwrap();
         texts.push(user.password_hash.unwrap().expose().to_owned());
         bytes.push(user.id.as_bytes().to_vec());
     }
-    for grant in grants {
-        let session = store.find_session(grant.session.id).await.unwrap().unwrap();
+    for tokens in all_tokens {
+        let session = store.find_session(tokens.session.id).await.unwrap().unwrap();
         bytes.push(session.digest.as_bytes().to_vec());
         bytes.push(session.id.as_bytes().to_vec());
     }
@@ -330,21 +330,21 @@ async fn no_stored_value_is_accepted_as_a_token() {
     world.auth.forgot_password("ada@example.com", &client()).await.unwrap();
     world.auth.deliver_due_mails().await.unwrap();
     let first = world.log_in("ada@example.com").await;
-    let grants = [world.auth.refresh(&text(&first), &client()).await.unwrap()];
-    world.confirmation_token(grants.first().unwrap(), "mailed@example.com").await;
-    let claims = world.claims(grants.first().unwrap());
+    let all_tokens = [world.auth.refresh(&text(&first), &client()).await.unwrap()];
+    world.confirmation_token(all_tokens.first().unwrap(), "mailed@example.com").await;
+    let claims = world.claims(all_tokens.first().unwrap());
     let new = "promised@example.com";
     world.auth.change_email(&claims, new, Password::new(PASSWORD), &client()).await.unwrap();
     let mails = world.mailbox.mails();
     world.auth.forgot_password("ada@example.com", &client()).await.unwrap();
     world.register("new@example.com", THIRD).await;
-    let (bytes, texts) = kept(&world, &grants, &mails).await;
+    let (bytes, texts) = kept(&world, &all_tokens, &mails).await;
     assert!(bytes.len() >= 12 && texts.len() >= 6, "{} {}", bytes.len(), texts.len());
 
     let mut tried: Vec<String> = texts.clone();
     tried.extend(bytes.iter().flat_map(|bytes| spellings(bytes)));
     // Each kept value as the secret of each token that exists.
-    let heads: Vec<String> = grants
+    let heads: Vec<String> = all_tokens
         .iter()
         .map(text)
         .chain([text(&first)])
@@ -355,7 +355,7 @@ async fn no_stored_value_is_accepted_as_a_token() {
         tried.extend(heads.iter().map(|head| format!("{head}.{}", URL_SAFE_NO_PAD.encode(secret))));
     }
     // Each kept value as the key of a forged access token.
-    let signed = grants.first().unwrap().access_token.expose();
+    let signed = all_tokens.first().unwrap().access_token.expose();
     let message = signed.rsplit_once('.').unwrap().0;
     let keys = bytes.iter().map(Vec::as_slice).chain(tried.iter().map(String::as_bytes));
     let forged: Vec<String> = keys
@@ -367,7 +367,7 @@ async fn no_stored_value_is_accepted_as_a_token() {
         opens_nothing(&world.auth, tried).await;
     }
     assert!(tried.len() > 200, "{}", tried.len());
-    world.auth.refresh(&text(grants.first().unwrap()), &client()).await.unwrap();
+    world.auth.refresh(&text(all_tokens.first().unwrap()), &client()).await.unwrap();
 }
 
 async fn opens_nothing(auth: &Auth, tried: &str) {

@@ -184,15 +184,15 @@ async fn concurrent_log_ins_stay_within_the_session_limit() {
     for _ in 0..5 {
         let world = World::with(|policy| policy.refresh.max_sessions_per_user = NonZeroU32::new(5).unwrap());
         let user = world.user(ADA).await;
-        let grants = race(64, |_| {
+        let all_tokens = race(64, |_| {
             let auth = world.auth.clone();
             async move { auth.log_in(ADA, Password::new(PASSWORD), &client()).await.unwrap() }
         })
         .await;
         assert_eq!(rows(&world, &user).await, 5);
         let mut alive = 0;
-        for grant in &grants {
-            alive += usize::from(world.auth.refresh(&text(grant), &client()).await.is_ok());
+        for tokens in &all_tokens {
+            alive += usize::from(world.auth.refresh(&text(tokens), &client()).await.is_ok());
         }
         assert_eq!(alive, 5);
     }
@@ -202,13 +202,13 @@ async fn concurrent_log_ins_stay_within_the_session_limit() {
 async fn a_log_in_over_the_limit_ends_the_oldest_session() {
     let world = World::with(|policy| policy.refresh.max_sessions_per_user = NonZeroU32::new(3).unwrap());
     let user = world.user(ADA).await;
-    let mut grants = Vec::new();
+    let mut all_tokens = Vec::new();
     for _ in 0..5 {
         world.wait(1);
-        grants.push(world.log_in(ADA).await);
+        all_tokens.push(world.log_in(ADA).await);
     }
-    for (nth, grant) in grants.iter().enumerate() {
-        assert_eq!(world.auth.restore(&text(grant), &client()).await.is_ok(), nth >= 2, "{nth}");
+    for (nth, tokens) in all_tokens.iter().enumerate() {
+        assert_eq!(world.auth.restore(&text(tokens), &client()).await.is_ok(), nth >= 2, "{nth}");
     }
     assert_eq!(rows(&world, &user).await, 3);
     assert_eq!(
@@ -233,8 +233,8 @@ async fn a_log_in_over_the_limit_ends_the_oldest_session() {
 async fn a_mebibyte_in_any_field_costs_next_to_nothing() {
     let world = unlimited();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    let claims = world.claims(&grant);
+    let tokens = world.log_in(ADA).await;
+    let claims = world.claims(&tokens);
     let auth = &world.auth;
     let fillings = ["x", "@", ".", "é", " ", "\0", "a@", "a.", "AAAA", "xn--a."];
     let started = Instant::now();
@@ -285,8 +285,8 @@ async fn a_mebibyte_in_any_field_costs_next_to_nothing() {
     }
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     let talkative = Client::new(None, Some(&"x".repeat(MIB)));
-    let grant = auth.log_in(ADA, Password::new(PASSWORD), &talkative).await.unwrap();
-    assert_eq!(grant.session.user_agent.unwrap().len(), 256);
+    let tokens = auth.log_in(ADA, Password::new(PASSWORD), &talkative).await.unwrap();
+    assert_eq!(tokens.session.user_agent.unwrap().len(), 256);
 }
 
 /// However old a token claims to be, the chain is walked only so far; beyond, it is refused as forged.

@@ -85,9 +85,9 @@ async fn of_two_new_addresses_of_one_user_the_first_confirmed_stays() {
     for in_flight in [false, true] {
         let world = world();
         let user = world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         let (one, two) =
-            (world.confirmation_token(&grant, NEW).await, world.confirmation_token(&grant, EVE).await);
+            (world.confirmation_token(&tokens, NEW).await, world.confirmation_token(&tokens, EVE).await);
         let late = if in_flight {
             let auth = world.auth.clone();
             let held = async move { auth.confirm_email(&one, &client()).await };
@@ -142,12 +142,12 @@ async fn a_reset_cancels_a_pending_change_of_address() {
     for mailed in ["before", "after", "twice"] {
         let world = world();
         let user = world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         if mailed == "twice" {
             world.mailbox.fail_next(1, MailErrorKind::Unknown);
         }
         let token = if mailed == "after" {
-            let claims = world.claims(&grant);
+            let claims = world.claims(&tokens);
             world.store.reset();
             let reset = world.reset_token(ADA).await;
             let right = Password::new(PASSWORD);
@@ -156,7 +156,7 @@ async fn a_reset_cancels_a_pending_change_of_address() {
             world.auth.reset_password(&reset, new, &client()).await.unwrap();
             None
         } else {
-            let token = world.confirmation_token(&grant, EVE).await;
+            let token = world.confirmation_token(&tokens, EVE).await;
             reset(&world, ADA).await;
             Some(token)
         };
@@ -237,9 +237,9 @@ async fn a_link_is_bound_to_its_user_and_its_new_address() {
 async fn a_link_to_one_mailbox_never_confirms_another() {
     let world = world();
     let user = world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    let own = world.confirmation_token(&grant, "ada@own.example").await;
-    world.confirmation_token(&grant, "ceo@bank.example").await;
+    let tokens = world.log_in(ADA).await;
+    let own = world.confirmation_token(&tokens, "ada@own.example").await;
+    world.confirmation_token(&tokens, "ceo@bank.example").await;
     confirm(&world, &own).await.unwrap();
     assert_eq!(address(&world, user.id).await, "ada@own.example");
 }
@@ -255,7 +255,7 @@ async fn answers(cleans_up: bool, registered: bool, waits: [u64; 2]) -> Vec<Stri
     }
     let mut answers = Vec::new();
     world.wait(waits[0]);
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     for step in 0..5 {
         if cleans_up {
             assert!(world.auth.clean_up().await.unwrap().finished);
@@ -263,7 +263,7 @@ async fn answers(cleans_up: bool, registered: bool, waits: [u64; 2]) -> Vec<Stri
         answers.push(match step {
             0 => {
                 let right = Password::new(PASSWORD);
-                let asked = world.auth.change_email(&world.claims(&grant), NEW, right, &client()).await;
+                let asked = world.auth.change_email(&world.claims(&tokens), NEW, right, &client()).await;
                 let delivered = world.auth.deliver_due_mails().await.unwrap();
                 world.wait(waits[1]);
                 format!("{asked:?} {delivered:?}")

@@ -28,7 +28,7 @@ impl Numbers {
 /// One world with all the tokens it ever gave out, so that a step can name them by number.
 struct Twin {
     world: World,
-    grants: Vec<SessionTokens>,
+    all_tokens: Vec<SessionTokens>,
     texts: Vec<String>,
     verify: Vec<String>,
     reset: Vec<String>,
@@ -58,13 +58,13 @@ fn said<T>(answer: Result<T, impl std::fmt::Display>) -> (Option<T>, String) {
 
 impl Twin {
     fn new() -> Self {
-        let (grants, texts, verify, reset) = Default::default();
-        Self { world: World::with(short_lived), grants, texts, verify, reset, mails_seen: 0 }
+        let (all_tokens, texts, verify, reset) = Default::default();
+        Self { world: World::with(short_lived), all_tokens, texts, verify, reset, mails_seen: 0 }
     }
 
-    fn keep(&mut self, (grant, said): (Option<SessionTokens>, String)) -> String {
-        self.texts.extend(grant.as_ref().map(text));
-        self.grants.extend(grant);
+    fn keep(&mut self, (tokens, said): (Option<SessionTokens>, String)) -> String {
+        self.texts.extend(tokens.as_ref().map(text));
+        self.all_tokens.extend(tokens);
         said
     }
 
@@ -74,11 +74,11 @@ impl Twin {
         let email = format!("user{}@example.com", pick % 3);
         let password =
             |turn: usize| Password::new(if turn.is_multiple_of(2) { PASSWORD } else { OTHER_PASSWORD });
-        let any = |tokens: &Vec<String>| {
-            let newest = tokens.len().saturating_sub(1 + pick % 7 % tokens.len().max(1));
-            tokens.get(newest).cloned().unwrap_or_default()
+        let any = |list: &Vec<String>| {
+            let newest = list.len().saturating_sub(1 + pick % 7 % list.len().max(1));
+            list.get(newest).cloned().unwrap_or_default()
         };
-        let grant = self.grants.iter().rev().nth(pick % 5).cloned();
+        let tokens = self.all_tokens.iter().rev().nth(pick % 5).cloned();
         match kind {
             0 => said(auth.register(&email, password(pick / 3), None, &client()).await).1,
             1 => said(auth.forgot_password(&email, &client()).await).1,
@@ -97,17 +97,17 @@ impl Twin {
             13 => said(auth.restore(&any(&self.texts), &client()).await).1,
             14 => format!("{:?}", auth.log_out(&any(&self.texts), &client()).await.unwrap()),
             15 => {
-                let Some(grant) = grant else { return String::new() };
-                said(auth.revoke_session(grant.user.id, grant.session.id, &client()).await).1
+                let Some(tokens) = tokens else { return String::new() };
+                said(auth.revoke_session(tokens.user.id, tokens.session.id, &client()).await).1
             }
             16 => {
-                let Some(grant) = grant else { return String::new() };
-                let token = grant.access_token.expose();
+                let Some(tokens) = tokens else { return String::new() };
+                let token = tokens.access_token.expose();
                 let user = auth.authenticate_live(token, LiveCheck::User).await.is_ok();
                 format!("{user} {}", auth.authenticate_live(token, LiveCheck::UserAndSession).await.is_ok())
             }
             17 => {
-                let Some(Ok(claims)) = grant.map(|grant| auth.authenticate(grant.access_token.expose()))
+                let Some(Ok(claims)) = tokens.map(|tokens| auth.authenticate(tokens.access_token.expose()))
                 else {
                     return "no claims".to_owned();
                 };
@@ -116,12 +116,12 @@ impl Twin {
                 self.keep(said(answer))
             }
             18 => {
-                let Some(grant) = grant else { return String::new() };
-                format!("{:?}", auth.sessions(grant.user.id).await.map(|sessions| sessions.len()).ok())
+                let Some(tokens) = tokens else { return String::new() };
+                format!("{:?}", auth.sessions(tokens.user.id).await.map(|sessions| sessions.len()).ok())
             }
             19 if pick.is_multiple_of(4) => {
-                let Some(grant) = grant else { return String::new() };
-                said(auth.delete_user(grant.user.id).await).1
+                let Some(tokens) = tokens else { return String::new() };
+                said(auth.delete_user(tokens.user.id).await).1
             }
             19 => {
                 let kind =

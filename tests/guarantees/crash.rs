@@ -87,14 +87,14 @@ async fn a_crash_leaves_a_change_of_password_whole_or_absent() {
                 auth.change_password(&claims, old, new, &client()).await
             };
             let Ok(ended) = die_at(&world, call, fault, flow).await else { break };
-            for grant in [&mine, &other] {
+            for tokens in [&mine, &other] {
                 let untouched = works(&world, PASSWORD).await;
-                assert_eq!(world.lives(grant).await, untouched, "{fault:?} at {call}");
+                assert_eq!(world.lives(tokens).await, untouched, "{fault:?} at {call}");
                 assert_eq!(works(&world, OTHER_PASSWORD).await, !untouched, "{fault:?} at {call}");
             }
             let took_place = works(&world, OTHER_PASSWORD).await;
-            if let Some(Ok(grant)) = ended {
-                assert!(took_place && world.lives(&grant).await, "{fault:?} at {call}");
+            if let Some(Ok(tokens)) = ended {
+                assert!(took_place && world.lives(&tokens).await, "{fault:?} at {call}");
             }
             let mails = world.mails(ADA).await;
             let notices = mails.iter().filter(|mail| matches!(mail.message, Message::PasswordChanged { .. }));
@@ -185,7 +185,7 @@ async fn a_crash_during_log_in_issues_no_tokens_and_a_retry_works() {
             let flow = async move { auth.log_in(ADA, Password::new(PASSWORD), &client()).await };
             let Ok(ended) = die_at(&world, call, fault, flow).await else { break };
             match ended {
-                Some(Ok(grant)) => assert!(world.lives(&grant).await),
+                Some(Ok(tokens)) => assert!(world.lives(&tokens).await),
                 Some(Err(error)) => {
                     assert!(matches!(error, LogInError::Failed(_)), "{fault:?} at {call}: {error}");
                     let succeeded = |kind: &EventKind| matches!(kind, EventKind::LogInSucceeded { .. });
@@ -208,7 +208,7 @@ async fn a_user_is_disabled_with_all_sessions_or_not_at_all() {
         for call in 0.. {
             let world = world();
             let user = world.user(ADA).await;
-            let grant = world.log_in(ADA).await;
+            let tokens = world.log_in(ADA).await;
             let auth = world.auth.clone();
             let Ok(ended) =
                 die_at(&world, call, fault, async move { auth.disable_user(user.id).await }).await
@@ -216,10 +216,10 @@ async fn a_user_is_disabled_with_all_sessions_or_not_at_all() {
                 break;
             };
             let disabled = !works(&world, PASSWORD).await;
-            assert_eq!(world.lives(&grant).await, !disabled, "{fault:?} at {call}");
+            assert_eq!(world.lives(&tokens).await, !disabled, "{fault:?} at {call}");
             assert!(disabled || !matches!(ended, Some(Ok(()))), "{fault:?} at {call}");
             world.auth.disable_user(user.id).await.unwrap();
-            assert!(!works(&world, PASSWORD).await && !world.lives(&grant).await);
+            assert!(!works(&world, PASSWORD).await && !world.lives(&tokens).await);
         }
     }
 }

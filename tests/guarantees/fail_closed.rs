@@ -254,15 +254,15 @@ async fn overtaken(fixture: Fixture, index: usize, method: &str) {
     })
     .await;
     // A user who was deleted meanwhile has nothing to be disabled.
-    let disabled = fixture.world.auth.disable_user(fixture.grant.user.id).await;
+    let disabled = fixture.world.auth.disable_user(fixture.tokens.user.id).await;
     assert!(disabled.is_ok() || flow == Flow::DeleteUser, "{what}");
     fixture.world.store.release();
     let answer = held.await.unwrap();
     fixture.heal();
-    if let Answer::Done(Some(grant)) = answer {
-        assert!(fixture.is_dead(&grant).await, "{what}: what it handed out lives");
+    if let Answer::Done(Some(tokens)) = answer {
+        assert!(fixture.is_dead(&tokens).await, "{what}: what it handed out lives");
     }
-    assert!(fixture.is_dead(&fixture.grant).await, "{what}: an older session lives");
+    assert!(fixture.is_dead(&fixture.tokens).await, "{what}: an older session lives");
     assert_eq!(fixture.live_sessions().await, 0, "{what}");
     assert!(!fixture.logs_in().await, "{what}: the user logs in");
 }
@@ -344,7 +344,7 @@ async fn a_strict_refresh_dropped_after_rotation_ends_the_session() {
         if polled(polls, fixture.act()).await.is_some() {
             break;
         }
-        let swapped = fixture.world.auth.sessions(fixture.grant.user.id).await.unwrap();
+        let swapped = fixture.world.auth.sessions(fixture.tokens.user.id).await.unwrap();
         let swapped = swapped.iter().any(|session| session.generation > 0);
         let again = fixture.act().await;
         assert_eq!(matches!(again, Answer::Done(Some(_))), !swapped, "after {polls} polls: {again:?}");

@@ -27,15 +27,15 @@ async fn refresh(world: &World, token: &str) -> Result<SessionTokens, RefreshErr
 }
 
 /// At this time the session lives, as far as refresh tokens are concerned.
-async fn assert_lives_until(world: &World, grant: &SessionTokens, end: DateTime<Utc>) {
+async fn assert_lives_until(world: &World, tokens: &SessionTokens, end: DateTime<Utc>) {
     world.clock.set(end - MICRO);
-    world.auth.restore(&text(grant), &client()).await.unwrap();
-    assert_eq!(world.auth.sessions(grant.user.id).await.unwrap().len(), 1);
+    world.auth.restore(&text(tokens), &client()).await.unwrap();
+    assert_eq!(world.auth.sessions(tokens.user.id).await.unwrap().len(), 1);
     world.clock.set(end);
     for _ in 0..2 {
-        assert!(matches!(refresh(world, &text(grant)).await, Err(RefreshError::InvalidToken)));
-        assert!(world.auth.restore(&text(grant), &client()).await.is_err());
-        assert_eq!(world.auth.sessions(grant.user.id).await.unwrap().len(), 0);
+        assert!(matches!(refresh(world, &text(tokens)).await, Err(RefreshError::InvalidToken)));
+        assert!(world.auth.restore(&text(tokens), &client()).await.is_err());
+        assert_eq!(world.auth.sessions(tokens.user.id).await.unwrap().len(), 0);
         world.wait(1);
     }
 }
@@ -44,21 +44,21 @@ async fn assert_lives_until(world: &World, grant: &SessionTokens, end: DateTime<
 async fn only_a_rotation_extends_an_idle_session() {
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    assert_eq!(grant.refresh_expires_in, 7 * DAY);
-    assert_eq!(grant.session.idle_expires_at, world.clock.now() + 7 * DAY);
+    let tokens = world.log_in(ADA).await;
+    assert_eq!(tokens.refresh_expires_in, 7 * DAY);
+    assert_eq!(tokens.session.idle_expires_at, world.clock.now() + 7 * DAY);
     for _ in 0..6 {
         world.clock.advance(DAY);
-        world.auth.restore(&text(&grant), &client()).await.unwrap();
-        let access = world.auth.restore(&text(&grant), &client()).await.unwrap().access_token;
+        world.auth.restore(&text(&tokens), &client()).await.unwrap();
+        let access = world.auth.restore(&text(&tokens), &client()).await.unwrap().access_token;
         world.auth.authenticate_live(access.expose(), LiveCheck::UserAndSession).await.unwrap();
     }
-    assert_lives_until(&world, &grant, grant.session.idle_expires_at).await;
+    assert_lives_until(&world, &tokens, tokens.session.idle_expires_at).await;
     // A refresh at the last moment lives, and begins another week.
-    let grant = world.log_in(ADA).await;
-    world.clock.set(grant.session.idle_expires_at - MICRO);
-    let child = refresh(&world, &text(&grant)).await.unwrap();
-    assert_lives_until(&world, &child, grant.session.idle_expires_at - MICRO + 7 * DAY).await;
+    let tokens = world.log_in(ADA).await;
+    world.clock.set(tokens.session.idle_expires_at - MICRO);
+    let child = refresh(&world, &text(&tokens)).await.unwrap();
+    assert_lives_until(&world, &child, tokens.session.idle_expires_at - MICRO + 7 * DAY).await;
 }
 
 #[tokio::test]
@@ -71,13 +71,13 @@ async fn hourly_refreshes_end_at_the_absolute_lifetime() {
             }
         });
         world.user(ADA).await;
-        let (begun, mut grant) = (world.clock.now(), world.log_in(ADA).await);
-        let end = grant.session.expires_at;
+        let (begun, mut tokens) = (world.clock.now(), world.log_in(ADA).await);
+        let end = tokens.session.expires_at;
         assert_eq!(end, (begun + 30 * DAY).trunc_subsecs(0));
         let mut refreshed = 0;
         for _ in 0..40 * 24 {
             world.clock.advance(HOUR);
-            match refresh(&world, &text(&grant)).await {
+            match refresh(&world, &text(&tokens)).await {
                 Ok(child) => {
                     assert!(world.clock.now() < end);
                     assert_eq!(child.session.expires_at, end, "never moves");
@@ -85,7 +85,7 @@ async fn hourly_refreshes_end_at_the_absolute_lifetime() {
                     assert!(world.claims(&child).expires_at <= end);
                     let left = (end - world.clock.now()).to_std().unwrap();
                     assert_eq!(child.refresh_expires_in, left.min(7 * DAY));
-                    (refreshed, grant) = (refreshed + 1, child);
+                    (refreshed, tokens) = (refreshed + 1, child);
                 }
                 Err(RefreshError::InvalidToken) => assert!(world.clock.now() >= end),
                 Err(error) => panic!("{error}"),
@@ -93,7 +93,7 @@ async fn hourly_refreshes_end_at_the_absolute_lifetime() {
         }
         assert_eq!(refreshed, 30 * 24 - 1);
         world.clock.set(end - MICRO);
-        let last = refresh(&world, &text(&grant)).await.unwrap();
+        let last = refresh(&world, &text(&tokens)).await.unwrap();
         assert_lives_until(&world, &last, end).await;
     }
 }
@@ -116,8 +116,8 @@ async fn neither_leeway_nor_minimum_age_outlives_the_session() {
         let last = refresh(&world, &text(&newest)).await.unwrap();
         assert!(last.session.expires_at == end && world.claims(&last).expires_at <= end);
         world.clock.set(end);
-        for grant in [&parent, &newest] {
-            assert!(refresh(&world, &text(grant)).await.is_err());
+        for tokens in [&parent, &newest] {
+            assert!(refresh(&world, &text(tokens)).await.is_err());
         }
         assert_eq!(world.events.count("authn_token_reuse"), 0);
     }
@@ -127,10 +127,10 @@ async fn neither_leeway_nor_minimum_age_outlives_the_session() {
 async fn an_access_token_never_outlives_its_session() {
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    let (token, claims) = (grant.access_token.expose(), world.claims(&grant));
+    let tokens = world.log_in(ADA).await;
+    let (token, claims) = (tokens.access_token.expose(), world.claims(&tokens));
     assert_eq!(claims.expires_at, world.clock.now().trunc_subsecs(0) + Duration::from_mins(15));
-    assert_eq!(grant.expires_in, Duration::from_mins(15));
+    assert_eq!(tokens.expires_in, Duration::from_mins(15));
     world.clock.set(claims.expires_at - MICRO);
     assert!(world.auth.authenticate(token).is_ok());
     world.clock.set(claims.expires_at);
@@ -139,7 +139,7 @@ async fn an_access_token_never_outlives_its_session() {
         assert!(world.auth.authenticate_live(token, check).await.is_err());
     }
     // Any number of seconds before the end of the session, down to the last microsecond.
-    let mut newest = grant;
+    let mut newest = tokens;
     for _ in 0..4 {
         world.clock.advance(6 * DAY);
         newest = refresh(&world, &text(&newest)).await.unwrap();
@@ -166,11 +166,11 @@ async fn an_access_token_never_outlives_its_session() {
 async fn the_session_check_refuses_after_the_idle_lifetime() {
     let world = World::with(|policy| policy.refresh.refresh_lifetime = Duration::from_mins(5));
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
-    world.clock.set(grant.session.idle_expires_at - MICRO);
-    assert!(world.lives(&grant).await);
-    world.clock.set(grant.session.idle_expires_at);
-    let token = grant.access_token.expose();
+    let tokens = world.log_in(ADA).await;
+    world.clock.set(tokens.session.idle_expires_at - MICRO);
+    assert!(world.lives(&tokens).await);
+    world.clock.set(tokens.session.idle_expires_at);
+    let token = tokens.access_token.expose();
     assert!(world.auth.authenticate_live(token, LiveCheck::UserAndSession).await.is_err());
 }
 
@@ -224,11 +224,11 @@ async fn resending_a_link_does_not_extend_its_lifetime() {
 
 fn newest_reset(world: &World) -> String {
     let mails = world.mailbox.mails();
-    let tokens = mails.iter().rev().find_map(|mail| match &mail.message {
+    let token = mails.iter().rev().find_map(|mail| match &mail.message {
         Message::ResetPassword { token, .. } => Some(token.expose().to_string()),
         _ => None,
     });
-    tokens.unwrap()
+    token.unwrap()
 }
 
 /// A service with another signer that still accepts the first one's tokens until `retires_at`.
@@ -248,16 +248,16 @@ fn successor(world: &World, root: &str, retires_at: DateTime<Utc>) -> Auth {
 async fn a_key_counts_until_the_microsecond_of_its_retirement() {
     let world = world();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     let retires_at = world.clock.now() + Duration::from_mins(5);
     let successor = successor(&world, SECRET, retires_at);
     world.clock.set(retires_at - MICRO);
-    assert!(successor.authenticate(grant.access_token.expose()).is_ok());
+    assert!(successor.authenticate(tokens.access_token.expose()).is_ok());
     world.clock.set(retires_at);
-    assert!(successor.authenticate(grant.access_token.expose()).is_err());
-    assert!(world.auth.authenticate(grant.access_token.expose()).is_ok(), "the old service still would");
+    assert!(successor.authenticate(tokens.access_token.expose()).is_err());
+    assert!(world.auth.authenticate(tokens.access_token.expose()).is_ok(), "the old service still would");
     // The session itself continues, under the new key.
-    let renewed = successor.refresh(&text(&grant), &client()).await.unwrap();
+    let renewed = successor.refresh(&text(&tokens), &client()).await.unwrap();
     assert!(successor.authenticate(renewed.access_token.expose()).is_ok());
     assert!(world.auth.authenticate(renewed.access_token.expose()).is_err());
 }
@@ -281,13 +281,13 @@ async fn a_clock_that_goes_back_extends_no_stored_expiry() {
     let world = world();
     world.user(ADA).await;
     let start = world.clock.now();
-    let grant = world.log_in(ADA).await;
-    let end = grant.session.expires_at;
+    let tokens = world.log_in(ADA).await;
+    let end = tokens.session.expires_at;
     world.clock.set(end);
-    assert!(refresh(&world, &text(&grant)).await.is_err());
+    assert!(refresh(&world, &text(&tokens)).await.is_err());
     // Ten years back the session is young again, and rotates; it still ends where it always did.
     world.clock.rewind(3650 * DAY);
-    let mut child = refresh(&world, &text(&grant)).await.unwrap();
+    let mut child = refresh(&world, &text(&tokens)).await.unwrap();
     assert_eq!(child.session.expires_at, end);
     assert!(world.auth.authenticate(child.access_token.expose()).is_ok(), "a client is not locked out");
     assert!(world.claims(&child).authenticated_at <= world.clock.now());
@@ -298,7 +298,7 @@ async fn a_clock_that_goes_back_extends_no_stored_expiry() {
     assert!(refresh(&world, &text(&child)).await.is_err());
     world.clock.set(end);
     assert!(refresh(&world, &text(&child)).await.is_err());
-    let kept = world.store.inner().find_session(grant.session.id).await.unwrap().unwrap();
+    let kept = world.store.inner().find_session(tokens.session.id).await.unwrap().unwrap();
     assert_eq!(kept.expires_at, end);
 }
 
@@ -319,12 +319,12 @@ async fn no_time_of_the_clock_panics_any_flow() {
         let everywhere = (0..10_000).contains(&at.year());
         let world = if everywhere { world() } else { World::in_memory(unlimited) };
         world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         let link = world.reset_token(ADA).await;
         world.clock.set(at);
         let later = at > start;
-        assert_eq!(refresh(&world, &text(&grant)).await.is_ok(), !later, "{at}");
-        assert!(world.auth.authenticate(grant.access_token.expose()).is_err(), "{at}");
+        assert_eq!(refresh(&world, &text(&tokens)).await.is_ok(), !later, "{at}");
+        assert!(world.auth.authenticate(tokens.access_token.expose()).is_err(), "{at}");
         let _new = world.auth.log_in(ADA, Password::new(PASSWORD), &client()).await;
         world.auth.register("bob@example.com", Password::new(PASSWORD), None, &client()).await.unwrap();
         world.auth.forgot_password(ADA, &client()).await.unwrap();
@@ -333,6 +333,6 @@ async fn no_time_of_the_clock_panics_any_flow() {
         let opened = world.auth.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await;
         assert_eq!(opened.is_ok(), !later, "{at}");
         world.auth.clean_up().await.unwrap();
-        let _list = world.auth.sessions(grant.user.id).await.unwrap();
+        let _list = world.auth.sessions(tokens.user.id).await.unwrap();
     }
 }

@@ -292,7 +292,7 @@ async fn without_its_limiter_nothing_is_hashed_and_no_session_begins() {
         let limiter = Faulty::new(InProcessLimiter::new(Arc::new(FakeClock::default())));
         let world = World::built(|_| {}, |builder| builder.rate_limiter(limiter.clone()));
         let user = world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         let (hashed, calls) = (hashes(&world), world.store.calls().len());
         limiter.fail_every_call(fault);
         let (right, new) = (|| Password::new(PASSWORD), || Password::new(OTHER_PASSWORD));
@@ -307,12 +307,12 @@ async fn without_its_limiter_nothing_is_hashed_and_no_session_begins() {
         failed!(ResendVerificationError, world.auth.resend_verification(ADA, &client()));
         failed!(VerifyEmailError, world.auth.verify_email("wrong", None, &client()));
         failed!(ResetPasswordError, world.auth.reset_password("wrong", new(), &client()));
-        failed!(RefreshError, world.auth.refresh(&text(&grant), &client()));
-        failed!(RefreshError, world.auth.restore(&text(&grant), &client()));
+        failed!(RefreshError, world.auth.refresh(&text(&tokens), &client()));
+        failed!(RefreshError, world.auth.restore(&text(&tokens), &client()));
         assert_eq!((hashes(&world), world.store.calls().len()), (hashed, calls), "nothing was done");
         failed!(
             ChangePasswordError,
-            world.auth.change_password(&world.claims(&grant), right(), new(), &client())
+            world.auth.change_password(&world.claims(&tokens), right(), new(), &client())
         );
         assert_eq!(hashes(&world), hashed);
         limiter.reset();

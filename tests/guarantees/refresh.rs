@@ -103,10 +103,10 @@ async fn a_rotation_with_an_unknown_outcome_returns_the_stored_child() {
     world.user(ADA).await;
     let parent = world.log_in(ADA).await;
     world.store.fail_method("rotate", Fault::ErrorAfterCommit);
-    let grant = world.auth.refresh(&text(&parent), &client()).await.unwrap();
+    let tokens = world.auth.refresh(&text(&parent), &client()).await.unwrap();
     world.store.reset();
-    assert_eq!(grant.session.generation, 1);
-    world.auth.refresh(&text(&grant), &client()).await.unwrap();
+    assert_eq!(tokens.session.generation, 1);
+    world.auth.refresh(&text(&tokens), &client()).await.unwrap();
     assert_eq!(world.events.count("authn_token_reuse"), 0);
 }
 
@@ -122,8 +122,8 @@ async fn an_unknown_swap_is_settled_although_the_next_reads_fail() {
     world.store.fail_call(1, Fault::ErrorAfterCommit);
     world.store.fail_call(2, Fault::ErrorBefore);
     world.store.fail_call(3, Fault::ErrorBefore);
-    let grant = world.auth.refresh(&text(&parent), &client()).await.unwrap();
-    assert_eq!(grant.session.generation, 1);
+    let tokens = world.auth.refresh(&text(&parent), &client()).await.unwrap();
+    assert_eq!(tokens.session.generation, 1);
 }
 
 /// 1. A swap that did not take place costs nothing: the parent is still good.
@@ -174,11 +174,17 @@ async fn a_replayed_token_ends_every_session_of_its_user_alone() {
 
     let replay = world.auth.refresh(&text(&stolen), &client()).await;
     assert!(matches!(replay, Err(RefreshError::InvalidToken)));
-    for grant in [&stolen, &honest, &other_device] {
-        assert!(matches!(world.auth.refresh(&text(grant), &client()).await, Err(RefreshError::InvalidToken)));
-        assert!(matches!(world.auth.restore(&text(grant), &client()).await, Err(RefreshError::InvalidToken)));
+    for tokens in [&stolen, &honest, &other_device] {
+        assert!(matches!(
+            world.auth.refresh(&text(tokens), &client()).await,
+            Err(RefreshError::InvalidToken)
+        ));
+        assert!(matches!(
+            world.auth.restore(&text(tokens), &client()).await,
+            Err(RefreshError::InvalidToken)
+        ));
         for check in [LiveCheck::User, LiveCheck::UserAndSession] {
-            assert!(world.auth.authenticate_live(grant.access_token.expose(), check).await.is_err());
+            assert!(world.auth.authenticate_live(tokens.access_token.expose(), check).await.is_err());
         }
     }
     assert_eq!(world.auth.sessions(honest.user.id).await.unwrap().len(), 0);
@@ -389,11 +395,11 @@ async fn tokens_of_ended_sessions_are_expired_not_reused() {
 async fn a_token_younger_than_the_minimum_age_is_not_rotated() {
     let world = browser();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     world.clock.advance(Duration::from_secs(19));
     world.store.reset();
-    let again = world.auth.refresh(&text(&grant), &client()).await.unwrap();
-    assert_eq!(text(&again), text(&grant));
-    assert_ne!(again.access_token.expose(), grant.access_token.expose());
+    let again = world.auth.refresh(&text(&tokens), &client()).await.unwrap();
+    assert_eq!(text(&again), text(&tokens));
+    assert_ne!(again.access_token.expose(), tokens.access_token.expose());
     assert_eq!(world.store.calls(), ["find_session_and_user"]);
 }

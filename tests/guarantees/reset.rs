@@ -38,14 +38,14 @@ async fn no_session_from_before_a_reset_is_accepted() {
     let consumed = world.log_in(ADA).await;
     let rotated = world.auth.refresh(&text(&consumed), &client()).await.unwrap();
     let other_device = world.log_in(ADA).await;
-    for grant in [&rotated, &other_device] {
-        assert!(world.lives(grant).await);
+    for tokens in [&rotated, &other_device] {
+        assert!(world.lives(tokens).await);
     }
     let claims = world.claims(&rotated);
     reset(&world, &world.reset_token(ADA).await).await.unwrap();
-    for grant in [&consumed, &rotated, &other_device] {
-        assert!(!world.lives(grant).await);
-        let refreshed = world.auth.refresh(&text(grant), &client()).await;
+    for tokens in [&consumed, &rotated, &other_device] {
+        assert!(!world.lives(tokens).await);
+        let refreshed = world.auth.refresh(&text(tokens), &client()).await;
         assert!(matches!(refreshed, Err(RefreshError::InvalidToken)));
     }
     let (old, new) = (Password::new(OTHER_PASSWORD), Password::new(THIRD_PASSWORD));
@@ -142,9 +142,9 @@ async fn of_a_reset_and_a_change_in_flight_the_second_to_write_loses() {
     for reset_is_late in [false, true] {
         let world = World::new();
         world.user(ADA).await;
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         let token = world.reset_token(ADA).await;
-        let (auth, claims) = (world.auth.clone(), world.claims(&grant));
+        let (auth, claims) = (world.auth.clone(), world.claims(&tokens));
         let change = async move {
             let (old, new) = (Password::new(PASSWORD), Password::new(THIRD_PASSWORD));
             auth.change_password(&claims, old, new, &client()).await
@@ -198,8 +198,8 @@ async fn a_reset_verifies_the_address_and_ends_all_other_links() {
     assert_ne!(first, rival);
     let (other_reset, token) = (world.reset_token(ADA).await, world.reset_token(ADA).await);
     reset(&world, &token).await.unwrap();
-    let grant = world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
-    assert!(grant.user.email_verified() && grant.user.contested_at.is_none());
+    let tokens = world.auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
+    assert!(tokens.user.email_verified() && tokens.user.contested_at.is_none());
     for link in [&first, &rival] {
         let verified = world.auth.verify_email(link, None, &client()).await;
         assert!(matches!(verified, Err(VerifyEmailError::InvalidToken)));
@@ -207,7 +207,7 @@ async fn a_reset_verifies_the_address_and_ends_all_other_links() {
     for link in [&other_reset, &token] {
         assert!(matches!(reset(&world, link).await, Err(ResetPasswordError::InvalidToken)));
     }
-    assert!(world.lives(&grant).await);
+    assert!(world.lives(&tokens).await);
     assert_eq!(notices(&world).await, 1);
 }
 
@@ -267,16 +267,16 @@ async fn a_required_breach_check_that_is_down_spends_no_link() {
 async fn a_reset_or_change_without_its_notice_changes_nothing() {
     let world = World::new();
     world.user(ADA).await;
-    let grant = world.log_in(ADA).await;
+    let tokens = world.log_in(ADA).await;
     let token = world.reset_token(ADA).await;
     world.store.fail_method("insert", Fault::ErrorBefore);
     assert!(matches!(reset(&world, &token).await, Err(ResetPasswordError::Failed(_))));
     let (old, new) = (Password::new(PASSWORD), Password::new(THIRD_PASSWORD));
-    let changed = world.auth.change_password(&world.claims(&grant), old, new, &client()).await;
+    let changed = world.auth.change_password(&world.claims(&tokens), old, new, &client()).await;
     assert!(matches!(changed, Err(ChangePasswordError::Failed(_))));
     assert!(!world.store.calls().contains(&"set_password"));
     world.store.reset();
-    assert!(world.lives(&grant).await && works(&world, PASSWORD).await);
+    assert!(world.lives(&tokens).await && works(&world, PASSWORD).await);
     reset(&world, &token).await.unwrap();
 }
 
@@ -289,7 +289,7 @@ async fn a_crash_leaves_a_reset_whole_or_repeatable() {
             let world = World::new();
             world.user(ADA).await;
             world.wait(60);
-            let grant = world.log_in(ADA).await;
+            let tokens = world.log_in(ADA).await;
             let token = world.reset_token(ADA).await;
             world.store.reset();
             world.store.fail_call(call, fault);
@@ -310,7 +310,7 @@ async fn a_crash_leaves_a_reset_whole_or_repeatable() {
             world.store.reset();
             let (old, new) = (works(&world, PASSWORD).await, works(&world, OTHER_PASSWORD).await);
             assert!(old != new, "one password works: {fault:?} at {call} of {calls:?}");
-            assert_eq!(world.lives(&grant).await, old, "{fault:?} at {call} of {calls:?}");
+            assert_eq!(world.lives(&tokens).await, old, "{fault:?} at {call} of {calls:?}");
             assert_eq!(notices(&world).await, usize::from(new), "{fault:?} at {call} of {calls:?}");
             assert!(!matches!(answer, Ok(Ok(()))) || new, "success was success was reported too early");
             assert_eq!(reset(&world, &token).await.is_ok(), old, "{fault:?} at {call} of {calls:?}");
@@ -375,9 +375,9 @@ async fn a_change_of_password_ends_all_other_sessions_and_links() {
     assert!(matches!(change(THIRD_PASSWORD).await, Err(ChangePasswordError::WrongPassword)));
     assert!(world.lives(&mine).await && world.lives(&other_device).await);
     let new = change(PASSWORD).await.unwrap();
-    for grant in [&consumed, &mine, &other_device] {
-        assert!(!world.lives(grant).await);
-        assert!(world.auth.refresh(&text(grant), &client()).await.is_err());
+    for tokens in [&consumed, &mine, &other_device] {
+        assert!(!world.lives(tokens).await);
+        assert!(world.auth.refresh(&text(tokens), &client()).await.is_err());
     }
     assert!(matches!(reset(&world, &link).await, Err(ResetPasswordError::InvalidToken)));
     assert!(matches!(change(OTHER_PASSWORD).await, Err(ChangePasswordError::SessionEnded)));

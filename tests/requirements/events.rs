@@ -42,8 +42,8 @@ async fn every_step_is_reported_once_by_its_name() {
     expect("a replay", &[("authn_token_reuse", Error), ("refresh_refused", Info)]);
     assert!(auth.refresh(&text(&second), &client()).await.is_err());
     expect("a dead token", &[("refresh_refused", Info)]);
-    let grant = world.log_in(ADA).await;
-    let claims = world.claims(&grant);
+    let tokens = world.log_in(ADA).await;
+    let claims = world.claims(&tokens);
     expect("log in again", &[("authn_login_success", Info)]);
     assert!(auth.change_password(&claims, new("wrong"), new(OTHER_PASSWORD), &client()).await.is_err());
     expect("a wrong current password", &[("authn_password_change_fail", Warn)]);

@@ -16,8 +16,8 @@ async fn common_passwords_are_refused_by_every_flow_that_sets_one() {
     let world = World::with(|policy| policy.limits = RateLimits::none());
     world.user("ada@example.com").await;
     let link = world.reset_token("ada@example.com").await;
-    let grant = world.log_in("ada@example.com").await;
-    let (claims, here) = (world.claims(&grant), client());
+    let tokens = world.log_in("ada@example.com").await;
+    let (claims, here) = (world.claims(&tokens), client());
     assert_eq!(COMMON.lines().count(), 3000);
     for common in COMMON.lines() {
         let new = || Password::new(common);
@@ -35,6 +35,6 @@ async fn common_passwords_are_refused_by_every_flow_that_sets_one() {
         assert!(matches!(created, Err(CreateUserError::Invalid(_))), "{common:?}");
     }
     // No link was spent and no session ended by all this.
-    assert!(world.lives(&grant).await);
+    assert!(world.lives(&tokens).await);
     world.auth.reset_password(&link, Password::new("nineteen purple finches"), &here).await.unwrap();
 }

@@ -18,23 +18,23 @@ async fn a_user_deleted_by_hand_has_no_access() {
     let store = SqliteStore::open(&path).await.unwrap();
     let world = World::on(Arc::new(store), |policy| policy.limits = RateLimits::none());
     world.user("ada@example.com").await;
-    let grant = world.log_in("ada@example.com").await;
+    let tokens = world.log_in("ada@example.com").await;
     let link = world.reset_token("ada@example.com").await;
-    assert!(world.lives(&grant).await);
+    assert!(world.lives(&tokens).await);
 
     let mut hand = sqlx::SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
     let deleted = sqlx::query("DELETE FROM auth_users").execute(&mut hand).await.unwrap();
     assert_eq!(deleted.rows_affected(), 1);
     hand.close().await.unwrap();
 
-    assert!(!world.lives(&grant).await);
-    assert!(world.auth.refresh(&text(&grant), &client()).await.is_err());
+    assert!(!world.lives(&tokens).await);
+    assert!(world.auth.refresh(&text(&tokens), &client()).await.is_err());
     assert!(world.auth.reset_password(&link, Password::new(PASSWORD), &client()).await.is_err());
     let log_in = world.auth.log_in("ada@example.com", Password::new(PASSWORD), &client()).await;
     assert!(matches!(log_in, Err(LogInError::InvalidCredentials)));
     // The address is free, and nothing of the old account comes back with it.
     world.user("ada@example.com").await;
-    assert!(!world.lives(&grant).await);
+    assert!(!world.lives(&tokens).await);
     assert!(world.auth.reset_password(&link, Password::new(PASSWORD), &client()).await.is_err());
 }
 

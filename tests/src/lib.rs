@@ -170,15 +170,15 @@ impl World {
 
     /// Whether each check still accepts this session: refresh tokens at `restore` (which writes
     /// nothing), access tokens at the live checks. All must agree.
-    pub async fn lives(&self, grant: &SessionTokens) -> bool {
-        let restored = self.auth.restore(&text(grant), &client()).await.is_ok();
+    pub async fn lives(&self, tokens: &SessionTokens) -> bool {
+        let restored = self.auth.restore(&text(tokens), &client()).await.is_ok();
         // The cached check first: the others renew what is cached.
         for check in [LiveCheck::CachedUser, LiveCheck::User, LiveCheck::UserAndSession] {
-            let entered = self.auth.authenticate_live(grant.access_token.expose(), check).await;
+            let entered = self.auth.authenticate_live(tokens.access_token.expose(), check).await;
             assert_eq!(entered.is_ok(), restored, "{check:?}");
         }
-        let sessions = self.auth.sessions(grant.user.id).await.unwrap_or_default();
-        let listed = sessions.iter().any(|session| session.id == grant.session.id);
+        let sessions = self.auth.sessions(tokens.user.id).await.unwrap_or_default();
+        let listed = sessions.iter().any(|session| session.id == tokens.session.id);
         assert_eq!(listed, restored, "the list of sessions");
         restored
     }
@@ -188,9 +188,9 @@ impl World {
         self.register(address, PASSWORD).await;
         let token = self.verification_token(address).await;
         self.auth.verify_email(&token, None, &client()).await.unwrap();
-        let grant = self.log_in(address).await;
-        self.auth.log_out(&text(&grant), &client()).await.unwrap();
-        grant.user
+        let tokens = self.log_in(address).await;
+        self.auth.log_out(&text(&tokens), &client()).await.unwrap();
+        tokens.user
     }
 
     /// Registers from a new client, so that no limit per client is reached.
@@ -204,8 +204,8 @@ impl World {
     }
 
     /// What an access token says.
-    pub fn claims(&self, grant: &SessionTokens) -> AccessClaims {
-        self.auth.authenticate(grant.access_token.expose()).unwrap()
+    pub fn claims(&self, tokens: &SessionTokens) -> AccessClaims {
+        self.auth.authenticate(tokens.access_token.expose()).unwrap()
     }
 
     /// Sends what is due and gives all mails to this address.
@@ -217,34 +217,34 @@ impl World {
     /// The token of the newest verification mail.
     pub async fn verification_token(&self, address: &str) -> String {
         let mails = self.mails(address).await;
-        let tokens = mails.iter().rev().find_map(|mail| match &mail.message {
+        let token = mails.iter().rev().find_map(|mail| match &mail.message {
             Message::VerifyEmail { token, .. } => Some(token.expose().to_string()),
             _ => None,
         });
-        tokens.unwrap_or_else(|| panic!("no verification mail among {mails:?}"))
+        token.unwrap_or_else(|| panic!("no verification mail among {mails:?}"))
     }
 
     /// Asks for a reset link and takes its token out of the mail.
     pub async fn reset_token(&self, address: &str) -> String {
         self.auth.forgot_password(address, &client()).await.unwrap();
         let mails = self.mails(address).await;
-        let tokens = mails.iter().rev().find_map(|mail| match &mail.message {
+        let token = mails.iter().rev().find_map(|mail| match &mail.message {
             Message::ResetPassword { token, .. } => Some(token.expose().to_string()),
             _ => None,
         });
-        tokens.unwrap_or_else(|| panic!("no reset mail among {mails:?}"))
+        token.unwrap_or_else(|| panic!("no reset mail among {mails:?}"))
     }
 
     /// Asks for a change to a new address and takes the token out of the mail to it.
-    pub async fn confirmation_token(&self, grant: &SessionTokens, new_email: &str) -> String {
+    pub async fn confirmation_token(&self, tokens: &SessionTokens, new_email: &str) -> String {
         let password = Password::new(PASSWORD);
-        self.auth.change_email(&self.claims(grant), new_email, password, &client()).await.unwrap();
+        self.auth.change_email(&self.claims(tokens), new_email, password, &client()).await.unwrap();
         let mails = self.mails(new_email).await;
-        let tokens = mails.iter().rev().find_map(|mail| match &mail.message {
+        let token = mails.iter().rev().find_map(|mail| match &mail.message {
             Message::ConfirmEmail { token, .. } => Some(token.expose().to_string()),
             _ => None,
         });
-        tokens.unwrap_or_else(|| panic!("no link to a new address among {mails:?}"))
+        token.unwrap_or_else(|| panic!("no link to a new address among {mails:?}"))
     }
 
     /// Lets time pass.
@@ -268,9 +268,9 @@ pub fn client() -> Client {
     Client::new(Some(ip.into()), Some("proof"))
 }
 
-/// The text of a grant's refresh token.
-pub fn text(grant: &SessionTokens) -> String {
-    grant.refresh_token.expose().to_string()
+/// The text of the session's refresh token.
+pub fn text(tokens: &SessionTokens) -> String {
+    tokens.refresh_token.expose().to_string()
 }
 
 /// Lets other tasks run until this holds, and panics where a minute is not enough.

@@ -55,11 +55,11 @@ impl Service {
         Self { runtime: Arc::new(runtime), world, sessions: Vec::new(), links: Vec::new(), mails: 0 }
     }
 
-    fn begin(&mut self, grant: &SessionTokens) -> Outcome {
-        let claims = self.world.claims(grant);
-        let (id, user_id) = (grant.session.id, grant.user.id);
-        self.sessions.push(Held { id, user_id, tokens: vec![text(grant)], claims });
-        Outcome::Session { generation: grant.refresh_token.generation() }
+    fn begin(&mut self, tokens: &SessionTokens) -> Outcome {
+        let claims = self.world.claims(tokens);
+        let (id, user_id) = (tokens.session.id, tokens.user.id);
+        self.sessions.push(Held { id, user_id, tokens: vec![text(tokens)], claims });
+        Outcome::Session { generation: tokens.refresh_token.generation() }
     }
 
     /// The token that is this many generations old.
@@ -77,8 +77,8 @@ impl Service {
     async fn refresh(&mut self, session: usize, back: usize) -> Outcome {
         let token = self.token(session, back);
         match self.world.auth.refresh(&token, &client()).await {
-            Ok(grant) => {
-                let (generation, token) = (grant.refresh_token.generation(), text(&grant));
+            Ok(tokens) => {
+                let (generation, token) = (tokens.refresh_token.generation(), text(&tokens));
                 let held = &mut self.sessions[session];
                 let index = usize::try_from(generation).unwrap();
                 assert!(index <= held.tokens.len(), "a generation was skipped");
@@ -103,7 +103,7 @@ impl Service {
 
     async fn log_in(&mut self, who: usize, number: usize) -> Outcome {
         match self.world.auth.log_in(ADDRESSES[who], password(number), &client()).await {
-            Ok(grant) => self.begin(&grant),
+            Ok(tokens) => self.begin(&tokens),
             Err(LogInError::InvalidCredentials) => Outcome::InvalidCredentials,
             Err(LogInError::EmailNotVerified) => Outcome::NotVerified,
             Err(error) => panic!("{error:?}"),
@@ -114,7 +114,7 @@ impl Service {
         let claims = self.sessions[session].claims.clone();
         let (auth, client) = (self.world.auth.clone(), client());
         match auth.change_password(&claims, password(current), password(new), &client).await {
-            Ok(grant) => self.begin(&grant),
+            Ok(tokens) => self.begin(&tokens),
             Err(ChangePasswordError::WrongPassword) => Outcome::WrongPassword,
             Err(ChangePasswordError::SessionEnded) => Outcome::SessionEnded,
             Err(error) => panic!("{error:?}"),

@@ -53,13 +53,13 @@ impl Floors {
         S: JoinedStore + Outbox + Clone + 'static,
     {
         let (auth, mailbox) = service(store)?;
-        let grants = runtime.block_on(sessions(&auth, &mailbox))?;
-        let read = each(runtime, store, &grants, |store, grant| async move {
-            black_box(store.find_session_and_user(grant.session.id).await?);
-            Ok(grant)
+        let all_tokens = runtime.block_on(sessions(&auth, &mailbox))?;
+        let read = each(runtime, store, &all_tokens, |store, tokens| async move {
+            black_box(store.find_session_and_user(tokens.session.id).await?);
+            Ok(tokens)
         })?;
-        let refresh = each(runtime, store, &grants, |store, mut grant| async move {
-            let found = store.find_session_and_user(grant.session.id).await?;
+        let refresh = each(runtime, store, &all_tokens, |store, mut tokens| async move {
+            let found = store.find_session_and_user(tokens.session.id).await?;
             let (session, user) = found.ok_or("the session is gone")?;
             black_box(user);
             let rotation = SessionRotation {
@@ -74,31 +74,31 @@ impl Floors {
             let GuardedWrite::Applied = store.rotate(&rotation).await? else {
                 return Err("the swap was lost".into());
             };
-            grant.session = session;
-            Ok(grant)
+            tokens.session = session;
+            Ok(tokens)
         })?;
-        let log_in = each(runtime, store, &grants, |store, mut grant| async move {
-            let user = store.find_by_email(&grant.user.email).await?.ok_or("the user is gone")?;
-            let made = next_session(&mut grant)?;
+        let log_in = each(runtime, store, &all_tokens, |store, mut tokens| async move {
+            let user = store.find_by_email(&tokens.user.email).await?.ok_or("the user is gone")?;
+            let made = next_session(&mut tokens)?;
             store.insert_session(&made).await?;
             black_box(store.find_sessions_by_user(user.id).await?);
             // The number of sessions stays the same; this is not part of a log-in's cost.
             let Revocation::Revoked = store.revoke_session(user.id, made.id).await? else {
                 return Err("no session".into());
             };
-            Ok(grant)
+            Ok(tokens)
         })?;
         Ok(Self { hash, log_in, refresh, read })
     }
 }
 
 /// Returns a session with a new id.
-fn next_session(grant: &mut SessionTokens) -> Result<auth_core::Session, Failure> {
-    let mut bytes = *grant.session.id.as_bytes();
+fn next_session(tokens: &mut SessionTokens) -> Result<auth_core::Session, Failure> {
+    let mut bytes = *tokens.session.id.as_bytes();
     let number = u64::from_be_bytes(bytes[8..].try_into()?) + 1;
     bytes[8..].copy_from_slice(&number.to_be_bytes());
-    grant.session.id = auth_core::SessionId::from_bytes(bytes);
-    Ok(grant.session.clone())
+    tokens.session.id = auth_core::SessionId::from_bytes(bytes);
+    Ok(tokens.session.clone())
 }
 
 fn service<S>(store: &S) -> Result<(Auth, Mailbox), Failure>
@@ -118,7 +118,7 @@ where
 
 async fn sessions(auth: &Auth, mailbox: &Mailbox) -> Result<Vec<SessionTokens>, Failure> {
     let client = Client::unknown();
-    let mut grants = Vec::new();
+    let mut all_tokens = Vec::new();
     for nth in 0..TASKS {
         let address = format!("floor-{}-{nth}@example.com", auth.now().timestamp_micros());
         auth.register(&address, Password::new(PASSWORD), None, &client).await?;
@@ -126,13 +126,13 @@ async fn sessions(auth: &Auth, mailbox: &Mailbox) -> Result<Vec<SessionTokens>, 
         let mail = mailbox.last_to(&Email::parse(&address)?).ok_or("no mail arrived")?;
         let token = mail.message.token().ok_or("the mail has no link")?;
         auth.verify_email(&token.expose(), None, &client).await?;
-        grants.push(auth.log_in(&address, Password::new(PASSWORD), &client).await?);
+        all_tokens.push(auth.log_in(&address, Password::new(PASSWORD), &client).await?);
     }
-    Ok(grants)
+    Ok(all_tokens)
 }
 
 /// Milliseconds of processor time for each turn of the work, one task for each session.
-fn each<S, F, W>(runtime: &Runtime, store: &S, grants: &[SessionTokens], work: W) -> Result<f64, Failure>
+fn each<S, F, W>(runtime: &Runtime, store: &S, all_tokens: &[SessionTokens], work: W) -> Result<f64, Failure>
 where
     S: Clone + Send + 'static,
     F: Future<Output = Result<SessionTokens, Failure>> + Send,
@@ -142,12 +142,12 @@ where
     let cpu = cpu_of("self")?;
     let turns = runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
-        for grant in grants.iter().cloned() {
+        for tokens in all_tokens.iter().cloned() {
             let store = store.clone();
             tasks.spawn(async move {
-                let (mut grant, mut turns) = (grant, 0_u32);
+                let (mut tokens, mut turns) = (tokens, 0_u32);
                 while std::time::Instant::now() < until {
-                    grant = work(store.clone(), grant).await?;
+                    tokens = work(store.clone(), tokens).await?;
                     turns += 1;
                     // A store in memory never waits, so the other tasks would not run.
                     tokio::task::yield_now().await;

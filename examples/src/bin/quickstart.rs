@@ -81,9 +81,9 @@ async fn main() -> Result<()> {
     step.done("reset to a good one, same link", "every session is ended, nobody is logged in");
     let old = auth.log_in(ADDRESS, password("correct horse battery"), &phone).await;
     step.refused("log in with the old password", old);
-    let grant = auth.log_in(ADDRESS, password("seventeen blue herons"), &phone).await?;
-    step.done("log in with the new one", format!("session {}", grant.session.id));
-    let outcome = auth.log_out(&grant.refresh_token.expose(), &phone).await?;
+    let tokens = auth.log_in(ADDRESS, password("seventeen blue herons"), &phone).await?;
+    step.done("log in with the new one", format!("session {}", tokens.session.id));
+    let outcome = auth.log_out(&tokens.refresh_token.expose(), &phone).await?;
     step.done("log out", format!("{outcome:?}"));
 
     step.finish()

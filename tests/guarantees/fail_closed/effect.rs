@@ -131,15 +131,15 @@ async fn notices_of_a_new_address(world: &World) -> [bool; 2] {
 }
 
 impl Fixture {
-    pub(crate) async fn is_dead(&self, grant: &SessionTokens) -> bool {
+    pub(crate) async fn is_dead(&self, tokens: &SessionTokens) -> bool {
         let auth = &self.world.auth;
-        let refreshed = auth.refresh(&text(grant), &client()).await;
-        let live = auth.authenticate_live(grant.access_token.expose(), LiveCheck::UserAndSession).await;
+        let refreshed = auth.refresh(&text(tokens), &client()).await;
+        let live = auth.authenticate_live(tokens.access_token.expose(), LiveCheck::UserAndSession).await;
         matches!(refreshed, Err(RefreshError::InvalidToken)) && live.is_err()
     }
 
-    async fn refreshes(&self, grant: &SessionTokens) -> bool {
-        let refreshed = self.world.auth.refresh(&text(grant), &client()).await;
+    async fn refreshes(&self, tokens: &SessionTokens) -> bool {
+        let refreshed = self.world.auth.refresh(&text(tokens), &client()).await;
         refreshed.is_ok() && self.world.events.count("authn_token_reuse") == 0
     }
 
@@ -150,7 +150,7 @@ impl Fixture {
 
     /// Whether the flow did what it is for. `last` is what its last try answered.
     pub(crate) async fn has_its_effect(&self, last: &Answer) -> bool {
-        let (world, grant) = (&self.world, &self.grant);
+        let (world, tokens) = (&self.world, &self.tokens);
         match self.flow {
             Flow::Register | Flow::RegisterContested | Flow::ResendVerification => {
                 verifies_by_mail(world).await
@@ -172,7 +172,7 @@ impl Fixture {
             | Flow::Refresh
             | Flow::RefreshYoung
             | Flow::RefreshRecovered => match last {
-                Answer::Done(Some(grant)) => self.refreshes(grant).await,
+                Answer::Done(Some(tokens)) => self.refreshes(tokens).await,
                 _ => false,
             },
             Flow::LogInWrong | Flow::LogInUnverified | Flow::LogInUnknown => {
@@ -187,14 +187,14 @@ impl Fixture {
             | Flow::FindUser
             | Flow::DeadLetters
             | Flow::OutboxStats
-            | Flow::CheckStores => matches!(last, Answer::Done(_)) && self.refreshes(grant).await,
+            | Flow::CheckStores => matches!(last, Answer::Done(_)) && self.refreshes(tokens).await,
             Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay => {
-                self.is_dead(grant).await
+                self.is_dead(tokens).await
                     && world.events.count("authn_token_reuse") > 0
                     && logs_in(world, ADA, PASSWORD).await
             }
             Flow::LogOut | Flow::LogOutEverywhere | Flow::RevokeSession => {
-                self.is_dead(grant).await && logs_in(world, ADA, PASSWORD).await
+                self.is_dead(tokens).await && logs_in(world, ADA, PASSWORD).await
             }
             Flow::ForgotPassword
             | Flow::SendResetLink
@@ -202,35 +202,35 @@ impl Fixture {
             | Flow::DeliverRetried
             | Flow::RequeueDeadLetter => resets_by_mail(world).await,
             Flow::ResetPassword | Flow::ChangePassword => {
-                self.is_dead(grant).await
+                self.is_dead(tokens).await
                     && !logs_in(world, ADA, PASSWORD).await
                     && logs_in(world, ADA, OTHER_PASSWORD).await
             }
             Flow::ChangeEmail => {
                 let confirmed = confirms_by_mail(world).await;
-                confirmed && self.is_dead(grant).await && logs_in(world, NEW, PASSWORD).await
+                confirmed && self.is_dead(tokens).await && logs_in(world, NEW, PASSWORD).await
             }
             Flow::ChangeEmailTaken => {
                 let is_notice = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
-                mails(world, NEW).await.iter().any(is_notice) && self.refreshes(grant).await
+                mails(world, NEW).await.iter().any(is_notice) && self.refreshes(tokens).await
             }
             Flow::ConfirmEmail | Flow::ConfirmEmailLapsed => {
-                self.is_dead(grant).await
+                self.is_dead(tokens).await
                     && !logs_in(world, ADA, PASSWORD).await
                     && logs_in(world, NEW, PASSWORD).await
                     && notices_of_a_new_address(world).await == [true, true]
             }
             Flow::ConfirmEmailTaken => {
                 matches!(last, Answer::Refused)
-                    && self.refreshes(grant).await
+                    && self.refreshes(tokens).await
                     && notices_of_a_new_address(world).await == [false, false]
             }
             Flow::DeliverEmailNotices => notices_of_a_new_address(world).await == [true, true],
-            Flow::DisableUser => self.is_dead(grant).await && !logs_in(world, ADA, PASSWORD).await,
-            Flow::EnableUser => self.is_dead(grant).await && logs_in(world, ADA, PASSWORD).await,
+            Flow::DisableUser => self.is_dead(tokens).await && !logs_in(world, ADA, PASSWORD).await,
+            Flow::EnableUser => self.is_dead(tokens).await && logs_in(world, ADA, PASSWORD).await,
             Flow::DeleteUser => {
-                matches!(world.auth.user(grant.user.id).await, Err(UserError::NotFound))
-                    && self.is_dead(grant).await
+                matches!(world.auth.user(tokens.user.id).await, Err(UserError::NotFound))
+                    && self.is_dead(tokens).await
             }
             Flow::DeliverNotice => {
                 let is_notice = |mail: &Mail| matches!(mail.message, Message::PasswordChanged { .. });

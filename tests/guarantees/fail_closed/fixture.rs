@@ -66,7 +66,7 @@ pub(crate) struct Fixture {
     mailer: Faulty<Mailbox>,
     random: Unreliable,
     /// Ada's session.
-    pub(crate) grant: SessionTokens,
+    pub(crate) tokens: SessionTokens,
     /// Ada's refresh token before the last refresh, where there was one.
     older: Option<String>,
     /// Out of a mail, where the flow needs it.
@@ -138,14 +138,14 @@ impl Fixture {
         world.register(ADA, PASSWORD).await;
         let token = world.verification_token(ADA).await;
         world.auth.verify_email(&token, Some(password()), &client()).await.unwrap();
-        let grant = world.log_in(ADA).await;
+        let tokens = world.log_in(ADA).await;
         let mut fixture = Self {
             flow,
             world,
             limiter,
             mailer,
             random,
-            grant,
+            tokens,
             older: None,
             token: String::new(),
             letter: None,
@@ -179,15 +179,15 @@ impl Fixture {
             Flow::LogInRehashing => {
                 let weak = auth_core::HashingPool::start(&cheap_hashing(), None, Arc::new(SystemRandom));
                 let hash: PasswordHash = weak.unwrap().hash(&password()).await.unwrap();
-                let user = &self.grant.user;
+                let user = &self.tokens.user;
                 let users: &dyn auth_core::UserStore = world.store.inner();
                 let _applied = users.rehash_password(user.id, user.epoch, &hash).await.unwrap();
             }
             Flow::Refresh | Flow::Restore => world.wait(60),
             Flow::RefreshRecovered | Flow::ReplayEndsUser | Flow::ReplayEndsSession | Flow::RestoreReplay => {
                 world.wait(60);
-                self.older = Some(text(&self.grant));
-                self.grant = auth.refresh(&text(&self.grant), &client()).await.unwrap();
+                self.older = Some(text(&self.tokens));
+                self.tokens = auth.refresh(&text(&self.tokens), &client()).await.unwrap();
             }
             Flow::ResetPassword => self.token = world.reset_token(ADA).await,
             Flow::ChangeEmailTaken => {
@@ -195,26 +195,26 @@ impl Fixture {
                 let token = world.verification_token(NEW).await;
                 auth.verify_email(&token, None, &client()).await.unwrap();
             }
-            Flow::ConfirmEmail => self.token = world.confirmation_token(&self.grant, NEW).await,
+            Flow::ConfirmEmail => self.token = world.confirmation_token(&self.tokens, NEW).await,
             Flow::ConfirmEmailTaken => {
-                self.token = world.confirmation_token(&self.grant, NEW).await;
+                self.token = world.confirmation_token(&self.tokens, NEW).await;
                 world.register(NEW, PASSWORD).await;
             }
             Flow::ConfirmEmailLapsed => {
                 world.register(NEW, PASSWORD).await;
                 world.wait(60 * 60 + 1);
-                self.token = world.confirmation_token(&self.grant, NEW).await;
+                self.token = world.confirmation_token(&self.tokens, NEW).await;
             }
             Flow::DeliverEmailNotices => {
-                let token = world.confirmation_token(&self.grant, NEW).await;
+                let token = world.confirmation_token(&self.tokens, NEW).await;
                 auth.confirm_email(&token, &client()).await.unwrap();
             }
-            Flow::EnableUser => auth.disable_user(self.grant.user.id).await.unwrap(),
+            Flow::EnableUser => auth.disable_user(self.tokens.user.id).await.unwrap(),
             Flow::DeliverMails | Flow::DeliverRetried | Flow::DeliverBuried => {
                 auth.forgot_password(ADA, &client()).await.unwrap();
             }
             Flow::DeliverNotice => {
-                let claims = world.claims(&self.grant);
+                let claims = world.claims(&self.tokens);
                 auth.change_password(&claims, password(), other_password(), &client()).await.unwrap();
             }
             Flow::CleanUp => {
@@ -269,7 +269,7 @@ impl Fixture {
 
     /// Live sessions, as the store has them.
     pub(crate) async fn live_sessions(&self) -> usize {
-        self.world.auth.sessions(self.grant.user.id).await.map_or(0, |sessions| sessions.len())
+        self.world.auth.sessions(self.tokens.user.id).await.map_or(0, |sessions| sessions.len())
     }
 
     /// Does it once.
@@ -279,19 +279,19 @@ impl Fixture {
             ($error:ident, $call:expr) => {
                 answer!($error, $call, |_done| None)
             };
-            ($error:ident, $call:expr, $grant:expr) => {
+            ($error:ident, $call:expr, $tokens:expr) => {
                 match $call.await {
-                    Ok(done) => Answer::Done($grant(done)),
+                    Ok(done) => Answer::Done($tokens(done)),
                     Err($error::Failed(_)) => Answer::Failed,
                     Err(_) => Answer::Refused,
                 }
             };
         }
-        let (auth, user_id, token) = (&self.world.auth, self.grant.user.id, text(&self.grant));
+        let (auth, user_id, token) = (&self.world.auth, self.tokens.user.id, text(&self.tokens));
         let older = self.older.as_ref().unwrap_or(&token);
-        let granted = |grant: SessionTokens| Some(Box::new(grant));
+        let granted = |tokens: SessionTokens| Some(Box::new(tokens));
         let here = &client();
-        let access = self.grant.access_token.expose();
+        let access = self.tokens.access_token.expose();
         match self.flow {
             Flow::Register | Flow::RegisterContested => {
                 answer!(RegisterError, auth.register(NEW, password(), Some("Ada"), here))
@@ -333,7 +333,7 @@ impl Fixture {
             Flow::LogOutEverywhere => answer!(UserError, auth.log_out_everywhere(user_id, &client())),
             Flow::Sessions => answer!(UserError, auth.sessions(user_id)),
             Flow::RevokeSession => {
-                answer!(SessionError, auth.revoke_session(user_id, self.grant.session.id, &client()))
+                answer!(SessionError, auth.revoke_session(user_id, self.tokens.session.id, &client()))
             }
             Flow::ForgotPassword => answer!(ForgotPasswordError, auth.forgot_password(ADA, here)),
             Flow::ResetPassword => {
@@ -341,12 +341,12 @@ impl Fixture {
             }
             Flow::ChangePassword => answer!(
                 ChangePasswordError,
-                auth.change_password(&self.world.claims(&self.grant), password(), other_password(), here),
+                auth.change_password(&self.world.claims(&self.tokens), password(), other_password(), here),
                 granted
             ),
             Flow::ChangeEmail | Flow::ChangeEmailTaken => answer!(
                 ChangeEmailError,
-                auth.change_email(&self.world.claims(&self.grant), NEW, password(), here)
+                auth.change_email(&self.world.claims(&self.tokens), NEW, password(), here)
             ),
             Flow::ConfirmEmail | Flow::ConfirmEmailTaken | Flow::ConfirmEmailLapsed => {
                 answer!(ConfirmEmailError, auth.confirm_email(&self.token, here))
