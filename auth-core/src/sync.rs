@@ -28,7 +28,10 @@ pub(crate) use std::sync::PoisonError;
 /// If one of the orders panics or waits for ever.
 #[cfg(all(test, shuttle))]
 pub(crate) fn try_orders(race: impl Fn() + Send + Sync + 'static) {
-    shuttle::check_random(race, 2_000);
+    let mut config = shuttle::Config::new();
+    // Bytes: the stack of one thread. shuttle's default of 32 KiB is too small for unoptimized code.
+    config.stack_size = 1 << 20;
+    shuttle::Runner::new(shuttle::scheduler::RandomScheduler::new(2_000), config).run(race);
 }
 
 /// Returns whether a race panics in any order: a race of something broken must.

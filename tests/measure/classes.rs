@@ -72,8 +72,8 @@ pub(crate) const REGISTER: &[Class] = &[
     of("taken, disabled", "disabled"),
     of("taken, no password", "passwordless"),
 ];
-/// Links with a wrong secret. Who invents the name of a link, too, learns that there is none, and nothing of any
-/// address: that one is measured and compared with nothing.
+/// Links with a wrong secret. Who invents the name of a link, too, learns that there is none, and nothing of
+/// any address: that one is measured and compared with nothing.
 pub(crate) const RESET: &[Class] = &[
     of("link of a verified user", "verified"),
     of("link of an unverified user", "unverified"),
@@ -81,7 +81,8 @@ pub(crate) const RESET: &[Class] = &[
     class("invented link", "unknown", Typed::Wrong, 3),
 ];
 
-/// The negative control of an operation: requests like those of its base, measured with [`ADDED`] to their time.
+/// The negative control of an operation: requests like those of its base, measured with [`ADDED`] to their
+/// time.
 const fn slower(base: &'static str, account: &'static str) -> [Class; 2] {
     [of(base, account), of(SLOWER, account)]
 }
@@ -120,7 +121,8 @@ pub(crate) fn address(account: &str) -> String {
     format!("{account:x<20}@example.com")
 }
 
-/// The address to register in this turn of a round: another each time, unless the class says that it is taken.
+/// The address to register in this turn of a round: another each time, unless the class says that it is
+/// taken.
 pub(crate) fn to_register(class: Class, [round, turn]: [usize; 2]) -> String {
     match class.account {
         account @ "free" => address(&format!("{account}{turn:02}{round:08}")),

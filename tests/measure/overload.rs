@@ -17,7 +17,8 @@ use crate::server::Server;
 const CLIENTS: usize = 1000;
 /// What everything else may take more than before: connections, requests, answers.
 const SLACK_KIB: u64 = 64 << 10;
-/// How soon an answer must be there that costs no hash, nearly always: the clients are on the same processors.
+/// How soon an answer must be there that costs no hash, nearly always: the clients are on the same
+/// processors.
 const TURNED_AWAY_WITHIN: Duration = Duration::from_millis(50);
 /// How soon nearly all that hash nothing must be answered meanwhile.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
@@ -141,8 +142,8 @@ fn session(server: &Server) -> String {
     answer.body["access_token"].as_str().unwrap().to_owned()
 }
 
-/// Sends a request every ten milliseconds until `stop` is set. Each answer is timed from the moment when its request
-/// was due, so that a late answer does not hide the requests that could not be sent meanwhile.
+/// Sends a request every ten milliseconds until `stop` is set. Each answer is timed from the moment when its
+/// request was due, so that a late answer does not hide the requests that could not be sent meanwhile.
 fn watch(server: &Server, path: &str, token: &str, stop: &AtomicBool) -> Vec<Duration> {
     let mut connection = Connection::open(server.address);
     let (mut times, mut due) = (Vec::new(), Instant::now());
