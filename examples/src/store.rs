@@ -40,7 +40,9 @@ pub async fn open(database: &Database, mailer: impl Mailer + 'static) -> Result<
     })
 }
 
-async fn in_time<S, E: std::error::Error>(opening: impl Future<Output = Result<S, E>>) -> Result<S, String> {
+async fn in_time<S, E: std::error::Error + 'static>(
+    opening: impl Future<Output = Result<S, E>>,
+) -> Result<S, String> {
     match tokio::time::timeout(PATIENCE, opening).await {
         Ok(store) => store.map_err(|error| error_chain(&error)),
         Err(_) => Err("the database did not answer in time".to_owned()),
