@@ -1,5 +1,6 @@
 //! The list of metrics: the one place where each has its name, its text and the values of its labels.
 
+use auth_core::store::MailRequest;
 use auth_core::{EventKind, Limit, LogInFailure, Purpose, RefreshRefusal, Renewal};
 use metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
@@ -87,7 +88,7 @@ metrics! {
             "Requests refused, and mails not enqueued, by rate limit.",
             "limit": names(Limit::ALL, Limit::name);
         MAILS = "auth_mails_total", "Attempts to send a mail, by outcome.",
-            "mail": MAIL_NAMES.to_vec(),
+            "mail": MailRequest::NAMES.to_vec(),
             "outcome": vec!["sent", "retried", "dead_letter", "dropped"];
         CLEAN_UPS = "auth_clean_ups_total", "Clean-ups by outcome.",
             "outcome": vec!["finished", "out_of_time", "failed"];
@@ -109,18 +110,6 @@ metrics! {
         STORE = "auth_store_seconds", "Calls of stores and rate limiter by operation and outcome.";
     }
 }
-
-/// The kinds of mail.
-const MAIL_NAMES: [&str; 8] = [
-    "registration",
-    "verification",
-    "password_reset",
-    "password_changed",
-    "change_email",
-    "email_changed",
-    "sessions_ended",
-    "unreadable",
-];
 
 /// The names of all values of a type.
 fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use auth_core::EventKind;
+use auth_core::store::MailRequest;
+use auth_core::{EventKind, Limit};
 use regex::Regex;
 use serde_json::Value;
 
@@ -63,10 +64,22 @@ fn the_table_and_the_code_have_the_same_metrics_and_labels() {
     }
 }
 
+/// The document does not list the names of events, limits and mails.
 #[test]
-fn every_event_is_counted_by_its_name() {
-    let counted = &everything()["auth_events_total"].labels["event"];
-    assert_eq!(counted, &EventKind::NAMES.iter().map(ToString::to_string).collect());
+fn every_event_limit_and_mail_is_counted_by_its_name() {
+    let recorded = everything();
+    let limits: Vec<&str> = Limit::ALL.iter().map(|limit| limit.name()).collect();
+    for (metric, label, names) in [
+        ("auth_events_total", "event", EventKind::NAMES),
+        ("auth_rate_limit_refusals_total", "limit", &limits),
+        ("auth_mails_total", "mail", MailRequest::NAMES),
+    ] {
+        assert_eq!(
+            recorded[metric].labels[label],
+            names.iter().map(ToString::to_string).collect(),
+            "{metric}"
+        );
+    }
 }
 
 /// Prometheus cannot see that a counter rose if its first sample is 1: the first reuse would wake nobody.

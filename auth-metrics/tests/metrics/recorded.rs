@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::store::{Outbox as _, StoreError, StoreErrorKind, TokenStore as _, UserStore as _};
+use auth_core::store::{
+    MailRequest, Outbox as _, StoreError, StoreErrorKind, TokenStore as _, UserStore as _,
+};
 use auth_core::{
     AccountTag, AcquireOutcome, Auth, Bucket, Client, Event, EventKind, EventSink, IntentId, Limit,
     LogInFailure, Mail, MailError, MailErrorKind, Mailbox, Mailer, MemoryStore, Message, Policy, Purpose,
@@ -194,7 +196,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
             finished,
         });
     }
-    for mail in MAILS {
+    for &mail in MailRequest::NAMES {
         let (attempt, retry_in) = (1, Duration::ZERO);
         events.extend([
             EventKind::MailSent { intent_id, mail, attempt },
@@ -205,17 +207,6 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
     }
     events
 }
-
-const MAILS: [&str; 8] = [
-    "registration",
-    "verification",
-    "password_reset",
-    "password_changed",
-    "change_email",
-    "email_changed",
-    "sessions_ended",
-    "unreadable",
-];
 
 /// A call of each kind of store, with each outcome.
 async fn all_calls() {
