@@ -8,6 +8,8 @@ mod blocks;
 mod excerpts;
 mod links;
 mod packages;
+#[path = "documents/paths.rs"]
+mod paths;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
