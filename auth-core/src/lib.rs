@@ -13,7 +13,7 @@
 //! | change lifetimes, limits and hashing | [`Policy`] and its parts, such as [`RefreshPolicy`] and [`RateLimits`] |
 //! | store users, sessions and mail requests | [`UserStore`], [`TokenStore`], [`Outbox`]; the rules are in [`store`]; [`MemoryStore`] for tests |
 //! | send mails | [`Mailer`]; [`Mailbox`] for tests |
-//! | sign and verify access tokens | [`KeyRing`]; [`ClaimsSource`] adds claims of your own |
+//! | sign and verify access tokens | [`KeyRing`]; [`ClaimsSource`] adds your own claims |
 //! | share rate limits between servers | [`RateLimiter`]; the default is [`InProcessLimiter`] |
 //! | watch | [`EventSink`]; the default is [`TracingSink`] |
 //! | check passwords | [`PasswordPolicy`], [`BreachCheck`] |
