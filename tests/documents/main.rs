@@ -8,7 +8,6 @@ mod blocks;
 mod excerpts;
 mod links;
 mod packages;
-#[path = "documents/paths.rs"]
 mod paths;
 
 fn root() -> PathBuf {
