@@ -152,3 +152,8 @@ pub use user::password::{
     PasswordError, PasswordPolicy,
 };
 pub use user::{Epoch, MAX_NAME_CHARS, Name, NameError, PasswordHash, User, UserStatus};
+
+/// Compiles and runs the code of the repository's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
