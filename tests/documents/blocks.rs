@@ -64,6 +64,14 @@ fn included(by: &str) -> BTreeSet<(PathBuf, PathBuf)> {
     found
 }
 
+/// Whether a block that the book takes from a source, `{{#include FILE:ANCHOR}}`, is found there.
+fn includes_code(document: &Path, block: &str) -> bool {
+    let included = block.trim().strip_prefix("{{#include ").and_then(|text| text.strip_suffix("}}"));
+    let Some((file, anchor)) = included.and_then(|text| text.split_once(':')) else { return false };
+    let source = fs::read_to_string(document.parent().unwrap().join(file)).unwrap_or_default();
+    ["ANCHOR", "ANCHOR_END"].iter().all(|mark| source.contains(&format!("{mark}: {anchor}\n")))
+}
+
 /// A file by its path in the repository.
 fn name(path: &Path) -> PathBuf {
     path.canonicalize().unwrap().strip_prefix(root().canonicalize().unwrap()).unwrap().to_owned()
@@ -84,6 +92,7 @@ fn every_block_is_run() {
                     unused.remove(taken);
                     true
                 }
+                None if block.text.starts_with("{{#include ") => includes_code(&document, block.text),
                 None if is_rust(block.kind) => documented.iter().any(|(of, _)| *of == page),
                 None => block.kind == "text",
             };
