@@ -70,7 +70,8 @@ impl Row for FakeRow {
 #[derive(Debug, Default)]
 struct Script {
     write: Mutex<Option<WriteOutcome>>,
-    read: Option<Option<FakeRow>>,
+    /// `None` fails a test that reads.
+    read: Option<Vec<FakeRow>>,
 }
 
 impl Database for Script {
@@ -117,7 +118,7 @@ impl Database for Script {
     }
 
     async fn read(&self, _: &'static str, _: &[Value<'_>]) -> Result<Vec<FakeRow>, StoreError> {
-        Ok(self.read.clone().expect("a read that the script has").into_iter().collect())
+        Ok(self.read.clone().expect("a read that the script has"))
     }
 
     async fn claim(
@@ -139,7 +140,7 @@ fn without_reads(write: WriteOutcome) -> SqlStore<Script> {
 }
 
 fn with_row(write: WriteOutcome, row: Option<FakeRow>) -> SqlStore<Script> {
-    SqlStore::new(Script { write: Mutex::new(Some(write)), read: Some(row) })
+    SqlStore::new(Script { write: Mutex::new(Some(write)), read: Some(row.into_iter().collect()) })
 }
 
 fn unknown() -> WriteOutcome {
