@@ -44,7 +44,7 @@ async fn world_of_all(store: Arc<SqliteStore>) -> World {
         world.auth.delete_user(temporary.id).await.unwrap();
         let email = Email::parse(&address(name)).unwrap();
         let user = User { id: temporary.id, email, password_hash: hash, ..verified.clone() };
-        let inserted = UserStore::insert(world.store.inner(), &user).await;
+        let inserted = UserStore::insert_user(world.store.inner(), &user).await;
         assert_eq!(inserted.unwrap(), UserInsert::Inserted);
     }
     world.auth.deliver_due_mails().await.unwrap();

@@ -24,7 +24,7 @@ use crate::hashing::HashingPool;
 use crate::id::{IntentId, SessionId, UserId};
 use crate::mail::Mailer;
 use crate::policy::Policy;
-use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
+use crate::store::{Store, StoreError};
 
 /// Runs every authentication flow of one service. Cheap to clone; clones share everything.
 ///
@@ -39,8 +39,9 @@ use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
 pub struct Auth(Arc<Context>);
 
 impl Auth {
-    /// Starts to put an `Auth` together over one store that keeps everything: users, sessions and
-    /// promised mails.
+    /// Starts to build an `Auth` over one store of users, sessions and mail requests.
+    ///
+    /// [`SplitStore`](crate::SplitStore) makes one store of three of different places.
     ///
     /// # Examples
     ///
@@ -54,18 +55,8 @@ impl Auth {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn builder(store: impl JoinedStore + Outbox + 'static, mailer: impl Mailer + 'static) -> AuthBuilder {
-        AuthBuilder::over(Arc::new(store), Arc::new(mailer))
-    }
-
-    /// Starts to put an `Auth` together over stores of different places. For one that keeps everything
-    /// there is [`builder`](Self::builder), which is faster.
-    pub fn builder_with_stores(
-        users: impl UserStore + 'static,
-        tokens: impl TokenStore + 'static,
-        mailer: impl Mailer + 'static,
-    ) -> AuthBuilder {
-        AuthBuilder::new(Arc::new(users), Arc::new(tokens), Arc::new(mailer))
+    pub fn builder(store: impl Store + 'static, mailer: impl Mailer + 'static) -> AuthBuilder {
+        AuthBuilder::new(Arc::new(store), Arc::new(mailer))
     }
 
     /// Sends enqueued mails and cleans up on schedule until `shutdown` completes. Then it finishes the
@@ -120,9 +111,9 @@ impl Auth {
     /// - [`StoreError`]: the first failure of a store.
     pub async fn check_stores(&self) -> Result<(), StoreError> {
         let nothing = [0; 16];
-        self.0.users.find_by_id(UserId::from_bytes(nothing)).await?;
-        self.0.tokens.find_session(SessionId::from_bytes(nothing)).await?;
-        self.0.outbox.find_dead_letter(IntentId::from_bytes(nothing)).await?;
+        self.0.store.find_by_id(UserId::from_bytes(nothing)).await?;
+        self.0.store.find_session(SessionId::from_bytes(nothing)).await?;
+        self.0.store.find_dead_letter(IntentId::from_bytes(nothing)).await?;
         Ok(())
     }
 

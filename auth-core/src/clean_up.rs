@@ -91,15 +91,15 @@ async fn delete_batch(ctx: &Context, kind: Kind, cleaned: &mut CleanedUp) -> Res
     let (policy, now) = (&ctx.policy.clean_up, ctx.now());
     let limit = policy.batch.get();
     let (deleted, counter) = match kind {
-        Kind::Sessions => (ctx.tokens.purge_sessions(now, limit).await?, &mut cleaned.sessions),
-        Kind::OneTimeTokens => (ctx.tokens.purge_one_time(now, limit).await?, &mut cleaned.one_time_tokens),
+        Kind::Sessions => (ctx.store.purge_sessions(now, limit).await?, &mut cleaned.sessions),
+        Kind::OneTimeTokens => (ctx.store.purge_one_time(now, limit).await?, &mut cleaned.one_time_tokens),
         Kind::UnverifiedUsers => {
             let before = before(now, policy.unverified_user_lifetime);
-            (ctx.users.purge_unverified(before, limit).await?, &mut cleaned.unverified_users)
+            (ctx.store.purge_unverified(before, limit).await?, &mut cleaned.unverified_users)
         }
         Kind::DeadLetters => {
             let before = before(now, policy.dead_letter_lifetime);
-            (ctx.outbox.purge_dead_letters(before, limit).await?, &mut cleaned.dead_letters)
+            (ctx.store.purge_dead_letters(before, limit).await?, &mut cleaned.dead_letters)
         }
     };
     *counter += deleted;

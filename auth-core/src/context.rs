@@ -19,7 +19,7 @@ use crate::session::Session;
 use crate::session::access_token::{AccessTokens, ClaimsSource};
 use crate::session::chain_key::ChainKey;
 use crate::session::live_cache::LiveCache;
-use crate::store::{JoinedStore, Outbox, StoreError, TokenStore, UserStore};
+use crate::store::{Store, StoreError};
 use crate::user::email::Email;
 use crate::user::password::BreachCheck;
 use crate::user::{User, UserStatus};
@@ -27,10 +27,7 @@ use crate::user::{User, UserStatus};
 /// The parts that every flow works with.
 #[derive(Debug)]
 pub(crate) struct Context {
-    pub(crate) users: Arc<dyn UserStore>,
-    pub(crate) tokens: Arc<dyn TokenStore>,
-    pub(crate) joined: Option<Arc<dyn JoinedStore>>,
-    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) limiter: Arc<dyn RateLimiter>,
     pub(crate) events: Arc<dyn EventSink>,
@@ -55,21 +52,13 @@ impl Context {
         to_micros(self.clock.now())
     }
 
-    /// Reads a session and its user, at once where one store has both.
+    /// Reads a session and its user.
     pub(crate) async fn find_session_and_user(
         &self,
         id: SessionId,
     ) -> Result<(Option<Session>, Option<User>), StoreError> {
-        if let Some(joined) = &self.joined {
-            let found = joined.find_session_and_user(id).await?;
-            return Ok(found.map_or((None, None), |(session, user)| (Some(session), user)));
-        }
-        let session = self.tokens.find_session(id).await?;
-        let user = match &session {
-            Some(session) => self.users.find_by_id(session.user_id).await?,
-            None => None,
-        };
-        Ok((session, user))
+        let found = self.store.find_session_and_user(id).await?;
+        Ok(found.map_or((None, None), |(session, user)| (Some(session), user)))
     }
 
     pub(crate) fn emit(&self, client: &Client, kind: EventKind) {

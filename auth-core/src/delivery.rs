@@ -81,7 +81,7 @@ pub(crate) async fn deliver_due(ctx: &Context) -> Result<Delivered, StoreError> 
 }
 
 async fn claim(ctx: &Context, due_at: DateTime<Utc>, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError> {
-    ctx.outbox.claim(due_at, after(ctx.now(), ctx.policy.mail.lease), limit).await
+    ctx.store.claim(due_at, after(ctx.now(), ctx.policy.mail.lease), limit).await
 }
 
 /// Sends until stopped, then finishes the mails it has begun. A slow mail delays no other unless
@@ -180,7 +180,7 @@ async fn send(ctx: &Context, mail: &Mail) -> Result<(), MailError> {
 async fn complete(ctx: &Context, claimed: &ClaimedIntent, outcome: Outcome) -> Result<Outcome, StoreError> {
     let (intent_id, mail, attempt) = (claimed.intent.id, claimed.intent.mail.name(), claimed.attempt);
     // A lost lease means that another worker settles it; this mail was sent anyway.
-    match ctx.outbox.complete(intent_id, attempt).await? {
+    match ctx.store.complete(intent_id, attempt).await? {
         Settlement::Settled | Settlement::LeaseLost => {}
     }
     ctx.emit_own(match outcome {
@@ -196,7 +196,7 @@ async fn retry(ctx: &Context, claimed: &ClaimedIntent, error: String) -> Result<
     }
     let (intent_id, mail, attempt) = (claimed.intent.id, claimed.intent.mail.name(), claimed.attempt);
     let retry_in = backoff(ctx, attempt);
-    match ctx.outbox.retry(intent_id, attempt, after(ctx.now(), retry_in)).await? {
+    match ctx.store.retry(intent_id, attempt, after(ctx.now(), retry_in)).await? {
         Settlement::Settled | Settlement::LeaseLost => {}
     }
     ctx.emit_own(EventKind::MailRetried { intent_id, mail, attempt, retry_in, error });
@@ -210,7 +210,7 @@ async fn move_to_dead_letters(
 ) -> Result<Outcome, StoreError> {
     let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
     let (intent_id, mail, attempt) = (claimed.intent.id, claimed.intent.mail.name(), claimed.attempt);
-    match ctx.outbox.move_to_dead_letters(intent_id, attempt, ctx.now(), &reason).await? {
+    match ctx.store.move_to_dead_letters(intent_id, attempt, ctx.now(), &reason).await? {
         Settlement::Settled | Settlement::LeaseLost => {}
     }
     ctx.emit_own(EventKind::MailDeadLettered { intent_id, mail, attempt, reason });

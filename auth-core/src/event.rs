@@ -203,8 +203,8 @@ events! {
     BreachCheckSkipped = "breach_check_skipped", Warn;
     /// A step that is not needed for safety failed.
     BestEffortFailed { what: &'static str, error: String } = "best_effort_failed", Warn;
-    /// `Auth` was built. Without a durable outbox, enqueued mails are lost when the process ends.
-    Started { durable_outbox: bool } = "sys_startup", if *durable_outbox { Info } else { Warn };
+    /// `Auth` was built.
+    Started = "sys_startup", Info;
     /// A mail was sent.
     MailSent { intent_id: IntentId, mail: &'static str, attempt: u32 } = "mail_sent", Info;
     /// A mail could not be sent, and the worker will try again.
@@ -271,11 +271,5 @@ mod tests {
         ] {
             assert_eq!((event.user_id(), event.session_id()), (user_id, session_id), "{event:?}");
         }
-    }
-
-    #[test]
-    fn a_start_without_a_durable_outbox_is_a_warning() {
-        assert_eq!(EventKind::Started { durable_outbox: true }.severity(), Severity::Info);
-        assert_eq!(EventKind::Started { durable_outbox: false }.severity(), Severity::Warn);
     }
 }

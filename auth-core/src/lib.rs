@@ -145,7 +145,7 @@ pub use session::refresh_token::{MalformedToken, RefreshToken};
 pub use session::{Session, rotation};
 #[doc(hidden)]
 pub use store::methods::named as __private;
-pub use store::{JoinedStore, Outbox, TokenStore, UserStore};
+pub use store::{Outbox, SplitStore, Store, TokenStore, UserStore};
 pub use user::email::{Email, EmailError, MAX_EMAIL_BYTES};
 pub use user::password::{
     BreachCheck, BreachCheckError, BreachPolicy, CommonPasswords, MAX_PASSWORD_BYTES, Password,

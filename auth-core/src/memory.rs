@@ -2,7 +2,6 @@
 
 #[cfg(all(test, shuttle))]
 mod interleavings;
-mod joined;
 mod mailbox;
 mod outbox;
 mod token;
@@ -10,13 +9,18 @@ mod user;
 
 use std::fmt;
 
+use async_trait::async_trait;
 pub use mailbox::Mailbox;
 
 use outbox::Intents;
 use token::Tokens;
 use user::Users;
 
+use crate::id::SessionId;
+use crate::session::Session;
+use crate::store::{Store, StoreError};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::user::User;
 
 /// A [`UserStore`](crate::store::UserStore), [`TokenStore`](crate::store::TokenStore) and
 /// [`Outbox`](crate::store::Outbox) that keeps everything in this process.
@@ -49,6 +53,20 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn find_session_and_user(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(Session, Option<User>)>, StoreError> {
+        let session = lock(&self.tokens).session(id);
+        Ok(session.map(|session| {
+            let user = lock(&self.users).user(session.user_id);
+            (session, user)
+        }))
     }
 }
 
@@ -112,11 +130,11 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
         };
         for number in 0..MAX_INTENTS as u128 {
-            store.insert(&intent(number)).await.unwrap();
+            store.insert_intent(&intent(number)).await.unwrap();
         }
-        let full = store.insert(&intent(u128::MAX)).await.unwrap_err();
+        let full = store.insert_intent(&intent(u128::MAX)).await.unwrap_err();
         assert_eq!(full.kind(), StoreErrorKind::Unavailable);
-        store.insert(&intent(0)).await.unwrap();
+        store.insert_intent(&intent(0)).await.unwrap();
         let now = DateTime::UNIX_EPOCH;
         for claimed in store.claim(now, now, 1).await.unwrap() {
             assert_eq!(
@@ -124,6 +142,6 @@ mod tests {
                 Settlement::Settled
             );
         }
-        store.insert(&intent(u128::MAX)).await.unwrap();
+        store.insert_intent(&intent(u128::MAX)).await.unwrap();
     }
 }

@@ -3,9 +3,9 @@
 //! # Writing a store
 //!
 //! A store is dumb and exact. It gets ids, digests and times and keeps them; it never reads a clock,
-//! makes randomness, hashes, compares secrets or decides policy. Three traits, which may be one type
-//! or three over different databases: [`UserStore`], [`TokenStore`], [`Outbox`]. One that is the first two
-//! can be a [`JoinedStore`], which saves reads.
+//! makes randomness, hashes, compares secrets or decides policy. A [`Store`] is a [`UserStore`], a
+//! [`TokenStore`] and an [`Outbox`] with one more method. Three types over different databases become one
+//! by [`SplitStore`].
 //!
 //! 1. **One guarded write per method.** No flow needs a transaction over two rows, tables or traits.
 //!    Every promise is one conditional write on one record, and whether a record was affected
@@ -30,10 +30,16 @@
 //!
 //! What wraps any store, to watch, route or fail its calls, is written with [`methods_of`](crate::methods_of).
 
+use async_trait::async_trait;
+
+use crate::id::SessionId;
+use crate::session::Session;
+use crate::user::User;
+
 mod import;
-mod joined;
 pub(crate) mod methods;
 mod outbox;
+mod split;
 mod token;
 mod user;
 
@@ -41,10 +47,30 @@ pub use crate::error::{StoreError, StoreErrorKind};
 pub use crate::mail::intent::Intent;
 pub use crate::mail::kinds::MailRequest;
 pub use import::{ImportProgress, import_users};
-pub use joined::JoinedStore;
 pub use outbox::{ClaimedIntent, DeadLetter, Outbox, OutboxStats, Removal, Settlement};
+pub use split::SplitStore;
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
 pub use user::{Deletion, EmailVerification, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore};
+
+/// Stores everything in one place. See [Writing a store](crate::store#writing-a-store).
+///
+/// This is the store that [`Auth::builder`](crate::Auth::builder) takes. [`SplitStore`] makes one of three
+/// stores of different places.
+#[async_trait]
+pub trait Store: UserStore + TokenStore + Outbox {
+    /// Reads a session, expired or not, and its user. Without a user, returns the session alone.
+    ///
+    /// Every refresh begins with this read: one join costs one round trip, two reads cost two.
+    ///
+    /// # Atomicity
+    ///
+    /// It sees every write to either record that was acknowledged before it began, by any process.
+    /// The session and the user may be of slightly different moments.
+    async fn find_session_and_user(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(Session, Option<User>)>, StoreError>;
+}
 
 /// What became of a write guarded by a condition on its own record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

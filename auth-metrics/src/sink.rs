@@ -77,7 +77,7 @@ fn count_details(kind: &EventKind) {
         | EventKind::UserDeleted { .. }
         | EventKind::BreachCheckSkipped
         | EventKind::BestEffortFailed { .. }
-        | EventKind::Started { .. }
+        | EventKind::Started
         | EventKind::OutboxFailed { .. } => {}
     }
 }

@@ -102,7 +102,7 @@ macro_rules! timed {
 
 methods_of! { UserStore => timed "users" }
 methods_of! { TokenStore => timed "tokens" }
-methods_of! { JoinedStore => timed "tokens" }
+methods_of! { Store => timed "tokens" }
 methods_of! { Outbox => timed "outbox" }
 methods_of! { RateLimiter => timed "limiter" }
 methods_of! { Mailer => timed "mailer" }

@@ -100,7 +100,7 @@ async fn log_in(auth: &Auth, store: &MySqlStore) -> (UserId, String) {
         contested_at: None,
         created_at: now,
     };
-    let _ = UserStore::insert(store, &user).await.unwrap();
+    let _ = UserStore::insert_user(store, &user).await.unwrap();
     let grant = auth.log_in(&email, Password::new(PASSWORD), &client()).await.unwrap();
     (id, grant.refresh_token.expose().to_string())
 }

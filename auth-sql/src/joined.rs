@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use auth_core::store::JoinedStore;
+use auth_core::store::Store;
 use auth_core::{Session, SessionId, StoreError, User};
 
 use crate::statement::values;
@@ -27,7 +27,7 @@ fn read(row: &impl Row) -> Result<(Session, Option<User>), StoreError> {
 }
 
 #[async_trait]
-impl<D: Database> JoinedStore for SqlStore<D> {
+impl<D: Database> Store for SqlStore<D> {
     async fn find_session_and_user(
         &self,
         id: SessionId,

@@ -77,7 +77,7 @@ impl<D: Database> SqlStore<D> {
 
 #[async_trait]
 impl<D: Database> Outbox for SqlStore<D> {
-    async fn insert(&self, intent: &Intent) -> Result<(), StoreError> {
+    async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError> {
         let payload = intent.payload();
         let values = values![intent.id, payload.as_str(), intent.created_at, intent.created_at];
         // An intent is stored, whether this or an earlier call inserted it.

@@ -80,7 +80,7 @@ macro_rules! implement_store {
             use $crate::__delegate as delegate;
             $crate::auth_core::methods_of! { UserStore => delegate $store }
             $crate::auth_core::methods_of! { TokenStore => delegate $store }
-            $crate::auth_core::methods_of! { JoinedStore => delegate $store }
+            $crate::auth_core::methods_of! { Store => delegate $store }
             $crate::auth_core::methods_of! { Outbox => delegate $store }
         };
     };

@@ -159,7 +159,7 @@ impl<D: Database> SqlStore<D> {
 
 #[async_trait]
 impl<D: Database> UserStore for SqlStore<D> {
-    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
+    async fn insert_user(&self, user: &User) -> Result<UserInsert, StoreError> {
         let values = values![
             user.id,
             Value::Canonical(user.email.canonical()),

@@ -34,8 +34,7 @@ pub enum Fault {
 /// Wraps a store, a mailer or a rate limiter, notes each call and goes wrong where it is told to.
 ///
 /// It implements whichever of the traits of [`methods_of`] the wrapped value implements. A clone shares
-/// calls and faults with the original. Where one value serves several traits, wrap a clone of it for
-/// each: `insert` is then the name of one method only.
+/// calls and faults with the original.
 ///
 /// # Examples
 ///
@@ -222,7 +221,7 @@ macro_rules! pass_through {
 
 methods_of! { UserStore => pass_through }
 methods_of! { TokenStore => pass_through }
-methods_of! { JoinedStore => pass_through }
+methods_of! { Store => pass_through }
 methods_of! { Outbox => pass_through }
 methods_of! { Mailer => pass_through }
 methods_of! { RateLimiter => pass_through }
@@ -251,11 +250,11 @@ mod tests {
         store.fail_call(0, Fault::ErrorBefore);
         store.fail_call(1, Fault::ErrorAfterCommit);
         for queued in [0, 1, 1] {
-            let outcome = Outbox::insert(&store, &intent()).await;
+            let outcome = Outbox::insert_intent(&store, &intent()).await;
             assert_eq!(outcome.is_ok(), store.calls().len() == 3);
             assert_eq!(store.inner().stats().await.unwrap().queued, queued);
         }
-        assert_eq!(store.calls(), ["insert", "insert", "insert"]);
+        assert_eq!(store.calls(), ["insert_intent", "insert_intent", "insert_intent"]);
     }
 
     #[tokio::test]

@@ -15,5 +15,5 @@ pub use hashing::cheap_hashing;
 #[doc(hidden)]
 pub mod __private {
     pub use auth_core::RateLimiter;
-    pub use auth_core::store::{JoinedStore, Outbox, TokenStore, UserStore};
+    pub use auth_core::store::{Outbox, Store, TokenStore, UserStore};
 }

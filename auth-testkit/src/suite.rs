@@ -67,7 +67,7 @@ impl std::error::Error for Violation {}
 type Run<S> = fn(Arc<S>) -> Pin<Box<dyn Future<Output = Result<(), Violation>> + Send>>;
 
 /// One promise, to be run by a program. `S` is `dyn UserStore`, `dyn TokenStore`, `dyn Outbox`,
-/// `dyn JoinedStore` or `dyn RateLimiter`.
+/// `dyn Store` or `dyn RateLimiter`.
 pub struct Case<S: ?Sized> {
     promise: &'static str,
     run: Run<S>,

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use auth_core::RateLimiter;
-use auth_core::store::{JoinedStore, Outbox, TokenStore, UserStore};
+use auth_core::store::{Outbox, Store, TokenStore, UserStore};
 use auth_testkit::broken::{
     BrokenJoinedStore, BrokenLimiter, BrokenOutbox, BrokenTokenStore, BrokenUserStore, JoinedDefect,
     LimiterDefect, OutboxDefect, TokenDefect, UserDefect,
@@ -80,7 +80,7 @@ async fn broken_token_stores_are_rejected() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn broken_joined_stores_are_rejected() {
-    let store = |defect| Arc::new(BrokenJoinedStore::new(defect)) as Arc<dyn JoinedStore>;
+    let store = |defect| Arc::new(BrokenJoinedStore::new(defect)) as Arc<dyn Store>;
     all_are_caught(&suite::joined::cases(), JoinedDefect::ALL, JoinedDefect::caught_by, store).await;
 }
 

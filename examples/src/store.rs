@@ -4,9 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{
-    Auth, AuthBuilder, JoinedStore, Mailer, MemoryStore, Outbox, TracingSink, UserStore, error_chain,
-};
+use auth_core::{Auth, AuthBuilder, Mailer, MemoryStore, Store, TracingSink, UserStore, error_chain};
 use auth_metrics::{MetricsSink, Timed};
 use auth_mysql::MySqlOptions;
 use auth_sqlite::SqliteStore;
@@ -52,7 +50,7 @@ async fn in_time<S, E: std::error::Error + 'static>(
 impl Opened {
     fn over<S>(store: &S, mailer: impl Mailer + 'static) -> Self
     where
-        S: JoinedStore + Outbox + Clone + 'static,
+        S: Store + Clone + 'static,
     {
         let builder = Auth::builder(Timed::new(store.clone()), Timed::new(mailer))
             .event_sink(MetricsSink::new(TracingSink::default()));

@@ -199,7 +199,7 @@ async fn a_failed_claims_source_issues_no_token_and_a_retry_works() {
 #[test]
 fn a_key_ring_signs_whether_set_before_or_after_the_secret() {
     let ring = KeyRing::new(SigningKey::from_pem(ed25519().0).unwrap());
-    let start = || Auth::builder_with_stores(MemoryStore::new(), MemoryStore::new(), Mailbox::new());
+    let start = || Auth::builder(MemoryStore::new(), Mailbox::new());
     let published = |builder: AuthBuilder| builder.build().unwrap().jwks()["keys"].as_array().unwrap().len();
     assert_eq!(published(start().secret(SECRET)), 0, "HS256 publishes nothing");
     assert_eq!(published(start().key_ring(ring.clone()).secret(SECRET)), 1);
@@ -277,8 +277,7 @@ async fn other_services_verify_tokens_by_the_published_keys_alone() {
 fn process(world: &World, ring: KeyRing) -> Auth {
     let mut policy = auth_core::Policy::default();
     policy.hashing = cheap_hashing();
-    Auth::builder_with_stores(world.store.clone(), world.store.clone(), Mailbox::new())
-        .outbox(world.store.clone())
+    Auth::builder(world.store.clone(), Mailbox::new())
         .clock(world.clock.clone())
         .root_secret(RootSecret::new(SECRET).unwrap())
         .key_ring(ring)

@@ -93,7 +93,7 @@ async fn of_many_who_create_one_address_at_once_one_succeeds() {
 
 #[tokio::test]
 async fn a_lost_answer_of_the_database_hides_no_user_that_was_created() {
-    for (registered, method) in [(false, "insert"), (true, "verify_email")] {
+    for (registered, method) in [(false, "insert_user"), (true, "verify_email")] {
         let world = World::new();
         if registered {
             world.register(ADA, RIVALS).await;

@@ -120,7 +120,7 @@ async fn an_imported_user_without_a_password_gets_one_by_mail_alone() {
         id[15] ^= nth;
         let id = auth_core::UserId::from_bytes(id);
         let user = User { id, email: Email::parse(address).unwrap(), password_hash: hash, ..user.clone() };
-        assert_eq!(UserStore::insert(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
+        assert_eq!(UserStore::insert_user(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
         for guess in ["", " ", PASSWORD, "null", "None"] {
             assert!(matches!(log_in(&world, address, guess).await, Err(LogInError::InvalidCredentials)));
         }

@@ -1,9 +1,9 @@
-//! Users, tokens and promised mails in stores of different places.
+//! Users, tokens and mail requests in stores of different places.
 
 use std::time::Duration;
 
 use auth_core::{
-    Auth, AuthenticateError, LiveCheck, Mailbox, MemoryStore, Password, Policy, RefreshError,
+    Auth, AuthenticateError, LiveCheck, Mailbox, MemoryStore, Password, Policy, RefreshError, SplitStore,
     TokenStore as _, UserStore as _,
 };
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
@@ -17,8 +17,7 @@ async fn a_whole_life_over_a_store_for_each() {
     let (mailbox, clock) = (Mailbox::new(), FakeClock::default());
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
-    let auth = Auth::builder_with_stores(users.clone(), tokens.clone(), mailbox.clone())
-        .outbox(outbox.clone())
+    let auth = Auth::builder(SplitStore::new(users.clone(), tokens.clone(), outbox.clone()), mailbox.clone())
         .clock(clock.clone())
         .secret(SECRET)
         .policy(policy)
@@ -26,6 +25,10 @@ async fn a_whole_life_over_a_store_for_each() {
         .unwrap();
     auth.register(ADA, Password::new(PASSWORD), None, &client()).await.unwrap();
     auth.deliver_due_mails().await.unwrap();
+    let called = |store: &Faulty<MemoryStore>, method| store.calls().contains(&method);
+    assert!(called(&users, "insert_user") && !called(&users, "insert_intent"));
+    assert!(called(&tokens, "insert_one_time") && !called(&tokens, "insert_user"));
+    assert!(called(&outbox, "insert_intent") && !called(&outbox, "insert_one_time"));
     let link = mailbox.mails()[0].message.token().unwrap().expose().to_string();
     auth.verify_email(&link, None, &client()).await.unwrap();
     let first = auth.log_in(ADA, Password::new(PASSWORD), &client()).await.unwrap();
@@ -51,7 +54,7 @@ async fn a_whole_life_over_a_store_for_each() {
     let reused = auth.refresh(&text(&changed), &client()).await;
     assert!(matches!(reused, Err(RefreshError::InvalidToken)), "{reused:?}");
     assert!(matches!(enters(&third).await, Err(AuthenticateError::InvalidToken)), "reuse ends all sessions");
-    // Whoever is deleted among the users has no session among the tokens.
+    // The session of a deleted user stays in the token store, and is refused.
     let last = auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
     let _ = users.delete(last.user.id).await.unwrap();
     assert!(tokens.find_session(last.session.id).await.unwrap().is_some());

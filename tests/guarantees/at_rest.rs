@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use auth_core::{
     Auth, Client, Email, Event, EventSink, LiveCheck, LoggedOut, Mail, MailError, MailErrorKind, Mailbox,
-    Mailer, Message, Password, Pepper, RateLimits, RootSecret, SessionTokens, TracingSink,
+    Mailer, Message, Password, Pepper, RateLimits, RootSecret, SessionTokens, Store, TracingSink,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
-    LogCapture, OTHER_PASSWORD, PASSWORD, SECRET, Secrets, Store, World, client, listen, new_store,
-    spellings, text,
+    LogCapture, OTHER_PASSWORD, PASSWORD, SECRET, Secrets, World, client, listen, new_store, spellings, text,
 };
 use aws_lc_rs::hmac;
 use base64::Engine as _;

@@ -133,7 +133,7 @@ async fn a_stored_hash_of_absurd_cost_is_never_computed() {
             password_hash: Some(PasswordHash::from_stored(absurd)),
             ..ada.clone()
         };
-        assert_eq!(UserStore::insert(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
+        assert_eq!(UserStore::insert_user(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
         let before = world.auth.hashing().stats();
         let refused = world.auth.log_in(user.email.address(), Password::new(PASSWORD), &client()).await;
         assert!(matches!(refused, Err(LogInError::InvalidCredentials)));

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use auth_core::store::Outbox;
 use auth_core::{
     Auth, Delivered, EventKind, Mail, MailError, MailErrorKind, Mailbox, Mailer, MemoryStore, Message,
-    Password, Severity, User,
+    Password, User,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
-use auth_tests::{OTHER_PASSWORD, PASSWORD, Recorder, World, client, race, run_until};
+use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, run_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -266,8 +265,7 @@ async fn mail_from_any_process_is_first_attempted_within_a_second() {
     let service = || {
         let mut policy = auth_core::Policy::default();
         policy.hashing = cheap_hashing();
-        Auth::builder_with_stores(store.clone(), store.clone(), mailbox.clone())
-            .outbox(store.clone())
+        Auth::builder(store.clone(), mailbox.clone())
             .secret(auth_tests::SECRET)
             .policy(policy)
             .build()
@@ -385,24 +383,4 @@ async fn a_panicking_mailer_and_a_failing_outbox_stop_no_worker() {
     world.wait(30);
     until("the mail", Duration::from_secs(1), || world.mailbox.mails().len() == 1).await;
     assert!(!task.is_finished());
-}
-
-#[tokio::test]
-async fn a_service_without_a_durable_outbox_says_so_when_it_starts() {
-    for durable in [false, true] {
-        let (store, events) = (MemoryStore::new(), Recorder::default());
-        let builder = Auth::builder_with_stores(store.clone(), store.clone(), Mailbox::new())
-            .event_sink(events.clone())
-            .secret(auth_tests::SECRET);
-        let builder = if durable { builder.outbox(store.clone()) } else { builder };
-        let auth = builder.build().unwrap();
-        let [EventKind::Started { durable_outbox }] = events.kinds()[..] else { panic!() };
-        assert_eq!(durable_outbox, durable);
-        let loud = events.kinds().first().unwrap().severity() == Severity::Warn;
-        assert_eq!(loud, !durable);
-        // It still delivers the mails of this process.
-        auth.forgot_password(ADA, &client()).await.unwrap();
-        assert_eq!(auth.outbox_stats().await.unwrap().queued, 1);
-        assert_eq!(store.stats().await.unwrap().queued, u64::from(durable));
-    }
 }

@@ -171,7 +171,7 @@ fn store_methods() -> BTreeSet<&'static str> {
     let sources = [
         include_str!("../../auth-core/src/store/user.rs"),
         include_str!("../../auth-core/src/store/token.rs"),
-        include_str!("../../auth-core/src/store/joined.rs"),
+        include_str!("../../auth-core/src/store.rs"),
         include_str!("../../auth-core/src/store/outbox.rs"),
     ];
     let declared = |line: &'static str| line.strip_prefix("    async fn ")?.split('(').next();

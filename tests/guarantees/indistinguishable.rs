@@ -58,7 +58,7 @@ async fn imported(world: &World, address: &str, hash: Option<PasswordHash>) {
     let user = found(world, &format!("tmp.{name}@example.com")).await;
     world.auth.delete_user(user.id).await.unwrap();
     let user = User { email: Email::parse(address).unwrap(), password_hash: hash, ..user };
-    let inserted = UserStore::insert(world.store.inner(), &user).await.unwrap();
+    let inserted = UserStore::insert_user(world.store.inner(), &user).await.unwrap();
     assert_eq!(inserted, auth_core::store::UserInsert::Inserted);
 }
 
@@ -178,7 +178,7 @@ async fn registration_looks_the_same_for_free_and_taken_addresses() {
             let register = world.auth.register(address, Password::new(password), Some("Ada"), &here);
             let this = seen(&world, register).await;
             assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 1), "{address}");
-            assert_eq!(this.calls, ["insert", "insert", "mark_contested"], "{address}");
+            assert_eq!(this.calls, ["insert_intent", "insert_user", "mark_contested"], "{address}");
             assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
             world.wait(60 * 60);
         }
@@ -207,7 +207,7 @@ async fn requesting_a_mail_looks_the_same_for_every_address() {
         let resend = seen(&world, world.auth.resend_verification(address, &other)).await;
         for (this, first) in [forgot, resend].into_iter().zip(&mut first) {
             assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 0), "{address}");
-            assert_eq!(this.calls, ["insert"], "{address}: nobody is looked up in the request");
+            assert_eq!(this.calls, ["insert_intent"], "{address}: nobody is looked up in the request");
             assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
         }
         world.wait(60 * 60);
@@ -248,7 +248,7 @@ async fn a_change_of_address_looks_the_same_for_every_new_address() {
         let change = world.auth.change_email(&claims, address, Password::new(PASSWORD), &here);
         let this = seen(&world, change).await;
         assert_eq!((this.answer.as_str(), this.hashes), ("Ok(())", 1), "{address}");
-        assert_eq!(this.calls, ["find_session_and_user", "insert"], "{address}: nobody is looked up");
+        assert_eq!(this.calls, ["find_session_and_user", "insert_intent"], "{address}: nobody is looked up");
         assert_eq!(first.get_or_insert_with(|| format!("{this:?}")), &format!("{this:?}"), "{address}");
         world.wait(60 * 60);
     }

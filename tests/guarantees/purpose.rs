@@ -295,7 +295,7 @@ async fn a_link_proves_nothing_about_another_address_of_its_user() {
         let mut user = store.find_by_email(&Email::parse(address).unwrap()).await.unwrap().unwrap();
         assert_eq!(UserStore::delete(store, user.id).await.unwrap(), Deletion::Deleted);
         user.email = Email::parse(&format!("new-{address}")).unwrap();
-        assert_eq!(UserStore::insert(store, &user).await.unwrap(), UserInsert::Inserted);
+        assert_eq!(UserStore::insert_user(store, &user).await.unwrap(), UserInsert::Inserted);
         assert!(!opens(&world, flow, token).await, "{flow:?}");
         assert!(!store.find_by_id(user.id).await.unwrap().unwrap().email_verified() || address == ADA);
     }

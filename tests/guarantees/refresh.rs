@@ -267,8 +267,7 @@ async fn reuse_ends_sessions_even_if_the_notice_fails() {
     world.user(ADA).await;
     let stolen = world.log_in(ADA).await;
     let honest = world.auth.refresh(&text(&stolen), &client()).await.unwrap();
-    // On this store `insert` is the outbox's insert here: no user is registered meanwhile.
-    world.store.fail_method("insert", Fault::ErrorBefore);
+    world.store.fail_method("insert_intent", Fault::ErrorBefore);
     assert!(matches!(world.auth.refresh(&text(&stolen), &client()).await, Err(RefreshError::InvalidToken)));
     world.store.reset();
     assert!(world.auth.refresh(&text(&honest), &client()).await.is_err());

@@ -97,7 +97,7 @@ async fn a_refresh_in_flight_during_a_reset_is_dead_on_arrival() {
 /// The replay was decided before the reset; its kill must not reach what began after it.
 #[tokio::test]
 async fn a_replay_overtaken_by_a_reset_ends_no_newer_session() {
-    for at in ["insert", "advance_epoch"] {
+    for at in ["insert_intent", "advance_epoch"] {
         let world = World::new();
         world.user(ADA).await;
         let stolen = world.log_in(ADA).await;
@@ -269,7 +269,7 @@ async fn a_reset_or_change_without_its_notice_changes_nothing() {
     world.user(ADA).await;
     let tokens = world.log_in(ADA).await;
     let token = world.reset_token(ADA).await;
-    world.store.fail_method("insert", Fault::ErrorBefore);
+    world.store.fail_method("insert_intent", Fault::ErrorBefore);
     assert!(matches!(reset(&world, &token).await, Err(ResetPasswordError::Failed(_))));
     let (old, new) = (Password::new(PASSWORD), Password::new(THIRD_PASSWORD));
     let changed = world.auth.change_password(&world.claims(&tokens), old, new, &client()).await;

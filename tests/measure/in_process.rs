@@ -41,7 +41,7 @@ async fn world_of_all() -> World {
         world.auth.delete_user(temporary.id).await.unwrap();
         let email = Email::parse(&address(account)).unwrap();
         let user = User { id: temporary.id, email, password_hash: hash, ..verified.clone() };
-        assert_eq!(UserStore::insert(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
+        assert_eq!(UserStore::insert_user(world.store.inner(), &user).await.unwrap(), UserInsert::Inserted);
     }
     tidy(&world).await;
     world

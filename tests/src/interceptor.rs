@@ -168,7 +168,7 @@ macro_rules! around {
 
 methods_of! { UserStore => around }
 methods_of! { TokenStore => around }
-methods_of! { JoinedStore => around }
+methods_of! { Store => around }
 methods_of! { Outbox => around }
 methods_of! { Mailer => around }
 methods_of! { RateLimiter => around }

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use auth_core::{
     AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, LiveCheck, Mail, Mailbox,
-    Mailer, MemoryStore, Message, Password, Policy, SessionTokens, User,
+    Mailer, MemoryStore, Message, Password, Policy, SessionTokens, Store, User,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
@@ -35,7 +35,7 @@ pub use log_capture::{Listening, LogCapture, listen, said};
 pub use mysql::Database;
 pub use secret_scan::{Secrets, spellings};
 pub use sql_log::SqlLog;
-pub use store::{Store, new_store};
+pub use store::new_store;
 
 /// The secret of every world: random text from a generator, used nowhere else.
 pub const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";

@@ -6,19 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use std::time::Duration;
 
-use auth_core::store::JoinedStore;
-use auth_core::{MemoryStore, Outbox};
+use auth_core::MemoryStore;
+use auth_core::store::Store;
 use auth_mysql::MySqlStore;
 use auth_sqlite::SqliteStore;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use tokio::runtime;
 
 use crate::mysql::Database;
-
-/// Everything that is kept, in one place.
-pub trait Store: JoinedStore + Outbox {}
-
-impl<S: JoinedStore + Outbox> Store for S {}
 
 /// A new, empty store of the kind that `AUTH_TEST_STORE` names: `memory` (the default), `sqlite` or
 /// `mysql`, on the server that `AUTH_TEST_MYSQL_URL` names.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use auth_core::{
     AccessClaims, ChangeEmailError, ChangePasswordError, ConfirmEmailError, Email, LogInError, LoggedOut,
     Message, Password, RateLimits, RefreshError, RefreshPolicy, ResetPasswordError, SessionError, SessionId,
-    SessionTokens, UserError, UserId, UserStore, VerifyEmailError,
+    SessionTokens, Store, UserError, UserId, UserStore, VerifyEmailError,
 };
-use auth_tests::{Store, World, client, new_store, text};
+use auth_tests::{World, client, new_store, text};
 use proptest_state_machine::StateMachineTest;
 use tokio::runtime::{Builder, Runtime};
 

@@ -89,7 +89,7 @@ impl Auth {
     ///
     /// - [`StoreError`]: the outbox failed.
     pub async fn outbox_stats(&self) -> Result<OutboxStats, StoreError> {
-        self.0.outbox.stats().await
+        self.0.store.stats().await
     }
 
     /// Reads at most `limit` dead letters, oldest first.
@@ -98,7 +98,7 @@ impl Auth {
     ///
     /// - [`StoreError`]: the outbox failed.
     pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        self.0.outbox.dead_letters(limit).await
+        self.0.store.dead_letters(limit).await
     }
 
     /// Enqueues the mail of a dead letter again, with a new link and a new lifetime.

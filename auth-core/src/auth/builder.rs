@@ -13,27 +13,22 @@ use crate::hashing::{HashingPool, Pepper};
 use crate::limit::{InProcessLimiter, RateLimiter};
 use crate::mail::Mailer;
 use crate::mail::key::MailKey;
-use crate::memory::MemoryStore;
 use crate::policy::Policy;
 use crate::session::access_token::{AccessTokens, ClaimsSource};
 use crate::session::chain_key::ChainKey;
 use crate::session::key_ring::KeyRing;
 use crate::session::live_cache::LiveCache;
-use crate::store::{JoinedStore, Outbox, TokenStore, UserStore};
+use crate::store::Store;
 use crate::user::password::BreachCheck;
 
-/// Puts an [`Auth`] together. Made by [`Auth::builder`] and [`Auth::builder`].
+/// Builds an [`Auth`]. Made by [`Auth::builder`].
 ///
 /// Only a secret is required; everything else has a default that is safe for one process.
 #[derive(Debug)]
 #[must_use = "nothing is started before `build`"]
 pub struct AuthBuilder {
-    users: Arc<dyn UserStore>,
-    tokens: Arc<dyn TokenStore>,
-    /// The one store that is both.
-    joined: Option<Arc<dyn JoinedStore>>,
+    store: Arc<dyn Store>,
     mailer: Arc<dyn Mailer>,
-    outbox: Option<Arc<dyn Outbox>>,
     limiter: Option<Arc<dyn RateLimiter>>,
     events: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
@@ -50,23 +45,10 @@ pub struct AuthBuilder {
 }
 
 impl AuthBuilder {
-    pub(super) fn over<S: JoinedStore + Outbox + 'static>(store: Arc<S>, mailer: Arc<dyn Mailer>) -> Self {
-        let (users, tokens, joined, outbox) =
-            (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store), store);
-        Self { joined: Some(joined), outbox: Some(outbox), ..Self::new(users, tokens, mailer) }
-    }
-
-    pub(super) fn new(
-        users: Arc<dyn UserStore>,
-        tokens: Arc<dyn TokenStore>,
-        mailer: Arc<dyn Mailer>,
-    ) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, mailer: Arc<dyn Mailer>) -> Self {
         Self {
-            users,
-            tokens,
-            joined: None,
+            store,
             mailer,
-            outbox: None,
             limiter: None,
             events: Arc::new(TracingSink::default()),
             clock: Arc::new(SystemClock),
@@ -117,12 +99,6 @@ impl AuthBuilder {
     /// Every lifetime and limit.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
-        self
-    }
-
-    /// A durable outbox. Without one, promised mails die with the process, and an event says so.
-    pub fn outbox(mut self, outbox: impl Outbox + 'static) -> Self {
-        self.outbox = Some(Arc::new(outbox));
         self
     }
 
@@ -201,12 +177,8 @@ impl AuthBuilder {
                 return Err(problems.into_error());
             }
         };
-        let durable_outbox = self.outbox.is_some();
         let context = Context {
-            users: self.users,
-            tokens: self.tokens,
-            joined: self.joined,
-            outbox: self.outbox.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            store: self.store,
             mailer: self.mailer,
             limiter: self.limiter.unwrap_or_else(|| Arc::new(InProcessLimiter::new(Arc::clone(&self.clock)))),
             events: self.events,
@@ -223,7 +195,7 @@ impl AuthBuilder {
             policy: self.policy,
             mail_enqueued: Notify::new(),
         };
-        context.emit_own(EventKind::Started { durable_outbox });
+        context.emit_own(EventKind::Started);
         Ok(Auth(Arc::new(context)))
     }
 }

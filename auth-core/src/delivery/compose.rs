@@ -53,7 +53,7 @@ async fn registration_mail(
     attempt: UserId,
     registration: &Registration,
 ) -> Result<Composed, StoreError> {
-    let Some(user) = ctx.users.find_by_email(&intent.email).await? else { return Ok(Composed::NotYet) };
+    let Some(user) = ctx.store.find_by_email(&intent.email).await? else { return Ok(Composed::NotYet) };
     if user.status == UserStatus::Disabled {
         return Ok(Composed::Dropped);
     }
@@ -66,7 +66,7 @@ async fn registration_mail(
         (false, true) => link_mail(ctx, intent, LinkRequest::to_user(user, Purpose::VerifyEmail)).await,
         (false, false) => {
             // The request did this already, unless it ended between its two writes.
-            match ctx.users.mark_contested(&intent.email, attempt, intent.created_at).await? {
+            match ctx.store.mark_contested(&intent.email, attempt, intent.created_at).await? {
                 GuardedWrite::Applied | GuardedWrite::Stale => {}
             }
             let link = LinkRequest {
@@ -106,7 +106,7 @@ async fn password_notice(
     user_id: UserId,
     at: DateTime<Utc>,
 ) -> Result<Composed, StoreError> {
-    match ctx.users.find_by_id(user_id).await? {
+    match ctx.store.find_by_id(user_id).await? {
         Some(user) if user.password_changed_at >= at => {
             Ok(Composed::to_user(intent, user, Message::PasswordChanged { at }))
         }
@@ -123,11 +123,11 @@ async fn new_address_mail(
     user_id: UserId,
     epoch: Epoch,
 ) -> Result<Composed, StoreError> {
-    let user = match ctx.users.find_by_id(user_id).await? {
+    let user = match ctx.store.find_by_id(user_id).await? {
         Some(user) if user.status == UserStatus::Active && user.epoch == epoch => user,
         Some(_) | None => return Ok(Composed::Dropped),
     };
-    match ctx.users.find_by_email(&intent.email).await? {
+    match ctx.store.find_by_email(&intent.email).await? {
         Some(holder) if !ctx.is_abandoned(&holder, ctx.now()) => Ok(match holder.status {
             UserStatus::Disabled => Composed::Dropped,
             UserStatus::Active => {
@@ -149,7 +149,7 @@ async fn email_notice(
     new_email: &Email,
     at: DateTime<Utc>,
 ) -> Result<Composed, StoreError> {
-    let Some(user) = ctx.users.find_by_id(user_id).await? else { return Ok(Composed::Dropped) };
+    let Some(user) = ctx.store.find_by_id(user_id).await? else { return Ok(Composed::Dropped) };
     // If the user has another new address, the reader of this one must not learn which.
     let is_other_mailbox = intent.email == *new_email && user.email != *new_email;
     let is_this_change = user.email_verified_at == Some(at) && user.email == *new_email;
@@ -169,8 +169,8 @@ async fn sessions_notice(
     session_id: SessionId,
     epoch: Epoch,
 ) -> Result<Composed, StoreError> {
-    let Some(user) = ctx.users.find_by_id(user_id).await? else { return Ok(Composed::Dropped) };
-    if user.epoch > epoch || ctx.tokens.find_session(session_id).await?.is_none() {
+    let Some(user) = ctx.store.find_by_id(user_id).await? else { return Ok(Composed::Dropped) };
+    if user.epoch > epoch || ctx.store.find_session(session_id).await?.is_none() {
         Ok(Composed::to_user(intent, user, Message::SessionsEnded { at: intent.created_at }))
     } else {
         Ok(Composed::NotYet)
@@ -179,6 +179,6 @@ async fn sessions_notice(
 
 /// The user of an address; none if the user is disabled or abandoned.
 async fn active_user(ctx: &Context, email: &Email) -> Result<Option<User>, StoreError> {
-    let user = ctx.users.find_by_email(email).await?;
+    let user = ctx.store.find_by_email(email).await?;
     Ok(user.filter(|user| user.status == UserStatus::Active && !ctx.is_abandoned(user, ctx.now())))
 }

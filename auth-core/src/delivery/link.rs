@@ -101,9 +101,9 @@ pub(super) async fn link_mail(
     let now = ctx.now();
     let mailed = link.derive(ctx, intent.id, link.purpose);
     let token = link.token(ctx, &mailed, now);
-    match ctx.tokens.insert_one_time(&token).await? {
+    match ctx.store.insert_one_time(&token).await? {
         OneTimeInsert::Inserted => Ok(link.mail(intent, mailed, &token)),
-        OneTimeInsert::Exists => match ctx.tokens.find_one_time(intent.id).await? {
+        OneTimeInsert::Exists => match ctx.store.find_one_time(intent.id).await? {
             Some(stored) => Ok(link.mail_again(ctx, intent, &stored, now)),
             None => Ok(Composed::Expired),
         },

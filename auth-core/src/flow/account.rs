@@ -42,13 +42,13 @@ pub(super) enum EpochMove {
 /// Moves the epoch of a user, and reads the user again when another write was faster.
 pub(super) async fn move_epoch(ctx: &Context, user_id: UserId, change: &EpochMove) -> Result<(), UserError> {
     for _ in 0..MAX_TRIES {
-        let Some(user) = ctx.users.find_by_id(user_id).await? else {
+        let Some(user) = ctx.store.find_by_id(user_id).await? else {
             return Err(UserError::NotFound);
         };
         let outcome = match change {
-            EpochMove::Alone => ctx.users.advance_epoch(user_id, user.epoch).await?,
+            EpochMove::Alone => ctx.store.advance_epoch(user_id, user.epoch).await?,
             EpochMove::Status(status) if user.status == *status => return Ok(()),
-            EpochMove::Status(status) => ctx.users.set_status(user_id, user.epoch, *status).await?,
+            EpochMove::Status(status) => ctx.store.set_status(user_id, user.epoch, *status).await?,
         };
         ctx.live_cache.forget(user_id);
         if outcome == GuardedWrite::Applied {
@@ -59,12 +59,12 @@ pub(super) async fn move_epoch(ctx: &Context, user_id: UserId, change: &EpochMov
 }
 
 pub(crate) async fn user(ctx: &Context, user_id: UserId) -> Result<User, UserError> {
-    ctx.users.find_by_id(user_id).await?.ok_or(UserError::NotFound)
+    ctx.store.find_by_id(user_id).await?.ok_or(UserError::NotFound)
 }
 
 pub(crate) async fn find_user(ctx: &Context, text: &str) -> Result<User, UserError> {
     let Ok(email) = Email::parse(text) else { return Err(UserError::NotFound) };
-    ctx.users.find_by_email(&email).await?.ok_or(UserError::NotFound)
+    ctx.store.find_by_email(&email).await?.ok_or(UserError::NotFound)
 }
 
 pub(crate) async fn disable_user(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
@@ -80,10 +80,10 @@ pub(crate) async fn enable_user(ctx: &Context, user_id: UserId) -> Result<(), Us
 }
 
 pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
-    let deleted = match ctx.users.delete(user_id).await {
+    let deleted = match ctx.store.delete(user_id).await {
         Ok(deleted) => deleted,
         // The outcome is unknown: a read of the user decides.
-        Err(error) => match ctx.users.find_by_id(user_id).await {
+        Err(error) => match ctx.store.find_by_id(user_id).await {
             Ok(None) => Deletion::Deleted,
             _ => return Err(error.into()),
         },
@@ -100,8 +100,8 @@ pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), Us
 /// Deletes the sessions of a deleted user. None of them works any more.
 async fn delete_sessions(ctx: &Context, user_id: UserId) {
     let deleted = async {
-        for session in ctx.tokens.find_sessions_by_user(user_id).await? {
-            let _gone = ctx.tokens.revoke_session(user_id, session.id).await?;
+        for session in ctx.store.find_sessions_by_user(user_id).await? {
+            let _gone = ctx.store.revoke_session(user_id, session.id).await?;
         }
         Ok(())
     };

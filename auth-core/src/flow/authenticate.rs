@@ -102,7 +102,7 @@ async fn find_user(
         return Ok(Some(user));
     }
     let read_at = ctx.live_cache.now();
-    let user = ctx.users.find_by_id(claims.user_id).await?.map(Arc::new);
+    let user = ctx.store.find_by_id(claims.user_id).await?.map(Arc::new);
     match &user {
         Some(user) => ctx.live_cache.insert(read_at, user),
         None => ctx.live_cache.forget(claims.user_id),

@@ -136,8 +136,8 @@ async fn replace_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<Set
 
 /// Sets the address. If the outcome of the write is unknown, a read of the user decides.
 async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, StoreError> {
-    match ctx.users.set_email(user.id, user.epoch, new).await {
-        Err(error) => match ctx.users.find_by_id(user.id).await {
+    match ctx.store.set_email(user.id, user.epoch, new).await {
+        Err(error) => match ctx.store.find_by_id(user.id).await {
             Ok(Some(found)) if found.email == new.email && found.email_verified_at == Some(new.at) => {
                 Ok(SetEmailOutcome::Applied)
             }
@@ -151,11 +151,11 @@ async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmai
 /// result does not depend on when clean-up last ran.
 async fn free_abandoned(ctx: &Context, email: &Email) -> Result<bool, StoreError> {
     let (policy, now) = (&ctx.policy.clean_up, ctx.now());
-    match ctx.users.find_by_email(email).await? {
+    match ctx.store.find_by_email(email).await? {
         Some(holder) if !ctx.is_abandoned(&holder, now) => return Ok(false),
         _ => {}
     }
     let (before, batch) = (before(now, policy.unverified_user_lifetime), policy.batch.get());
-    while ctx.users.purge_unverified(before, batch).await? >= u64::from(batch) {}
+    while ctx.store.purge_unverified(before, batch).await? >= u64::from(batch) {}
     Ok(true)
 }

@@ -66,7 +66,7 @@ pub(crate) async fn create_user(
             ctx.emit_own(EventKind::EmailVerified { user_id: new.id });
             return Ok(new);
         }
-        match ctx.users.find_by_email(&new.email).await? {
+        match ctx.store.find_by_email(&new.email).await? {
             // Deleted in the meantime.
             None => {}
             Some(found) if found.status == UserStatus::Active && !found.email_verified() => {
@@ -83,8 +83,8 @@ pub(crate) async fn create_user(
 
 /// Inserts the user. If the outcome is unknown, reads whether it was inserted.
 async fn insert(ctx: &Context, new: &User) -> Result<UserInsert, StoreError> {
-    match ctx.users.insert(new).await {
-        Err(error) => match ctx.users.find_by_id(new.id).await {
+    match ctx.store.insert_user(new).await {
+        Err(error) => match ctx.store.find_by_id(new.id).await {
             Ok(Some(_)) => Ok(UserInsert::Inserted),
             _ => Err(error),
         },
@@ -102,13 +102,13 @@ async fn take_over(
 ) -> Result<Option<User>, StoreError> {
     let activate = Some(Registration { password_hash: password_hash.clone(), name: new.name.clone() });
     let verification = EmailVerification { at: new.created_at, activate };
-    let written = ctx.users.verify_email(found.id, found.epoch, &verification).await;
+    let written = ctx.store.verify_email(found.id, found.epoch, &verification).await;
     if matches!(written, Ok(GuardedWrite::Stale)) {
         return Ok(None);
     }
     let ours =
         |user: &User| user.password_hash.as_ref().is_some_and(|is| is.expose() == password_hash.expose());
-    match (written, ctx.users.find_by_id(found.id).await) {
+    match (written, ctx.store.find_by_id(found.id).await) {
         (_, Ok(user)) if user.as_ref().is_some_and(ours) => Ok(user),
         // Written, then changed or deleted by a later operation.
         (Ok(_), Ok(user)) => Ok(user),

@@ -80,18 +80,18 @@ async fn insert(
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let intent = Intent { id, email: email.clone(), mail, created_at: now };
-    Ok(ctx.outbox.insert(&intent).await?)
+    Ok(ctx.store.insert_intent(&intent).await?)
 }
 
 /// Enqueues the mail of a dead letter again. The new intent is written before the dead letter is
 /// removed, so a crash between the two can only mail twice. The new intent has a new id: one with the
 /// dead letter's id would not be written.
 pub(crate) async fn requeue(ctx: &Context, id: IntentId) -> Result<(), UserError> {
-    let Some(letter) = ctx.outbox.find_dead_letter(id).await? else { return Err(UserError::NotFound) };
+    let Some(letter) = ctx.store.find_dead_letter(id).await? else { return Err(UserError::NotFound) };
     let now = ctx.now();
     let new_id = IntentId::generate(now, &*ctx.random).map_err(Failure::from)?;
     insert(ctx, new_id, &letter.intent.email, letter.intent.mail, now).await?;
-    let _removed = ctx.outbox.remove_dead_letter(id).await?;
+    let _removed = ctx.store.remove_dead_letter(id).await?;
     ctx.mail_enqueued.notify_one();
     Ok(())
 }

@@ -91,7 +91,7 @@ enum Checked {
 /// hashing. The session gets the epoch of the user read here, so a password that is set in the meantime
 /// leaves the new session dead on arrival.
 async fn check(ctx: &Context, email: Option<Email>, password: &Password) -> Result<Checked, Failure> {
-    let user = ctx.users.find_by_email(&email.unwrap_or_else(Email::of_nobody)).await?;
+    let user = ctx.store.find_by_email(&email.unwrap_or_else(Email::of_nobody)).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
     let verified = ctx.hashing.verify(password, stored).await?;
     let user = user.filter(|user| !ctx.is_abandoned(user, ctx.now()));
@@ -109,7 +109,7 @@ async fn check(ctx: &Context, email: Option<Email>, password: &Password) -> Resu
     }
     if let Some(hash) = upgraded {
         // Guarded by the epoch: a password that was set in the meantime is not overwritten.
-        let rehashed = ctx.users.rehash_password(user.id, user.epoch, &hash).await;
+        let rehashed = ctx.store.rehash_password(user.id, user.epoch, &hash).await;
         if matches!(rehashed, Ok(GuardedWrite::Applied)) {
             ctx.emit_own(EventKind::PasswordRehashed { user_id: user.id });
         }

@@ -52,7 +52,7 @@ pub(crate) async fn log_out(ctx: &Context, text: &str, client: &Client) -> Resul
         Proof::Unproven => Ok(LoggedOut::NothingToEnd),
         // An older generation does not count as reuse here: its holder wants the session to end.
         Proof::Current | Proof::Older(_) => {
-            match ctx.tokens.revoke_session(session.user_id, session.id).await? {
+            match ctx.store.revoke_session(session.user_id, session.id).await? {
                 Revocation::Revoked => {
                     let (user_id, session_id) = (session.user_id, session.id);
                     ctx.emit(client, EventKind::SessionRevoked { user_id, session_id });

@@ -37,9 +37,9 @@ pub(super) async fn replace_password(
 ) -> Result<GuardedWrite, Failure> {
     let notice = MailRequest::PasswordChanged { user_id: user.id, at: password.at };
     enqueue(ctx, &user.email, notice, password.at).await?;
-    let outcome = match ctx.users.set_password(user.id, user.epoch, password).await {
+    let outcome = match ctx.store.set_password(user.id, user.epoch, password).await {
         Ok(outcome) => outcome,
-        Err(error) => match ctx.users.find_by_id(user.id).await {
+        Err(error) => match ctx.store.find_by_id(user.id).await {
             Ok(Some(found)) if has_hash(&found, password) => GuardedWrite::Applied,
             _ => return Err(error.into()),
         },

@@ -175,7 +175,7 @@ async fn rotate(
     };
     // Signed before the swap: a failure after it would leave an honest client with a consumed token.
     let restored = issue_access_token(ctx, user, session, now).await?;
-    let unknown = match ctx.tokens.rotate(&rotation).await {
+    let unknown = match ctx.store.rotate(&rotation).await {
         Ok(GuardedWrite::Applied) => return Ok(SessionTokens::of(restored, child, now)),
         Ok(GuardedWrite::Stale) => None,
         Err(error) => Some(error),
@@ -214,11 +214,11 @@ async fn end_reused(
     let enqueued = enqueue_once(ctx, &once, &user.email, notice.clone(), now).await;
     match ctx.policy.refresh.reuse_scope {
         // Stale means that the epoch has moved already, so the sessions are dead.
-        ReuseScope::User => match ctx.users.advance_epoch(user_id, session.epoch).await? {
+        ReuseScope::User => match ctx.store.advance_epoch(user_id, session.epoch).await? {
             GuardedWrite::Applied | GuardedWrite::Stale => ctx.live_cache.forget(user_id),
         },
         ReuseScope::Session => {
-            let _gone = ctx.tokens.revoke_session(user_id, session_id).await?;
+            let _gone = ctx.store.revoke_session(user_id, session_id).await?;
         }
     }
     if enqueued.is_err()

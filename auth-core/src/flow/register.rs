@@ -123,10 +123,10 @@ async fn attempt(
         created_at: now,
     };
     enqueue(ctx, email, MailRequest::Registration { user_id: user.id, registration }, now).await?;
-    let inserted = ctx.users.insert(&user).await?;
+    let inserted = ctx.store.insert_user(&user).await?;
     // Of two registrations of one address, neither may gain from the link of the other; see
     // `MailRequest::Verification` in delivery/compose.rs.
-    match ctx.users.mark_contested(email, user.id, now).await? {
+    match ctx.store.mark_contested(email, user.id, now).await? {
         GuardedWrite::Applied | GuardedWrite::Stale => ctx.mail_enqueued.notify_one(),
     }
     if inserted == UserInsert::Inserted {

@@ -66,7 +66,7 @@ pub(crate) async fn forgot_password(
 
 pub(crate) async fn send_reset_link(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
     let now = ctx.now();
-    let user = ctx.users.find_by_id(user_id).await?.filter(|user| !ctx.is_abandoned(user, now));
+    let user = ctx.store.find_by_id(user_id).await?.filter(|user| !ctx.is_abandoned(user, now));
     let user = user.ok_or(UserError::NotFound)?;
     if user.status == UserStatus::Disabled {
         return Err(UserError::Disabled);

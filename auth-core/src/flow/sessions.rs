@@ -29,8 +29,8 @@ impl From<StoreError> for SessionError {
 
 pub(crate) async fn sessions(ctx: &Context, user_id: UserId) -> Result<Vec<Session>, UserError> {
     let now = ctx.now();
-    let Some(user) = ctx.users.find_by_id(user_id).await? else { return Err(UserError::NotFound) };
-    let mut sessions = ctx.tokens.find_sessions_by_user(user_id).await?;
+    let Some(user) = ctx.store.find_by_id(user_id).await? else { return Err(UserError::NotFound) };
+    let mut sessions = ctx.store.find_sessions_by_user(user_id).await?;
     sessions.retain(|session| live(session, &user, now));
     Ok(sessions)
 }
@@ -49,7 +49,7 @@ pub(crate) async fn revoke_session(
     if user.id != user_id || !live(&session, &user, now) {
         return Err(SessionError::NotFound);
     }
-    match ctx.tokens.revoke_session(user_id, session_id).await? {
+    match ctx.store.revoke_session(user_id, session_id).await? {
         Revocation::Revoked => {
             ctx.emit(client, EventKind::SessionRevoked { user_id, session_id });
             Ok(())

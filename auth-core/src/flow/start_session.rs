@@ -91,7 +91,7 @@ pub(super) async fn start(
     now: DateTime<Utc>,
     client: &Client,
 ) -> Result<SessionTokens, Failure> {
-    ctx.tokens.insert_session(&tokens.session).await?;
+    ctx.store.insert_session(&tokens.session).await?;
     end_surplus_sessions(ctx, &tokens.session, now, client).await?;
     Ok(tokens)
 }
@@ -105,7 +105,7 @@ async fn end_surplus_sessions(
     now: DateTime<Utc>,
     client: &Client,
 ) -> Result<(), Failure> {
-    let sessions = ctx.tokens.find_sessions_by_user(newest.user_id).await?;
+    let sessions = ctx.store.find_sessions_by_user(newest.user_id).await?;
     let (live, dead): (Vec<_>, Vec<_>) =
         sessions.into_iter().partition(|session| session.epoch == newest.epoch && !session.expired(now));
     let keep = usize::try_from(ctx.policy.refresh.max_sessions_per_user.get()).unwrap_or(usize::MAX);
@@ -113,7 +113,7 @@ async fn end_surplus_sessions(
     // A session of a later epoch is left alone.
     let dead = dead.into_iter().filter(|session| session.epoch <= newest.epoch);
     for session in live.into_iter().take(surplus).chain(dead) {
-        let ended = ctx.tokens.revoke_session(session.user_id, session.id).await?;
+        let ended = ctx.store.revoke_session(session.user_id, session.id).await?;
         if ended == Revocation::Revoked && session.epoch == newest.epoch {
             ctx.emit(client, EventKind::SessionRevoked { user_id: session.user_id, session_id: session.id });
         }

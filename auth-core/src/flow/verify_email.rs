@@ -72,10 +72,10 @@ pub(crate) async fn verify_email(
         check_password(ctx, password, &token, &user).await?;
     }
     let verification = EmailVerification { at: now, activate: token.registration.clone() };
-    let outcome = match ctx.users.verify_email(user.id, token.epoch, &verification).await {
+    let outcome = match ctx.store.verify_email(user.id, token.epoch, &verification).await {
         Ok(outcome) => outcome,
         // The outcome is unknown: a read of the user decides.
-        Err(error) => match ctx.users.find_by_id(user.id).await {
+        Err(error) => match ctx.store.find_by_id(user.id).await {
             Ok(Some(user)) if is_verified_by(&user, &verification) => GuardedWrite::Applied,
             _ => return Err(error.into()),
         },

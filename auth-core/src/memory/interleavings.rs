@@ -69,7 +69,7 @@ fn race<T: Send + 'static>(work: &[fn(&MemoryStore) -> T], check: fn(&MemoryStor
             contested_at: None,
             created_at: now(),
         };
-        let _inserted = block_on(UserStore::insert(&store, &user)).unwrap();
+        let _inserted = block_on(UserStore::insert_user(&store, &user)).unwrap();
         let racers: Vec<_> = work
             .iter()
             .map(|racer| {
@@ -196,7 +196,7 @@ fn claim_and_complete(store: &MemoryStore) -> bool {
 }
 
 fn enqueue(store: &MemoryStore) -> bool {
-    block_on(Outbox::insert(store, &intent())).unwrap();
+    block_on(Outbox::insert_intent(store, &intent())).unwrap();
     false
 }
 

@@ -48,7 +48,7 @@ impl Intents {
 
 #[async_trait]
 impl Outbox for MemoryStore {
-    async fn insert(&self, intent: &Intent) -> Result<(), StoreError> {
+    async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError> {
         let mut intents = lock(&self.intents);
         if !intents.queued.contains_key(&intent.id) && !intents.dead.contains_key(&intent.id) {
             if intents.queued.len() + intents.dead.len() >= MAX_INTENTS {

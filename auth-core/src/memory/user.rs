@@ -44,7 +44,7 @@ impl Users {
 
 #[async_trait]
 impl UserStore for MemoryStore {
-    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
+    async fn insert_user(&self, user: &User) -> Result<UserInsert, StoreError> {
         let mut users = lock(&self.users);
         if users.by_id.contains_key(&user.id) {
             return Err(StoreError::conflict("a user of this id exists"));

@@ -70,7 +70,7 @@ enum Imported {
 }
 
 async fn insert(store: &dyn UserStore, user: &User) -> Result<Imported, StoreError> {
-    match store.insert(user).await {
+    match store.insert_user(user).await {
         Ok(UserInsert::Inserted) => Ok(Imported::Inserted),
         Ok(UserInsert::EmailTaken) => Ok(Imported::EmailTaken(user.id)),
         Err(conflict) if conflict.kind() == StoreErrorKind::Conflict => {

@@ -3,7 +3,7 @@
 /// Hands the methods of a trait to a macro of yours, so that what wraps any store, mailer or limiter need not list them.
 ///
 /// The trait is one of [`UserStore`](crate::store::UserStore), [`TokenStore`](crate::store::TokenStore),
-/// [`JoinedStore`](crate::store::JoinedStore), [`Outbox`](crate::store::Outbox), [`Mailer`](crate::Mailer) and
+/// [`Store`](crate::store::Store), [`Outbox`](crate::store::Outbox), [`Mailer`](crate::Mailer) and
 /// [`RateLimiter`](crate::RateLimiter). Your macro is given what follows its name, then the trait's name, a colon and the methods,
 /// all of which are `async` and take `&self`.
 ///
@@ -37,7 +37,7 @@
 macro_rules! methods_of {
     (UserStore => $then:ident $($first:tt)*) => {
         $crate::methods_of! { @named $then! { $($first)* UserStore:
-            fn insert(user: &User) -> Result<UserInsert, StoreError>;
+            fn insert_user(user: &User) -> Result<UserInsert, StoreError>;
             fn find_by_id(id: UserId) -> Result<Option<User>, StoreError>;
             fn find_by_email(email: &Email) -> Result<Option<User>, StoreError>;
             fn mark_contested(email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<GuardedWrite, StoreError>;
@@ -65,14 +65,14 @@ macro_rules! methods_of {
             fn purge_one_time(now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
         } }
     };
-    (JoinedStore => $then:ident $($first:tt)*) => {
-        $crate::methods_of! { @named $then! { $($first)* JoinedStore:
+    (Store => $then:ident $($first:tt)*) => {
+        $crate::methods_of! { @named $then! { $($first)* Store:
             fn find_session_and_user(id: SessionId) -> Result<Option<(Session, Option<User>)>, StoreError>;
         } }
     };
     (Outbox => $then:ident $($first:tt)*) => {
         $crate::methods_of! { @named $then! { $($first)* Outbox:
-            fn insert(intent: &Intent) -> Result<(), StoreError>;
+            fn insert_intent(intent: &Intent) -> Result<(), StoreError>;
             fn claim(now: DateTime<Utc>, until: DateTime<Utc>, limit: u32) -> Result<Vec<ClaimedIntent>, StoreError>;
             fn complete(id: IntentId, attempt: u32) -> Result<Settlement, StoreError>;
             fn retry(id: IntentId, attempt: u32, due_at: DateTime<Utc>) -> Result<Settlement, StoreError>;
@@ -113,9 +113,9 @@ pub mod named {
     pub use chrono::{DateTime, Utc};
 
     pub use crate::store::{
-        ClaimedIntent, DeadLetter, Deletion, EmailVerification, GuardedWrite, Intent, JoinedStore, NewEmail,
-        NewPassword, OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation,
-        SetEmailOutcome, Settlement, Spend, StoreError, TokenStore, UserInsert, UserStore,
+        ClaimedIntent, DeadLetter, Deletion, EmailVerification, GuardedWrite, Intent, NewEmail, NewPassword,
+        OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation, SetEmailOutcome,
+        Settlement, Spend, Store, StoreError, TokenStore, UserInsert, UserStore,
     };
     pub use crate::{
         AcquireOutcome, Bucket, Email, Epoch, IntentId, Mail, MailError, Mailer, OneTimeToken, PasswordHash,

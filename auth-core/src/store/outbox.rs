@@ -72,7 +72,7 @@ pub trait Outbox: Debug + Send + Sync {
     ///
     /// One insert. Once it returned, a crash does not lose the intent. A second insert of the same
     /// id changes nothing and succeeds while the first is still stored.
-    async fn insert(&self, intent: &Intent) -> Result<(), StoreError>;
+    async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError>;
 
     /// Leases at most `limit` intents that are due at `now`, the longest due first.
     ///

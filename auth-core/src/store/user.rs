@@ -85,7 +85,7 @@ pub trait UserStore: Debug + Send + Sync {
     ///
     /// - [`Conflict`](super::StoreErrorKind::Conflict) when the *id* exists already, whatever its
     ///   address.
-    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError>;
+    async fn insert_user(&self, user: &User) -> Result<UserInsert, StoreError>;
 
     /// Reads a user by id.
     ///
@@ -149,7 +149,7 @@ pub trait UserStore: Debug + Send + Sync {
     /// # Atomicity
     ///
     /// One write, guarded by `id` and `epoch` and by the unique key on the canonical address: of any
-    /// number of concurrent callers and [inserts](Self::insert) with one address, exactly one gets it.
+    /// number of concurrent callers and [inserts](Self::insert_user) with one address, exactly one gets it.
     /// Address and epoch change in the same instant, so whoever sees the new address sees every older
     /// session and every token mailed to the old one dead.
     async fn set_email(

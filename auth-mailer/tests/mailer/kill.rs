@@ -7,8 +7,8 @@ use std::env;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use auth_core::store::{JoinedStore, OutboxStats};
-use auth_core::{Auth, Mailbox, Outbox};
+use auth_core::store::{OutboxStats, Store};
+use auth_core::{Auth, Mailbox};
 use auth_mailer::{Plaintext, SmtpMailer, SmtpSettings};
 use auth_mysql::MySqlStore;
 use auth_sqlite::SqliteStore;
@@ -56,7 +56,7 @@ async fn a_process_that_sends() {
 /// Enqueues the mails by registering.
 async fn enqueue<S>(store: S, part: &'static str) -> Auth
 where
-    S: JoinedStore + Outbox + Clone + 'static,
+    S: Store + Clone + 'static,
 {
     let auth = auth(store, Mailbox::new(), SECRET, Recorder::default());
     let mut tasks = JoinSet::new();

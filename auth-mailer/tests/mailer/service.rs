@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth_core::store::JoinedStore;
+use auth_core::store::Store;
 use auth_core::{
     Auth, Client, Email, Event, EventKind, EventSink, IntentId, Mail, Mailer, MemoryStore, Message, Name,
-    Outbox, Password, Policy, RateLimits,
+    Password, Policy, RateLimits,
 };
 use auth_mailer::{Links, Plaintext, SmtpMailer, SmtpSettings, Templates};
 use auth_testkit::cheap_hashing;
@@ -118,7 +118,7 @@ impl Service {
 
     pub(crate) fn over<S>(store: S, mailer: impl Mailer + 'static) -> Self
     where
-        S: JoinedStore + Outbox + Clone + 'static,
+        S: Store + Clone + 'static,
     {
         let events = Recorder::default();
         let auth = auth(store, mailer, SECRET, events.clone());
@@ -138,7 +138,7 @@ impl Drop for Service {
 
 pub(crate) fn auth<S>(store: S, mailer: impl Mailer + 'static, secret: &str, events: Recorder) -> Auth
 where
-    S: JoinedStore + Outbox + Clone + 'static,
+    S: Store + Clone + 'static,
 {
     Auth::builder(store, mailer).secret(secret).policy(policy()).event_sink(events).build().unwrap()
 }

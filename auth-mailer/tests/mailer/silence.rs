@@ -82,7 +82,7 @@ async fn requests_for_known_and_unknown_addresses_write_one_intent() {
         auth.resend_verification(address, &client()).await.unwrap();
         calls.push(store.calls());
     }
-    assert_eq!(calls[0], ["insert", "insert"]);
+    assert_eq!(calls[0], ["insert_intent", "insert_intent"]);
     assert_eq!(calls[0], calls[1], "and no look-up");
     assert_eq!(auth.outbox_stats().await.unwrap().queued, 4);
 }

@@ -173,7 +173,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::UserDeleted { user_id },
         EventKind::BreachCheckSkipped,
         EventKind::BestEffortFailed { what: "delete a spent token", error: error() },
-        EventKind::Started { durable_outbox: true },
+        EventKind::Started,
         EventKind::OutboxFailed { error: error() },
         EventKind::CleanUpFailed { error: error() },
     ];

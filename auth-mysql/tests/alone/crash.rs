@@ -36,7 +36,7 @@ async fn write(store: MySqlStore, round: u32, acknowledged: Acknowledged) {
             Err(_) => return,
         }
         let mail = round * 100_000 + number;
-        match Outbox::insert(&store, &samples::intent(mail)).await {
+        match Outbox::insert_intent(&store, &samples::intent(mail)).await {
             Ok(()) => acknowledged.lock().unwrap().1.push(mail),
             Err(_) => return,
         }

@@ -7,8 +7,8 @@ use std::pin::Pin;
 
 use auth_core::store::{EmailVerification, NewEmail, NewPassword};
 use auth_core::{
-    Email, Epoch, JoinedStore, OneTimeToken, Outbox, PasswordHash, Registration, Session, StoreError,
-    TokenStore, User, UserStatus, UserStore, methods_of,
+    Email, Epoch, OneTimeToken, Outbox, PasswordHash, Registration, Session, Store, StoreError, TokenStore,
+    User, UserStatus, UserStore, methods_of,
 };
 use auth_mysql::MySqlStore;
 use auth_testkit::samples::{self, at};
@@ -34,10 +34,10 @@ pub(crate) const WRITES: u32 = 25;
 /// Inserts the records that the writes change.
 pub(crate) async fn prepare(store: &MySqlStore) {
     for number in [2, 3, 4, 5, 6, 7, 8, 17, 18] {
-        let _ = UserStore::insert(store, &samples::user(number)).await.unwrap();
+        let _ = UserStore::insert_user(store, &samples::user(number)).await.unwrap();
     }
     let stale = User { created_at: at(-10), ..samples::user(9) };
-    let _ = UserStore::insert(store, &stale).await.unwrap();
+    let _ = UserStore::insert_user(store, &stale).await.unwrap();
     for number in [1, 2] {
         store.insert_session(&samples::session(number)).await.unwrap();
     }
@@ -47,7 +47,7 @@ pub(crate) async fn prepare(store: &MySqlStore) {
     let ended = OneTimeToken { expires_at: at(-10), ..samples::one_time(9) };
     let _ = store.insert_one_time(&ended).await.unwrap();
     for number in 11..=15 {
-        Outbox::insert(store, &samples::intent(number)).await.unwrap();
+        Outbox::insert_intent(store, &samples::intent(number)).await.unwrap();
     }
     assert_eq!(store.claim(at(0), at(600), 10).await.unwrap().len(), 5);
     for (number, dead_lettered_at) in [(14, at(0)), (15, at(-10))] {
@@ -58,7 +58,7 @@ pub(crate) async fn prepare(store: &MySqlStore) {
     }
     let mut due = samples::intent(16);
     due.created_at = at(-100);
-    Outbox::insert(store, &due).await.unwrap();
+    Outbox::insert_intent(store, &due).await.unwrap();
 }
 
 macro_rules! writes {
@@ -83,7 +83,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
     let password = || NewPassword { password_hash: hash(), at: at(5), email_verified_at: Some(at(5)) };
     let moved = || NewEmail { email: Email::parse("moved@example.com").unwrap(), at: at(5) };
     writes! { store;
-        "UserStore::insert": UserStore::insert(&store, &samples::user(1)) => "Inserted", then "Conflict";
+        "UserStore::insert": UserStore::insert_user(&store, &samples::user(1)) => "Inserted", then "Conflict";
         "UserStore::verify_email": store.verify_email(samples::user_id(2), epoch, &verified(None)) => "Applied", then "Stale";
         "UserStore::verify_email, activating":
             store.verify_email(samples::user_id(17), epoch, &verified(Some(registration()))) => "Applied", then "Stale";
@@ -106,7 +106,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
         "TokenStore::insert_one_time": store.insert_one_time(&samples::one_time(10)) => "Inserted", then "Exists";
         "TokenStore::spend": store.spend(samples::intent_id(1), at(5)) => "Spent", then "NotSpendable";
         "TokenStore::purge_one_time": store.purge_one_time(at(-5), 10) => "1", then "0";
-        "Outbox::insert": Outbox::insert(&store, &samples::intent(10)) => "()", then "()";
+        "Outbox::insert": Outbox::insert_intent(&store, &samples::intent(10)) => "()", then "()";
         "Outbox::claim": claim(&store) => "1", then "0";
         "Outbox::complete": store.complete(samples::intent_id(11), 1) => "Settled", then "LeaseLost";
         "Outbox::retry": store.retry(samples::intent_id(12), 1, at(700)) => "Settled", then "Settled";
@@ -118,7 +118,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
 
 /// Methods that only read.
 const READS: [&str; 9] = [
-    "JoinedStore::find_session_and_user",
+    "Store::find_session_and_user",
     "Outbox::dead_letters",
     "Outbox::find_dead_letter",
     "Outbox::stats",
@@ -144,13 +144,12 @@ macro_rules! names {
 
 methods_of! { UserStore => names }
 methods_of! { TokenStore => names }
-methods_of! { JoinedStore => names }
+methods_of! { Store => names }
 methods_of! { Outbox => names }
 
 #[tokio::test]
 async fn every_method_that_writes_is_listed() {
-    let traits =
-        [<dyn UserStore>::NAMES, <dyn TokenStore>::NAMES, <dyn JoinedStore>::NAMES, <dyn Outbox>::NAMES];
+    let traits = [<dyn UserStore>::NAMES, <dyn TokenStore>::NAMES, <dyn Store>::NAMES, <dyn Outbox>::NAMES];
     let pool = MySqlPoolOptions::new().connect_lazy("mysql://nobody@127.0.0.1/nothing").unwrap();
     let writes = writes(&MySqlStore::from_pool(pool));
     assert_eq!(writes.len(), WRITES as usize);

@@ -41,5 +41,5 @@ macro_rules! round_robin {
 
 methods_of! { UserStore => round_robin }
 methods_of! { TokenStore => round_robin }
-methods_of! { JoinedStore => round_robin }
+methods_of! { Store => round_robin }
 methods_of! { Outbox => round_robin }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use auth_core::store::{JoinedStore, UserInsert};
+use auth_core::store::{Store, UserInsert};
 use auth_core::{
     Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Outbox, Password, Policy, RefreshPolicy, Session,
     SessionId, SystemClock, SystemRandom, TokenStore as _, User, UserId,
@@ -53,11 +53,7 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
 
 /// An instance of a service with cheap hashes, few limits, the reuse leeway for browsers, and a
 /// test clock.
-pub(crate) fn instance(
-    store: impl JoinedStore + Outbox + 'static,
-    mailbox: &Mailbox,
-    clock: &FakeClock,
-) -> Auth {
+pub(crate) fn instance(store: impl Store + Outbox + 'static, mailbox: &Mailbox, clock: &FakeClock) -> Auth {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
     policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
@@ -104,7 +100,7 @@ pub(crate) async fn user_and_session(store: &MySqlStore) -> (UserId, SessionId) 
     };
     let id = SessionId::generate(now, &SystemRandom).unwrap();
     let session = Session { id, user_id: user.id, ..samples::session(0) };
-    assert_eq!(auth_core::UserStore::insert(store, &user).await.unwrap(), UserInsert::Inserted);
+    assert_eq!(auth_core::UserStore::insert_user(store, &user).await.unwrap(), UserInsert::Inserted);
     store.insert_session(&session).await.unwrap();
     (user.id, id)
 }

@@ -55,7 +55,7 @@ async fn an_opened_store_prepares_its_connections() {
     ] {
         observer.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
     }
-    Outbox::insert(&store, &samples::intent(1)).await.unwrap();
+    Outbox::insert_intent(&store, &samples::intent(1)).await.unwrap();
     let row = observer.fetch_one("SELECT * FROM seen").await.unwrap();
     let seen: (String, i32, i32, i32, String) = (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4));
     assert_eq!(seen, ("+00:00".to_owned(), 1, 1, 1, "READ-COMMITTED".to_owned()));

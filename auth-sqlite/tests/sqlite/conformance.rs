@@ -76,7 +76,7 @@ async fn times_are_stored_up_to_the_ends_of_the_calendar() {
     let times = [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC.trunc_subsecs(6)];
     for (number, time) in (0..).zip(times) {
         let user = auth_core::User { created_at: time, ..auth_testkit::samples::user(number) };
-        assert_eq!(store.insert(&user).await.unwrap(), auth_core::store::UserInsert::Inserted);
+        assert_eq!(store.insert_user(&user).await.unwrap(), auth_core::store::UserInsert::Inserted);
         assert_eq!(store.find_by_id(user.id).await.unwrap().unwrap().created_at, time);
     }
 }

@@ -17,10 +17,10 @@ async fn filled() -> (Scratch, PathBuf, SqliteStore) {
     let scratch = Scratch::new();
     let path = scratch.file("auth.db");
     let store = SqliteStore::open(&path).await.unwrap();
-    let _ = UserStore::insert(&store, &samples::user(1)).await.unwrap();
+    let _ = UserStore::insert_user(&store, &samples::user(1)).await.unwrap();
     store.insert_session(&samples::session(1)).await.unwrap();
     let _ = store.insert_one_time(&samples::one_time(1)).await.unwrap();
-    Outbox::insert(&store, &samples::intent(1)).await.unwrap();
+    Outbox::insert_intent(&store, &samples::intent(1)).await.unwrap();
     (scratch, path, store)
 }
 
@@ -128,7 +128,7 @@ async fn an_invalid_dead_letter_is_corrupt() {
 async fn an_invalid_intent_does_not_delay_others() {
     let (_scratch, path, store) = filled().await;
     damage(&path, "UPDATE auth_outbox SET created_at = 9223372036854775807".to_owned()).await;
-    Outbox::insert(&store, &samples::intent(2)).await.unwrap();
+    Outbox::insert_intent(&store, &samples::intent(2)).await.unwrap();
 
     let claimed = store.claim(samples::at(10), samples::at(60), 10).await.unwrap();
     let ids: Vec<_> = claimed.iter().map(|claimed| claimed.intent.id).collect();
@@ -148,10 +148,10 @@ async fn an_epoch_too_large_is_refused_and_matches_no_user() {
     let store = SqliteStore::in_memory().await.unwrap();
     let beyond = Epoch::from_u64(1 << 63);
     let user = User { epoch: beyond, ..samples::user(1) };
-    let error = UserStore::insert(&store, &user).await.expect_err("the epoch does not fit");
+    let error = UserStore::insert_user(&store, &user).await.expect_err("the epoch does not fit");
     assert_eq!(error.source().unwrap().to_string(), "auth_users.epoch is invalid");
     let last = User { epoch: Epoch::from_u64((1 << 63) - 1), ..user };
-    assert_eq!(UserStore::insert(&store, &last).await.unwrap(), UserInsert::Inserted);
+    assert_eq!(UserStore::insert_user(&store, &last).await.unwrap(), UserInsert::Inserted);
     assert_eq!(store.advance_epoch(last.id, beyond).await.unwrap(), GuardedWrite::Stale);
     // The largest epoch cannot be advanced, and the user stays unchanged.
     let error = store.advance_epoch(last.id, last.epoch).await.expect_err("there is no next epoch");
@@ -163,9 +163,9 @@ async fn an_epoch_too_large_is_refused_and_matches_no_user() {
 async fn a_user_whose_id_and_address_both_exist_is_a_conflict() {
     let store = SqliteStore::in_memory().await.unwrap();
     let user = samples::user(1);
-    let _ = UserStore::insert(&store, &user).await.unwrap();
-    let error = UserStore::insert(&store, &user).await.expect_err("the id exists");
+    let _ = UserStore::insert_user(&store, &user).await.unwrap();
+    let error = UserStore::insert_user(&store, &user).await.expect_err("the id exists");
     assert_eq!(error.kind(), StoreErrorKind::Conflict);
     let other = User { id: samples::user_id(2), email: Email::parse("ada1@EXAMPLE.com").unwrap(), ..user };
-    assert_eq!(UserStore::insert(&store, &other).await.unwrap(), UserInsert::EmailTaken);
+    assert_eq!(UserStore::insert_user(&store, &other).await.unwrap(), UserInsert::EmailTaken);
 }

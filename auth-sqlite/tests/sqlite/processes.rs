@@ -78,7 +78,7 @@ fn read_line() -> String {
 /// Inserts intents and sessions and rotates the sessions; reports each acknowledged write.
 async fn write(store: &SqliteStore, first: u32, count: u32, mut report: impl FnMut(&str, u32, u32)) {
     for number in (first..).take(usize::try_from(count).unwrap()) {
-        Outbox::insert(store, &samples::intent(number)).await.unwrap();
+        Outbox::insert_intent(store, &samples::intent(number)).await.unwrap();
         report("intent", number, 0);
         store.insert_session(&samples::session(number)).await.unwrap();
         report("session", number, 0);
@@ -205,7 +205,7 @@ async fn exactly_one_of_two_processes_wins_each_record() {
     for number in 0..RECORDS {
         store.insert_session(&samples::session(number)).await.unwrap();
         let _ = store.insert_one_time(&samples::one_time(number)).await.unwrap();
-        Outbox::insert(&store, &samples::intent(number)).await.unwrap();
+        Outbox::insert_intent(&store, &samples::intent(number)).await.unwrap();
     }
     let mut children = [start("race", &path), start("race", &path)];
     let mut outputs = Vec::new();

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use auth_core::store::{JoinedStore, StoreError};
+use auth_core::store::{Store, StoreError};
 use auth_core::{MemoryStore, Session, SessionId, User, UserId, UserStatus, methods_of};
 
 use self::JoinedDefect as D;
@@ -28,7 +28,7 @@ defects! {
     }
 }
 
-/// A [`JoinedStore`] with one defect.
+/// A [`Store`] with one defect.
 #[derive(Debug)]
 pub struct BrokenJoinedStore {
     defect: JoinedDefect,
@@ -57,9 +57,10 @@ macro_rules! delegate {
 
 methods_of! { UserStore => delegate }
 methods_of! { TokenStore => delegate }
+methods_of! { Outbox => delegate }
 
 #[async_trait]
-impl JoinedStore for BrokenJoinedStore {
+impl Store for BrokenJoinedStore {
     async fn find_session_and_user(
         &self,
         id: SessionId,

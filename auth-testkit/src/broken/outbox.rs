@@ -178,7 +178,7 @@ impl BrokenOutbox {
 
 #[async_trait]
 impl Outbox for BrokenOutbox {
-    async fn insert(&self, intent: &Intent) -> Result<(), StoreError> {
+    async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError> {
         let known = lock(&self.known).contains(&intent.id);
         match self.defect {
             D::InsertReplaces => self.forget(intent.id).await?,
@@ -188,7 +188,7 @@ impl Outbox for BrokenOutbox {
         if !lock(&self.known).insert(intent.id) && !known {
             lock(&self.doubled).insert(intent.id);
         }
-        self.passing().insert(intent).await
+        self.passing().insert_intent(intent).await
     }
 
     async fn claim(

@@ -65,7 +65,7 @@ impl BrokenUserStore {
         let Some(mut user) = self.passing().find_by_id(id).await? else { return Ok(GuardedWrite::Stale) };
         change(&mut user);
         let _deleted = self.passing().delete(id).await?;
-        let _inserted = self.passing().insert(&user).await?;
+        let _inserted = self.passing().insert_user(&user).await?;
         Ok(GuardedWrite::Applied)
     }
 
@@ -148,7 +148,7 @@ impl BrokenUserStore {
 
 #[async_trait]
 impl UserStore for BrokenUserStore {
-    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
+    async fn insert_user(&self, user: &User) -> Result<UserInsert, StoreError> {
         let user = User { email: self.kept(&user.email), ..user.clone() };
         let taken = match self.defect {
             D::DeleteKeepsTheAddress | D::PurgeKeepsTheAddress | D::EmailKeepsTheOldOne => {
@@ -167,17 +167,17 @@ impl UserStore for BrokenUserStore {
             D::InsertReplaces => {
                 let _gate = self.gate.write().await;
                 let _deleted = self.passing().delete(user.id).await?;
-                self.passing().insert(&user).await
+                self.passing().insert_user(&user).await
             }
             D::InsertReadsThenWrites => {
                 let found = self.passing().find_by_email(&user.email).await?;
                 delay().await;
-                let outcome = self.passing().insert(&user).await?;
+                let outcome = self.passing().insert_user(&user).await?;
                 Ok(if found.is_none() { UserInsert::Inserted } else { outcome })
             }
             _ => {
                 let _gate = self.gate.read().await;
-                self.passing().insert(&user).await
+                self.passing().insert_user(&user).await
             }
         }
     }

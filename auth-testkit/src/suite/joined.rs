@@ -1,4 +1,4 @@
-//! The promises of [`auth_core::store::JoinedStore`].
+//! The promises of [`auth_core::store::Store`].
 
 mod read;
 
@@ -22,9 +22,9 @@ macro_rules! __joined_store_promises {
     } };
 }
 
-__joined_store_promises! { [super::define_promises] dyn auth_core::store::JoinedStore }
+__joined_store_promises! { [super::define_promises] dyn auth_core::store::Store }
 
-/// Makes a test of every promise of [`JoinedStore`](auth_core::store::JoinedStore).
+/// Makes a test of every promise of [`Store`](auth_core::store::Store).
 ///
 /// The expression gives a future of an `Arc` of the store. It is evaluated anew for each test and
 /// may give the same database each time.
@@ -40,6 +40,6 @@ __joined_store_promises! { [super::define_promises] dyn auth_core::store::Joined
 #[macro_export]
 macro_rules! joined_store_tests {
     ($store:expr) => {
-        $crate::__joined_store_promises! { [$crate::__store_tests] JoinedStore, joined, $store }
+        $crate::__joined_store_promises! { [$crate::__store_tests] Store, joined, $store }
     };
 }

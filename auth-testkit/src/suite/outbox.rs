@@ -112,7 +112,7 @@ async fn turn(store: &dyn Outbox) -> Outcome<MutexGuard<'static, ()>> {
 /// Writes a new intent of 1995, due at that second.
 async fn queued(store: &dyn Outbox, seconds: i64) -> Outcome<Intent> {
     let intent = fresh::intent(long_ago(seconds))?;
-    store.insert(&intent).await?;
+    store.insert_intent(&intent).await?;
     Ok(intent)
 }
 

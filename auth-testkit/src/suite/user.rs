@@ -174,7 +174,7 @@ macro_rules! user_store_tests {
 
 /// Writes a user who must be new.
 async fn inserted(store: &dyn UserStore, user: &User) -> Outcome {
-    ensure_eq!(store.insert(user).await?, UserInsert::Inserted, "writing a new user");
+    ensure_eq!(store.insert_user(user).await?, UserInsert::Inserted, "writing a new user");
     Ok(())
 }
 

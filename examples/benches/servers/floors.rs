@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use auth_core::store::{GuardedWrite, JoinedStore, Revocation, SessionRotation};
+use auth_core::store::{GuardedWrite, Revocation, SessionRotation, Store};
 use auth_core::{
-    Auth, Client, Digest, Email, Mailbox, MemoryStore, Outbox, Password, Policy, RateLimits, SessionTokens,
+    Auth, Client, Digest, Email, Mailbox, MemoryStore, Password, Policy, RateLimits, SessionTokens,
+    SplitStore,
 };
 use auth_mailer::{Links, Templates};
 use auth_mysql::MySqlOptions;
@@ -50,7 +51,7 @@ impl Floors {
 
     fn over<S>(runtime: &Runtime, hash: f64, store: &S) -> Result<Self, Failure>
     where
-        S: JoinedStore + Outbox + Clone + 'static,
+        S: Store + Clone + 'static,
     {
         let (auth, mailbox) = service(store)?;
         let all_tokens = runtime.block_on(sessions(&auth, &mailbox))?;
@@ -103,16 +104,17 @@ fn next_session(tokens: &mut SessionTokens) -> Result<auth_core::Session, Failur
 
 fn service<S>(store: &S) -> Result<(Auth, Mailbox), Failure>
 where
-    S: JoinedStore + Outbox + Clone + 'static,
+    S: Store + Clone + 'static,
 {
     let mailbox = Mailbox::new();
     let mut policy = Policy::default();
     policy.limits = RateLimits::none();
     // Its own outbox: the server that shares the database must not send these mails.
-    let auth = Auth::builder_with_stores(store.clone(), store.clone(), mailbox.clone())
-        .policy(policy)
-        .secret(SECRET)
-        .build()?;
+    let auth =
+        Auth::builder(SplitStore::new(store.clone(), store.clone(), MemoryStore::new()), mailbox.clone())
+            .policy(policy)
+            .secret(SECRET)
+            .build()?;
     Ok((auth, mailbox))
 }
 

@@ -13,8 +13,9 @@ mod user;
 use std::path::Path;
 use std::sync::Arc;
 
-use auth_core::StoreError;
-use auth_core::store::JoinedStore;
+use async_trait::async_trait;
+use auth_core::store::{Store, TokenStore as _, UserStore as _};
+use auth_core::{Session, SessionId, StoreError, User};
 use redb::{
     Database, ReadTransaction, ReadableDatabase as _, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
@@ -41,8 +42,18 @@ const DEAD_LETTERS: Records = TableDefinition::new("dead_letters");
 #[derive(Debug, Clone)]
 pub struct RedbStore(Arc<Database>);
 
-/// Its reads are cheap: one after the other will do.
-impl JoinedStore for RedbStore {}
+#[async_trait]
+impl Store for RedbStore {
+    /// Its reads are cheap: one after the other will do.
+    async fn find_session_and_user(
+        &self,
+        id: SessionId,
+    ) -> Result<Option<(Session, Option<User>)>, StoreError> {
+        let Some(session) = self.find_session(id).await? else { return Ok(None) };
+        let user = self.find_by_id(session.user_id).await?;
+        Ok(Some((session, user)))
+    }
+}
 
 impl RedbStore {
     /// Opens the file, or makes it.

@@ -33,7 +33,7 @@ fn wait(transaction: &WriteTransaction, id: Id, intent: &IntentRow) -> Result<()
 
 #[async_trait]
 impl Outbox for RedbStore {
-    async fn insert(&self, intent: &Intent) -> Result<(), StoreError> {
+    async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError> {
         let (id, row) = (*intent.id.as_bytes(), IntentRow::from(intent));
         self.write(move |transaction| {
             let waits = transaction.open_table(INTENTS)?.get(id)?.is_some();

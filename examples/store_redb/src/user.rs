@@ -45,7 +45,7 @@ fn remove(transaction: &WriteTransaction, id: UserId) -> Result<Deletion, Failed
 
 #[async_trait]
 impl UserStore for RedbStore {
-    async fn insert(&self, user: &User) -> Result<UserInsert, StoreError> {
+    async fn insert_user(&self, user: &User) -> Result<UserInsert, StoreError> {
         let (id, email, row) = (*user.id.as_bytes(), user.email.canonical().to_owned(), UserRow::from(user));
         self.write(move |transaction| {
             let mut users = transaction.open_table(USERS)?;

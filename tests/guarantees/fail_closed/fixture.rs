@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use auth_core::store::StoreError;
+use auth_core::store::{Store, StoreError};
 use auth_core::{
     Auth, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, CreateUserError,
     ForgotPasswordError, InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind,
     Mailbox, Password, PasswordHash, Policy, RefreshError, RefreshPolicy, RegisterError,
-    ResendVerificationError, ResetPasswordError, ReuseScope, SessionError, SessionTokens, SystemRandom,
-    UserError, VerificationProof, VerifyEmailError,
+    ResendVerificationError, ResetPasswordError, ReuseScope, SessionError, SessionTokens, SplitStore,
+    SystemRandom, UserError, VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
-    Behavior, Interceptor, OTHER_PASSWORD, PASSWORD, Recorder, SECRET, Store, World, client, new_store, text,
+    Behavior, Interceptor, OTHER_PASSWORD, PASSWORD, Recorder, SECRET, World, client, new_store, text,
 };
 
 use super::part::{Part, Unreliable};
@@ -123,7 +123,7 @@ impl Fixture {
         let mailer_around = Interceptor(manner, mailer.clone());
         // Slowly, the two reads of stores of different places: a flow can be dropped between them.
         let builder = if manner == Behavior::Slowly {
-            Auth::builder_with_stores(around(), around(), mailer_around).outbox(around())
+            Auth::builder(SplitStore::new(around(), around(), around()), mailer_around)
         } else {
             Auth::builder(around(), mailer_around)
         };

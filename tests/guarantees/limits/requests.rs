@@ -187,7 +187,8 @@ async fn a_mailbox_limit_silently_drops_the_fourth_mail_in_an_hour() {
     let world = World::new();
     world.user("taken@example.com").await;
     for address in ["new@example.com", "taken@example.com", "nobody@example.com"] {
-        let enqueued = |world: &World| world.store.calls().iter().filter(|call| **call == "insert").count();
+        let enqueued =
+            |world: &World| world.store.calls().iter().filter(|call| **call == "insert_intent").count();
         macro_rules! silent {
             ($writes:expr, |$auth:ident| $call:expr) => {{
                 world.auth.deliver_due_mails().await.unwrap();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use auth_core::store::{Deletion, GuardedWrite, JoinedStore, Revocation, UserInsert, UserStore};
+use auth_core::store::{Deletion, GuardedWrite, Revocation, Store, UserInsert, UserStore};
 use auth_core::{Session, User, UserStatus};
 
 use crate::suite::check::{Broken, Outcome, ensure, ensure_eq};
@@ -10,15 +10,15 @@ use crate::suite::row::{same, same_found};
 use crate::suite::token::{rotated, rotation};
 
 /// Writes a user and a session of hers.
-async fn written(store: &dyn JoinedStore, user: &User, session: Session) -> Outcome<Session> {
-    ensure_eq!(UserStore::insert(store, user).await?, UserInsert::Inserted, "inserting a user");
+async fn written(store: &dyn Store, user: &User, session: Session) -> Outcome<Session> {
+    ensure_eq!(UserStore::insert_user(store, user).await?, UserInsert::Inserted, "inserting a user");
     let session = Session { user_id: user.id, ..session };
     store.insert_session(&session).await?;
     Ok(session)
 }
 
 /// Ends the case unless both are read as they are.
-async fn holds(store: &dyn JoinedStore, session: &Session, user: Option<&User>) -> Outcome {
+async fn holds(store: &dyn Store, session: &Session, user: Option<&User>) -> Outcome {
     let found = store.find_session_and_user(session.id).await?;
     let (found_session, found_user) = found.ok_or_else(|| Broken("a session is not found".to_owned()))?;
     same(&found_session, session)?;
@@ -29,9 +29,7 @@ async fn holds(store: &dyn JoinedStore, session: &Session, user: Option<&User>) 
     same_found(found_user, user)
 }
 
-pub(in crate::suite) async fn a_session_and_its_user_read_back_as_written(
-    store: Arc<dyn JoinedStore>,
-) -> Outcome {
+pub(in crate::suite) async fn a_session_and_its_user_read_back_as_written(store: Arc<dyn Store>) -> Outcome {
     let (ada, grace) = (fresh::user()?, fresh::user()?);
     // Nothing that both have is the same on both sides.
     let full = User {
@@ -51,9 +49,7 @@ pub(in crate::suite) async fn a_session_and_its_user_read_back_as_written(
     Ok(())
 }
 
-pub(in crate::suite) async fn empty_fields_of_either_read_back_as_written(
-    store: Arc<dyn JoinedStore>,
-) -> Outcome {
+pub(in crate::suite) async fn empty_fields_of_either_read_back_as_written(store: Arc<dyn Store>) -> Outcome {
     let empty_user = || Outcome::Ok(User { name: None, password_hash: None, ..fresh::user()? });
     let empty_session = || Session { ip: None, user_agent: None, ..fresh::session() };
     for (user, session) in [
@@ -67,9 +63,7 @@ pub(in crate::suite) async fn empty_fields_of_either_read_back_as_written(
     Ok(())
 }
 
-pub(in crate::suite) async fn an_unknown_session_is_not_found_with_a_user(
-    store: Arc<dyn JoinedStore>,
-) -> Outcome {
+pub(in crate::suite) async fn an_unknown_session_is_not_found_with_a_user(store: Arc<dyn Store>) -> Outcome {
     let user = fresh::user()?;
     let session = written(&*store, &user, fresh::session()).await?;
     holds(&*store, &session, Some(&user)).await?;
@@ -78,9 +72,7 @@ pub(in crate::suite) async fn an_unknown_session_is_not_found_with_a_user(
     Ok(())
 }
 
-pub(in crate::suite) async fn a_session_without_its_user_is_found_alone(
-    store: Arc<dyn JoinedStore>,
-) -> Outcome {
+pub(in crate::suite) async fn a_session_without_its_user_is_found_alone(store: Arc<dyn Store>) -> Outcome {
     let orphan = fresh::session();
     store.insert_session(&orphan).await?;
     holds(&*store, &orphan, None).await?;
@@ -91,7 +83,7 @@ pub(in crate::suite) async fn a_session_without_its_user_is_found_alone(
 }
 
 pub(in crate::suite) async fn an_expired_session_of_a_disabled_user_is_still_found(
-    store: Arc<dyn JoinedStore>,
+    store: Arc<dyn Store>,
 ) -> Outcome {
     let user = User { status: UserStatus::Disabled, ..fresh::user()? };
     let ended = Session { idle_expires_at: at(61), expires_at: at(62), ..fresh::session() };
@@ -99,7 +91,7 @@ pub(in crate::suite) async fn an_expired_session_of_a_disabled_user_is_still_fou
     holds(&*store, &session, Some(&user)).await
 }
 
-pub(in crate::suite) async fn whatever_was_acknowledged_is_read(store: Arc<dyn JoinedStore>) -> Outcome {
+pub(in crate::suite) async fn whatever_was_acknowledged_is_read(store: Arc<dyn Store>) -> Outcome {
     let racers: Vec<_> = (0..RACERS).map(|_| fresh::user()).collect::<Outcome<_>>()?;
     let told = race(racers.into_iter().map(|user| {
         let store = Arc::clone(&store);
@@ -110,7 +102,7 @@ pub(in crate::suite) async fn whatever_was_acknowledged_is_read(store: Arc<dyn J
 }
 
 /// Writes to both records in turn, and reads after each write.
-async fn follow(store: &dyn JoinedStore, user: User) -> Outcome {
+async fn follow(store: &dyn Store, user: User) -> Outcome {
     let session = written(store, &user, fresh::session()).await?;
     holds(store, &session, Some(&user)).await?;
     let rotation = rotation(&session);

@@ -135,7 +135,7 @@ pub(super) async fn racing_purges_of_dead_letters_leave_none(store: Arc<dyn Outb
     let writing = Arc::clone(&store);
     write_together(intents, move |intent| {
         let store = Arc::clone(&writing);
-        async move { store.insert(&intent).await }
+        async move { store.insert_intent(&intent).await }
     })
     .await?;
     let claimed = store.claim(long_ago(0), long_ago(60), u32::MAX).await?;

@@ -39,7 +39,7 @@ pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) 
     for request in requests {
         let email = Email::parse(&format!("Ada.L+Tag@{}", fresh::domain()))?;
         let intent = Intent { email, mail: request, ..fresh::intent(long_ago(0) + TICK)? };
-        store.insert(&intent).await?;
+        store.insert_intent(&intent).await?;
         let lease = claimed(&*store, &intent, 1, long_ago(1), long_ago(60)).await?;
         let settled = store.complete(intent.id, lease.attempt).await?;
         ensure_eq!(settled, Settlement::Settled, "completing a claimed intent");
@@ -51,7 +51,7 @@ pub(super) async fn an_unreadable_intent_holds_up_nobody(store: Arc<dyn Outbox>)
     let _turn = turn(&*store).await?;
     let payload = "{\"v\":9,\"from\":\"a later version\"}";
     let unreadable = Intent::from_stored(fresh::intent_id(), long_ago(0), payload);
-    store.insert(&unreadable).await?;
+    store.insert_intent(&unreadable).await?;
     let readable = queued(&*store, 1).await?;
     let claimed = store.claim(long_ago(1), long_ago(60), 100).await?;
     let payloads: Vec<String> = claimed.iter().map(|claimed| claimed.intent.payload()).collect();
@@ -70,16 +70,16 @@ pub(super) async fn a_second_insert_changes_nothing(store: Arc<dyn Outbox>) -> O
     let _turn = turn(&*store).await?;
     let intent = queued(&*store, 0).await?;
     let other = Intent { id: intent.id, mail: MailRequest::Verification, ..fresh::intent(long_ago(5))? };
-    store.insert(&other).await?;
+    store.insert_intent(&other).await?;
     let lease = claimed(&*store, &intent, 1, long_ago(10), long_ago(60)).await?;
 
-    store.insert(&other).await?;
+    store.insert_intent(&other).await?;
     nothing_is_due(&*store, long_ago(59), "a second insert ended a lease").await?;
     let reason = "the mailbox does not exist";
     let settled = store.move_to_dead_letters(intent.id, lease.attempt, long_ago(50), reason).await?;
     ensure_eq!(settled, Settlement::Settled, "burying after a second insert");
 
-    store.insert(&other).await?;
+    store.insert_intent(&other).await?;
     nothing_is_due(&*store, long_ago(100), "a second insert brought a dead letter back").await?;
     let letter = store.find_dead_letter(intent.id).await?;
     same_found(letter.map(|letter| letter.intent), &intent)
@@ -90,7 +90,7 @@ pub(super) async fn racing_inserts_queue_an_intent_once(store: Arc<dyn Outbox>) 
     let intent = fresh::intent(long_ago(0))?;
     race((0..RACERS).map(|_| {
         let (store, intent) = (Arc::clone(&store), intent.clone());
-        async move { store.insert(&intent).await }
+        async move { store.insert_intent(&intent).await }
     }))
     .await?;
     let lease = claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;

@@ -141,7 +141,7 @@ pub(super) async fn a_new_address_that_meets_a_registration_has_one_owner(
         let (changing, id, epoch, wanted) = (Arc::clone(&store), user.id, user.epoch, new.clone());
         let (registering, row) = (Arc::clone(&store), rival.clone());
         let outcomes = duel(round, async move { changing.set_email(id, epoch, &wanted).await }, async move {
-            registering.insert(&row).await
+            registering.insert_user(&row).await
         })
         .await?;
         match outcomes {

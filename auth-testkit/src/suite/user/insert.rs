@@ -71,7 +71,7 @@ pub(super) async fn a_taken_address_is_refused_and_changes_nothing(store: Arc<dy
             name: Some(Name::parse("Rival")?),
             ..fresh::user()?
         };
-        ensure_eq!(store.insert(&rival).await?, UserInsert::EmailTaken, "inserting `{local}` again");
+        ensure_eq!(store.insert_user(&rival).await?, UserInsert::EmailTaken, "inserting `{local}` again");
         ensure!(store.find_by_id(rival.id).await?.is_none(), "the refused user was written");
         holds(&*store, &owner).await?;
     }
@@ -84,7 +84,7 @@ pub(super) async fn an_existing_user_id_is_a_conflict_and_changes_nothing(
     let owner = fresh::user()?;
     inserted(&*store, &owner).await?;
     let rival = User { id: owner.id, ..fresh::user()? };
-    match store.insert(&rival).await {
+    match store.insert_user(&rival).await {
         Err(error) => ensure_eq!(error.kind(), StoreErrorKind::Conflict, "inserting an id again"),
         Ok(outcome) => ensure!(false, "inserting an id again gave {outcome:?}, not a conflict"),
     }
@@ -101,7 +101,7 @@ pub(super) async fn racing_inserts_of_one_address_have_one_winner(store: Arc<dyn
     }
     let outcomes = race(rivals.iter().cloned().map(|rival| {
         let store = Arc::clone(&store);
-        async move { store.insert(&rival).await }
+        async move { store.insert_user(&rival).await }
     }))
     .await?;
     let winner = only(&outcomes, &UserInsert::Inserted, "were told that their user was inserted")?;
@@ -121,7 +121,7 @@ pub(super) async fn racing_inserts_of_one_user_id_have_one_winner(store: Arc<dyn
     let outcomes = race(rivals.iter().cloned().map(|rival| {
         let store = Arc::clone(&store);
         async move {
-            match store.insert(&rival).await {
+            match store.insert_user(&rival).await {
                 Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(false),
                 outcome => outcome.map(|outcome| outcome == UserInsert::Inserted),
             }

@@ -174,7 +174,7 @@ pub(super) async fn racing_purges_of_users_leave_none(store: Arc<dyn UserStore>)
     let writing = Arc::clone(&store);
     write_together(users, move |user| {
         let store = Arc::clone(&writing);
-        async move { store.insert(&user).await.map(|_| ()) }
+        async move { store.insert_user(&user).await.map(|_| ()) }
     })
     .await?;
     let purged = purge_together(move |limit| {
