@@ -199,9 +199,9 @@ async fn an_untraced_write_with_unknown_outcome_is_unavailable() {
 async fn a_taken_address_is_reported_without_a_read() {
     let user = samples::user(1);
     for write in [WriteOutcome::Affected(0), WriteOutcome::Duplicate(UniqueKey::Email)] {
-        assert_eq!(without_reads(write).insert(&user).await.unwrap(), UserInsert::EmailTaken);
+        assert_eq!(without_reads(write).insert_user(&user).await.unwrap(), UserInsert::EmailTaken);
     }
-    let inserted = without_reads(WriteOutcome::Affected(1)).insert(&user).await.unwrap();
+    let inserted = without_reads(WriteOutcome::Affected(1)).insert_user(&user).await.unwrap();
     assert_eq!(inserted, UserInsert::Inserted);
 }
 
@@ -211,12 +211,12 @@ async fn an_insert_of_an_existing_id_is_a_conflict() {
     let other = User { created_at: at(-1), ..user.clone() };
     for write in [WriteOutcome::Duplicate(UniqueKey::Other), unknown()] {
         let store = with_row(write, Some(FakeRow::User(other.clone())));
-        assert_eq!(store.insert(&user).await.unwrap_err().kind(), StoreErrorKind::Conflict);
+        assert_eq!(store.insert_user(&user).await.unwrap_err().kind(), StoreErrorKind::Conflict);
     }
     let store = with_row(unknown(), Some(FakeRow::User(user.clone())));
-    assert_eq!(store.insert(&user).await.unwrap(), UserInsert::Inserted, "it was this caller's");
+    assert_eq!(store.insert_user(&user).await.unwrap(), UserInsert::Inserted, "it was this caller's");
     for write in [WriteOutcome::Duplicate(UniqueKey::Other), unknown()] {
-        assert_eq!(with_row(write, None).insert(&user).await.unwrap(), UserInsert::EmailTaken);
+        assert_eq!(with_row(write, None).insert_user(&user).await.unwrap(), UserInsert::EmailTaken);
     }
 }
 
@@ -241,7 +241,7 @@ async fn an_epoch_too_large_runs_no_statement() {
     let epoch = Epoch::from_u64(Script::MAX_EPOCH + 1);
     assert_eq!(store.advance_epoch(samples::user_id(1), epoch).await.unwrap(), GuardedWrite::Stale);
     let user = User { epoch, ..samples::user(1) };
-    assert_eq!(store.insert(&user).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    assert_eq!(store.insert_user(&user).await.unwrap_err().kind(), StoreErrorKind::Corrupt);
 }
 
 #[tokio::test]
