@@ -28,13 +28,11 @@
 //! 8. **Prove it** with the conformance suite of the crate `auth-testkit`: it races each promise and
 //!    names the one that does not hold.
 //!
+//! Every type that the traits name is exported here.
+//!
 //! What wraps any store, to watch, route or fail its calls, is written with [`methods_of`](crate::methods_of).
 
 use async_trait::async_trait;
-
-use crate::id::SessionId;
-use crate::session::Session;
-use crate::user::User;
 
 mod import;
 pub(crate) mod methods;
@@ -43,9 +41,15 @@ mod split;
 mod token;
 mod user;
 
+pub use crate::crypto::digest::Digest;
 pub use crate::error::{StoreError, StoreErrorKind};
+pub use crate::id::{IntentId, SessionId, UserId};
 pub use crate::mail::intent::Intent;
 pub use crate::mail::kinds::MailRequest;
+pub use crate::mail::one_time_token::{OneTimeToken, Purpose, Registration};
+pub use crate::session::Session;
+pub use crate::user::email::Email;
+pub use crate::user::{Epoch, Name, PasswordHash, User, UserStatus};
 pub use import::{ImportProgress, import_users};
 pub use outbox::{ClaimedIntent, DeadLetter, Outbox, OutboxStats, Removal, Settlement};
 pub use split::SplitStore;

@@ -147,6 +147,24 @@ pub enum UserStatus {
     Disabled,
 }
 
+impl UserStatus {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Disabled];
+
+    /// Returns a stable name for a store: `active` or `disabled`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Reads a name that [`as_str`](Self::as_str) returned.
+    pub fn from_stored(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
 /// A user as stored.
 ///
 /// Times have microsecond precision. The type has no `Serialize`: what leaves the process is for the
@@ -193,6 +211,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_stored_status_reads_back() {
+        for status in UserStatus::ALL {
+            assert_eq!(UserStatus::from_stored(status.as_str()), Some(status));
+        }
+        assert_eq!(UserStatus::from_stored("Active"), None);
+    }
 
     #[test]
     fn names_are_trimmed_and_kept_free_of_controls() {

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod broken;
 mod clock;
 mod fault;
 mod hashing;

@@ -1,4 +1,4 @@
-//! The limiter of one process keeps every promise of the trait, by the machine's own clock.
+//! The limiter of one process passes the suite, by the clock of the machine.
 
 use std::sync::Arc;
 

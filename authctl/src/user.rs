@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use auth_core::{Password, User, UserStatus};
+use auth_core::{Password, User};
 use serde_json::{Value, json};
 
 use crate::cli::UserCommand;
@@ -71,10 +71,7 @@ fn changed(user: &User, done: &str, what: &str) -> Report {
 
 async fn show(service: &Service, user: &User) -> Result<Report, Problem> {
     let sessions = service.auth.sessions(user.id).await?.len();
-    let status = match user.status {
-        UserStatus::Active => "active",
-        UserStatus::Disabled => "disabled",
-    };
+    let status = user.status.as_str();
     let kind = user
         .password_hash
         .as_ref()

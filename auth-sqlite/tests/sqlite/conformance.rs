@@ -26,23 +26,22 @@ mod on_one_file {
         Arc::new(SqliteStore::open(FOLDER.join("auth.db")).await.unwrap())
     }
 
-    auth_testkit::user_store_tests!(store());
-    auth_testkit::token_store_tests!(store());
-    auth_testkit::outbox_tests!(store());
-    auth_testkit::joined_store_tests!(store());
+    async fn handles() -> [Arc<SqliteStore>; 2] {
+        [store().await, store().await]
+    }
+
+    auth_testkit::store_tests!(handles());
 }
 
 mod in_memory {
     use super::*;
 
-    async fn store() -> Arc<SqliteStore> {
-        Arc::new(SqliteStore::in_memory().await.unwrap())
+    async fn handles() -> [Arc<SqliteStore>; 2] {
+        let store = SqliteStore::in_memory().await.unwrap();
+        [Arc::new(store.clone()), Arc::new(store)]
     }
 
-    auth_testkit::user_store_tests!(store());
-    auth_testkit::token_store_tests!(store());
-    auth_testkit::outbox_tests!(store());
-    auth_testkit::joined_store_tests!(store());
+    auth_testkit::store_tests!(handles());
 }
 
 /// sqlx's defaults, including a rollback journal, with which readers and writers exclude each
@@ -60,10 +59,11 @@ mod over_a_shared_pool {
         Arc::new(store)
     }
 
-    auth_testkit::user_store_tests!(store());
-    auth_testkit::token_store_tests!(store());
-    auth_testkit::outbox_tests!(store());
-    auth_testkit::joined_store_tests!(store());
+    async fn handles() -> [Arc<SqliteStore>; 2] {
+        [store().await, store().await]
+    }
+
+    auth_testkit::store_tests!(handles());
 }
 
 #[tokio::test]

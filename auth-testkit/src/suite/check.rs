@@ -5,19 +5,19 @@ use auth_core::{EmailError, NameError};
 
 use super::Violation;
 
-/// What a case saw that must not be; becomes a [`Violation`] once the promise has its name.
+/// What a case saw that the contract forbids; becomes a [`Violation`] of that case.
 #[derive(Debug)]
 pub(super) struct Broken(pub(super) String);
 
 pub(super) type Outcome<T = ()> = Result<T, Broken>;
 
 impl Broken {
-    pub(super) fn promise(self, promise: &'static str) -> Violation {
-        Violation { promise, detail: self.0 }
+    pub(super) fn of(self, case: &'static str) -> Violation {
+        Violation { case, detail: self.0 }
     }
 }
 
-/// A store that cannot do its work keeps no promise.
+/// A call that fails breaks the case.
 impl From<StoreError> for Broken {
     fn from(error: StoreError) -> Self {
         let mut detail = format!("a call failed: {error}");
@@ -39,6 +39,18 @@ impl From<EmailError> for Broken {
 impl From<NameError> for Broken {
     fn from(error: NameError) -> Self {
         Self(format!("auth-core refuses a name that the suite made: {error}"))
+    }
+}
+
+/// Says what was done before something was seen.
+pub(super) trait Context {
+    /// Puts this before the detail.
+    fn context(self, what: &str) -> Self;
+}
+
+impl<T> Context for Outcome<T> {
+    fn context(self, what: &str) -> Self {
+        self.map_err(|Broken(detail)| Broken(format!("{what}: {detail}")))
     }
 }
 

@@ -18,6 +18,12 @@ use super::check::Outcome;
 /// The smallest step of time that a store must keep.
 pub(super) const TICK: TimeDelta = TimeDelta::microseconds(1);
 
+/// The lengths that a store must keep, in bytes or in characters.
+pub(super) const MAX_HASH_BYTES: usize = 512;
+pub(super) const MAX_USER_AGENT_CHARS: usize = 256;
+pub(super) const MAX_PAYLOAD_BYTES: usize = 4096;
+pub(super) const MAX_REASON_CHARS: usize = 1000;
+
 /// A time this many seconds after an afternoon in 2024, with odd microseconds.
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::<Utc>::UNIX_EPOCH + TimeDelta::microseconds(1_709_989_872_123_457) + TimeDelta::seconds(seconds)

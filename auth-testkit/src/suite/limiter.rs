@@ -1,4 +1,4 @@
-//! The promises of [`auth_core::RateLimiter`].
+//! The cases of [`auth_core::RateLimiter`].
 
 mod back;
 mod quota;
@@ -15,10 +15,10 @@ use auth_core::{AcquireOutcome, Bucket, RateLimiter, Rule};
 use super::check::{Outcome, ensure};
 use super::fresh;
 
-/// The list of promises: everything else is made from it.
+/// Lists the cases; all else is made from this list.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __limiter_promises {
+macro_rules! __limiter_cases {
     ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
         /// A quota grants as many as its count, says how many are left and refuses one more.
         quota::a_burst_is_granted_and_one_more_is_refused,
@@ -30,7 +30,6 @@ macro_rules! __limiter_promises {
         quota::waiting_saves_up_no_more_than_a_burst,
         /// A bucket of another limit, key or kind of rule is another bucket.
         rule::buckets_are_counted_apart,
-        /// Looking tells what a reservation would be answered, and takes nothing.
         /// A rule with a zero grants nothing, and nothing about it fails.
         rule::rules_without_sense_grant_nothing,
         /// The largest counts and times are counted.
@@ -58,12 +57,12 @@ macro_rules! __limiter_promises {
     } };
 }
 
-__limiter_promises! { [super::define_promises] dyn RateLimiter }
+__limiter_cases! { [super::define_cases] dyn RateLimiter }
 
-/// Makes a test of every promise of [`RateLimiter`](auth_core::RateLimiter).
+/// Makes a test of every case of [`RateLimiter`](auth_core::RateLimiter).
 ///
-/// The expression gives a future of an `Arc` of the limiter. It is evaluated anew for each test and may
-/// give the same counts each time: the suite counts in buckets of its own.
+/// The expression is evaluated for each test, on the runtime of that test, and gives a future of an `Arc` of
+/// the limiter. All tests may share its counts: the suite counts in buckets of its own.
 ///
 /// What takes time is seen by waiting for it, a second per test, because a limiter may count by the clock
 /// of another machine.
@@ -79,7 +78,10 @@ __limiter_promises! { [super::define_promises] dyn RateLimiter }
 #[macro_export]
 macro_rules! limiter_tests {
     ($limiter:expr) => {
-        $crate::__limiter_promises! { [$crate::__store_tests] RateLimiter, limiter, $limiter }
+        $crate::__limiter_cases! { [$crate::__case_tests] RateLimiter, limiter, async {
+            let limiter: ::std::sync::Arc<dyn $crate::__private::RateLimiter> = $limiter.await;
+            limiter
+        } }
     };
 }
 

@@ -1,7 +1,8 @@
-//! The promises of [`auth_core::store::Outbox`].
+//! The cases of [`auth_core::store::Outbox`].
 
 mod claim;
 mod dead;
+mod handles;
 mod queue;
 mod settle;
 
@@ -13,15 +14,17 @@ use super::check::{Broken, Outcome, ensure, ensure_eq};
 use super::fresh::{self, long_ago, long_ago_is_over};
 use super::row::same;
 
-/// The list of promises: everything else is made from it.
+/// Lists the cases; all else is made from this list.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __outbox_promises {
+macro_rules! __outbox_cases {
     ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
         /// Every kind of promise reads back as it was written.
         queue::every_promise_reads_back_as_written,
         /// An intent that this version cannot read is claimed like any other and holds up nobody.
         queue::an_unreadable_intent_holds_up_nobody,
+        /// A payload of 4 KiB reads back as it was written, queued and dead.
+        queue::a_payload_of_4_kib_reads_back_as_written,
         /// A second insert of an id changes nothing and succeeds, be the intent queued, leased or dead.
         queue::a_second_insert_changes_nothing,
         /// Concurrent inserts of one intent queue it once.
@@ -52,6 +55,8 @@ macro_rules! __outbox_promises {
         settle::a_completion_that_races_a_claim_is_either_or,
         /// A buried intent is a dead letter with its reason, and is never claimed.
         dead::a_buried_intent_is_a_dead_letter,
+        /// A move to the dead letters whose caller goes away leaves the mail queued or dead.
+        dead::a_dropped_move_to_dead_letters_loses_no_mail,
         /// Dead letters come in the order of their burial, and no more than asked for.
         dead::dead_letters_come_oldest_first_up_to_the_limit,
         /// A dead letter is removed once, and a queued intent is not removed as one.
@@ -64,15 +69,18 @@ macro_rules! __outbox_promises {
         dead::purging_dead_letters_stops_at_its_limit_and_says_how_many,
         /// Concurrent purges take every dead letter: one that takes fewer than its limit left none.
         dead::racing_purges_of_dead_letters_leave_none,
+        /// Each write by one handle is seen by the next call of another.
+        handles::the_outbox_writes_of_one_handle_are_seen_by_another,
     } };
 }
 
-__outbox_promises! { [super::define_promises] dyn Outbox }
+__outbox_cases! { [super::define_cases] dyn Outbox }
 
-/// Makes a test of every promise of [`Outbox`](auth_core::store::Outbox).
+/// Makes a test of every case of [`Outbox`](auth_core::store::Outbox).
 ///
-/// The expression gives a future of an `Arc` of the store. It is evaluated anew for each test and
-/// may give the same database each time.
+/// The expression is evaluated for each test, on the runtime of that test. It gives a future of two handles
+/// to the same data, `[Arc<S>; 2]`, as two processes of a service have: each with its own connections. A
+/// store that one process has open at a time gives the same `Arc` twice. All tests may use one database.
 ///
 /// # Examples
 ///
@@ -80,12 +88,17 @@ __outbox_promises! { [super::define_promises] dyn Outbox }
 /// use std::sync::Arc;
 /// use auth_core::MemoryStore;
 ///
-/// auth_testkit::outbox_tests!(async { Arc::new(MemoryStore::new()) });
+/// async fn handles() -> [Arc<MemoryStore>; 2] {
+///     let store = MemoryStore::new();
+///     [Arc::new(store.clone()), Arc::new(store)]
+/// }
+///
+/// auth_testkit::outbox_tests!(handles());
 /// ```
 #[macro_export]
 macro_rules! outbox_tests {
-    ($store:expr) => {
-        $crate::__outbox_promises! { [$crate::__store_tests] Outbox, outbox, $store }
+    ($handles:expr) => {
+        $crate::__outbox_cases! { [$crate::__case_tests] Outbox, outbox, $handles }
     };
 }
 

@@ -1,12 +1,14 @@
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use auth_core::store::StoreError;
 use tokio::sync::Barrier;
 use tokio::task::{JoinError, JoinHandle};
 
-use super::check::{Broken, Outcome};
+use super::check::{Broken, Outcome, ensure};
 
 /// How many tasks race for one record.
 pub(super) const RACERS: usize = 64;
@@ -62,28 +64,66 @@ where
     Ok(())
 }
 
-/// Purges from several tasks at once, each until it is told that fewer were left than it may take; says
-/// how many records all of them took.
-pub(super) async fn purge_together<F>(
-    purge: impl Fn(u32) -> F + Clone + Send + Sync + 'static,
+/// Purges from several tasks at once, each until a call deletes fewer than it may; returns how many records
+/// all of them deleted.
+///
+/// A task that was given fewer reads at once a part of the records, by their numbers: none may be left.
+pub(super) async fn purge_together<P, L>(
+    method: &str,
+    purge: impl Fn(u32) -> P + Clone + Send + Sync + 'static,
+    is_left: impl Fn(usize) -> L + Clone + Send + Sync + 'static,
 ) -> Outcome<u64>
 where
-    F: Future<Output = Result<u64, StoreError>> + Send,
+    P: Future<Output = Result<u64, StoreError>> + Send,
+    L: Future<Output = Result<bool, StoreError>> + Send,
 {
-    let purgers = (0..PURGERS).map(|_| {
-        let purge = purge.clone();
+    let purgers = (0..PURGERS).map(|number| {
+        let (purge, is_left) = (purge.clone(), is_left.clone());
         async move {
             let mut purged = 0;
             loop {
                 let more = purge(PURGE_LIMIT).await?;
                 purged += more;
                 if more < u64::from(PURGE_LIMIT) {
-                    return Ok(purged);
+                    break;
                 }
             }
+            for record in (0..usize::try_from(MANY).unwrap_or(usize::MAX)).skip(number).step_by(PURGERS) {
+                if is_left(record).await? {
+                    return Ok((purged, true));
+                }
+            }
+            Ok((purged, false))
         }
     });
-    Ok(race(purgers).await?.into_iter().sum())
+    let ended = race(purgers).await?;
+    let early = ended.iter().filter(|(_, left)| *left).count();
+    ensure!(
+        early == 0,
+        "`{method}` deleted fewer than its limit for {early} of {PURGERS} callers, while records were left"
+    );
+    Ok(ended.into_iter().map(|(purged, _)| purged).sum())
+}
+
+/// Limits how many awaits of a call are tried as the last one that its caller waits for.
+pub(super) const POLLS: u32 = 32;
+
+/// Polls a call at most this many times and then drops it, as a caller does who goes away; returns the
+/// outcome of a call that ended before.
+pub(super) async fn drop_after<T>(
+    polls: u32,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<Option<T>, StoreError> {
+    let (mut call, mut left) = (pin!(call), polls);
+    poll_fn(|context| match call.as_mut().poll(context) {
+        Poll::Ready(ended) => Poll::Ready(ended.map(Some)),
+        Poll::Pending if left <= 1 => Poll::Ready(Ok(None)),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// Runs two different writes at the same time.

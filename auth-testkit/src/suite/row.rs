@@ -28,7 +28,7 @@ pub(super) fn same<R: Record>(found: &R, expected: &R) -> Outcome {
 
 /// Ends the case unless the record was found and has the same fields.
 pub(super) fn same_found<R: Record>(found: Option<R>, expected: &R) -> Outcome {
-    same(&found.ok_or_else(|| Broken("a record that was written is not found".to_owned()))?, expected)
+    same(&found.ok_or_else(|| Broken("not found".to_owned()))?, expected)
 }
 
 fn time(at: DateTime<Utc>) -> String {

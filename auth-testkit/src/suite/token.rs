@@ -1,5 +1,6 @@
-//! The promises of [`auth_core::store::TokenStore`].
+//! The cases of [`auth_core::store::TokenStore`].
 
+mod handles;
 mod one_time;
 mod purge;
 mod revoke;
@@ -9,14 +10,14 @@ mod session;
 use auth_core::store::{SessionRotation, TokenStore};
 use auth_core::{Session, SessionId};
 
-use super::check::{Outcome, ensure};
+use super::check::{Context as _, Outcome, ensure};
 use super::fresh::{self, at};
 use super::row::same_found;
 
-/// The list of promises: everything else is made from it.
+/// Lists the cases; all else is made from this list.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __token_store_promises {
+macro_rules! __token_store_cases {
     ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
         /// Every field of a session reads back as it was written.
         session::a_session_reads_back_as_written,
@@ -30,6 +31,8 @@ macro_rules! __token_store_promises {
         session::the_times_of_a_session_keep_their_microseconds,
         /// A second session of one id is a conflict error, and trying changes nothing.
         session::an_existing_session_id_is_a_conflict_and_changes_nothing,
+        /// An insert whose caller goes away leaves a session that is found and listed, or none.
+        session::a_dropped_insert_leaves_a_whole_session_or_none,
         /// Of concurrent sessions of one id exactly one is written.
         session::racing_inserts_of_one_session_id_have_one_winner,
         /// The sessions of a user come oldest first, then by id, and no other user's among them.
@@ -90,15 +93,18 @@ macro_rules! __token_store_promises {
         purge::purging_one_time_tokens_stops_at_its_limit_and_says_how_many,
         /// Concurrent purges take every one-time token: one that takes fewer than its limit left none.
         purge::racing_purges_of_one_time_tokens_leave_none,
+        /// Each write by one handle is seen by the next read of another.
+        handles::the_token_writes_of_one_handle_are_read_by_another,
     } };
 }
 
-__token_store_promises! { [super::define_promises] dyn TokenStore }
+__token_store_cases! { [super::define_cases] dyn TokenStore }
 
-/// Makes a test of every promise of [`TokenStore`](auth_core::store::TokenStore).
+/// Makes a test of every case of [`TokenStore`](auth_core::store::TokenStore).
 ///
-/// The expression gives a future of an `Arc` of the store. It is evaluated anew for each test and
-/// may give the same database each time.
+/// The expression is evaluated for each test, on the runtime of that test. It gives a future of two handles
+/// to the same data, `[Arc<S>; 2]`, as two processes of a service have: each with its own connections. A
+/// store that one process has open at a time gives the same `Arc` twice. All tests may use one database.
 ///
 /// # Examples
 ///
@@ -106,27 +112,36 @@ __token_store_promises! { [super::define_promises] dyn TokenStore }
 /// use std::sync::Arc;
 /// use auth_core::MemoryStore;
 ///
-/// auth_testkit::token_store_tests!(async { Arc::new(MemoryStore::new()) });
+/// async fn handles() -> [Arc<MemoryStore>; 2] {
+///     let store = MemoryStore::new();
+///     [Arc::new(store.clone()), Arc::new(store)]
+/// }
+///
+/// auth_testkit::token_store_tests!(handles());
 /// ```
 #[macro_export]
 macro_rules! token_store_tests {
-    ($store:expr) => {
-        $crate::__token_store_promises! { [$crate::__store_tests] TokenStore, token, $store }
+    ($handles:expr) => {
+        $crate::__token_store_cases! { [$crate::__case_tests] TokenStore, token, $handles }
     };
 }
 
 /// Ends the case unless the store has this session, in every field, and lists it.
 async fn holds(store: &dyn TokenStore, expected: &Session) -> Outcome {
-    same_found(store.find_session(expected.id).await?, expected)?;
+    same_found(store.find_session(expected.id).await?, expected).context("`find_session`")?;
     let listed = store.find_sessions_by_user(expected.user_id).await?;
-    same_found(listed.into_iter().find(|session| session.id == expected.id), expected)
+    let found = listed.into_iter().find(|session| session.id == expected.id);
+    same_found(found, expected).context("`find_sessions_by_user`")
 }
 
 async fn is_gone(store: &dyn TokenStore, session: &Session) -> Outcome {
-    ensure!(store.find_session(session.id).await?.is_none(), "a session that ended is found by id");
+    ensure!(
+        store.find_session(session.id).await?.is_none(),
+        "`find_session` finds a session that is not there"
+    );
     let listed = store.find_sessions_by_user(session.user_id).await?;
     let ids: Vec<SessionId> = listed.iter().map(|session| session.id).collect();
-    ensure!(!ids.contains(&session.id), "a session that ended is listed");
+    ensure!(!ids.contains(&session.id), "`find_sessions_by_user` lists a session that is not there");
     Ok(())
 }
 

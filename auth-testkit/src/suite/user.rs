@@ -1,9 +1,11 @@
-//! The promises of [`auth_core::store::UserStore`].
+//! The cases of [`auth_core::store::UserStore`].
 
 mod address;
 mod delete;
+mod dropped;
 mod email;
 mod epoch;
+mod handles;
 mod insert;
 mod mark_contested;
 mod password;
@@ -13,13 +15,13 @@ mod verify;
 use auth_core::User;
 use auth_core::store::{UserInsert, UserStore};
 
-use super::check::{Outcome, ensure_eq};
+use super::check::{Context as _, Outcome, ensure_eq};
 use super::row::same_found;
 
-/// The list of promises: everything else is made from it.
+/// Lists the cases; all else is made from this list.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __user_store_promises {
+macro_rules! __user_store_cases {
     ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
         /// Every field of a user reads back as it was written.
         insert::a_user_reads_back_as_written,
@@ -27,11 +29,13 @@ macro_rules! __user_store_promises {
         insert::a_user_with_empty_fields_reads_back_as_written,
         /// A name of 100 characters of any script reads back unchanged, nothing normalized.
         insert::a_name_of_any_script_reads_back_as_written,
+        /// A password hash of 512 bytes reads back as it was written, by each method that writes one.
+        insert::a_hash_of_512_bytes_reads_back_as_written,
         /// The times of a user keep every microsecond.
         insert::the_times_of_a_user_keep_their_microseconds,
         /// An address that a user has cannot be taken in any case variant, and trying changes nothing.
         insert::a_taken_address_is_refused_and_changes_nothing,
-        /// A second user of one id is a conflict error, and trying changes nothing.
+        /// A second user of one id is a conflict error, the same user again included; nothing changes.
         insert::an_existing_user_id_is_a_conflict_and_changes_nothing,
         /// Of concurrent registrations of one address, however spelled, exactly one is written.
         insert::racing_inserts_of_one_address_have_one_winner,
@@ -143,15 +147,26 @@ macro_rules! __user_store_promises {
         purge::a_user_who_verifies_meanwhile_is_not_purged,
         /// A user who is contested while a purge runs is either contested and there, or gone and lost.
         purge::a_user_contested_meanwhile_is_not_purged,
+        /// An insert whose caller goes away leaves a user and its address, or neither.
+        dropped::a_dropped_insert_leaves_a_whole_user_or_none,
+        /// A change of address whose caller goes away leaves the user with one address and the other free.
+        dropped::a_dropped_change_of_address_leaves_one_address,
+        /// A deletion whose caller goes away leaves a user and its address, or neither.
+        dropped::a_dropped_deletion_leaves_a_whole_user_or_none,
+        /// A purge whose caller goes away leaves each user and its address, or neither.
+        dropped::a_dropped_purge_leaves_whole_users_or_none,
+        /// Each write by one handle is seen by the next read of another.
+        handles::the_writes_of_one_handle_are_read_by_another,
     } };
 }
 
-__user_store_promises! { [super::define_promises] dyn UserStore }
+__user_store_cases! { [super::define_cases] dyn UserStore }
 
-/// Makes a test of every promise of [`UserStore`](auth_core::store::UserStore).
+/// Makes a test of every case of [`UserStore`](auth_core::store::UserStore).
 ///
-/// The expression gives a future of an `Arc` of the store. It is evaluated anew for each test and
-/// may give the same database each time.
+/// The expression is evaluated for each test, on the runtime of that test. It gives a future of two handles
+/// to the same data, `[Arc<S>; 2]`, as two processes of a service have: each with its own connections. A
+/// store that one process has open at a time gives the same `Arc` twice. All tests may use one database.
 ///
 /// # Examples
 ///
@@ -159,27 +174,28 @@ __user_store_promises! { [super::define_promises] dyn UserStore }
 /// use std::sync::Arc;
 /// use auth_core::MemoryStore;
 ///
-/// async fn store() -> Arc<MemoryStore> {
-///     Arc::new(MemoryStore::new())
+/// async fn handles() -> [Arc<MemoryStore>; 2] {
+///     let store = MemoryStore::new();
+///     [Arc::new(store.clone()), Arc::new(store)]
 /// }
 ///
-/// auth_testkit::user_store_tests!(store());
+/// auth_testkit::user_store_tests!(handles());
 /// ```
 #[macro_export]
 macro_rules! user_store_tests {
-    ($store:expr) => {
-        $crate::__user_store_promises! { [$crate::__store_tests] UserStore, user, $store }
+    ($handles:expr) => {
+        $crate::__user_store_cases! { [$crate::__case_tests] UserStore, user, $handles }
     };
 }
 
 /// Writes a user who must be new.
 async fn inserted(store: &dyn UserStore, user: &User) -> Outcome {
-    ensure_eq!(store.insert_user(user).await?, UserInsert::Inserted, "writing a new user");
+    ensure_eq!(store.insert_user(user).await?, UserInsert::Inserted, "`insert_user` of a new user");
     Ok(())
 }
 
 /// Ends the case unless the store has this user, in every field, under id and address.
 async fn holds(store: &dyn UserStore, expected: &User) -> Outcome {
-    same_found(store.find_by_id(expected.id).await?, expected)?;
-    same_found(store.find_by_email(&expected.email).await?, expected)
+    same_found(store.find_by_id(expected.id).await?, expected).context("`find_by_id`")?;
+    same_found(store.find_by_email(&expected.email).await?, expected).context("`find_by_email`")
 }

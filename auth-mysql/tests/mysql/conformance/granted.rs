@@ -53,10 +53,11 @@ async fn store() -> Arc<RoundRobin> {
     Arc::new(RoundRobin::open(urls().await).await)
 }
 
-auth_testkit::user_store_tests!(store());
-auth_testkit::token_store_tests!(store());
-auth_testkit::outbox_tests!(store());
-auth_testkit::joined_store_tests!(store());
+async fn handles() -> [Arc<Spread>; 2] {
+    [store().await, store().await]
+}
+
+auth_testkit::store_tests!(handles());
 
 #[tokio::test]
 async fn a_service_works_with_the_granted_rights() {

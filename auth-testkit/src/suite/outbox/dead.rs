@@ -1,30 +1,51 @@
 use std::sync::Arc;
 
 use auth_core::IntentId;
-use auth_core::store::{ClaimedIntent, DeadLetter, Outbox, Removal};
+use auth_core::store::{ClaimedIntent, DeadLetter, Intent, Outbox, Removal, Settlement};
 use chrono::TimeDelta;
 
 use super::{claimed, dead_lettered, nothing_is_due, queued, turn};
-use crate::suite::check::{Outcome, ensure, ensure_eq, only};
-use crate::suite::fresh::{self, TICK, long_ago, long_ago_is_over};
-use crate::suite::race::{MANY, RACERS, purge_together, race, write_together};
+use crate::suite::check::{Context as _, Outcome, ensure, ensure_eq, only};
+use crate::suite::fresh::{self, MAX_REASON_CHARS, TICK, long_ago, long_ago_is_over};
+use crate::suite::race::{MANY, POLLS, RACERS, drop_after, purge_together, race, write_together};
 use crate::suite::row::{same, same_found};
 
 pub(super) async fn a_buried_intent_is_a_dead_letter(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
-    let reason = format!("550 5.1.1 „no such mailbox“ 📪\n{}", "x".repeat(150));
+    let start = "550 5.1.1 „no such mailbox“ 📪\n";
+    let reason = format!("{start}{}", "𝔘".repeat(MAX_REASON_CHARS - start.chars().count()));
     let intent = queued(&*store, 0).await?;
     claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
     claimed(&*store, &intent, 2, long_ago(60), long_ago(120)).await?;
     ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a leased intent is a dead letter");
     let dead_lettered_at = long_ago(70) + TICK;
     let settled = store.move_to_dead_letters(intent.id, 2, dead_lettered_at, &reason).await?;
-    ensure_eq!(settled, auth_core::store::Settlement::Settled, "burying a claimed intent");
+    ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
     let expected = DeadLetter { intent, attempts: 2, dead_lettered_at, reason };
     same_found(store.find_dead_letter(expected.intent.id).await?, &expected)?;
     // All older ones were cleared away, so it is the first.
     same_found(store.dead_letters(1).await?.pop(), &expected)?;
     nothing_is_due(&*store, long_ago_is_over(), "a dead letter").await
+}
+
+pub(super) async fn a_dropped_move_to_dead_letters_loses_no_mail(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    for polls in 1..=POLLS {
+        let intent = queued(&*store, 0).await?;
+        claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
+        let moving = || store.move_to_dead_letters(intent.id, 1, long_ago(10), "no such mailbox");
+        let ended = drop_after(polls, moving()).await?;
+        let _settled = moving().await?;
+        let letter = store.find_dead_letter(intent.id).await?.map(|letter| letter.intent);
+        let seen = same_found(letter, &intent);
+        seen.context("`find_dead_letter` after `move_to_dead_letters` was dropped and repeated")?;
+        nothing_is_due(&*store, long_ago(100), "a dead letter").await?;
+        let _removed = store.remove_dead_letter(intent.id).await?;
+        if ended.is_some() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn dead_letters_come_oldest_first_up_to_the_limit(store: Arc<dyn Outbox>) -> Outcome {
@@ -92,7 +113,7 @@ pub(super) async fn purging_takes_dead_letters_buried_strictly_before(store: Arc
         claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
         let at = before + TimeDelta::microseconds(offset);
         let settled = store.move_to_dead_letters(intent.id, 1, at, "no such mailbox").await?;
-        ensure_eq!(settled, auth_core::store::Settlement::Settled, "burying a claimed intent");
+        ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
         letters.push((offset, intent));
     }
     let waiting = queued(&*store, 0).await?;
@@ -131,7 +152,8 @@ pub(super) async fn purging_dead_letters_stops_at_its_limit_and_says_how_many(
 
 pub(super) async fn racing_purges_of_dead_letters_leave_none(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
-    let intents = (0..MANY).map(|_| fresh::intent(long_ago(0))).collect::<Outcome<_>>()?;
+    let intents: Vec<Intent> = (0..MANY).map(|_| fresh::intent(long_ago(0))).collect::<Outcome<_>>()?;
+    let ids: Arc<[IntentId]> = intents.iter().map(|intent| intent.id).collect();
     let writing = Arc::clone(&store);
     write_together(intents, move |intent| {
         let store = Arc::clone(&writing);
@@ -147,10 +169,18 @@ pub(super) async fn racing_purges_of_dead_letters_leave_none(store: Arc<dyn Outb
         }
     })
     .await?;
-    let purged = purge_together(move |limit| {
-        let store = Arc::clone(&store);
-        async move { store.purge_dead_letters(long_ago(100), limit).await }
-    });
-    ensure_eq!(purged.await?, MANY, "how many dead letters all purges took");
+    let reading = Arc::clone(&store);
+    let purged = purge_together(
+        "purge_dead_letters",
+        move |limit| {
+            let store = Arc::clone(&store);
+            async move { store.purge_dead_letters(long_ago(100), limit).await }
+        },
+        move |number| {
+            let (store, id) = (Arc::clone(&reading), ids.get(number).copied());
+            async move { Ok(store.find_dead_letter(id.unwrap_or_else(fresh::intent_id)).await?.is_some()) }
+        },
+    );
+    ensure_eq!(purged.await?, MANY, "how many letters all calls of `purge_dead_letters` deleted");
     Ok(())
 }

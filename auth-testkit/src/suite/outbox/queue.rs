@@ -4,8 +4,8 @@ use auth_core::store::{Intent, MailRequest, Outbox, OutboxStats, Settlement};
 use auth_core::{Email, Epoch};
 
 use super::{claimed, dead_lettered, nothing_is_due, queued, turn};
-use crate::suite::check::{Outcome, ensure, ensure_eq};
-use crate::suite::fresh::{self, TICK, at, long_ago};
+use crate::suite::check::{Context as _, Outcome, ensure, ensure_eq};
+use crate::suite::fresh::{self, MAX_PAYLOAD_BYTES, TICK, at, long_ago};
 use crate::suite::race::{RACERS, race};
 use crate::suite::row::same_found;
 
@@ -45,6 +45,19 @@ pub(super) async fn every_promise_reads_back_as_written(store: Arc<dyn Outbox>) 
         ensure_eq!(settled, Settlement::Settled, "completing a claimed intent");
     }
     Ok(())
+}
+
+pub(super) async fn a_payload_of_4_kib_reads_back_as_written(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let start = "{\"v\":9,\"from\":\"a later version\",\"text\":\"é 𝔘 ";
+    let payload = format!("{start}{}", "x".repeat(MAX_PAYLOAD_BYTES - start.len()));
+    let intent = Intent::from_stored(fresh::intent_id(), long_ago(0), &payload);
+    store.insert_intent(&intent).await?;
+    let lease = claimed(&*store, &intent, 1, long_ago(1), long_ago(60)).await?;
+    let settled = store.move_to_dead_letters(intent.id, lease.attempt, long_ago(2), "unreadable").await?;
+    ensure_eq!(settled, Settlement::Settled, "`move_to_dead_letters` of a claimed intent");
+    let letter = store.find_dead_letter(intent.id).await?.map(|letter| letter.intent);
+    same_found(letter, &intent).context("`find_dead_letter` of a payload of 4 KiB")
 }
 
 pub(super) async fn an_unreadable_intent_holds_up_nobody(store: Arc<dyn Outbox>) -> Outcome {

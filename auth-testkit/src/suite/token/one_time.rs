@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use auth_core::store::{OneTimeInsert, Spend, TokenStore};
-use auth_core::{Email, Epoch, OneTimeToken, Purpose};
+use auth_core::{Email, Epoch, MAX_NAME_CHARS, Name, OneTimeToken, PasswordHash, Purpose, Registration};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::suite::check::{Outcome, ensure, ensure_eq, only};
-use crate::suite::fresh::{self, at};
+use crate::suite::fresh::{self, MAX_HASH_BYTES, at};
 use crate::suite::race::{RACERS, race};
 use crate::suite::row::same_found;
 
@@ -32,6 +32,10 @@ pub(super) async fn a_one_time_token_reads_back_as_written(store: Arc<dyn TokenS
         ..fresh::one_time()?
     };
     reads_back(&*store, &token).await?;
+    let password_hash = PasswordHash::from_stored("$".repeat(MAX_HASH_BYTES));
+    let name = Some(Name::parse(&"𝔘".repeat(MAX_NAME_CHARS))?);
+    let registration = Some(Registration { password_hash, name });
+    reads_back(&*store, &OneTimeToken { registration, ..fresh::one_time()? }).await?;
     // Of one user and address there may be several.
     reads_back(&*store, &OneTimeToken { id: fresh::intent_id(), digest: fresh::digest(), ..token }).await
 }
@@ -41,7 +45,7 @@ pub(super) async fn a_one_time_token_with_empty_fields_reads_back_as_written(
 ) -> Outcome {
     let nameless = OneTimeToken { registration: Some(fresh::registration(None)?), ..fresh::one_time()? };
     reads_back(&*store, &nameless).await?;
-    for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword] {
+    for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmail] {
         let epoch = Epoch::default();
         let token = OneTimeToken { purpose, epoch, registration: None, ..fresh::one_time()? };
         reads_back(&*store, &token).await?;

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
 use auth_core::store::{GuardedWrite, OneTimeInsert, SessionRotation, Spend, TokenStore};
-use auth_core::{OneTimeToken, Session};
+use auth_core::{IntentId, OneTimeToken, Session, SessionId};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{holds, is_gone, rotated, rotation};
-use crate::suite::check::{Outcome, ensure, ensure_eq};
+use crate::suite::check::{Context as _, Outcome, ensure, ensure_eq};
 use crate::suite::fresh::{self, TICK, at, long_ago, long_ago_is_over};
 use crate::suite::race::{MANY, ROUNDS, duel, purge_together, write_together};
 use crate::suite::row::same_found;
@@ -91,12 +91,15 @@ pub(super) async fn a_session_refreshed_meanwhile_is_not_purged(store: Arc<dyn T
                 rotating.rotate(&rotation).await
             })
             .await?;
+        // The guard of the purge is the expiry, which the rotation moves.
         if refreshed == GuardedWrite::Applied {
-            holds(&*store, &expected).await?;
-            ensure_eq!(purged, 0, "how many were purged, the only one being refreshed");
+            let seen = holds(&*store, &expected).await;
+            seen.context("`rotate` was applied and moved the expiry while `purge_sessions` ran")?;
+            ensure_eq!(purged, 0, "deletions by `purge_sessions`, while `rotate` was applied to the session");
         } else {
-            is_gone(&*store, &session).await?;
-            ensure_eq!(purged, 1, "how many were purged, the only one being gone");
+            let seen = is_gone(&*store, &session).await;
+            seen.context("`rotate` was stale while `purge_sessions` ran")?;
+            ensure_eq!(purged, 1, "deletions by `purge_sessions`, while `rotate` of the session was stale");
         }
     }
     Ok(())
@@ -104,18 +107,27 @@ pub(super) async fn a_session_refreshed_meanwhile_is_not_purged(store: Arc<dyn T
 
 pub(super) async fn racing_purges_of_sessions_leave_none(store: Arc<dyn TokenStore>) -> Outcome {
     let _turn = turn(&*store).await?;
-    let sessions = (0..MANY).map(|_| ends(long_ago(0), long_ago(200))).collect();
+    let sessions: Vec<Session> = (0..MANY).map(|_| ends(long_ago(0), long_ago(200))).collect();
+    let ids: Arc<[SessionId]> = sessions.iter().map(|session| session.id).collect();
     let writing = Arc::clone(&store);
     write_together(sessions, move |session| {
         let store = Arc::clone(&writing);
         async move { store.insert_session(&session).await }
     })
     .await?;
-    let purged = purge_together(move |limit| {
-        let store = Arc::clone(&store);
-        async move { store.purge_sessions(long_ago(100), limit).await }
-    });
-    ensure_eq!(purged.await?, MANY, "how many sessions all purges took");
+    let reading = Arc::clone(&store);
+    let purged = purge_together(
+        "purge_sessions",
+        move |limit| {
+            let store = Arc::clone(&store);
+            async move { store.purge_sessions(long_ago(100), limit).await }
+        },
+        move |number| {
+            let (store, id) = (Arc::clone(&reading), ids.get(number).copied());
+            async move { Ok(store.find_session(id.unwrap_or_else(fresh::session_id)).await?.is_some()) }
+        },
+    );
+    ensure_eq!(purged.await?, MANY, "how many sessions all calls of `purge_sessions` deleted");
     Ok(())
 }
 
@@ -170,17 +182,26 @@ pub(super) async fn purging_one_time_tokens_stops_at_its_limit_and_says_how_many
 
 pub(super) async fn racing_purges_of_one_time_tokens_leave_none(store: Arc<dyn TokenStore>) -> Outcome {
     let _turn = turn(&*store).await?;
-    let tokens = (0..MANY).map(|_| expires(long_ago(0))).collect::<Outcome<_>>()?;
+    let tokens: Vec<OneTimeToken> = (0..MANY).map(|_| expires(long_ago(0))).collect::<Outcome<_>>()?;
+    let ids: Arc<[IntentId]> = tokens.iter().map(|token| token.id).collect();
     let writing = Arc::clone(&store);
     write_together(tokens, move |token| {
         let store = Arc::clone(&writing);
         async move { store.insert_one_time(&token).await.map(|_| ()) }
     })
     .await?;
-    let purged = purge_together(move |limit| {
-        let store = Arc::clone(&store);
-        async move { store.purge_one_time(long_ago(100), limit).await }
-    });
-    ensure_eq!(purged.await?, MANY, "how many tokens all purges took");
+    let reading = Arc::clone(&store);
+    let purged = purge_together(
+        "purge_one_time",
+        move |limit| {
+            let store = Arc::clone(&store);
+            async move { store.purge_one_time(long_ago(100), limit).await }
+        },
+        move |number| {
+            let (store, id) = (Arc::clone(&reading), ids.get(number).copied());
+            async move { Ok(store.find_one_time(id.unwrap_or_else(fresh::intent_id)).await?.is_some()) }
+        },
+    );
+    ensure_eq!(purged.await?, MANY, "how many tokens all calls of `purge_one_time` deleted");
     Ok(())
 }

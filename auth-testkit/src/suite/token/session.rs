@@ -6,9 +6,9 @@ use auth_core::{Epoch, Session, SessionId};
 use chrono::TimeDelta;
 
 use super::holds;
-use crate::suite::check::{Outcome, ensure, ensure_eq, only};
-use crate::suite::fresh::{self, TICK, at};
-use crate::suite::race::{RACERS, race};
+use crate::suite::check::{Context as _, Outcome, ensure, ensure_eq, only};
+use crate::suite::fresh::{self, MAX_USER_AGENT_CHARS, TICK, at};
+use crate::suite::race::{POLLS, RACERS, drop_after, race};
 
 async fn reads_back(store: &dyn TokenStore, session: &Session) -> Outcome {
     store.insert_session(session).await?;
@@ -16,8 +16,11 @@ async fn reads_back(store: &dyn TokenStore, session: &Session) -> Outcome {
 }
 
 pub(super) async fn a_session_reads_back_as_written(store: Arc<dyn TokenStore>) -> Outcome {
-    let user_agent = format!("Ünïcode \"agent\" 'of' 🦊 {}", "界".repeat(200));
-    reads_back(&*store, &Session { user_agent: Some(user_agent), ..fresh::session() }).await
+    let longest = "𝔘".repeat(MAX_USER_AGENT_CHARS);
+    for user_agent in ["Ünïcode \"agent\" 'of' 🦊 %_\\".to_owned(), longest] {
+        reads_back(&*store, &Session { user_agent: Some(user_agent), ..fresh::session() }).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn a_session_with_empty_fields_reads_back_as_written(store: Arc<dyn TokenStore>) -> Outcome {
@@ -79,6 +82,23 @@ pub(super) async fn an_existing_session_id_is_a_conflict_and_changes_nothing(
     let listed = store.find_sessions_by_user(rival.user_id).await?;
     ensure!(listed.is_empty(), "the refused session is listed");
     holds(&*store, &session).await
+}
+
+pub(super) async fn a_dropped_insert_leaves_a_whole_session_or_none(store: Arc<dyn TokenStore>) -> Outcome {
+    for polls in 1..=POLLS {
+        let session = fresh::session();
+        let ended = drop_after(polls, store.insert_session(&session)).await?;
+        match store.insert_session(&session).await {
+            Err(error) if error.kind() != StoreErrorKind::Conflict => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        let seen = holds(&*store, &session).await;
+        seen.context("`insert_session` was dropped and repeated")?;
+        if ended.is_some() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn racing_inserts_of_one_session_id_have_one_winner(store: Arc<dyn TokenStore>) -> Outcome {

@@ -9,7 +9,7 @@ use crate::suite::fresh::{self, at};
 use crate::suite::race::{RACERS, ROUNDS, duel, race};
 
 /// What the user is after the new address was applied.
-fn moved(user: User, new: &NewEmail) -> User {
+pub(super) fn moved(user: User, new: &NewEmail) -> User {
     User {
         email: new.email.clone(),
         email_verified_at: Some(new.at),

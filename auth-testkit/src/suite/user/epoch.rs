@@ -4,7 +4,7 @@ use auth_core::store::{EmailVerification, GuardedWrite, NewEmail, NewPassword, S
 use auth_core::{Epoch, User, UserStatus};
 
 use super::{holds, inserted};
-use crate::suite::check::{Outcome, ensure_eq, only};
+use crate::suite::check::{Context as _, Outcome, ensure_eq, only};
 use crate::suite::fresh::{self, at};
 use crate::suite::race::{RACERS, ROUNDS, duel, race};
 
@@ -170,43 +170,27 @@ pub(super) async fn concurrent_writes_to_different_fields_all_remain(store: Arc<
 }
 
 pub(super) async fn a_guarded_write_touches_one_user_only(store: Arc<dyn UserStore>) -> Outcome {
-    let (user, other) = (fresh::user()?, fresh::user()?);
-    inserted(&*store, &user).await?;
-    inserted(&*store, &other).await?;
-    let (id, mut epoch) = (user.id, user.epoch);
+    macro_rules! spares {
+        ($method:ident($($argument:expr),*) => $applied:expr) => {
+            let (user, other) = (fresh::user()?, fresh::user()?);
+            inserted(&*store, &user).await?;
+            inserted(&*store, &other).await?;
+            let outcome = store.$method(user.id, user.epoch, $($argument),*).await?;
+            ensure_eq!(outcome, $applied, concat!("`", stringify!($method), "` under the user's epoch"));
+            let seen = holds(&*store, &other).await;
+            seen.context(concat!(
+                "`", stringify!($method), "`, guarded by id and epoch, and then another user of this epoch"
+            ))?;
+        };
+    }
     let verification = EmailVerification { at: at(10), activate: Some(fresh::registration(None)?) };
-    ensure_eq!(store.rehash_password(id, epoch, &fresh::hash()).await?, GuardedWrite::Applied, "rehashing");
-    ensure_eq!(store.verify_email(id, epoch, &verification).await?, GuardedWrite::Applied, "verifying");
-    holds(&*store, &other).await?;
-    // The other user follows to the same epoch without being written to by the calls under test.
     let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: Some(at(10)) };
-    let mut follower = User { epoch: epoch.next(), ..fresh::user()? };
-    inserted(&*store, &follower).await?;
-    epoch = epoch.next();
-    ensure_eq!(store.set_password(id, epoch, &password).await?, GuardedWrite::Applied, "setting a password");
-    holds(&*store, &follower).await?;
-    follower = User { epoch: epoch.next(), ..fresh::user()? };
-    inserted(&*store, &follower).await?;
-    epoch = epoch.next();
-    ensure_eq!(
-        store.set_status(id, epoch, UserStatus::Disabled).await?,
-        GuardedWrite::Applied,
-        "setting a status"
-    );
-    holds(&*store, &follower).await?;
-    follower = User { epoch: epoch.next(), ..fresh::user()? };
-    inserted(&*store, &follower).await?;
-    epoch = epoch.next();
-    ensure_eq!(store.advance_epoch(id, epoch).await?, GuardedWrite::Applied, "advancing the epoch");
-    holds(&*store, &follower).await?;
-    follower = User { epoch: epoch.next(), ..fresh::user()? };
-    inserted(&*store, &follower).await?;
     let new = NewEmail { email: fresh::email()?, at: at(10) };
-    ensure_eq!(
-        store.set_email(id, epoch.next(), &new).await?,
-        SetEmailOutcome::Applied,
-        "setting an address"
-    );
-    holds(&*store, &follower).await?;
-    holds(&*store, &other).await
+    spares!(rehash_password(&fresh::hash()) => GuardedWrite::Applied);
+    spares!(verify_email(&verification) => GuardedWrite::Applied);
+    spares!(set_password(&password) => GuardedWrite::Applied);
+    spares!(set_status(UserStatus::Disabled) => GuardedWrite::Applied);
+    spares!(advance_epoch() => GuardedWrite::Applied);
+    spares!(set_email(&new) => SetEmailOutcome::Applied);
+    Ok(())
 }

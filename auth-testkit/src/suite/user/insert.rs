@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use auth_core::store::{StoreErrorKind, UserInsert, UserStore};
-use auth_core::{Email, Epoch, MAX_NAME_CHARS, Name, User, UserStatus};
+use auth_core::store::{EmailVerification, GuardedWrite, NewPassword, StoreErrorKind, UserInsert, UserStore};
+use auth_core::{Email, Epoch, MAX_NAME_CHARS, Name, PasswordHash, Registration, User, UserStatus};
 use chrono::TimeDelta;
 
 use super::{holds, inserted};
-use crate::suite::check::{Outcome, ensure, ensure_eq, only};
-use crate::suite::fresh::{self, at};
+use crate::suite::check::{Context as _, Outcome, ensure, ensure_eq, only};
+use crate::suite::fresh::{self, MAX_HASH_BYTES, at};
 use crate::suite::race::{RACERS, race};
 
 pub(super) async fn a_user_reads_back_as_written(store: Arc<dyn UserStore>) -> Outcome {
@@ -84,9 +84,18 @@ pub(super) async fn an_existing_user_id_is_a_conflict_and_changes_nothing(
     let owner = fresh::user()?;
     inserted(&*store, &owner).await?;
     let rival = User { id: owner.id, ..fresh::user()? };
-    match store.insert_user(&rival).await {
-        Err(error) => ensure_eq!(error.kind(), StoreErrorKind::Conflict, "inserting an id again"),
-        Ok(outcome) => ensure!(false, "inserting an id again gave {outcome:?}, not a conflict"),
+    // The very same user has its own address: the id decides, or an import could not be repeated.
+    for (user, whose) in [(&rival, "another address"), (&owner, "its own address")] {
+        match store.insert_user(user).await {
+            Err(error) => {
+                let kind = error.kind();
+                ensure_eq!(kind, StoreErrorKind::Conflict, "`insert_user` of an existing id with {whose}");
+            }
+            Ok(outcome) => ensure!(
+                false,
+                "`insert_user` of an existing id with {whose} returned {outcome:?}, not a conflict"
+            ),
+        }
     }
     ensure!(store.find_by_email(&rival.email).await?.is_none(), "the refused address was taken");
     holds(&*store, &owner).await
@@ -144,4 +153,35 @@ pub(super) async fn an_unknown_user_is_not_found(store: Arc<dyn UserStore>) -> O
     ensure!(store.find_by_id(user.id).await?.is_none(), "an id that was never written is found");
     ensure!(store.find_by_email(&user.email).await?.is_none(), "an address that was never written is found");
     Ok(())
+}
+
+/// The longest hash of the contract.
+fn longest_hash() -> PasswordHash {
+    let hash = fresh::hash();
+    PasswordHash::from_stored(format!("{:x<MAX_HASH_BYTES$}", hash.expose()))
+}
+
+pub(super) async fn a_hash_of_512_bytes_reads_back_as_written(store: Arc<dyn UserStore>) -> Outcome {
+    let user = User { password_hash: Some(longest_hash()), ..fresh::user()? };
+    inserted(&*store, &user).await?;
+    holds(&*store, &user).await.context("after `insert_user` with a hash of 512 bytes")?;
+    let hash = longest_hash();
+    let outcome = store.rehash_password(user.id, user.epoch, &hash).await?;
+    ensure_eq!(outcome, GuardedWrite::Applied, "the outcome of `rehash_password`");
+    let user = User { password_hash: Some(hash), ..user };
+    holds(&*store, &user).await.context("after `rehash_password` with a hash of 512 bytes")?;
+    let hash = longest_hash();
+    let password = NewPassword { password_hash: hash.clone(), at: at(10), email_verified_at: None };
+    let outcome = store.set_password(user.id, user.epoch, &password).await?;
+    ensure_eq!(outcome, GuardedWrite::Applied, "the outcome of `set_password`");
+    let (password_hash, epoch) = (Some(hash), user.epoch.next());
+    let user = User { password_hash, password_changed_at: at(10), epoch, ..user };
+    holds(&*store, &user).await.context("after `set_password` with a hash of 512 bytes")?;
+    let registration = Registration { password_hash: longest_hash(), name: user.name.clone() };
+    let verification = EmailVerification { at: at(20), activate: Some(registration.clone()) };
+    let outcome = store.verify_email(user.id, user.epoch, &verification).await?;
+    ensure_eq!(outcome, GuardedWrite::Applied, "the outcome of `verify_email`");
+    let (password_hash, epoch) = (Some(registration.password_hash), user.epoch.next());
+    let user = User { password_hash, email_verified_at: Some(at(20)), epoch, ..user };
+    holds(&*store, &user).await.context("after `verify_email` with a hash of 512 bytes")
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use auth_core::store::{EmailVerification, GuardedWrite, UserStore};
-use auth_core::{User, UserStatus};
+use auth_core::{User, UserId, UserStatus};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{holds, inserted};
@@ -13,7 +13,7 @@ use crate::suite::race::{MANY, ROUNDS, duel, purge_together, write_together};
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Waits for the turn and clears away what an interrupted run left behind.
-async fn turn(store: &dyn UserStore) -> Outcome<MutexGuard<'static, ()>> {
+pub(super) async fn turn(store: &dyn UserStore) -> Outcome<MutexGuard<'static, ()>> {
     let turn = TURN.lock().await;
     for _ in 0..10_000 {
         if store.purge_unverified(long_ago_is_over(), 1_000).await? == 0 {
@@ -25,7 +25,7 @@ async fn turn(store: &dyn UserStore) -> Outcome<MutexGuard<'static, ()>> {
 }
 
 /// An unverified user of 1995.
-fn old_user(seconds: i64) -> Outcome<User> {
+pub(super) fn old_user(seconds: i64) -> Outcome<User> {
     let created_at = long_ago(seconds);
     Ok(User { created_at, password_changed_at: created_at, ..fresh::user()? })
 }
@@ -170,17 +170,26 @@ async fn survives_if_written(
 
 pub(super) async fn racing_purges_of_users_leave_none(store: Arc<dyn UserStore>) -> Outcome {
     let _turn = turn(&*store).await?;
-    let users = (0..MANY).map(|_| old_user(0)).collect::<Outcome<_>>()?;
+    let users: Vec<User> = (0..MANY).map(|_| old_user(0)).collect::<Outcome<_>>()?;
+    let ids: Arc<[UserId]> = users.iter().map(|user| user.id).collect();
     let writing = Arc::clone(&store);
     write_together(users, move |user| {
         let store = Arc::clone(&writing);
         async move { store.insert_user(&user).await.map(|_| ()) }
     })
     .await?;
-    let purged = purge_together(move |limit| {
-        let store = Arc::clone(&store);
-        async move { store.purge_unverified(long_ago(100), limit).await }
-    });
-    ensure_eq!(purged.await?, MANY, "how many users all purges took");
+    let reading = Arc::clone(&store);
+    let purged = purge_together(
+        "purge_unverified",
+        move |limit| {
+            let store = Arc::clone(&store);
+            async move { store.purge_unverified(long_ago(100), limit).await }
+        },
+        move |number| {
+            let (store, id) = (Arc::clone(&reading), ids.get(number).copied());
+            async move { Ok(store.find_by_id(id.unwrap_or_else(fresh::user_id)).await?.is_some()) }
+        },
+    );
+    ensure_eq!(purged.await?, MANY, "how many users all calls of `purge_unverified` deleted");
     Ok(())
 }

@@ -7,7 +7,7 @@ use auth_core::store::StoreError;
 use auth_core::{AcquireOutcome, Bucket, InProcessLimiter, RateLimiter, Rule, SystemClock};
 
 use self::LimiterDefect as D;
-use super::{defects, delay, lock};
+use crate::{defects, delay, lock};
 
 defects! {
     /// One way for a rate limiter to be wrong.
@@ -65,7 +65,7 @@ defects! {
 
 /// A [`RateLimiter`] with one defect.
 #[derive(Debug)]
-pub struct BrokenLimiter {
+pub(crate) struct BrokenLimiter {
     defect: LimiterDefect,
     inner: Mutex<Arc<InProcessLimiter>>,
     /// By bucket, a time that the defect goes by, and how many places.
@@ -82,7 +82,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 impl BrokenLimiter {
     /// A limiter with this defect, in which nothing was counted yet.
-    pub fn new(defect: LimiterDefect) -> Self {
+    pub(crate) fn new(defect: LimiterDefect) -> Self {
         Self { defect, inner: Mutex::new(inner()), times: Mutex::default(), marked: Mutex::default() }
     }
 

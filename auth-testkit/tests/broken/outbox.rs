@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use auth_core::store::{
@@ -9,7 +10,7 @@ use auth_core::{IntentId, MemoryStore, Registration};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::OutboxDefect as D;
-use super::{defects, delay, lock, whole_seconds};
+use crate::{cut, defects, delay, lock, skip_the_busy, whole_seconds};
 
 defects! {
     /// One way for an outbox to be wrong.
@@ -71,6 +72,16 @@ defects! {
         PurgeIgnoresTheLimit => [purging_dead_letters_stops_at_its_limit_and_says_how_many],
         /// A purge takes half of what it may, though more is left.
         PurgeTakesHalf => [racing_purges_of_dead_letters_leave_none],
+        /// Payloads of more than 800 bytes are refused.
+        PayloadsAreShort => [a_payload_of_4_kib_reads_back_as_written],
+        /// Reasons are kept in 255 characters.
+        ReasonsAreCut => [a_buried_intent_is_a_dead_letter],
+        /// An intent leaves the queue by one write, and becomes a dead letter by another.
+        MoveInTwoSteps => [a_dropped_move_to_dead_letters_loses_no_mail],
+        /// A purge finds nothing while another is at work.
+        PurgeSkipsTheBusy => [racing_purges_of_dead_letters_leave_none],
+        /// A handle remembers what it read, whatever another writes.
+        RemembersReads => [the_outbox_writes_of_one_handle_are_seen_by_another],
     }
 }
 
@@ -79,7 +90,7 @@ const ATTEMPTS: u32 = 8;
 
 /// An [`Outbox`] with one defect.
 #[derive(Debug)]
-pub struct BrokenOutbox {
+pub(crate) struct BrokenOutbox {
     defect: OutboxDefect,
     inner: MemoryStore,
     known: Mutex<HashSet<IntentId>>,
@@ -90,11 +101,14 @@ pub struct BrokenOutbox {
     /// The attempt and the end of each lease, and the latest time that a claim named.
     leases: Mutex<HashMap<IntentId, (u32, DateTime<Utc>)>>,
     latest: Mutex<DateTime<Utc>>,
+    /// Intents that left the queue and are no dead letters yet.
+    moving: Mutex<HashSet<IntentId>>,
+    purging: AtomicBool,
 }
 
 impl BrokenOutbox {
     /// An empty outbox with this defect.
-    pub fn new(defect: OutboxDefect) -> Self {
+    pub(crate) fn new(defect: OutboxDefect) -> Self {
         Self {
             defect,
             inner: MemoryStore::new(),
@@ -103,6 +117,8 @@ impl BrokenOutbox {
             readable: Mutex::default(),
             leases: Mutex::default(),
             latest: Mutex::default(),
+            moving: Mutex::default(),
+            purging: AtomicBool::new(false),
         }
     }
 
@@ -179,6 +195,9 @@ impl BrokenOutbox {
 #[async_trait]
 impl Outbox for BrokenOutbox {
     async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError> {
+        if self.is(D::PayloadsAreShort) && intent.payload().len() > 800 {
+            return Err(StoreError::corrupt("the payload is too long"));
+        }
         let known = lock(&self.known).contains(&intent.id);
         match self.defect {
             D::InsertReplaces => self.forget(intent.id).await?,
@@ -265,7 +284,21 @@ impl Outbox for BrokenOutbox {
         reason: &str,
     ) -> Result<Settlement, StoreError> {
         let held = self.reads_as_held(id, attempt).await;
-        let reason = if self.is(D::BuryForgetsTheReason) { "" } else { reason };
+        if self.is(D::MoveInTwoSteps) {
+            if !lock(&self.moving).insert(id) {
+                return Ok(Settlement::LeaseLost);
+            }
+            delay().await;
+            let outcome = self.passing().move_to_dead_letters(id, attempt, at, reason).await;
+            lock(&self.moving).remove(&id);
+            return outcome;
+        }
+        let short = cut(reason, 255);
+        let reason = match self.defect {
+            D::BuryForgetsTheReason => "",
+            D::ReasonsAreCut => &short,
+            _ => reason,
+        };
         Ok(self.settled(
             self.passing().move_to_dead_letters(id, self.guard(id, attempt), at, reason).await?,
             held,
@@ -308,7 +341,11 @@ impl Outbox for BrokenOutbox {
             D::PurgeTakesHalf => limit / 2,
             _ => limit,
         };
-        self.passing().purge_dead_letters(before + TimeDelta::microseconds(boundary), limit).await
+        let purge = self.passing().purge_dead_letters(before + TimeDelta::microseconds(boundary), limit);
+        if self.is(D::PurgeSkipsTheBusy) {
+            return skip_the_busy(&self.purging, purge).await;
+        }
+        purge.await
     }
 
     async fn stats(&self) -> Result<OutboxStats, StoreError> {

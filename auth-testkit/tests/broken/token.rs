@@ -1,6 +1,7 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use auth_core::store::{
@@ -12,7 +13,7 @@ use auth_core::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use self::TokenDefect as D;
-use super::{ascii, defects, delay, lock, whole_seconds};
+use crate::{ascii, cut, defects, delay, lock, skip_the_busy, whole_seconds};
 
 defects! {
     /// One way for a token store to be wrong.
@@ -99,23 +100,44 @@ defects! {
         PurgeTakesHalf => [
             racing_purges_of_sessions_leave_none, racing_purges_of_one_time_tokens_leave_none,
         ],
+        /// User agents are kept in 255 characters.
+        UserAgentsAreCut => [a_session_reads_back_as_written],
+        /// Password hashes are kept in 255 bytes.
+        HashesAreCut => [a_one_time_token_reads_back_as_written],
+        /// A session is written by one write, and listed by another.
+        InsertInTwoSteps => [a_dropped_insert_leaves_a_whole_session_or_none],
+        /// A purge finds nothing while another is at work.
+        PurgeSkipsTheBusy => [
+            racing_purges_of_sessions_leave_none, racing_purges_of_one_time_tokens_leave_none,
+        ],
+        /// A handle remembers what it read, whatever another writes.
+        RemembersReads => [the_token_writes_of_one_handle_are_read_by_another],
     }
 }
 
 /// A [`TokenStore`] with one defect.
 #[derive(Debug)]
-pub struct BrokenTokenStore {
+pub(crate) struct BrokenTokenStore {
     defect: TokenDefect,
     inner: MemoryStore,
     ids: Mutex<Vec<SessionId>>,
     /// One-time tokens that replaced others.
     replaced: Mutex<HashMap<IntentId, OneTimeToken>>,
+    unlisted: Mutex<HashSet<SessionId>>,
+    purging: AtomicBool,
 }
 
 impl BrokenTokenStore {
     /// An empty store with this defect.
-    pub fn new(defect: TokenDefect) -> Self {
-        Self { defect, inner: MemoryStore::new(), ids: Mutex::default(), replaced: Mutex::default() }
+    pub(crate) fn new(defect: TokenDefect) -> Self {
+        Self {
+            defect,
+            inner: MemoryStore::new(),
+            ids: Mutex::default(),
+            replaced: Mutex::default(),
+            unlisted: Mutex::default(),
+            purging: AtomicBool::new(false),
+        }
     }
 
     fn is(&self, defect: TokenDefect) -> bool {
@@ -158,6 +180,7 @@ impl BrokenTokenStore {
             },
             user_agent: match self.defect {
                 D::TextsAreAscii => agent.as_deref().map(ascii),
+                D::UserAgentsAreCut => agent.as_deref().map(|agent| cut(agent, 255)),
                 D::AbsentIsEmpty => agent.or_else(|| Some(String::new())),
                 _ => agent,
             },
@@ -172,6 +195,10 @@ impl BrokenTokenStore {
         let registration = match (self.defect, token.registration) {
             (D::TextsAreAscii, Some(Registration { password_hash, name })) => {
                 let name = name.and_then(|name| Name::parse(&ascii(name.as_str())).ok());
+                Some(Registration { password_hash, name })
+            }
+            (D::HashesAreCut, Some(Registration { password_hash, name })) => {
+                let password_hash = PasswordHash::from_stored(cut(password_hash.expose(), 255));
                 Some(Registration { password_hash, name })
             }
             (D::AbsentIsEmpty, None) => {
@@ -240,6 +267,15 @@ impl TokenStore for BrokenTokenStore {
             }
             return self.inner.insert_session(session).await.or(Ok(()));
         }
+        if self.is(D::InsertInTwoSteps) {
+            let outcome = self.inner.insert_session(session).await;
+            if outcome.is_ok() {
+                lock(&self.unlisted).insert(session.id);
+                delay().await;
+                lock(&self.unlisted).remove(&session.id);
+            }
+            return outcome;
+        }
         self.inner.insert_session(session).await
     }
 
@@ -252,6 +288,7 @@ impl TokenStore for BrokenTokenStore {
 
     async fn find_sessions_by_user(&self, user_id: UserId) -> Result<Vec<Session>, StoreError> {
         let mut sessions = self.inner.find_sessions_by_user(user_id).await?;
+        sessions.retain(|session| !lock(&self.unlisted).contains(&session.id));
         if self.is(D::NewestFirst) {
             sessions.reverse();
         }
@@ -351,12 +388,17 @@ impl TokenStore for BrokenTokenStore {
                 }
                 Ok(purged)
             }
+            D::PurgeSkipsTheBusy => skip_the_busy(&self.purging, self.inner.purge_sessions(now, limit)).await,
             _ => self.inner.purge_sessions(self.purge_time(now), self.purge_limit(limit)).await,
         }
     }
 
     async fn purge_one_time(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        self.inner.purge_one_time(self.purge_time(now), self.purge_limit(limit)).await
+        let purge = self.inner.purge_one_time(self.purge_time(now), self.purge_limit(limit));
+        if self.is(D::PurgeSkipsTheBusy) {
+            return skip_the_busy(&self.purging, purge).await;
+        }
+        purge.await
     }
 }
 

@@ -3,6 +3,7 @@ mod spelling;
 
 use std::collections::HashSet;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use auth_core::store::{
@@ -13,28 +14,29 @@ use auth_core::{Email, Epoch, MemoryStore, Name, PasswordHash, User, UserId, Use
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::RwLock;
 
-pub use defect::UserDefect;
+pub(crate) use defect::UserDefect;
 
 use self::UserDefect as D;
 use self::spelling::{like, mark, unmarked};
-use super::{ascii, delay, lock, whole_seconds};
+use crate::{ascii, cut, delay, lock, skip_the_busy, whole_seconds};
 
 /// A [`UserStore`] with one defect.
 #[derive(Debug)]
-pub struct BrokenUserStore {
+pub(crate) struct BrokenUserStore {
     defect: UserDefect,
     inner: MemoryStore,
     /// Held for writing while a user is replaced, so that nobody meets the gap.
     gate: RwLock<()>,
     ids: Mutex<Vec<UserId>>,
     taken: Mutex<HashSet<String>>,
+    purging: AtomicBool,
 }
 
 impl BrokenUserStore {
     /// An empty store with this defect.
-    pub fn new(defect: UserDefect) -> Self {
+    pub(crate) fn new(defect: UserDefect) -> Self {
         let (gate, ids, taken) = (RwLock::default(), Mutex::default(), Mutex::default());
-        Self { defect, inner: MemoryStore::new(), gate, ids, taken }
+        Self { defect, inner: MemoryStore::new(), gate, ids, taken, purging: AtomicBool::new(false) }
     }
 
     fn is(&self, defect: UserDefect) -> bool {
@@ -129,6 +131,10 @@ impl BrokenUserStore {
             D::EpochsAre32Bits => {
                 user.epoch = Epoch::from_u64(user.epoch.as_u64() & u64::from(u32::MAX));
             }
+            D::HashesAreCut => {
+                user.password_hash =
+                    user.password_hash.map(|hash| PasswordHash::from_stored(cut(hash.expose(), 255)));
+            }
             D::SpellingIsLost => user.email = Email::parse(user.email.canonical()).unwrap_or(user.email),
             D::AddressesHaveCase => {
                 user.email = Email::parse(&unmarked(user.email.address())).unwrap_or(user.email);
@@ -151,9 +157,14 @@ impl UserStore for BrokenUserStore {
     async fn insert_user(&self, user: &User) -> Result<UserInsert, StoreError> {
         let user = User { email: self.kept(&user.email), ..user.clone() };
         let taken = match self.defect {
-            D::DeleteKeepsTheAddress | D::PurgeKeepsTheAddress | D::EmailKeepsTheOldOne => {
-                lock(&self.taken).contains(user.email.canonical())
-            }
+            D::DeleteKeepsTheAddress
+            | D::PurgeKeepsTheAddress
+            | D::EmailKeepsTheOldOne
+            | D::InsertInTwoSteps
+            | D::EmailInTwoSteps
+            | D::DeleteInTwoSteps
+            | D::PurgeInTwoSteps => lock(&self.taken).contains(user.email.canonical()),
+            D::AddressGoesFirst => self.passing().find_by_email(&user.email).await?.is_some(),
             D::LookAlikesAreEqual | D::AddressesAreCut => {
                 self.everyone().await?.iter().any(|other| self.finds(&other.email, &user.email))
             }
@@ -168,6 +179,14 @@ impl UserStore for BrokenUserStore {
                 let _gate = self.gate.write().await;
                 let _deleted = self.passing().delete(user.id).await?;
                 self.passing().insert_user(&user).await
+            }
+            D::InsertInTwoSteps => {
+                let address = user.email.canonical().to_owned();
+                lock(&self.taken).insert(address.clone());
+                delay().await;
+                let outcome = self.passing().insert_user(&user).await;
+                lock(&self.taken).remove(&address);
+                outcome
             }
             D::InsertReadsThenWrites => {
                 let found = self.passing().find_by_email(&user.email).await?;
@@ -298,6 +317,14 @@ impl UserStore for BrokenUserStore {
             let outcome = self.passing().set_email(id, epoch, new).await?;
             return Ok(if owner.is_none() { SetEmailOutcome::Applied } else { outcome });
         }
+        if self.is(D::EmailInTwoSteps) {
+            let address = new.email.canonical().to_owned();
+            lock(&self.taken).insert(address.clone());
+            delay().await;
+            let outcome = self.passing().set_email(id, epoch, new).await;
+            lock(&self.taken).remove(&address);
+            return outcome;
+        }
         let guard = self.epoch(D::EmailIgnoresTheEpoch, id, epoch).await?;
         let outcome = self.passing().set_email(id, guard, new).await?;
         match (self.defect, outcome) {
@@ -401,6 +428,16 @@ impl UserStore for BrokenUserStore {
         if self.is(D::DeleteReadsThenDeletes) {
             delay().await;
         }
+        if let Some(user) = &found
+            && self.is(D::DeleteInTwoSteps)
+        {
+            let address = user.email.canonical().to_owned();
+            lock(&self.taken).insert(address.clone());
+            let outcome = self.passing().delete(id).await;
+            delay().await;
+            lock(&self.taken).remove(&address);
+            return outcome;
+        }
         let outcome = self.passing().delete(id).await?;
         let read = self.is(D::DeleteReadsThenDeletes) && found.is_some();
         Ok(if read { Deletion::Deleted } else { outcome })
@@ -415,12 +452,16 @@ impl UserStore for BrokenUserStore {
             D::PurgeTakesTheBoundary => {
                 self.passing().purge_unverified(before + TimeDelta::microseconds(1), limit).await
             }
+            D::PurgeSkipsTheBusy => {
+                skip_the_busy(&self.purging, self.passing().purge_unverified(before, limit)).await
+            }
             D::PurgeIgnoresTheLimit => self.passing().purge_unverified(before, u32::MAX).await,
             D::PurgeTakesHalf => self.passing().purge_unverified(before, limit / 2).await,
             D::PurgeTakesVerified
             | D::PurgeTakesContested
             | D::PurgeTakesDisabled
             | D::PurgeKeepsTheAddress
+            | D::PurgeInTwoSteps
             | D::PurgeReadsThenDeletes => {
                 let mut old = self.everyone().await?;
                 old.retain(|user| {
@@ -429,10 +470,14 @@ impl UserStore for BrokenUserStore {
                 delay().await;
                 let mut purged = 0;
                 for (user, _) in old.iter().zip(0..limit) {
-                    if self.is(D::PurgeKeepsTheAddress) {
+                    if self.is(D::PurgeKeepsTheAddress) || self.is(D::PurgeInTwoSteps) {
                         lock(&self.taken).insert(user.email.canonical().to_owned());
                     }
                     purged += u64::from(self.passing().delete(user.id).await? == Deletion::Deleted);
+                    if self.is(D::PurgeInTwoSteps) {
+                        delay().await;
+                        lock(&self.taken).remove(user.email.canonical());
+                    }
                 }
                 Ok(purged)
             }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use auth_core::store::{Deletion, GuardedWrite, Revocation, Store, UserInsert, UserStore};
 use auth_core::{Session, User, UserStatus};
 
+use crate::suite::Handles;
 use crate::suite::check::{Broken, Outcome, ensure, ensure_eq};
 use crate::suite::fresh::{self, at};
 use crate::suite::race::{RACERS, race};
@@ -95,24 +96,33 @@ pub(in crate::suite) async fn whatever_was_acknowledged_is_read(store: Arc<dyn S
     let racers: Vec<_> = (0..RACERS).map(|_| fresh::user()).collect::<Outcome<_>>()?;
     let told = race(racers.into_iter().map(|user| {
         let store = Arc::clone(&store);
-        async move { Ok(follow(&*store, user).await) }
+        async move { Ok(follow(&*store, &*store, user).await) }
     }))
     .await?;
     told.into_iter().collect()
 }
 
-/// Writes to both records in turn, and reads after each write.
-async fn follow(store: &dyn Store, user: User) -> Outcome {
-    let session = written(store, &user, fresh::session()).await?;
+pub(in crate::suite) async fn what_another_handle_wrote_is_read_at_once(
+    handles: Handles<dyn Store>,
+) -> Outcome {
+    for Handles { first, second } in handles.both_ways() {
+        follow(&*first, &*second, fresh::user()?).await?;
+    }
+    Ok(())
+}
+
+/// Writes to both records in turn by one handle, and reads by the other after each write.
+async fn follow(writer: &dyn Store, store: &dyn Store, user: User) -> Outcome {
+    let session = written(writer, &user, fresh::session()).await?;
     holds(store, &session, Some(&user)).await?;
     let rotation = rotation(&session);
-    ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "rotating a session");
+    ensure_eq!(writer.rotate(&rotation).await?, GuardedWrite::Applied, "rotating a session");
     let session = rotated(&session, &rotation);
     holds(store, &session, Some(&user)).await?;
-    ensure_eq!(store.advance_epoch(user.id, user.epoch).await?, GuardedWrite::Applied, "advancing an epoch");
+    ensure_eq!(writer.advance_epoch(user.id, user.epoch).await?, GuardedWrite::Applied, "advancing an epoch");
     let user = User { epoch: user.epoch.next(), ..user };
     holds(store, &session, Some(&user)).await?;
-    let revoked = store.revoke_session(user.id, session.id).await?;
+    let revoked = writer.revoke_session(user.id, session.id).await?;
     ensure_eq!(revoked, Revocation::Revoked, "revoking a session");
     ensure!(store.find_session_and_user(session.id).await?.is_none(), "a session that ended is found");
     Ok(())

@@ -1,4 +1,4 @@
-use crate::broken::defects;
+use crate::defects;
 
 defects! {
     /// One way for a user store to be wrong.
@@ -151,5 +151,21 @@ defects! {
         ],
         /// A purge takes half of what it may, though more is left.
         PurgeTakesHalf => [racing_purges_of_users_leave_none],
+        /// Password hashes are kept in 255 bytes.
+        HashesAreCut => [a_hash_of_512_bytes_reads_back_as_written],
+        /// Whether the address is taken is checked before the id.
+        AddressGoesFirst => [an_existing_user_id_is_a_conflict_and_changes_nothing],
+        /// The address is taken by one write, and the user is written by another.
+        InsertInTwoSteps => [a_dropped_insert_leaves_a_whole_user_or_none],
+        /// The new address is taken by one write, and given to the user by another.
+        EmailInTwoSteps => [a_dropped_change_of_address_leaves_one_address],
+        /// The user is deleted by one write, and the address becomes free by another.
+        DeleteInTwoSteps => [a_dropped_deletion_leaves_a_whole_user_or_none],
+        /// A purge deletes a user by one write, and the address becomes free by another.
+        PurgeInTwoSteps => [a_dropped_purge_leaves_whole_users_or_none],
+        /// A purge finds nothing while another is at work.
+        PurgeSkipsTheBusy => [racing_purges_of_users_leave_none],
+        /// A handle remembers what it read, whatever another writes.
+        RemembersReads => [the_writes_of_one_handle_are_read_by_another],
     }
 }

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use auth_core::store::{Store, StoreError};
 use auth_core::{MemoryStore, Session, SessionId, User, UserId, UserStatus, methods_of};
 
-use self::JoinedDefect as D;
-use super::{defects, lock};
+use self::StoreDefect as D;
+use crate::{defects, lock};
 
 defects! {
     /// One way for a joined store to be wrong.
-    JoinedDefect {
+    StoreDefect {
         /// Columns of one name are read from the session, whichever record they are of.
         NamesCollide => [a_session_and_its_user_read_back_as_written],
         /// What is absent is read as empty.
@@ -25,21 +25,23 @@ defects! {
         UsersAreRemembered => [whatever_was_acknowledged_is_read],
         /// Sessions are remembered from the first read on.
         SessionsAreRemembered => [whatever_was_acknowledged_is_read],
+        /// A handle remembers what it read, whatever another writes.
+        RemembersReads => [what_another_handle_wrote_is_read_at_once],
     }
 }
 
 /// A [`Store`] with one defect.
 #[derive(Debug)]
-pub struct BrokenJoinedStore {
-    defect: JoinedDefect,
+pub(crate) struct BrokenStore {
+    defect: StoreDefect,
     inner: MemoryStore,
     users: Mutex<HashMap<UserId, User>>,
     sessions: Mutex<HashMap<SessionId, Session>>,
 }
 
-impl BrokenJoinedStore {
+impl BrokenStore {
     /// An empty store with this defect.
-    pub fn new(defect: JoinedDefect) -> Self {
+    pub(crate) fn new(defect: StoreDefect) -> Self {
         Self { defect, inner: MemoryStore::new(), users: Mutex::default(), sessions: Mutex::default() }
     }
 }
@@ -47,7 +49,7 @@ impl BrokenJoinedStore {
 macro_rules! delegate {
     ($trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl $trait for BrokenJoinedStore {
+        impl $trait for BrokenStore {
             $(async fn $method(&self, $($argument: $type),*) -> $answer {
                 $trait::$method(&self.inner, $($argument),*).await
             })*
@@ -60,7 +62,7 @@ methods_of! { TokenStore => delegate }
 methods_of! { Outbox => delegate }
 
 #[async_trait]
-impl Store for BrokenJoinedStore {
+impl Store for BrokenStore {
     async fn find_session_and_user(
         &self,
         id: SessionId,
