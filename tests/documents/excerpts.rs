@@ -1,5 +1,6 @@
-//! The guide to writing a store quotes the code of the example.
+//! The store of the guide is the guide's code and nothing else, and its own tests run the suite over it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use auth_tests::page::blocks;
@@ -8,14 +9,48 @@ use crate::root;
 
 const GUIDE: &str = include_str!("../../docs/writing-a-store.md");
 
-#[test]
-fn every_excerpt_in_the_store_guide_is_in_the_file_it_names() {
-    let dense = |text: &str| text.split_whitespace().collect::<String>();
-    let excerpts: Vec<_> = blocks(GUIDE).into_iter().filter(|block| block.kind != "text").collect();
-    assert!(excerpts.len() >= 5, "only {} excerpts", excerpts.len());
-    for excerpt in excerpts {
-        let file = excerpt.file.unwrap_or_else(|| panic!("of which file is\n{}", excerpt.text));
-        let source = fs::read_to_string(root().join("examples/store_redb").join(file)).unwrap();
-        assert!(dense(&source).contains(&dense(excerpt.text)), "{file} does not hold\n{}", excerpt.text);
+/// The blocks of one kind by the file that they name, in their order.
+fn files(kind: &str) -> BTreeMap<&'static str, String> {
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    for block in blocks(GUIDE).into_iter().filter(|block| block.kind == kind) {
+        let file = block.file.unwrap_or_else(|| panic!("no file is named for\n{}", block.text));
+        files.entry(file).or_default().push_str(block.text);
     }
+    files
+}
+
+#[test]
+fn the_blocks_of_the_store_guide_are_its_whole_crate() {
+    let folder = root().join("examples/store_map");
+    let files = files("rust,ignore");
+    for (file, text) in &files {
+        assert_eq!(&fs::read_to_string(folder.join(file)).unwrap(), text, "{file}");
+    }
+    let sources = ["src", "tests"].into_iter().flat_map(|part| {
+        let entries = fs::read_dir(folder.join(part)).unwrap();
+        entries.map(move |entry| format!("{part}/{}", entry.unwrap().file_name().to_str().unwrap()))
+    });
+    assert_eq!(sources.collect::<BTreeSet<_>>(), files.into_keys().map(str::to_owned).collect());
+}
+
+/// The dependencies by their section, without the versions.
+fn dependencies(manifest: &str) -> BTreeSet<(&str, &str)> {
+    let (mut section, mut found) = ("", BTreeSet::new());
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if section.ends_with("dependencies]")
+            && let Some(name) = line.split([' ', '=', '.']).next().filter(|name| !name.is_empty())
+        {
+            found.insert((section, name));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_store_guide_names_every_dependency_of_its_crate() {
+    let manifest = fs::read_to_string(root().join("examples/store_map/Cargo.toml")).unwrap();
+    let files = files("toml");
+    assert_eq!(dependencies(&files["Cargo.toml"]), dependencies(&manifest));
 }

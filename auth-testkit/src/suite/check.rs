@@ -81,9 +81,10 @@ pub(super) fn times<T: PartialEq>(outcomes: &[T], outcome: &T) -> usize {
     outcomes.iter().filter(|other| *other == outcome).count()
 }
 
-/// Where the only winner of a race stands.
+/// Returns where the only winner of a race stands; `what` names the method and its guard.
 pub(super) fn only<T: PartialEq>(outcomes: &[T], won: &T, what: &str) -> Outcome<usize> {
     let winners = times(outcomes, won);
-    ensure!(winners == 1, "{} concurrent callers, and {winners} of them {what}", outcomes.len());
+    let callers = outcomes.len();
+    ensure!(winners == 1, "{what}: {winners} of {callers} concurrent callers won, not exactly one");
     outcomes.iter().position(|outcome| outcome == won).ok_or_else(|| Broken("no winner".to_owned()))
 }

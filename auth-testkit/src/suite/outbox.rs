@@ -10,7 +10,7 @@ use auth_core::store::{ClaimedIntent, Intent, Outbox, Settlement};
 use chrono::{DateTime, Utc};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::check::{Broken, Outcome, ensure, ensure_eq};
+use super::check::{Broken, Context as _, Outcome, ensure, ensure_eq};
 use super::fresh::{self, long_ago, long_ago_is_over};
 use super::row::same;
 
@@ -19,10 +19,10 @@ use super::row::same;
 #[macro_export]
 macro_rules! __outbox_cases {
     ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
-        /// Every kind of promise reads back as it was written.
-        queue::every_promise_reads_back_as_written,
-        /// An intent that this version cannot read is claimed like any other and holds up nobody.
-        queue::an_unreadable_intent_holds_up_nobody,
+        /// Every kind of mail request reads back as it was written.
+        queue::every_mail_request_reads_back_as_written,
+        /// An intent that this version cannot read is claimed like any other.
+        queue::an_unreadable_intent_is_claimed_like_any_other,
         /// A payload of 4 KiB reads back as it was written, queued and dead.
         queue::a_payload_of_4_kib_reads_back_as_written,
         /// A second insert of an id changes nothing and succeeds, be the intent queued, leased or dead.
@@ -45,28 +45,28 @@ macro_rules! __outbox_cases {
         settle::a_retried_intent_is_due_again_when_it_says,
         /// Once another worker has the intent, no settlement of an older attempt counts.
         settle::a_stale_attempt_settles_nothing,
-        /// A lease that ended without anybody else claiming the intent can still be settled.
-        settle::a_lapsed_lease_that_nobody_took_can_be_settled,
-        /// What is settled, buried or unknown cannot be settled.
+        /// An attempt can be settled after its lease ended, until another worker claims the intent.
+        settle::an_ended_lease_can_be_settled_until_the_next_claim,
+        /// A settled, dead or unknown intent cannot be settled.
         settle::nothing_is_settled_twice,
         /// Of concurrent settlements of one attempt exactly one counts.
         settle::racing_settlements_have_one_winner,
         /// A completion that races the next claim either counts and ends the intent, or is lost.
         settle::a_completion_that_races_a_claim_is_either_or,
-        /// A buried intent is a dead letter with its reason, and is never claimed.
-        dead::a_buried_intent_is_a_dead_letter,
+        /// An intent that was moved there is a dead letter with its reason, and is never claimed.
+        dead::an_intent_moved_there_is_a_dead_letter,
         /// A move to the dead letters whose caller goes away leaves the mail queued or dead.
         dead::a_dropped_move_to_dead_letters_loses_no_mail,
-        /// Dead letters come in the order of their burial, and no more than asked for.
+        /// Dead letters come in the order in which they were moved there, up to the limit.
         dead::dead_letters_come_oldest_first_up_to_the_limit,
         /// A dead letter is removed once, and a queued intent is not removed as one.
         dead::removing_a_dead_letter_spares_what_is_queued,
         /// Of concurrent removals exactly one removes.
         dead::racing_removals_have_one_winner,
-        /// Purging takes dead letters buried strictly before the time, and nothing that is queued.
-        dead::purging_takes_dead_letters_buried_strictly_before,
+        /// Purging deletes dead letters that were moved there strictly before the time, and nothing that is queued.
+        dead::purging_takes_dead_letters_of_strictly_before,
         /// Purging dead letters stops at its limit and says how many it took.
-        dead::purging_dead_letters_stops_at_its_limit_and_says_how_many,
+        dead::purging_dead_letters_stops_at_its_limit,
         /// Concurrent purges take every dead letter: one that takes fewer than its limit left none.
         dead::racing_purges_of_dead_letters_leave_none,
         /// Each write by one handle is seen by the next call of another.
@@ -118,7 +118,7 @@ async fn turn(store: &dyn Outbox) -> Outcome<MutexGuard<'static, ()>> {
             return Ok(turn);
         }
     }
-    ensure!(false, "the outbox never becomes empty");
+    ensure!(false, "`claim`, `complete` and `purge_dead_letters` never empty the outbox");
     Ok(turn)
 }
 
@@ -138,16 +138,16 @@ async fn claimed(
     lease_until: DateTime<Utc>,
 ) -> Outcome<ClaimedIntent> {
     let mut claimed = store.claim(now, lease_until, 100).await?;
-    ensure_eq!(claimed.len(), 1, "how many were claimed, one being due");
-    let claimed = claimed.pop().ok_or_else(|| Broken("nothing was claimed".to_owned()))?;
-    same(&claimed.intent, expected)?;
-    ensure_eq!(claimed.attempt, attempt, "the attempt");
+    ensure_eq!(claimed.len(), 1, "how many `claim` returned, one being due");
+    let claimed = claimed.pop().ok_or_else(|| Broken("`claim` returned nothing".to_owned()))?;
+    same(&claimed.intent, expected).context("`claim`")?;
+    ensure_eq!(claimed.attempt, attempt, "the attempt that `claim` returned");
     Ok(claimed)
 }
 
 async fn nothing_is_due(store: &dyn Outbox, now: DateTime<Utc>, why: &str) -> Outcome {
     let claimed = store.claim(now, long_ago_is_over(), 100).await?;
-    ensure!(claimed.is_empty(), "{} claimed: {why}", claimed.len());
+    ensure!(claimed.is_empty(), "`claim` returned {}: {why}", claimed.len());
     Ok(())
 }
 
@@ -156,6 +156,6 @@ async fn dead_lettered(store: &dyn Outbox, seconds: i64, reason: &str) -> Outcom
     let intent = queued(store, 0).await?;
     let lease = claimed(store, &intent, 1, long_ago(0), long_ago(60)).await?;
     let settled = store.move_to_dead_letters(intent.id, lease.attempt, long_ago(seconds), reason).await?;
-    ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+    ensure_eq!(settled, Settlement::Settled, "`move_to_dead_letters` of a claimed intent");
     Ok(intent)
 }

@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::check::{Broken, Outcome, ensure};
 
+/// Limits how many characters of a value a message shows.
+const SHOWN: usize = 120;
+
 /// The name of a field and its value as text. The suite's hashes and digests are no secrets.
 pub(super) type Row = Vec<(&'static str, String)>;
 
@@ -20,10 +23,21 @@ pub(super) fn same<R: Record>(found: &R, expected: &R) -> Outcome {
     let pairs = expected.row().into_iter().zip(found.row());
     let differences: Vec<String> = pairs
         .filter(|(expected, found)| expected != found)
-        .map(|((field, expected), (_, found))| format!("`{field}` is {found}, not {expected}"))
+        .map(|((field, expected), (_, found))| {
+            format!("`{field}` is {}, not {}", short(&found), short(&expected))
+        })
         .collect();
     ensure!(differences.is_empty(), "{}", differences.join("; "));
     Ok(())
+}
+
+/// A value as a message shows it: a long one by its start and its length.
+fn short(value: &str) -> String {
+    let length = value.chars().count();
+    if length <= SHOWN {
+        return value.to_owned();
+    }
+    format!("{}... ({length} characters)", value.chars().take(SHOWN).collect::<String>())
 }
 
 /// Ends the case unless the record was found and has the same fields.

@@ -14,11 +14,11 @@ macro_rules! __session_and_user_cases {
         /// A session that was never written is not found, and that is no error.
         read::an_unknown_session_is_not_found_with_a_user,
         /// A session whose user is not there, or no more, is found without one.
-        read::a_session_without_its_user_is_found_alone,
+        read::a_session_without_a_user_is_found_alone,
         /// An expired session of a disabled user is found: whether they count is not the store's to decide.
         read::an_expired_session_of_a_disabled_user_is_still_found,
         /// What was acknowledged to anybody is seen: rotation, new epoch, revocation.
-        read::whatever_was_acknowledged_is_read,
+        read::every_acknowledged_write_is_read,
         /// Each write by one handle is seen by the next read of another.
         read::what_another_handle_wrote_is_read_at_once,
     } };

@@ -82,7 +82,7 @@ macro_rules! __token_store_cases {
         /// Purging takes sessions from the instant at which either lifetime ends, and no others.
         purge::purging_takes_sessions_at_the_end_of_either_lifetime,
         /// Purging sessions stops at its limit and says how many it took.
-        purge::purging_sessions_stops_at_its_limit_and_says_how_many,
+        purge::purging_sessions_stops_at_its_limit,
         /// A session that is refreshed while a purge runs is either refreshed and there, or gone and lost.
         purge::a_session_refreshed_meanwhile_is_not_purged,
         /// Concurrent purges take every session: one that takes fewer than its limit left none.
@@ -90,7 +90,7 @@ macro_rules! __token_store_cases {
         /// Purging takes one-time tokens from the instant of their expiry, spent or not, and no others.
         purge::purging_takes_one_time_tokens_at_their_expiry,
         /// Purging one-time tokens stops at its limit and says how many it took.
-        purge::purging_one_time_tokens_stops_at_its_limit_and_says_how_many,
+        purge::purging_one_time_tokens_stops_at_its_limit,
         /// Concurrent purges take every one-time token: one that takes fewer than its limit left none.
         purge::racing_purges_of_one_time_tokens_leave_none,
         /// Each write by one handle is seen by the next read of another.

@@ -138,7 +138,7 @@ macro_rules! __user_store_cases {
         /// Purging spares users who were contested since.
         purge::purging_spares_users_contested_since,
         /// Purging stops at its limit and says how many it took.
-        purge::purging_users_stops_at_its_limit_and_says_how_many,
+        purge::purging_users_stops_at_its_limit,
         /// Concurrent purges take every user: one that takes fewer than its limit left none.
         purge::racing_purges_of_users_leave_none,
         /// The address of a purged user is free.

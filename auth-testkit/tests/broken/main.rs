@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use auth_core::RateLimiter;
 use auth_core::store::{Outbox, Store, TokenStore, UserStore};
+use auth_core::{RateLimiter, methods_of};
 use auth_testkit::suite::{self, Case, Handles};
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::task::JoinSet;
@@ -92,7 +92,32 @@ fn ascii(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }
 
-/// Checks that the cases that each defect names reject it, and that a defect names every case.
+/// Lists the methods of a trait.
+trait Methods {
+    const NAMES: &[&str];
+}
+
+macro_rules! names {
+    ($trait:ident: $(fn $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Methods for dyn $trait {
+            const NAMES: &[&str] = &[$(concat!("`", stringify!($method), "`")),*];
+        }
+    };
+}
+
+methods_of! { UserStore => names }
+methods_of! { TokenStore => names }
+methods_of! { Outbox => names }
+methods_of! { Store => names }
+
+/// Whether a message names a method; a call that failed has the message of the store.
+fn names_a_method(detail: &str) -> bool {
+    let traits = [<dyn UserStore>::NAMES, <dyn TokenStore>::NAMES, <dyn Outbox>::NAMES, <dyn Store>::NAMES];
+    detail.starts_with("a call failed: ") || traits.concat().iter().any(|method| detail.contains(method))
+}
+
+/// Checks that the cases that each defect names reject it, with a message that names a method, and that a
+/// defect names every case.
 async fn all_are_rejected<S: Send + Sync + ?Sized, D: Debug + Copy + Send + Sync>(
     cases: &[Case<S>],
     defects: &[D],
@@ -106,6 +131,7 @@ async fn all_are_rejected<S: Send + Sync + ?Sized, D: Debug + Copy + Send + Sync
             if let Err(violation) = case.run(store(*defect)).await {
                 assert_eq!(violation.case, case.name());
                 println!("{defect:?}: {violation}");
+                assert!(names_a_method(&violation.detail), "{violation}");
                 rejecting.insert(violation.case);
             }
         }

@@ -16,11 +16,11 @@ defects! {
     /// One way for an outbox to be wrong.
     OutboxDefect {
         /// Times are kept in whole seconds.
-        WholeSeconds => [every_promise_reads_back_as_written, a_buried_intent_is_a_dead_letter],
+        WholeSeconds => [every_mail_request_reads_back_as_written, an_intent_moved_there_is_a_dead_letter],
         /// A registration loses its name.
-        PromisesAreCut => [every_promise_reads_back_as_written],
+        PromisesAreCut => [every_mail_request_reads_back_as_written],
         /// An intent that cannot be read fails every claim it is part of.
-        UnreadableFailsTheClaim => [an_unreadable_intent_holds_up_nobody],
+        UnreadableFailsTheClaim => [an_unreadable_intent_is_claimed_like_any_other],
         /// Inserting an id again replaces what is there and makes it due.
         InsertReplaces => [a_second_insert_changes_nothing],
         /// Whether an id is new is read before the intent is written.
@@ -53,13 +53,13 @@ defects! {
             a_stale_attempt_settles_nothing, a_completion_that_races_a_claim_is_either_or,
         ],
         /// Settling refuses when the lease is over by the clock.
-        SettleNeedsALiveLease => [a_lapsed_lease_that_nobody_took_can_be_settled],
+        SettleNeedsALiveLease => [an_ended_lease_can_be_settled_until_the_next_claim],
         /// Settling what is not there succeeds.
         SettleAlwaysSucceeds => [nothing_is_settled_twice, racing_settlements_have_one_winner],
         /// Settling reads its guard before it writes.
         SettleReadsThenWrites => [racing_settlements_have_one_winner],
         /// A dead letter loses its reason.
-        BuryForgetsTheReason => [a_buried_intent_is_a_dead_letter],
+        BuryForgetsTheReason => [an_intent_moved_there_is_a_dead_letter],
         /// Dead letters are listed newest first.
         NewestBurialFirst => [dead_letters_come_oldest_first_up_to_the_limit],
         /// Removing a dead letter does not look at whether it is dead.
@@ -67,15 +67,15 @@ defects! {
         /// Removing reads whether there is a dead letter before it deletes.
         RemoveReadsThenDeletes => [racing_removals_have_one_winner],
         /// A purge takes dead letters of exactly the given time.
-        PurgeTakesTheBoundary => [purging_takes_dead_letters_buried_strictly_before],
+        PurgeTakesTheBoundary => [purging_takes_dead_letters_of_strictly_before],
         /// A purge does not look at its limit.
-        PurgeIgnoresTheLimit => [purging_dead_letters_stops_at_its_limit_and_says_how_many],
+        PurgeIgnoresTheLimit => [purging_dead_letters_stops_at_its_limit],
         /// A purge takes half of what it may, though more is left.
         PurgeTakesHalf => [racing_purges_of_dead_letters_leave_none],
         /// Payloads of more than 800 bytes are refused.
         PayloadsAreShort => [a_payload_of_4_kib_reads_back_as_written],
         /// Reasons are kept in 255 characters.
-        ReasonsAreCut => [a_buried_intent_is_a_dead_letter],
+        ReasonsAreCut => [an_intent_moved_there_is_a_dead_letter],
         /// An intent leaves the queue by one write, and becomes a dead letter by another.
         MoveInTwoSteps => [a_dropped_move_to_dead_letters_loses_no_mail],
         /// A purge finds nothing while another is at work.

@@ -18,13 +18,13 @@ defects! {
         /// A session is found whether there is one or not.
         UnknownIsFound => [an_unknown_session_is_not_found_with_a_user],
         /// A session without its user is not found: an inner join.
-        InnerJoin => [a_session_without_its_user_is_found_alone],
+        InnerJoin => [a_session_without_a_user_is_found_alone],
         /// Hides what the flows would refuse.
         DeadIsHidden => [an_expired_session_of_a_disabled_user_is_still_found],
         /// Users are remembered from the first read on.
-        UsersAreRemembered => [whatever_was_acknowledged_is_read],
+        UsersAreRemembered => [every_acknowledged_write_is_read],
         /// Sessions are remembered from the first read on.
-        SessionsAreRemembered => [whatever_was_acknowledged_is_read],
+        SessionsAreRemembered => [every_acknowledged_write_is_read],
         /// A handle remembers what it read, whatever another writes.
         RemembersReads => [what_another_handle_wrote_is_read_at_once],
     }

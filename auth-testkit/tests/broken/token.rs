@@ -91,8 +91,8 @@ defects! {
         PurgeLooksAtIdleOnly => [purging_takes_sessions_at_the_end_of_either_lifetime],
         /// A purge does not look at its limit.
         PurgeIgnoresTheLimit => [
-            purging_sessions_stops_at_its_limit_and_says_how_many,
-            purging_one_time_tokens_stops_at_its_limit_and_says_how_many,
+            purging_sessions_stops_at_its_limit,
+            purging_one_time_tokens_stops_at_its_limit,
         ],
         /// A purge reads which sessions to delete, and deletes them by id.
         PurgeReadsThenDeletes => [a_session_refreshed_meanwhile_is_not_purged],

@@ -1,7 +1,6 @@
-//! A store on [redb](https://docs.rs/redb), an embedded key-value database: the worked example of
-//! `docs/writing-a-store.md`, proved by `auth-testkit`.
+//! A store on [redb](https://docs.rs/redb), an embedded key-value database, proved by `auth-testkit`.
 //!
-//! It keeps what `auth-core` gives it and decides nothing. Every method is one transaction, and redb runs
+//! Every method is one transaction, and redb runs
 //! one writing transaction at a time; so a guard that is checked inside of it still holds when the record
 //! is written.
 

@@ -29,18 +29,18 @@ pub(super) async fn a_claim_gives_the_longest_due_up_to_its_limit(store: Arc<dyn
     let oldest = store.claim(long_ago(10), long_ago(11), 1).await?;
     for claimed in &oldest {
         let settled = store.retry(claimed.intent.id, claimed.attempt, long_ago(45)).await?;
-        ensure_eq!(settled, Settlement::Settled, "putting the oldest off");
+        ensure_eq!(settled, Settlement::Settled, "`retry` of the oldest");
         by_due_time.iter_mut().filter(|(_, id)| *id == claimed.intent.id).for_each(|place| place.0 = 45);
     }
     by_due_time.sort_unstable();
     let mut found: Vec<IntentId> = Vec::new();
     for expected in [2, 2, 1, 0] {
         let claimed = store.claim(long_ago(50), long_ago(90), 2).await?;
-        ensure_eq!(claimed.len(), expected, "how many of five were claimed, two at a time");
+        ensure_eq!(claimed.len(), expected, "how many of five `claim` returned, two at a time");
         found.extend(claimed.iter().map(|claimed| claimed.intent.id));
     }
     let expected: Vec<IntentId> = by_due_time.into_iter().map(|(_, id)| id).collect();
-    ensure_eq!(found, expected, "the order of claims, the longest due first");
+    ensure_eq!(found, expected, "the order of `claim`, the longest due first");
     Ok(())
 }
 
@@ -81,10 +81,10 @@ pub(super) async fn racing_claims_hand_out_each_attempt_once(store: Arc<dyn Outb
             *times.entry(*claim).or_default() += 1;
         }
         let doubled = times.values().filter(|times| **times > 1).count();
-        ensure!(doubled == 0, "{doubled} claims were handed out to more than one worker");
+        ensure!(doubled == 0, "`claim` returned {doubled} attempts to more than one worker");
         let other = times.keys().filter(|(_, handed)| *handed != attempt).count();
-        ensure!(other == 0, "{other} claims were not attempt {attempt}: a lease did not hold");
-        ensure_eq!(times.len(), INTENTS, "how many of the intents were handed out");
+        ensure!(other == 0, "`claim` returned {other} attempts that are not {attempt}: a lease did not hold");
+        ensure_eq!(times.len(), INTENTS, "how many intents `claim` returned");
     }
     Ok(())
 }

@@ -10,21 +10,22 @@ use crate::suite::fresh::{self, MAX_REASON_CHARS, TICK, long_ago, long_ago_is_ov
 use crate::suite::race::{MANY, POLLS, RACERS, drop_after, purge_together, race, write_together};
 use crate::suite::row::{same, same_found};
 
-pub(super) async fn a_buried_intent_is_a_dead_letter(store: Arc<dyn Outbox>) -> Outcome {
+pub(super) async fn an_intent_moved_there_is_a_dead_letter(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let start = "550 5.1.1 „no such mailbox“ 📪\n";
     let reason = format!("{start}{}", "𝔘".repeat(MAX_REASON_CHARS - start.chars().count()));
     let intent = queued(&*store, 0).await?;
     claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
     claimed(&*store, &intent, 2, long_ago(60), long_ago(120)).await?;
-    ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a leased intent is a dead letter");
+    ensure!(store.find_dead_letter(intent.id).await?.is_none(), "`find_dead_letter` finds a leased intent");
     let dead_lettered_at = long_ago(70) + TICK;
     let settled = store.move_to_dead_letters(intent.id, 2, dead_lettered_at, &reason).await?;
-    ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+    ensure_eq!(settled, Settlement::Settled, "`move_to_dead_letters` of a claimed intent");
     let expected = DeadLetter { intent, attempts: 2, dead_lettered_at, reason };
-    same_found(store.find_dead_letter(expected.intent.id).await?, &expected)?;
+    let found = store.find_dead_letter(expected.intent.id).await?;
+    same_found(found, &expected).context("`find_dead_letter`")?;
     // All older ones were cleared away, so it is the first.
-    same_found(store.dead_letters(1).await?.pop(), &expected)?;
+    same_found(store.dead_letters(1).await?.pop(), &expected).context("`dead_letters`")?;
     nothing_is_due(&*store, long_ago_is_over(), "a dead letter").await
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn dead_letters_come_oldest_first_up_to_the_limit(store: Arc<dy
         let found: Vec<IntentId> = letters.iter().map(|letter| letter.intent.id).collect();
         let first = by_burial.iter().zip(0..limit);
         let expected: Vec<IntentId> = first.map(|((_, id), _)| *id).collect();
-        ensure_eq!(found, expected, "the {limit} oldest of five dead letters");
+        ensure_eq!(found, expected, "`dead_letters` of the {limit} oldest of five");
     }
     Ok(())
 }
@@ -76,16 +77,16 @@ pub(super) async fn removing_a_dead_letter_spares_what_is_queued(store: Arc<dyn 
         (dead.id, Removal::Removed),
         (dead.id, Removal::NotFound),
     ] {
-        ensure_eq!(store.remove_dead_letter(id).await?, expected, "removing a dead letter");
+        ensure_eq!(store.remove_dead_letter(id).await?, expected, "`remove_dead_letter`");
     }
-    ensure!(store.find_dead_letter(dead.id).await?.is_none(), "a removed dead letter is found");
+    ensure!(store.find_dead_letter(dead.id).await?.is_none(), "`find_dead_letter` finds a removed letter");
     let letter = store.find_dead_letter(kept.id).await?;
-    same_found(letter.map(|letter| letter.intent), &kept)?;
+    same_found(letter.map(|letter| letter.intent), &kept).context("`find_dead_letter`")?;
     claimed(&*store, &waiting, 1, long_ago(0), long_ago(60)).await?;
     ensure_eq!(
         store.remove_dead_letter(waiting.id).await?,
         Removal::NotFound,
-        "removing a leased intent as a dead letter"
+        "`remove_dead_letter` of a leased intent"
     );
     claimed(&*store, &waiting, 2, long_ago(60), long_ago(120)).await?;
     Ok(())
@@ -99,12 +100,12 @@ pub(super) async fn racing_removals_have_one_winner(store: Arc<dyn Outbox>) -> O
         async move { store.remove_dead_letter(id).await }
     }))
     .await?;
-    only(&outcomes, &Removal::Removed, "removed one dead letter")?;
-    ensure!(store.find_dead_letter(dead.id).await?.is_none(), "a removed dead letter is found");
+    only(&outcomes, &Removal::Removed, "`remove_dead_letter` of one letter")?;
+    ensure!(store.find_dead_letter(dead.id).await?.is_none(), "`find_dead_letter` finds a removed letter");
     Ok(())
 }
 
-pub(super) async fn purging_takes_dead_letters_buried_strictly_before(store: Arc<dyn Outbox>) -> Outcome {
+pub(super) async fn purging_takes_dead_letters_of_strictly_before(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let before = long_ago(100);
     let mut letters = Vec::new();
@@ -113,16 +114,16 @@ pub(super) async fn purging_takes_dead_letters_buried_strictly_before(store: Arc
         claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
         let at = before + TimeDelta::microseconds(offset);
         let settled = store.move_to_dead_letters(intent.id, 1, at, "no such mailbox").await?;
-        ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+        ensure_eq!(settled, Settlement::Settled, "`move_to_dead_letters` of a claimed intent");
         letters.push((offset, intent));
     }
     let waiting = queued(&*store, 0).await?;
-    ensure_eq!(store.purge_dead_letters(before, 1_000).await?, 1, "how many were purged");
+    ensure_eq!(store.purge_dead_letters(before, 1_000).await?, 1, "how many `purge_dead_letters` deleted");
     for (offset, intent) in &letters {
         match store.find_dead_letter(intent.id).await? {
-            None => ensure!(*offset < 0, "a dead letter dead_lettered at or after the time was purged"),
+            None => ensure!(*offset < 0, "`purge_dead_letters` deleted a letter of the time or later"),
             Some(letter) => {
-                ensure!(*offset >= 0, "a dead letter dead_lettered before the time was not purged");
+                ensure!(*offset >= 0, "`purge_dead_letters` left a letter from before the time");
                 same(&letter.intent, intent)?;
             }
         }
@@ -131,21 +132,23 @@ pub(super) async fn purging_takes_dead_letters_buried_strictly_before(store: Arc
     Ok(())
 }
 
-pub(super) async fn purging_dead_letters_stops_at_its_limit_and_says_how_many(
-    store: Arc<dyn Outbox>,
-) -> Outcome {
+pub(super) async fn purging_dead_letters_stops_at_its_limit(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let mut letters = Vec::new();
     for seconds in 0..5 {
         letters.push(dead_lettered(&*store, seconds, "no such mailbox").await?);
     }
     for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
-        ensure_eq!(store.purge_dead_letters(long_ago(100), 2).await?, expected, "how many were purged");
+        ensure_eq!(
+            store.purge_dead_letters(long_ago(100), 2).await?,
+            expected,
+            "how many `purge_dead_letters` deleted"
+        );
         let mut there = 0;
         for letter in &letters {
             there += u32::from(store.find_dead_letter(letter.id).await?.is_some());
         }
-        ensure_eq!(there, left, "how many of five are left");
+        ensure_eq!(there, left, "how many of five letters `purge_dead_letters` left");
     }
     Ok(())
 }

@@ -13,9 +13,12 @@ pub(super) async fn a_completed_intent_is_gone(store: Arc<dyn Outbox>) -> Outcom
     let intent = queued(&*store, 0).await?;
     claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
     let other = queued(&*store, 1).await?;
-    ensure_eq!(store.complete(intent.id, 1).await?, Settlement::Settled, "completing a claimed intent");
+    ensure_eq!(store.complete(intent.id, 1).await?, Settlement::Settled, "`complete` of a claimed intent");
     claimed(&*store, &other, 1, long_ago(100), long_ago(160)).await?;
-    ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a completed intent is a dead letter");
+    ensure!(
+        store.find_dead_letter(intent.id).await?.is_none(),
+        "`find_dead_letter` finds a completed intent"
+    );
     Ok(())
 }
 
@@ -28,7 +31,7 @@ pub(super) async fn a_retried_intent_is_due_again_when_it_says(store: Arc<dyn Ou
         ensure_eq!(
             store.retry(intent.id, attempt, due_at).await?,
             Settlement::Settled,
-            "retrying a claimed intent"
+            "`retry` of a claimed intent"
         );
         nothing_is_due(&*store, due_at - TICK, "an intent before it was to be retried").await?;
         claimed(&*store, &intent, attempt + 1, due_at, due_at + (long_ago(60) - long_ago(0))).await?;
@@ -57,21 +60,32 @@ pub(super) async fn a_stale_attempt_settles_nothing(store: Arc<dyn Outbox>) -> O
     all_are_lost(&*store, intent.id, 1, "an attempt that another worker took over").await?;
     all_are_lost(&*store, intent.id, 3, "an attempt that nobody has").await?;
     // The worker that has it was not disturbed.
-    nothing_is_due(&*store, long_ago(120) - TICK, "a lost settlement ended a lease").await?;
-    ensure!(store.find_dead_letter(intent.id).await?.is_none(), "a lost burial made a dead letter");
-    ensure_eq!(store.complete(intent.id, 2).await?, Settlement::Settled, "completing the current attempt");
+    nothing_is_due(&*store, long_ago(120) - TICK, "a settlement of another attempt ended a lease").await?;
+    ensure!(
+        store.find_dead_letter(intent.id).await?.is_none(),
+        "`find_dead_letter` finds an intent after a stale `move_to_dead_letters`"
+    );
+    ensure_eq!(store.complete(intent.id, 2).await?, Settlement::Settled, "`complete` of the current attempt");
     Ok(())
 }
 
-pub(super) async fn a_lapsed_lease_that_nobody_took_can_be_settled(store: Arc<dyn Outbox>) -> Outcome {
+pub(super) async fn an_ended_lease_can_be_settled_until_the_next_claim(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let intent = queued(&*store, 0).await?;
     claimed(&*store, &intent, 1, long_ago(0), long_ago(60)).await?;
     // Others work on at a later time; this one is not due to them because of the limit.
     let sooner = queued(&*store, -10).await?;
     let others = store.claim(long_ago(100), long_ago(200), 1).await?;
-    ensure_eq!(others.first().map(|other| other.intent.id), Some(sooner.id), "the longest due");
-    ensure_eq!(store.complete(intent.id, 1).await?, Settlement::Settled, "completing after the lease ended");
+    ensure_eq!(
+        others.first().map(|other| other.intent.id),
+        Some(sooner.id),
+        "what `claim` returned, the longest due"
+    );
+    ensure_eq!(
+        store.complete(intent.id, 1).await?,
+        Settlement::Settled,
+        "`complete` after the lease ended, without another claim"
+    );
     Ok(())
 }
 
@@ -79,17 +93,21 @@ pub(super) async fn nothing_is_settled_twice(store: Arc<dyn Outbox>) -> Outcome 
     let _turn = turn(&*store).await?;
     let completed = queued(&*store, 0).await?;
     claimed(&*store, &completed, 1, long_ago(0), long_ago(60)).await?;
-    ensure_eq!(store.complete(completed.id, 1).await?, Settlement::Settled, "completing a claimed intent");
+    ensure_eq!(store.complete(completed.id, 1).await?, Settlement::Settled, "`complete` of a claimed intent");
     all_are_lost(&*store, completed.id, 1, "a completed intent").await?;
 
     let dead_lettered = queued(&*store, 0).await?;
     claimed(&*store, &dead_lettered, 1, long_ago(0), long_ago(60)).await?;
     let settled = store.move_to_dead_letters(dead_lettered.id, 1, long_ago(10), "no such mailbox").await?;
-    ensure_eq!(settled, Settlement::Settled, "burying a claimed intent");
+    ensure_eq!(settled, Settlement::Settled, "`move_to_dead_letters` of a claimed intent");
     all_are_lost(&*store, dead_lettered.id, 1, "a dead letter").await?;
     let letter = store.find_dead_letter(dead_lettered.id).await?;
     let reason = letter.map(|letter| (letter.reason, letter.dead_lettered_at));
-    ensure_eq!(reason, Some(("no such mailbox".to_owned(), long_ago(10))), "the dead letter kept");
+    ensure_eq!(
+        reason,
+        Some(("no such mailbox".to_owned(), long_ago(10))),
+        "the reason and the time that `find_dead_letter` returned"
+    );
 
     all_are_lost(&*store, fresh::intent_id(), 1, "an unknown intent").await?;
     nothing_is_due(&*store, long_ago(100), "an intent that is settled").await
@@ -111,9 +129,13 @@ pub(super) async fn racing_settlements_have_one_winner(store: Arc<dyn Outbox>) -
         }
     }))
     .await?;
-    let winner = only(&outcomes, &Settlement::Settled, "settled one attempt")?;
+    let winner = only(
+        &outcomes,
+        &Settlement::Settled,
+        "`complete` and `move_to_dead_letters`, guarded by the attempt",
+    )?;
     let dead = store.find_dead_letter(intent.id).await?.is_some();
-    ensure_eq!(dead, winner % 2 == 1, "whether the intent is a dead letter, as the winner wrote");
+    ensure_eq!(dead, winner % 2 == 1, "whether `find_dead_letter` finds the intent, as the winner wrote");
     nothing_is_due(&*store, long_ago(100), "an intent that is settled").await
 }
 
@@ -131,11 +153,14 @@ pub(super) async fn a_completion_that_races_a_claim_is_either_or(store: Arc<dyn 
         if settled == Settlement::Settled {
             // The claim may have come a moment earlier and lost its record to the completion, but
             // then it must not have handed it out.
-            ensure!(attempts.is_empty(), "an intent was completed, and handed out again as {attempts:?}");
+            ensure!(
+                attempts.is_empty(),
+                "`complete` settled an intent, and `claim` returned it as attempts {attempts:?}"
+            );
             nothing_is_due(&*store, long_ago(200), "an intent that was completed").await?;
         } else {
-            ensure_eq!(attempts, vec![2], "the claim that won against a completion");
-            ensure_eq!(store.complete(id, 2).await?, Settlement::Settled, "completing the next attempt");
+            ensure_eq!(attempts, vec![2], "the attempt that `claim` returned, while `complete` was stale");
+            ensure_eq!(store.complete(id, 2).await?, Settlement::Settled, "`complete` of the next attempt");
         }
     }
     Ok(())

@@ -4,18 +4,22 @@ use auth_core::store::{OneTimeInsert, Spend, TokenStore};
 use auth_core::{Email, Epoch, MAX_NAME_CHARS, Name, OneTimeToken, PasswordHash, Purpose, Registration};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::suite::check::{Outcome, ensure, ensure_eq, only};
+use crate::suite::check::{Context as _, Outcome, ensure, ensure_eq, only};
 use crate::suite::fresh::{self, MAX_HASH_BYTES, at};
 use crate::suite::race::{RACERS, race};
 use crate::suite::row::same_found;
 
 async fn inserted(store: &dyn TokenStore, token: &OneTimeToken) -> Outcome {
-    ensure_eq!(store.insert_one_time(token).await?, OneTimeInsert::Inserted, "writing a new token");
+    ensure_eq!(
+        store.insert_one_time(token).await?,
+        OneTimeInsert::Inserted,
+        "`insert_one_time` of a new token"
+    );
     Ok(())
 }
 
 async fn holds(store: &dyn TokenStore, expected: &OneTimeToken) -> Outcome {
-    same_found(store.find_one_time(expected.id).await?, expected)
+    same_found(store.find_one_time(expected.id).await?, expected).context("`find_one_time`")
 }
 
 async fn reads_back(store: &dyn TokenStore, token: &OneTimeToken) -> Outcome {
@@ -69,7 +73,7 @@ pub(super) async fn the_times_of_a_one_time_token_keep_their_microseconds(
 }
 
 async fn spends(store: &dyn TokenStore, token: &OneTimeToken, time: DateTime<Utc>) -> Outcome {
-    ensure_eq!(store.spend(token.id, time).await?, Spend::Spent, "spending a token that was not spent");
+    ensure_eq!(store.spend(token.id, time).await?, Spend::Spent, "`spend` of a token that was not spent");
     Ok(())
 }
 
@@ -78,13 +82,21 @@ pub(super) async fn an_existing_one_time_token_is_left_alone(store: Arc<dyn Toke
     inserted(&*store, &token).await?;
     let rival = OneTimeToken { id: token.id, ..fresh::one_time()? };
     for other in [&rival, &token] {
-        ensure_eq!(store.insert_one_time(other).await?, OneTimeInsert::Exists, "writing a token again");
+        ensure_eq!(
+            store.insert_one_time(other).await?,
+            OneTimeInsert::Exists,
+            "`insert_one_time` of an existing token"
+        );
         holds(&*store, &token).await?;
     }
     spends(&*store, &token, at(10)).await?;
     let spent = OneTimeToken { spent_at: Some(at(10)), ..token.clone() };
     for other in [&rival, &token] {
-        ensure_eq!(store.insert_one_time(other).await?, OneTimeInsert::Exists, "writing a spent token again");
+        ensure_eq!(
+            store.insert_one_time(other).await?,
+            OneTimeInsert::Exists,
+            "`insert_one_time` of a spent token"
+        );
         holds(&*store, &spent).await?;
     }
     Ok(())
@@ -99,7 +111,7 @@ pub(super) async fn racing_inserts_of_one_token_have_one_winner(store: Arc<dyn T
         async move { store.insert_one_time(&rival).await }
     }))
     .await?;
-    let winner = only(&outcomes, &OneTimeInsert::Inserted, "were told that their token was written")?;
+    let winner = only(&outcomes, &OneTimeInsert::Inserted, "`insert_one_time`, guarded by the id")?;
     match rivals.get(winner) {
         Some(winner) => holds(&*store, winner).await,
         None => Ok(()),
@@ -122,7 +134,7 @@ pub(super) async fn a_token_is_spent_once(store: Arc<dyn TokenStore>) -> Outcome
     inserted(&*store, &token).await?;
     spends(&*store, &token, at(10)).await?;
     for time in [at(10), at(20)] {
-        ensure_eq!(store.spend(token.id, time).await?, Spend::NotSpendable, "spending a spent token");
+        ensure_eq!(store.spend(token.id, time).await?, Spend::NotSpendable, "`spend` of a spent token");
     }
     holds(&*store, &OneTimeToken { spent_at: Some(at(10)), ..token }).await
 }
@@ -136,13 +148,13 @@ pub(super) async fn racing_spends_have_one_winner(store: Arc<dyn TokenStore>) ->
         async move { store.spend(id, time).await }
     }))
     .await?;
-    let winner = only(&outcomes, &Spend::Spent, "spent one token")?;
+    let winner = only(&outcomes, &Spend::Spent, "`spend`, guarded by an empty `spent_at`")?;
     holds(&*store, &OneTimeToken { spent_at: times.get(winner).copied(), ..token }).await
 }
 
 pub(super) async fn an_unknown_token_is_not_spendable(store: Arc<dyn TokenStore>) -> Outcome {
     let id = fresh::intent_id();
-    ensure_eq!(store.spend(id, at(10)).await?, Spend::NotSpendable, "spending an unknown token");
-    ensure!(store.find_one_time(id).await?.is_none(), "a token that was never written is found");
+    ensure_eq!(store.spend(id, at(10)).await?, Spend::NotSpendable, "`spend` of an unknown token");
+    ensure!(store.find_one_time(id).await?.is_none(), "`find_one_time` finds an unknown token");
     Ok(())
 }

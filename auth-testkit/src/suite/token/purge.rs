@@ -23,7 +23,7 @@ async fn turn(store: &dyn TokenStore) -> Outcome<MutexGuard<'static, ()>> {
             return Ok(turn);
         }
     }
-    ensure!(false, "purging never comes to an end");
+    ensure!(false, "`purge_sessions` and `purge_one_time` never return 0");
     Ok(turn)
 }
 
@@ -49,7 +49,7 @@ pub(super) async fn purging_takes_sessions_at_the_end_of_either_lifetime(
     for session in over.iter().chain(&live) {
         store.insert_session(session).await?;
     }
-    ensure_eq!(store.purge_sessions(now, 1_000).await?, 5, "how many were purged");
+    ensure_eq!(store.purge_sessions(now, 1_000).await?, 5, "how many `purge_sessions` deleted");
     for session in &over {
         is_gone(&*store, session).await?;
     }
@@ -59,21 +59,23 @@ pub(super) async fn purging_takes_sessions_at_the_end_of_either_lifetime(
     Ok(())
 }
 
-pub(super) async fn purging_sessions_stops_at_its_limit_and_says_how_many(
-    store: Arc<dyn TokenStore>,
-) -> Outcome {
+pub(super) async fn purging_sessions_stops_at_its_limit(store: Arc<dyn TokenStore>) -> Outcome {
     let _turn = turn(&*store).await?;
     let sessions: Vec<Session> = (0..5).map(|number| ends(long_ago(number), long_ago(200))).collect();
     for session in &sessions {
         store.insert_session(session).await?;
     }
     for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
-        ensure_eq!(store.purge_sessions(long_ago(100), 2).await?, expected, "how many were purged");
+        ensure_eq!(
+            store.purge_sessions(long_ago(100), 2).await?,
+            expected,
+            "how many `purge_sessions` deleted"
+        );
         let mut there = 0;
         for session in &sessions {
             there += u32::from(store.find_session(session.id).await?.is_some());
         }
-        ensure_eq!(there, left, "how many of five are left");
+        ensure_eq!(there, left, "how many of five sessions `purge_sessions` left");
     }
     Ok(())
 }
@@ -137,7 +139,11 @@ fn expires(expires_at: DateTime<Utc>) -> Outcome<OneTimeToken> {
 }
 
 async fn inserted(store: &dyn TokenStore, token: &OneTimeToken) -> Outcome {
-    ensure_eq!(store.insert_one_time(token).await?, OneTimeInsert::Inserted, "writing a new token");
+    ensure_eq!(
+        store.insert_one_time(token).await?,
+        OneTimeInsert::Inserted,
+        "`insert_one_time` of a new token"
+    );
     Ok(())
 }
 
@@ -150,32 +156,34 @@ pub(super) async fn purging_takes_one_time_tokens_at_their_expiry(store: Arc<dyn
         inserted(&*store, token).await?;
     }
     for token in [&spent_early, &spent_late] {
-        ensure_eq!(store.spend(token.id, long_ago(50)).await?, Spend::Spent, "spending a token");
+        ensure_eq!(store.spend(token.id, long_ago(50)).await?, Spend::Spent, "`spend` of a token");
     }
-    ensure_eq!(store.purge_one_time(now, 1_000).await?, 3, "how many were purged");
+    ensure_eq!(store.purge_one_time(now, 1_000).await?, 3, "how many `purge_one_time` deleted");
     for token in [&early, &exact, &spent_early] {
-        ensure!(store.find_one_time(token.id).await?.is_none(), "an expired token was not purged");
+        ensure!(store.find_one_time(token.id).await?.is_none(), "`purge_one_time` left an expired token");
     }
-    same_found(store.find_one_time(late.id).await?, &late)?;
+    same_found(store.find_one_time(late.id).await?, &late).context("`find_one_time`")?;
     let spent_late = OneTimeToken { spent_at: Some(long_ago(50)), ..spent_late };
-    same_found(store.find_one_time(spent_late.id).await?, &spent_late)
+    same_found(store.find_one_time(spent_late.id).await?, &spent_late).context("`find_one_time`")
 }
 
-pub(super) async fn purging_one_time_tokens_stops_at_its_limit_and_says_how_many(
-    store: Arc<dyn TokenStore>,
-) -> Outcome {
+pub(super) async fn purging_one_time_tokens_stops_at_its_limit(store: Arc<dyn TokenStore>) -> Outcome {
     let _turn = turn(&*store).await?;
     let tokens: Vec<OneTimeToken> = (0..5).map(|number| expires(long_ago(number))).collect::<Outcome<_>>()?;
     for token in &tokens {
         inserted(&*store, token).await?;
     }
     for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
-        ensure_eq!(store.purge_one_time(long_ago(100), 2).await?, expected, "how many were purged");
+        ensure_eq!(
+            store.purge_one_time(long_ago(100), 2).await?,
+            expected,
+            "how many `purge_one_time` deleted"
+        );
         let mut there = 0;
         for token in &tokens {
             there += u32::from(store.find_one_time(token.id).await?.is_some());
         }
-        ensure_eq!(there, left, "how many of five are left");
+        ensure_eq!(there, left, "how many of five tokens `purge_one_time` left");
     }
     Ok(())
 }

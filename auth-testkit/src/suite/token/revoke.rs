@@ -14,12 +14,16 @@ pub(super) async fn a_revoked_session_is_gone(store: Arc<dyn TokenStore>) -> Out
     store.insert_session(&session).await?;
     store.insert_session(&sibling).await?;
     let revoked = store.revoke_session(session.user_id, session.id).await?;
-    ensure_eq!(revoked, Revocation::Revoked, "revoking a session");
+    ensure_eq!(revoked, Revocation::Revoked, "`revoke_session` of a session");
     is_gone(&*store, &session).await?;
-    ensure_eq!(store.rotate(&rotation(&session)).await?, GuardedWrite::Stale, "rotating a revoked session");
+    ensure_eq!(
+        store.rotate(&rotation(&session)).await?,
+        GuardedWrite::Stale,
+        "`rotate` of a revoked session"
+    );
     is_gone(&*store, &session).await?;
     let again = store.revoke_session(session.user_id, session.id).await?;
-    ensure_eq!(again, Revocation::NotFound, "revoking a revoked session");
+    ensure_eq!(again, Revocation::NotFound, "`revoke_session` of a revoked session");
     holds(&*store, &sibling).await
 }
 
@@ -29,11 +33,15 @@ pub(super) async fn a_revocation_is_guarded_by_the_user(store: Arc<dyn TokenStor
     store.insert_session(&other).await?;
     for user_id in [other.user_id, fresh::user_id()] {
         let outcome = store.revoke_session(user_id, session.id).await?;
-        ensure_eq!(outcome, Revocation::NotFound, "revoking another user's session");
+        ensure_eq!(
+            outcome,
+            Revocation::NotFound,
+            "`revoke_session`, guarded by the user, under another user"
+        );
         holds(&*store, &session).await?;
     }
     let outcome = store.revoke_session(session.user_id, fresh::session_id()).await?;
-    ensure_eq!(outcome, Revocation::NotFound, "revoking an unknown session");
+    ensure_eq!(outcome, Revocation::NotFound, "`revoke_session` of an unknown session");
     holds(&*store, &session).await?;
     holds(&*store, &other).await
 }
@@ -46,7 +54,7 @@ pub(super) async fn racing_revocations_have_one_winner(store: Arc<dyn TokenStore
         async move { store.revoke_session(user_id, id).await }
     }))
     .await?;
-    only(&outcomes, &Revocation::Revoked, "revoked one session")?;
+    only(&outcomes, &Revocation::Revoked, "`revoke_session`, guarded by user and id")?;
     is_gone(&*store, &session).await
 }
 
@@ -60,7 +68,7 @@ pub(super) async fn a_rotation_never_brings_a_revoked_session_back(store: Arc<dy
             revoking.revoke_session(user_id, id).await
         })
         .await?;
-        ensure_eq!(revoked, Revocation::Revoked, "revoking a session while it is rotated");
+        ensure_eq!(revoked, Revocation::Revoked, "`revoke_session` while `rotate` runs");
         is_gone(&*store, &session).await?;
     }
     Ok(())

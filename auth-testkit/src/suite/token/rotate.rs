@@ -17,7 +17,11 @@ pub(super) async fn a_rotation_writes_what_it_says_and_nothing_else(store: Arc<d
             idle_expires_at: at(60 * step + 3_600),
             ..rotation(&session)
         };
-        ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "rotating the current generation");
+        ensure_eq!(
+            store.rotate(&rotation).await?,
+            GuardedWrite::Applied,
+            "`rotate` of the current generation"
+        );
         session = rotated(&session, &rotation);
         holds(&*store, &session).await?;
     }
@@ -40,10 +44,20 @@ pub(super) async fn a_rotation_is_guarded_by_the_generation(store: Arc<dyn Token
     store.insert_session(&session).await?;
     for from_generation in [0, 2, u32::MAX] {
         let wrong = SessionRotation { from_generation, ..rotation(&session) };
-        is_lost(&*store, &session, &wrong, "rotating from another generation").await?;
+        is_lost(
+            &*store,
+            &session,
+            &wrong,
+            "`rotate`, guarded by generation and digest, from another generation",
+        )
+        .await?;
     }
     let unknown = fresh::session();
-    ensure_eq!(store.rotate(&rotation(&unknown)).await?, GuardedWrite::Stale, "rotating an unknown session");
+    ensure_eq!(
+        store.rotate(&rotation(&unknown)).await?,
+        GuardedWrite::Stale,
+        "`rotate` of an unknown session"
+    );
     is_gone(&*store, &unknown).await
 }
 
@@ -54,7 +68,8 @@ pub(super) async fn a_rotation_is_guarded_by_the_digest(store: Arc<dyn TokenStor
     last_bit.iter_mut().rev().take(1).for_each(|byte| *byte ^= 1);
     for from_digest in [fresh::digest(), Digest::from_bytes(last_bit), Digest::from_bytes([0; 32])] {
         let wrong = SessionRotation { from_digest, ..rotation(&session) };
-        is_lost(&*store, &session, &wrong, "rotating from another digest of the right generation").await?;
+        is_lost(&*store, &session, &wrong, "`rotate`, guarded by generation and digest, from another digest")
+            .await?;
     }
     Ok(())
 }
@@ -66,7 +81,7 @@ pub(super) async fn a_rotation_touches_one_session_only(store: Arc<dyn TokenStor
     store.insert_session(&session).await?;
     store.insert_session(&twin).await?;
     let rotation = rotation(&session);
-    ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "rotating the current generation");
+    ensure_eq!(store.rotate(&rotation).await?, GuardedWrite::Applied, "`rotate` of the current generation");
     holds(&*store, &twin).await?;
     holds(&*store, &rotated(&session, &rotation)).await
 }
@@ -92,7 +107,7 @@ pub(super) async fn racing_rotations_have_one_winner(store: Arc<dyn TokenStore>)
             async move { store.rotate(&rotation).await }
         }))
         .await?;
-        let winner = only(&outcomes, &GuardedWrite::Applied, "rotated one parent")?;
+        let winner = only(&outcomes, &GuardedWrite::Applied, "`rotate`, guarded by generation and digest")?;
         if let Some(rotation) = rotations.get(winner) {
             session = rotated(&session, rotation);
         }

@@ -76,11 +76,13 @@ pub(super) async fn an_existing_session_id_is_a_conflict_and_changes_nothing(
     store.insert_session(&session).await?;
     let rival = Session { id: session.id, generation: 9, ..fresh::session() };
     match store.insert_session(&rival).await {
-        Err(error) => ensure_eq!(error.kind(), StoreErrorKind::Conflict, "inserting an id again"),
-        Ok(()) => ensure!(false, "a second session of one id was written"),
+        Err(error) => {
+            ensure_eq!(error.kind(), StoreErrorKind::Conflict, "`insert_session` of an existing id")
+        }
+        Ok(()) => ensure!(false, "`insert_session` wrote a second session of one id"),
     }
     let listed = store.find_sessions_by_user(rival.user_id).await?;
-    ensure!(listed.is_empty(), "the refused session is listed");
+    ensure!(listed.is_empty(), "`find_sessions_by_user` lists a session that `insert_session` refused");
     holds(&*store, &session).await
 }
 
@@ -114,13 +116,16 @@ pub(super) async fn racing_inserts_of_one_session_id_have_one_winner(store: Arc<
         }
     }))
     .await?;
-    let winner = only(&outcomes, &true, "were told that their session was written")?;
+    let winner = only(&outcomes, &true, "`insert_session`, guarded by the id")?;
     for (number, rival) in rivals.iter().enumerate() {
         if number == winner {
             holds(&*store, rival).await?;
         } else {
             let listed = store.find_sessions_by_user(rival.user_id).await?;
-            ensure!(listed.is_empty(), "a refused session is listed");
+            ensure!(
+                listed.is_empty(),
+                "`find_sessions_by_user` lists a session that `insert_session` refused"
+            );
         }
     }
     Ok(())
@@ -143,7 +148,7 @@ pub(super) async fn the_sessions_of_a_user_come_oldest_first(store: Arc<dyn Toke
     }
     let listed = store.find_sessions_by_user(user_id).await?;
     let ids: Vec<SessionId> = listed.iter().map(|session| session.id).collect();
-    ensure_eq!(ids, expected.to_vec(), "the sessions of a user, by `created_at`, then id");
+    ensure_eq!(ids, expected.to_vec(), "`find_sessions_by_user`, by `created_at`, then id");
     for session in &written {
         holds(&*store, session).await?;
     }
@@ -152,9 +157,9 @@ pub(super) async fn the_sessions_of_a_user_come_oldest_first(store: Arc<dyn Toke
 
 pub(super) async fn an_unknown_session_is_not_found(store: Arc<dyn TokenStore>) -> Outcome {
     let session = fresh::session();
-    ensure!(store.find_session(session.id).await?.is_none(), "an id that was never written is found");
+    ensure!(store.find_session(session.id).await?.is_none(), "`find_session` finds an unknown id");
     let listed = store.find_sessions_by_user(session.user_id).await?;
-    ensure!(listed.is_empty(), "a user without sessions has {}", listed.len());
+    ensure!(listed.is_empty(), "`find_sessions_by_user` of a user without sessions lists {}", listed.len());
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use auth_core::store::UserStore;
 use auth_core::{Email, MAX_EMAIL_BYTES, User};
 
 use super::{holds, inserted};
-use crate::suite::check::{Outcome, ensure, ensure_eq};
+use crate::suite::check::{Context as _, Outcome, ensure, ensure_eq};
 use crate::suite::fresh;
 use crate::suite::row::same_found;
 
@@ -15,7 +15,7 @@ pub(super) async fn an_address_is_found_in_any_case(store: Arc<dyn UserStore>) -
     for local in ["ada.lovelace", "ADA.LOVELACE", "aDA.lOVELACE"] {
         for domain in [domain.clone(), domain.to_uppercase()] {
             let email = Email::parse(&format!("{local}@{domain}"))?;
-            same_found(store.find_by_email(&email).await?, &user)?;
+            same_found(store.find_by_email(&email).await?, &user).context("`find_by_email`")?;
         }
     }
     Ok(())
@@ -27,7 +27,11 @@ pub(super) async fn an_address_keeps_its_spelling(store: Arc<dyn UserStore>) -> 
     inserted(&*store, &user).await?;
     // Looked up by another spelling: mail goes to the one that was kept.
     let found = store.find_by_email(&Email::parse(user.email.canonical())?).await?;
-    ensure_eq!(found.map(|user| user.email.address().to_owned()), Some(address), "the address kept");
+    ensure_eq!(
+        found.map(|user| user.email.address().to_owned()),
+        Some(address),
+        "the spelling that `find_by_id` returns"
+    );
     Ok(())
 }
 
@@ -64,7 +68,7 @@ pub(super) async fn no_character_of_an_address_is_special(store: Arc<dyn UserSto
         .collect();
     for address in &others {
         let found = store.find_by_email(&Email::parse(address)?).await?;
-        ensure!(found.is_none(), "{address:?} was never written, and another user is found for it");
+        ensure!(found.is_none(), "`find_by_email` finds another user for {address:?}, which no user has");
     }
     all_differ(&*store, &others).await?;
     holds(&*store, &plain).await

@@ -11,8 +11,8 @@ use crate::suite::fresh::{self, at};
 use crate::suite::race::{RACERS, race};
 
 async fn gone(store: &dyn UserStore, user: &User) -> Outcome {
-    ensure!(store.find_by_id(user.id).await?.is_none(), "a deleted user is found by id");
-    ensure!(store.find_by_email(&user.email).await?.is_none(), "a deleted user is found by address");
+    ensure!(store.find_by_id(user.id).await?.is_none(), "`find_by_id` finds a deleted user");
+    ensure!(store.find_by_email(&user.email).await?.is_none(), "`find_by_email` finds a deleted user");
     Ok(())
 }
 
@@ -20,10 +20,10 @@ pub(super) async fn a_deleted_user_is_gone_and_the_address_is_free(store: Arc<dy
     let (user, other) = (fresh::user()?, fresh::user()?);
     inserted(&*store, &user).await?;
     inserted(&*store, &other).await?;
-    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "deleting a user");
+    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "`delete` of a user");
     gone(&*store, &user).await?;
-    ensure_eq!(store.delete(user.id).await?, Deletion::NotFound, "deleting a deleted user");
-    ensure_eq!(store.delete(fresh::user_id()).await?, Deletion::NotFound, "deleting an unknown user");
+    ensure_eq!(store.delete(user.id).await?, Deletion::NotFound, "`delete` of a deleted user");
+    ensure_eq!(store.delete(fresh::user_id()).await?, Deletion::NotFound, "`delete` of an unknown user");
     let next = User { email: user.email.clone(), ..fresh::user()? };
     inserted(&*store, &next).await?;
     holds(&*store, &next).await?;
@@ -38,14 +38,14 @@ pub(super) async fn racing_deletions_have_one_winner(store: Arc<dyn UserStore>) 
         async move { store.delete(id).await }
     }))
     .await?;
-    only(&outcomes, &Deletion::Deleted, "deleted one user")?;
+    only(&outcomes, &Deletion::Deleted, "`delete` of one user")?;
     gone(&*store, &user).await
 }
 
 pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>) -> Outcome {
     let user = fresh::user()?;
     inserted(&*store, &user).await?;
-    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "deleting a user");
+    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "`delete` of a user");
     let (id, epoch, hash) = (user.id, user.epoch, fresh::hash());
     let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: Some(at(10)) };
     let outcomes = [
@@ -68,6 +68,6 @@ pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>)
         SetEmailOutcome::Stale,
         "`set_email` on a deleted user"
     );
-    ensure!(store.find_by_email(&new.email).await?.is_none(), "a deleted user took an address");
+    ensure!(store.find_by_email(&new.email).await?.is_none(), "`set_email` gave a deleted user an address");
     gone(&*store, &user).await
 }

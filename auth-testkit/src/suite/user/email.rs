@@ -26,12 +26,12 @@ fn fresh_email() -> Outcome<NewEmail> {
 async fn changes(store: &dyn UserStore, user: User, new: &NewEmail) -> Outcome {
     inserted(store, &user).await?;
     let outcome = store.set_email(user.id, user.epoch, new).await?;
-    ensure_eq!(outcome, SetEmailOutcome::Applied, "setting an address");
+    ensure_eq!(outcome, SetEmailOutcome::Applied, "`set_email` under the user's epoch");
     holds(store, &moved(user, new)).await
 }
 
 async fn free(store: &dyn UserStore, email: &Email) -> Outcome {
-    ensure!(store.find_by_email(email).await?.is_none(), "an address that nobody has is found");
+    ensure!(store.find_by_email(email).await?.is_none(), "`find_by_email` finds an address that no user has");
     Ok(())
 }
 
@@ -50,7 +50,11 @@ pub(super) async fn a_new_address_is_guarded_by_the_epoch(store: Arc<dyn UserSto
     for epoch in [Epoch::default(), user.epoch.next()] {
         for new in [&new, &taken] {
             let outcome = store.set_email(user.id, epoch, new).await?;
-            ensure_eq!(outcome, SetEmailOutcome::Stale, "setting an address under an epoch of nobody");
+            ensure_eq!(
+                outcome,
+                SetEmailOutcome::Stale,
+                "`set_email` under an epoch that the user does not have"
+            );
             holds(&*store, &user).await?;
         }
     }
@@ -67,7 +71,11 @@ pub(super) async fn the_address_of_another_user_is_taken(store: Arc<dyn UserStor
     for local in ["Ada.L", "ada.l", "ADA.L"] {
         let new = NewEmail { email: Email::parse(&format!("{local}@{domain}"))?, at: at(10) };
         let outcome = store.set_email(user.id, user.epoch, &new).await?;
-        ensure_eq!(outcome, SetEmailOutcome::Taken, "setting the address of another user, spelled `{local}`");
+        ensure_eq!(
+            outcome,
+            SetEmailOutcome::Taken,
+            "`set_email` to the address of another user, spelled `{local}`"
+        );
         holds(&*store, &owner).await?;
         holds(&*store, &user).await?;
     }
@@ -100,8 +108,12 @@ pub(super) async fn racing_new_addresses_of_one_user_have_one_winner(store: Arc<
         async move { store.set_email(id, epoch, &new).await }
     }))
     .await?;
-    let winner = only(&outcomes, &SetEmailOutcome::Applied, "set the address under one epoch")?;
-    ensure_eq!(times(&outcomes, &SetEmailOutcome::Stale), RACERS - 1, "callers who came too late");
+    let winner = only(&outcomes, &SetEmailOutcome::Applied, "`set_email`, guarded by the epoch")?;
+    ensure_eq!(
+        times(&outcomes, &SetEmailOutcome::Stale),
+        RACERS - 1,
+        "callers for whom `set_email` was stale"
+    );
     for (number, new) in addresses.iter().enumerate() {
         if number == winner {
             holds(&*store, &moved(user.clone(), new)).await?;
@@ -123,8 +135,12 @@ pub(super) async fn racing_users_for_one_address_have_one_winner(store: Arc<dyn 
         async move { store.set_email(id, epoch, &new).await }
     }))
     .await?;
-    let winner = only(&outcomes, &SetEmailOutcome::Applied, "got one address")?;
-    ensure_eq!(times(&outcomes, &SetEmailOutcome::Taken), RACERS - 1, "users who were told that it is taken");
+    let winner = only(&outcomes, &SetEmailOutcome::Applied, "`set_email`, guarded by the unique address")?;
+    ensure_eq!(
+        times(&outcomes, &SetEmailOutcome::Taken),
+        RACERS - 1,
+        "users for whom `set_email` returned `Taken`"
+    );
     for (number, user) in users.into_iter().enumerate() {
         holds(&*store, &if number == winner { moved(user, &new) } else { user }).await?;
     }
@@ -147,13 +163,16 @@ pub(super) async fn a_new_address_that_meets_a_registration_has_one_owner(
         match outcomes {
             (SetEmailOutcome::Applied, UserInsert::EmailTaken) => {
                 holds(&*store, &moved(user, &new)).await?;
-                ensure!(store.find_by_id(rival.id).await?.is_none(), "the refused user was written");
+                ensure!(
+                    store.find_by_id(rival.id).await?.is_none(),
+                    "`find_by_id` finds a user that `insert_user` refused"
+                );
             }
             (SetEmailOutcome::Taken, UserInsert::Inserted) => {
                 holds(&*store, &user).await?;
                 holds(&*store, &rival).await?;
             }
-            both => ensure!(false, "an address that two wanted at once gave {both:?}"),
+            both => ensure!(false, "`set_email` and `insert_user` of one address returned {both:?}"),
         }
     }
     Ok(())

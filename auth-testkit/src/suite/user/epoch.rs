@@ -14,7 +14,7 @@ pub(super) async fn a_status_change_moves_the_epoch(store: Arc<dyn UserStore>) -
     // Setting the status it has already moves the epoch too: it is asked for in order to end sessions.
     for status in [UserStatus::Disabled, UserStatus::Disabled, UserStatus::Active] {
         let outcome = store.set_status(user.id, user.epoch, status).await?;
-        ensure_eq!(outcome, GuardedWrite::Applied, "setting the status");
+        ensure_eq!(outcome, GuardedWrite::Applied, "`set_status` under the user's epoch");
         user = User { status, epoch: user.epoch.next(), ..user };
         holds(&*store, &user).await?;
     }
@@ -26,11 +26,7 @@ pub(super) async fn a_status_change_is_guarded_by_the_epoch(store: Arc<dyn UserS
     inserted(&*store, &user).await?;
     for epoch in [Epoch::default(), user.epoch.next()] {
         let outcome = store.set_status(user.id, epoch, UserStatus::Disabled).await?;
-        ensure_eq!(
-            outcome,
-            GuardedWrite::Stale,
-            "setting the status under an epoch that the user does not have"
-        );
+        ensure_eq!(outcome, GuardedWrite::Stale, "`set_status` under an epoch that the user does not have");
         holds(&*store, &user).await?;
     }
     Ok(())
@@ -41,7 +37,7 @@ pub(super) async fn advancing_moves_the_epoch_and_nothing_else(store: Arc<dyn Us
         let user = User { epoch: Epoch::from_u64(epoch), contested_at: Some(at(5)), ..fresh::user()? };
         inserted(&*store, &user).await?;
         let outcome = store.advance_epoch(user.id, user.epoch).await?;
-        ensure_eq!(outcome, GuardedWrite::Applied, "advancing from epoch {epoch}");
+        ensure_eq!(outcome, GuardedWrite::Applied, "`advance_epoch` from {epoch}");
         holds(&*store, &User { epoch: user.epoch.next(), ..user }).await?;
     }
     Ok(())
@@ -52,7 +48,7 @@ pub(super) async fn advancing_is_guarded_by_the_epoch(store: Arc<dyn UserStore>)
     inserted(&*store, &user).await?;
     for epoch in [Epoch::default(), user.epoch.next()] {
         let outcome = store.advance_epoch(user.id, epoch).await?;
-        ensure_eq!(outcome, GuardedWrite::Stale, "advancing from an epoch that the user does not have");
+        ensure_eq!(outcome, GuardedWrite::Stale, "`advance_epoch` from an epoch that the user does not have");
         holds(&*store, &user).await?;
     }
     Ok(())
@@ -66,7 +62,7 @@ pub(super) async fn racing_advances_have_one_winner(store: Arc<dyn UserStore>) -
         async move { store.advance_epoch(id, epoch).await }
     }))
     .await?;
-    only(&outcomes, &GuardedWrite::Applied, "advanced one epoch")?;
+    only(&outcomes, &GuardedWrite::Applied, "`advance_epoch`, guarded by the epoch")?;
     holds(&*store, &User { epoch: user.epoch.next(), ..user }).await
 }
 
@@ -95,7 +91,11 @@ pub(super) async fn racing_writes_under_one_epoch_have_one_winner(store: Arc<dyn
             }
         }))
         .await?;
-        let winner = only(&outcomes, &GuardedWrite::Applied, "moved one epoch")?;
+        let winner = only(
+            &outcomes,
+            &GuardedWrite::Applied,
+            "`set_password`, `verify_email`, `set_status`, `set_email` and `advance_epoch` under one epoch",
+        )?;
         let moved = User { epoch: user.epoch.next(), ..user };
         let expected = match winner % 5 {
             0 => User {
@@ -155,7 +155,7 @@ pub(super) async fn concurrent_writes_to_different_fields_all_remain(store: Arc<
         ensure_eq!(
             outcomes,
             (GuardedWrite::Applied, GuardedWrite::Applied),
-            "a contest and a {write:?} at the same time"
+            "`mark_contested` and {write:?} at the same time"
         );
         let contested = User { contested_at: Some(at(10)), ..user };
         let next = contested.epoch.next();

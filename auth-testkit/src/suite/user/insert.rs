@@ -71,8 +71,15 @@ pub(super) async fn a_taken_address_is_refused_and_changes_nothing(store: Arc<dy
             name: Some(Name::parse("Rival")?),
             ..fresh::user()?
         };
-        ensure_eq!(store.insert_user(&rival).await?, UserInsert::EmailTaken, "inserting `{local}` again");
-        ensure!(store.find_by_id(rival.id).await?.is_none(), "the refused user was written");
+        ensure_eq!(
+            store.insert_user(&rival).await?,
+            UserInsert::EmailTaken,
+            "`insert_user` of the taken address `{local}`"
+        );
+        ensure!(
+            store.find_by_id(rival.id).await?.is_none(),
+            "`find_by_id` finds a user that `insert_user` refused"
+        );
         holds(&*store, &owner).await?;
     }
     Ok(())
@@ -97,7 +104,10 @@ pub(super) async fn an_existing_user_id_is_a_conflict_and_changes_nothing(
             ),
         }
     }
-    ensure!(store.find_by_email(&rival.email).await?.is_none(), "the refused address was taken");
+    ensure!(
+        store.find_by_email(&rival.email).await?.is_none(),
+        "`find_by_email` finds an address that `insert_user` refused"
+    );
     holds(&*store, &owner).await
 }
 
@@ -113,12 +123,15 @@ pub(super) async fn racing_inserts_of_one_address_have_one_winner(store: Arc<dyn
         async move { store.insert_user(&rival).await }
     }))
     .await?;
-    let winner = only(&outcomes, &UserInsert::Inserted, "were told that their user was inserted")?;
+    let winner = only(&outcomes, &UserInsert::Inserted, "`insert_user`, guarded by address and id")?;
     for (number, rival) in rivals.iter().enumerate() {
         if number == winner {
             holds(&*store, rival).await?;
         } else {
-            ensure!(store.find_by_id(rival.id).await?.is_none(), "a refused user was written");
+            ensure!(
+                store.find_by_id(rival.id).await?.is_none(),
+                "`find_by_id` finds a user that `insert_user` refused"
+            );
         }
     }
     Ok(())
@@ -137,12 +150,15 @@ pub(super) async fn racing_inserts_of_one_user_id_have_one_winner(store: Arc<dyn
         }
     }))
     .await?;
-    let winner = only(&outcomes, &true, "were told that their user was inserted")?;
+    let winner = only(&outcomes, &true, "`insert_user`, guarded by address and id")?;
     for (number, rival) in rivals.iter().enumerate() {
         if number == winner {
             holds(&*store, rival).await?;
         } else {
-            ensure!(store.find_by_email(&rival.email).await?.is_none(), "a refused address was taken");
+            ensure!(
+                store.find_by_email(&rival.email).await?.is_none(),
+                "`find_by_email` finds an address that `insert_user` refused"
+            );
         }
     }
     Ok(())
@@ -150,8 +166,8 @@ pub(super) async fn racing_inserts_of_one_user_id_have_one_winner(store: Arc<dyn
 
 pub(super) async fn an_unknown_user_is_not_found(store: Arc<dyn UserStore>) -> Outcome {
     let user = fresh::user()?;
-    ensure!(store.find_by_id(user.id).await?.is_none(), "an id that was never written is found");
-    ensure!(store.find_by_email(&user.email).await?.is_none(), "an address that was never written is found");
+    ensure!(store.find_by_id(user.id).await?.is_none(), "`find_by_id` finds an unknown id");
+    ensure!(store.find_by_email(&user.email).await?.is_none(), "`find_by_email` finds an unknown address");
     Ok(())
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn contesting_marks_the_user_and_nothing_else(store: Arc<dyn Us
     // A rival may spell the address differently.
     let spelled = Email::parse(&format!("ADA@{domain}"))?;
     let outcome = store.mark_contested(&spelled, fresh::user_id(), at(10)).await?;
-    ensure_eq!(outcome, GuardedWrite::Applied, "contesting an unverified user");
+    ensure_eq!(outcome, GuardedWrite::Applied, "`mark_contested` of an unverified user");
     holds(&*store, &User { contested_at: Some(at(10)), ..user }).await
 }
 
@@ -22,7 +22,7 @@ pub(super) async fn contesting_spares_the_rival_itself(store: Arc<dyn UserStore>
     let user = fresh::user()?;
     inserted(&*store, &user).await?;
     let outcome = store.mark_contested(&user.email, user.id, at(10)).await?;
-    ensure_eq!(outcome, GuardedWrite::Stale, "a user contesting itself");
+    ensure_eq!(outcome, GuardedWrite::Stale, "`mark_contested`, guarded by another id, of the rival itself");
     holds(&*store, &user).await
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn contesting_marks_a_verified_user_too(store: Arc<dyn UserStor
     let user = User { email_verified_at: Some(at(5)), ..fresh::user()? };
     inserted(&*store, &user).await?;
     let outcome = store.mark_contested(&user.email, fresh::user_id(), at(10)).await?;
-    ensure_eq!(outcome, GuardedWrite::Applied, "contesting a verified user");
+    ensure_eq!(outcome, GuardedWrite::Applied, "`mark_contested` of a verified user");
     holds(&*store, &User { contested_at: Some(at(10)), ..user }).await
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn contesting_twice_is_applied_twice(store: Arc<dyn UserStore>)
     // The same time again writes what is there already: matched counts, not changed.
     for time in [at(10), at(10), at(20)] {
         let outcome = store.mark_contested(&user.email, fresh::user_id(), time).await?;
-        ensure_eq!(outcome, GuardedWrite::Applied, "contesting a contested user");
+        ensure_eq!(outcome, GuardedWrite::Applied, "`mark_contested` of a contested user");
     }
     holds(&*store, &User { contested_at: Some(at(20)), ..user }).await
 }
@@ -52,12 +52,12 @@ pub(super) async fn contesting_touches_no_other_user(store: Arc<dyn UserStore>) 
     ensure_eq!(
         store.mark_contested(&user.email, fresh::user_id(), at(10)).await?,
         GuardedWrite::Applied,
-        "contesting an unverified user"
+        "`mark_contested` of an unverified user"
     );
     ensure_eq!(
         store.mark_contested(&fresh::email()?, fresh::user_id(), at(10)).await?,
         GuardedWrite::Stale,
-        "contesting an unknown address"
+        "`mark_contested` of an unknown address"
     );
     holds(&*store, &other).await
 }

@@ -23,7 +23,7 @@ fn changed(user: User, password: &NewPassword) -> User {
 async fn changes(store: &dyn UserStore, user: User, password: &NewPassword) -> Outcome {
     inserted(store, &user).await?;
     let outcome = store.set_password(user.id, user.epoch, password).await?;
-    ensure_eq!(outcome, GuardedWrite::Applied, "setting a password");
+    ensure_eq!(outcome, GuardedWrite::Applied, "`set_password` under the user's epoch");
     holds(store, &changed(user, password)).await
 }
 
@@ -62,11 +62,7 @@ pub(super) async fn a_new_password_is_guarded_by_the_epoch(store: Arc<dyn UserSt
     inserted(&*store, &user).await?;
     for epoch in [Epoch::default(), user.epoch.next()] {
         let outcome = store.set_password(user.id, epoch, &proven()).await?;
-        ensure_eq!(
-            outcome,
-            GuardedWrite::Stale,
-            "setting a password under an epoch that the user does not have"
-        );
+        ensure_eq!(outcome, GuardedWrite::Stale, "`set_password` under an epoch that the user does not have");
         holds(&*store, &user).await?;
     }
     Ok(())
@@ -81,7 +77,7 @@ pub(super) async fn racing_new_passwords_have_one_winner(store: Arc<dyn UserStor
         async move { store.set_password(id, epoch, &password).await }
     }))
     .await?;
-    let winner = only(&outcomes, &GuardedWrite::Applied, "set the password under one epoch")?;
+    let winner = only(&outcomes, &GuardedWrite::Applied, "`set_password`, guarded by the epoch")?;
     if let Some(password) = passwords.get(winner) {
         holds(&*store, &changed(user, password)).await?;
     }
@@ -95,7 +91,7 @@ pub(super) async fn a_rehash_writes_the_hash_and_nothing_else(store: Arc<dyn Use
     // Twice: a rehash to the hash that is there already still matched its record.
     for _ in 0..2 {
         let outcome = store.rehash_password(user.id, user.epoch, &hash).await?;
-        ensure_eq!(outcome, GuardedWrite::Applied, "rehashing under the current epoch");
+        ensure_eq!(outcome, GuardedWrite::Applied, "`rehash_password` under the user's epoch");
     }
     holds(&*store, &User { password_hash: Some(hash), ..user }).await
 }
@@ -107,10 +103,10 @@ pub(super) async fn a_rehash_is_guarded_by_the_epoch(store: Arc<dyn UserStore>) 
     ensure_eq!(
         store.set_password(user.id, user.epoch, &password).await?,
         GuardedWrite::Applied,
-        "setting a password"
+        "`set_password` under the user's epoch"
     );
     let outcome = store.rehash_password(user.id, user.epoch, &fresh::hash()).await?;
-    ensure_eq!(outcome, GuardedWrite::Stale, "rehashing the password of an older epoch");
+    ensure_eq!(outcome, GuardedWrite::Stale, "`rehash_password` under an older epoch");
     holds(&*store, &changed(user, &password)).await
 }
 
@@ -126,7 +122,7 @@ pub(super) async fn a_rehash_never_overwrites_a_newer_password(store: Arc<dyn Us
                 rehashing.rehash_password(id, epoch, &stronger).await
             })
             .await?;
-        ensure_eq!(reset, GuardedWrite::Applied, "setting a password while the old one is rehashed");
+        ensure_eq!(reset, GuardedWrite::Applied, "`set_password` while `rehash_password` runs");
         holds(&*store, &user).await?;
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(super) async fn turn(store: &dyn UserStore) -> Outcome<MutexGuard<'static, (
             return Ok(turn);
         }
     }
-    ensure!(false, "purging never comes to an end");
+    ensure!(false, "`purge_unverified` never returns 0");
     Ok(turn)
 }
 
@@ -44,8 +44,8 @@ pub(super) async fn purging_takes_users_registered_strictly_before(store: Arc<dy
     for user in [&older, &exact, &newer, &recent] {
         inserted(&*store, user).await?;
     }
-    ensure_eq!(store.purge_unverified(before, 1_000).await?, 1, "how many were purged");
-    ensure!(!is_there(&*store, &older).await?, "a user registered before the time was not purged");
+    ensure_eq!(store.purge_unverified(before, 1_000).await?, 1, "how many `purge_unverified` deleted");
+    ensure!(!is_there(&*store, &older).await?, "`purge_unverified` left a user registered before the time");
     for user in [&exact, &newer, &recent] {
         holds(&*store, user).await?;
     }
@@ -56,7 +56,7 @@ pub(super) async fn purging_spares_verified_users(store: Arc<dyn UserStore>) -> 
     let _turn = turn(&*store).await?;
     let verified = User { email_verified_at: Some(long_ago(1)), ..old_user(0)? };
     inserted(&*store, &verified).await?;
-    ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 0, "how many were purged");
+    ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 0, "how many `purge_unverified` deleted");
     holds(&*store, &verified).await?;
     // Of use to nobody any more, and no purge would ever clear it away.
     let _deleted = store.delete(verified.id).await?;
@@ -67,7 +67,7 @@ pub(super) async fn purging_spares_disabled_users(store: Arc<dyn UserStore>) -> 
     let _turn = turn(&*store).await?;
     let disabled = User { status: UserStatus::Disabled, ..old_user(0)? };
     inserted(&*store, &disabled).await?;
-    ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 0, "how many were purged");
+    ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 0, "how many `purge_unverified` deleted");
     holds(&*store, &disabled).await?;
     // Of use to nobody any more, and no purge would ever clear it away.
     let _deleted = store.delete(disabled.id).await?;
@@ -83,27 +83,31 @@ pub(super) async fn purging_spares_users_contested_since(store: Arc<dyn UserStor
     for user in [&earlier, &exact, &since] {
         inserted(&*store, user).await?;
     }
-    ensure_eq!(store.purge_unverified(before, 1_000).await?, 1, "how many were purged");
-    ensure!(!is_there(&*store, &earlier).await?, "a user contested before the time was not purged");
+    ensure_eq!(store.purge_unverified(before, 1_000).await?, 1, "how many `purge_unverified` deleted");
+    ensure!(!is_there(&*store, &earlier).await?, "`purge_unverified` left a user contested before the time");
     holds(&*store, &exact).await?;
     holds(&*store, &since).await?;
     let _deleted = store.delete(since.id).await?;
     Ok(())
 }
 
-pub(super) async fn purging_users_stops_at_its_limit_and_says_how_many(store: Arc<dyn UserStore>) -> Outcome {
+pub(super) async fn purging_users_stops_at_its_limit(store: Arc<dyn UserStore>) -> Outcome {
     let _turn = turn(&*store).await?;
     let users: Vec<User> = (0..5).map(old_user).collect::<Outcome<_>>()?;
     for user in &users {
         inserted(&*store, user).await?;
     }
     for (expected, left) in [(2, 3), (2, 1), (1, 0), (0, 0)] {
-        ensure_eq!(store.purge_unverified(long_ago(100), 2).await?, expected, "how many were purged");
+        ensure_eq!(
+            store.purge_unverified(long_ago(100), 2).await?,
+            expected,
+            "how many `purge_unverified` deleted"
+        );
         let mut there = 0;
         for user in &users {
             there += u32::from(is_there(&*store, user).await?);
         }
-        ensure_eq!(there, left, "how many of five are left");
+        ensure_eq!(there, left, "how many of five users `purge_unverified` left");
     }
     Ok(())
 }
@@ -112,8 +116,11 @@ pub(super) async fn the_address_of_a_purged_user_is_free(store: Arc<dyn UserStor
     let _turn = turn(&*store).await?;
     let user = old_user(0)?;
     inserted(&*store, &user).await?;
-    ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 1, "how many were purged");
-    ensure!(store.find_by_email(&user.email).await?.is_none(), "a purged user is found by address");
+    ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 1, "how many `purge_unverified` deleted");
+    ensure!(
+        store.find_by_email(&user.email).await?.is_none(),
+        "`find_by_email` finds a user that `purge_unverified` deleted"
+    );
     let next = User { email: user.email, ..fresh::user()? };
     inserted(&*store, &next).await?;
     holds(&*store, &next).await
@@ -131,7 +138,7 @@ pub(super) async fn a_user_who_verifies_meanwhile_is_not_purged(store: Arc<dyn U
                 verifying.verify_email(id, epoch, &verification).await
             })
             .await?;
-        survives_if_written(&*store, &user, purged, verified, "verified").await?;
+        survives_if_written(&*store, &user, purged, verified, "verify_email").await?;
     }
     Ok(())
 }
@@ -147,7 +154,7 @@ pub(super) async fn a_user_contested_meanwhile_is_not_purged(store: Arc<dyn User
                 contesting.mark_contested(&email, fresh::user_id(), at(0)).await
             })
             .await?;
-        survives_if_written(&*store, &user, purged, contested, "contested").await?;
+        survives_if_written(&*store, &user, purged, contested, "mark_contested").await?;
     }
     Ok(())
 }
@@ -162,8 +169,12 @@ async fn survives_if_written(
 ) -> Outcome {
     let there = is_there(store, user).await?;
     let survived = written == GuardedWrite::Applied;
-    ensure_eq!(there, survived, "whether a user who was {what} meanwhile ({written:?}) is there");
-    ensure_eq!(purged, u64::from(!survived), "how many were purged");
+    ensure_eq!(
+        there,
+        survived,
+        "whether a user is there, while `{what}` returned {written:?} and `purge_unverified` {purged}"
+    );
+    ensure_eq!(purged, u64::from(!survived), "how many `purge_unverified` deleted");
     let _deleted = store.delete(user.id).await?;
     Ok(())
 }

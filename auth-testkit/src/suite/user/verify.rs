@@ -25,7 +25,7 @@ fn activated(user: User, verification: &EmailVerification) -> User {
 async fn verifies(store: &dyn UserStore, user: User, verification: &EmailVerification) -> Outcome {
     inserted(store, &user).await?;
     let outcome = store.verify_email(user.id, user.epoch, verification).await?;
-    ensure_eq!(outcome, GuardedWrite::Applied, "verifying an unverified user");
+    ensure_eq!(outcome, GuardedWrite::Applied, "`verify_email` of an unverified user");
     holds(store, &activated(user, verification)).await
 }
 
@@ -60,7 +60,11 @@ pub(super) async fn verifying_is_guarded_by_the_epoch(store: Arc<dyn UserStore>)
         let verification = EmailVerification { at: at(10), activate };
         for epoch in [older, user.epoch.next()] {
             let outcome = store.verify_email(user.id, epoch, &verification).await?;
-            ensure_eq!(outcome, GuardedWrite::Stale, "verifying with an epoch that the user does not have");
+            ensure_eq!(
+                outcome,
+                GuardedWrite::Stale,
+                "`verify_email` under an epoch that the user does not have"
+            );
             holds(&*store, &user).await?;
         }
     }
@@ -73,7 +77,7 @@ pub(super) async fn verifying_is_guarded_by_being_unverified(store: Arc<dyn User
     for activate in [None, Some(fresh::registration(None)?)] {
         let verification = EmailVerification { at: at(10), activate };
         let outcome = store.verify_email(user.id, user.epoch, &verification).await?;
-        ensure_eq!(outcome, GuardedWrite::Stale, "verifying a verified user");
+        ensure_eq!(outcome, GuardedWrite::Stale, "`verify_email` of a verified user");
         holds(&*store, &user).await?;
     }
     Ok(())
@@ -94,7 +98,11 @@ pub(super) async fn racing_verifications_have_one_winner(store: Arc<dyn UserStor
             async move { store.verify_email(id, epoch, &verification).await }
         }))
         .await?;
-        let winner = only(&outcomes, &GuardedWrite::Applied, "verified the user")?;
+        let winner = only(
+            &outcomes,
+            &GuardedWrite::Applied,
+            "`verify_email`, guarded by an empty `email_verified_at`",
+        )?;
         if let Some(verification) = verifications.get(winner) {
             holds(&*store, &activated(user, verification)).await?;
         }

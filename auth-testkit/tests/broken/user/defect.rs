@@ -142,7 +142,7 @@ defects! {
             purging_spares_users_contested_since, a_user_contested_meanwhile_is_not_purged,
         ],
         /// A purge does not look at its limit.
-        PurgeIgnoresTheLimit => [purging_users_stops_at_its_limit_and_says_how_many],
+        PurgeIgnoresTheLimit => [purging_users_stops_at_its_limit],
         /// A purged user's address stays taken.
         PurgeKeepsTheAddress => [the_address_of_a_purged_user_is_free],
         /// A purge reads whom to delete, and deletes them by id.
