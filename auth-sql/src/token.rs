@@ -39,7 +39,7 @@ statements! {
         /// Selects the session with an id. Values: id.
         find_session,
         /// Selects a session joined to its user, with
-        /// [`session_and_user_columns!`](crate::session_and_user_columns). Values: id.
+        /// [`select_session_and_user!`](crate::select_session_and_user). Values: id.
         find_session_and_user,
         /// Selects the sessions of a user, the oldest first. Values: `user_id`.
         find_sessions_by_user,

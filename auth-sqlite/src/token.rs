@@ -1,6 +1,6 @@
 //! The statements of the token store.
 
-use auth_sql::{TokenSql, one_time_token_columns, session_and_user_columns, session_columns};
+use auth_sql::{TokenSql, one_time_token_columns, select_session_and_user, session_columns};
 
 pub(crate) const SQL: TokenSql = TokenSql {
     insert_session: concat!(
@@ -9,11 +9,7 @@ pub(crate) const SQL: TokenSql = TokenSql {
         ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
     ),
     find_session: concat!("SELECT ", session_columns!(), " FROM auth_sessions WHERE id = ?1"),
-    find_session_and_user: concat!(
-        "SELECT ",
-        session_and_user_columns!(),
-        " FROM auth_sessions session LEFT JOIN auth_users owner ON owner.id = user_id WHERE session.id = ?1"
-    ),
+    find_session_and_user: concat!(select_session_and_user!(), " WHERE session.id = ?1"),
     find_sessions_by_user: concat!(
         "SELECT ",
         session_columns!(),
