@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn another_version_or_an_unknown_field_is_unreadable() {
-        let changes = [
+        let edits = [
             ("\"v\":1", "\"v\":2"),
             ("\"v\":1", "\"v\":1,\"new\":1"),
             ("\"user_id\"", "\"new\":1,\"user_id\""),
@@ -157,7 +157,7 @@ mod tests {
             ("\"password_reset\"", "{\"unreadable\":{\"payload\":\"\"}}"),
         ];
         for stored in requests().into_iter().map(payload) {
-            for (from, to) in changes {
+            for (from, to) in edits {
                 let changed = stored.replace(from, to);
                 if changed != stored {
                     assert_eq!(read_back(&changed).mail.name(), "unreadable", "{changed}");

@@ -2,16 +2,15 @@
 //!
 //! The types themselves do not implement serde, so that no secret is serialized by accident.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
-use chrono::{DateTime, Utc};
-use serde::de::Error as _;
+use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value by its text.
 pub(super) mod text {
-    use super::*;
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use super::{Deserialize as _, Deserializer, Error as _, Serializer};
 
     pub(in crate::mail) fn serialize<T: Display, S: Serializer>(
         value: &T,
@@ -29,7 +28,9 @@ pub(super) mod text {
 
 /// A time in microseconds since 1970.
 pub(super) mod micros {
-    use super::*;
+    use chrono::{DateTime, Utc};
+
+    use super::{Deserialize as _, Deserializer, Error as _, Serializer};
 
     pub(in crate::mail) fn serialize<S: Serializer>(
         at: &DateTime<Utc>,
@@ -48,9 +49,10 @@ pub(super) mod micros {
 
 /// An epoch by its number.
 pub(super) mod epoch {
-    use super::*;
+    use super::{Deserialize as _, Deserializer, Serializer};
     use crate::user::Epoch;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(in crate::mail) fn serialize<S: Serializer>(epoch: &Epoch, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(epoch.as_u64())
     }
@@ -64,7 +66,7 @@ pub(super) mod epoch {
 
 /// An address, in the spelling that the user typed.
 pub(super) mod email {
-    use super::*;
+    use super::{Deserialize as _, Deserializer, Serializer};
     use crate::user::email::Email;
 
     pub(in crate::mail) fn serialize<S: Serializer>(email: &Email, serializer: S) -> Result<S::Ok, S::Error> {
@@ -80,7 +82,7 @@ pub(super) mod email {
 
 /// The password hash and the name of a registration.
 pub(super) mod registration {
-    use super::*;
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
     use crate::mail::one_time_token::Registration;
     use crate::user::{Name, PasswordHash};
 
