@@ -39,7 +39,7 @@ fn included_limits() -> BTreeMap<String, String> {
     let (list, _) = list.split_once("// ANCHOR_END: limits\n").unwrap();
     list.lines()
         .map(str::trim)
-        .filter(|line| !line.starts_with("//"))
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
         .map(|line| {
             let (name, rest) = line.split_once(": ").unwrap();
             let rule = rest.split_once('[').and_then(|(_, rule)| rule.strip_suffix("];")).unwrap();

@@ -66,9 +66,11 @@ fn only_its_owner_chooses_a_password() {
     texts.extend(files("auth-core/src/auth").into_iter().map(|(_, text)| text));
     let taking: BTreeSet<&str> = texts
         .iter()
-        .flat_map(|text| text.split("pub async fn ").skip(1))
-        .filter_map(|method| {
+        .flat_map(|text| text.split("    pub ").skip(1))
+        .filter_map(|item| {
+            let method = item.strip_prefix("async ").unwrap_or(item).strip_prefix("fn ")?;
             let (name, rest) = method.split_once('(')?;
+            let name = name.split('<').next()?;
             let arguments = rest.split(") ->").next()?;
             [": Password", "Option<Password>"].iter().any(|kind| arguments.contains(kind)).then_some(name)
         })
