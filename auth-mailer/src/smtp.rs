@@ -1,6 +1,7 @@
 //! Sending mails by SMTP.
 
 mod connection;
+mod encryption;
 mod error;
 mod phase;
 mod pool;

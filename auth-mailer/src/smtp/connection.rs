@@ -18,9 +18,10 @@ use lettre::transport::smtp::response::{Response, Severity};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::encryption::Encryption;
 use super::error::SmtpError;
 use super::phase::Phase;
-use super::settings::{Encryption, SmtpSettings};
+use super::settings::SmtpSettings;
 
 /// A mail server and how to connect to it.
 pub(super) struct Server {

@@ -1,6 +1,6 @@
 //! Well-known providers: host, port and form of the user name, from their documentation in November 2026.
 
-use super::settings::Encryption;
+use super::encryption::Encryption;
 
 #[derive(Debug)]
 pub(super) struct Provider {

@@ -12,19 +12,9 @@ use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::encryption::Encryption;
 use super::provider;
 use crate::problems::{self, Problems};
-
-/// The encryption of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encryption {
-    /// TLS from the first byte.
-    Implicit,
-    /// STARTTLS, required: no mail is sent without it.
-    StartTls,
-    /// None, on loopback.
-    None,
-}
 
 /// Whether the URL may ask for a connection without encryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
