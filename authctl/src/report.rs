@@ -102,7 +102,7 @@ impl From<UserError> for Problem {
             UserError::Disabled => {
                 Self::new(Status::Refused, "the user is disabled: `authctl user enable` comes first")
             }
-            _ => Self::new(Status::NotFound, "there is no such user"),
+            UserError::NotFound => Self::new(Status::NotFound, "there is no such user"),
         }
     }
 }
@@ -111,7 +111,7 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Failed(failure) => failure.into(),
-            _ => Self::new(Status::NotFound, "the user has no such session"),
+            SessionError::NotFound => Self::new(Status::NotFound, "the user has no such session"),
         }
     }
 }

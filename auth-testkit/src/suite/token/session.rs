@@ -77,7 +77,7 @@ pub(super) async fn an_existing_session_id_is_a_conflict_and_changes_nothing(
     let rival = Session { id: session.id, generation: 9, ..fresh::session() };
     match store.insert_session(&rival).await {
         Err(error) => {
-            ensure_eq!(error.kind(), StoreErrorKind::Conflict, "`insert_session` of an existing id")
+            ensure_eq!(error.kind(), StoreErrorKind::Conflict, "`insert_session` of an existing id");
         }
         Ok(()) => ensure!(false, "`insert_session` wrote a second session of one id"),
     }
