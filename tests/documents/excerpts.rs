@@ -13,8 +13,8 @@ const GUIDE: &str = include_str!("../../docs/writing-a-store.md");
 fn files(kind: &str) -> BTreeMap<&'static str, String> {
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
     for block in blocks(GUIDE).into_iter().filter(|block| block.kind == kind) {
-        let file = block.file.expect(block.text);
-        files.entry(file).or_default().push_str(block.text);
+        let name = block.file.unwrap_or(block.text);
+        files.entry(name).or_default().push_str(block.text);
     }
     files
 }
