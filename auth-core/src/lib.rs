@@ -11,10 +11,11 @@
 //! | run a flow | the methods of [`Auth`]: `register`, `log_in`, `refresh`, `reset_password`, ... |
 //! | send mails and delete expired rows | [`Auth::run_background`], once per process |
 //! | change lifetimes, limits and hashing | [`Policy`] and its parts, such as [`RefreshPolicy`] and [`RateLimits`] |
-//! | store users, sessions and mail requests | [`UserStore`], [`TokenStore`], [`Outbox`]; the rules are in [`store`]; [`MemoryStore`] for tests |
+//! | store users, sessions and mail requests | [`Store`]; the rules are in [`store`]; [`MemoryStore`] for tests; [`SplitStore`] for several databases |
 //! | send mails | [`Mailer`]; [`Mailbox`] for tests |
 //! | sign and verify access tokens | [`KeyRing`]; [`ClaimsSource`] adds your own claims |
 //! | share rate limits between servers | [`RateLimiter`]; the default is [`InProcessLimiter`] |
+//! | report rate limits to clients | [`Limited::with_limits`] |
 //! | watch | [`EventSink`]; the default is [`TracingSink`] |
 //! | check passwords | [`PasswordPolicy`], [`BreachCheck`] |
 //! | control time and randomness in tests | [`Clock`], [`RandomSource`] |
