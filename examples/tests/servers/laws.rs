@@ -62,8 +62,19 @@ pub(crate) fn hold(server: &Server, method: &str, path: &str, answer: &Answer) {
     }
     if server.limited && LIMITED.iter().any(|(own, route)| *own == method && path == format!("{BASE}{route}"))
     {
-        limit_headers::of(answer);
+        limit_headers::policies(answer);
+        if is_counted(answer) {
+            limit_headers::of(answer);
+        }
     }
+}
+
+/// Whether a limited route answers like this only after it has counted the request: then the answer
+/// shows the state of the limits, besides their policy.
+fn is_counted(answer: &Answer) -> bool {
+    let counted =
+        ["invalid_credentials", "email_not_verified", "invalid_token", "email_taken", "rate_limited"];
+    answer.status < 300 || counted.iter().any(|code| answer.json()["code"] == *code)
 }
 
 fn headers(server: &Server, path: &str, answer: &Answer, told: &dyn Fn() -> String) {

@@ -20,7 +20,15 @@ pub(crate) struct Standing {
     pub(crate) reset: Option<i64>,
 }
 
-/// All limits that an answer tells. Each `RateLimit` item must belong to a policy of its name.
+/// The names of the limits in the policy of an answer, of which there must be one.
+#[track_caller]
+pub(crate) fn policies(answer: &Answer) -> Vec<String> {
+    let policies = items(answer, "ratelimit-policy");
+    assert!(!policies.is_empty(), "no policy: {answer:?}");
+    policies.into_keys().collect()
+}
+
+/// All limits that an answer shows. Each `RateLimit` item must belong to a policy of its name.
 #[track_caller]
 pub(crate) fn of(answer: &Answer) -> Vec<Standing> {
     let policies = items(answer, "ratelimit-policy");
