@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod connections;
+mod database;
 mod error;
 mod migration;
 mod options;

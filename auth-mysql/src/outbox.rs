@@ -2,13 +2,11 @@
 
 use auth_core::StoreError;
 use auth_core::store::{ClaimedIntent, Intent};
-use auth_sql::{
-    Database as _, OutboxSql, Record, Value, WriteOutcome, dead_letter_columns, read_intent, table,
-};
+use auth_sql::{OutboxSql, Record, Value, WriteOutcome, dead_letter_columns, read_intent, table};
 use chrono::{DateTime, Utc};
 
 use crate::pool::Pool;
-use crate::row::Row;
+use crate::row::{Row, statement};
 
 pub(crate) const SQL: OutboxSql = OutboxSql {
     insert: "INSERT INTO auth_outbox (id, payload, created_at, due_at) VALUES (?, ?, ?, ?)",
@@ -68,12 +66,12 @@ pub(crate) async fn claim(
 ) -> Result<Vec<ClaimedIntent>, StoreError> {
     let (mut claimed, mut failed) = (Vec::new(), None);
     for _ in 0..CLAIM_ROUNDS {
-        let rows = pool.read(FIND_DUE, &[now.into(), limit.into()]).await?;
+        let rows = pool.rows(|| statement(FIND_DUE, &[now.into(), limit.into()])).await?;
         for row in &rows {
             let Due { id, attempts, intent } = read_due(row)?;
             let values = [lease_until.into(), Value::Id(id), attempts.into(), now.into()];
             // If the outcome is unknown, the intent may be leased; that lease ends by itself.
-            match (pool.write(LEASE, &values).await.and_then(WriteOutcome::affected), intent) {
+            match (pool.run(|| statement(LEASE, &values)).await.and_then(WriteOutcome::affected), intent) {
                 (Ok(0), _) => {}
                 (Ok(_), Ok(intent)) => claimed.push(ClaimedIntent { intent, attempt: attempts + 1 }),
                 (Ok(_), Err(error)) | (Err(error), _) => failed = Some(error),

@@ -6,10 +6,8 @@ use std::io;
 use std::time::Duration;
 
 use auth_core::StoreError;
-use auth_core::store::ClaimedIntent;
-use auth_sql::{Database, ErrorClass, Expired, OutboxSql, TokenSql, UserSql, Value, WriteOutcome};
+use auth_sql::{ErrorClass, WriteOutcome};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
-use chrono::{DateTime, Utc};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Executor as _, MySql, MySqlConnection, MySqlPool};
@@ -17,8 +15,7 @@ use tokio::time::timeout;
 
 use crate::connections::{ACQUIRE_TIMEOUT, Connections, Driver, PooledConnection};
 use crate::error::{OpenError, class, is_unknown_variable, store_error, unique_key};
-use crate::row::{Row, Statement, statement};
-use crate::{outbox, purge, token, user};
+use crate::row::{Row, Statement};
 
 /// How long one statement may take. Each finds its rows by a key, so it takes milliseconds.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -154,25 +151,16 @@ impl Pool {
             tokio::time::sleep(pause).await;
         }
     }
-}
 
-impl Database for Pool {
-    type Row = Row;
-
-    const USER: UserSql = user::SQL;
-    const TOKEN: TokenSql = token::SQL;
-    const OUTBOX: OutboxSql = outbox::SQL;
-    const MAX_EPOCH: u64 = u64::MAX;
-
-    async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<WriteOutcome, StoreError> {
-        self.run(|| statement(sql, values)).await
-    }
-
-    async fn read(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+    /// Runs a read, at most four times.
+    pub(crate) async fn rows(
+        &self,
+        statement: impl Fn() -> Statement + Send,
+    ) -> Result<Vec<Row>, StoreError> {
         let mut pauses = pauses();
         loop {
             let mut connection = self.connections.acquire().await?;
-            let outcome = within_time(statement(sql, values).fetch_all(&mut **connection)).await;
+            let outcome = within_time(statement().fetch_all(&mut **connection)).await;
             let (class, error) = match release(connection, outcome) {
                 Ok(rows) => return Ok(rows.into_iter().map(Row).collect()),
                 Err(failed) => failed,
@@ -188,19 +176,6 @@ impl Database for Pool {
             };
             tokio::time::sleep(pause).await;
         }
-    }
-
-    async fn claim(
-        &self,
-        now: DateTime<Utc>,
-        lease_until: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<ClaimedIntent>, StoreError> {
-        outbox::claim(self, now, lease_until, limit).await
-    }
-
-    async fn purge(&self, expired: Expired, at: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        purge::purge(self, expired, at, limit).await
     }
 }
 

@@ -3,12 +3,12 @@
 use std::iter::repeat_n;
 
 use auth_core::StoreError;
-use auth_sql::{Database as _, Expired, Record, WriteOutcome, table};
+use auth_sql::{Expired, Record, WriteOutcome, table};
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 
 use crate::pool::Pool;
-use crate::row::{Row, Statement, to_column};
+use crate::row::{Row, Statement, statement, to_column};
 
 /// Rows that one statement deletes: enough to be fast, few enough that it holds its locks for
 /// milliseconds.
@@ -80,7 +80,7 @@ pub(crate) async fn purge(
     let read_id = |row: &Row| Record::new(table, row).bytes("id");
     let mut left = limit;
     loop {
-        let rows = pool.read(find, &[at.into(), left.into()]).await?;
+        let rows = pool.rows(|| statement(find, &[at.into(), left.into()])).await?;
         let ids: Vec<[u8; 16]> = rows.iter().map(read_id).collect::<Result<_, _>>()?;
         let deleted = delete_all(pool, delete, &ids, at).await?;
         let found_all = u32::try_from(ids.len()).unwrap_or(u32::MAX) < left;

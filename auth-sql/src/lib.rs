@@ -6,6 +6,7 @@ mod joined;
 mod migration;
 mod outbox;
 mod record;
+mod sql;
 mod statement;
 mod store;
 mod token;
@@ -14,12 +15,11 @@ mod user;
 pub use database::{Database, Expired, UniqueKey, WriteOutcome};
 pub use error::ErrorClass;
 pub use migration::migrator;
-pub use outbox::{OutboxSql, read_intent};
+pub use outbox::read_intent;
 pub use record::{Cause, CorruptColumn, Record, Row, decode};
+pub use sql::{OutboxSql, TokenSql, UserSql};
 pub use statement::Value;
 pub use store::SqlStore;
-pub use token::TokenSql;
-pub use user::UserSql;
 
 #[doc(hidden)]
 pub use {async_trait::async_trait, auth_core};

@@ -3,40 +3,8 @@ use auth_core::store::{ClaimedIntent, DeadLetter, Intent, OutboxStats, Removal, 
 use auth_core::{IntentId, Outbox, StoreError};
 use chrono::{DateTime, Utc};
 
-use crate::statement::{statements, values};
+use crate::statement::values;
 use crate::{Database, Expired, Record, Row, SqlStore, Value, table};
-
-/// The columns of a dead letter in `auth_outbox`.
-#[macro_export]
-macro_rules! dead_letter_columns {
-    () => {
-        "id, payload, created_at, attempts, dead_lettered_at, reason"
-    };
-}
-
-statements! {
-    /// The statements of an outbox. Each lists the values that it binds, in order.
-    pub struct OutboxSql {
-        /// Inserts an intent unless its id exists. Values: id, `payload`, `created_at`, `due_at`.
-        insert,
-        /// Deletes an intent that this attempt still leases. Values: id, `attempts`.
-        complete,
-        /// Ends the lease of this attempt at a time. Values: `due_at`, id, `attempts`.
-        retry,
-        /// Makes an intent that this attempt still leases a dead letter. Values:
-        /// `dead_lettered_at`, `reason`, id, `attempts`.
-        move_to_dead_letters,
-        /// Selects dead letters, the oldest first. Values: limit.
-        dead_letters,
-        /// Selects the dead letter with an id. Values: id.
-        find_dead_letter,
-        /// Deletes a dead letter. Values: id.
-        remove_dead_letter,
-        /// Selects `queued` and `created_at`, the number of queued intents and the time of the
-        /// oldest, and `dead`, the number of dead letters.
-        stats,
-    }
-}
 
 /// Reads the intent of a record with its id, payload and time.
 ///

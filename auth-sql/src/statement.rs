@@ -101,22 +101,3 @@ macro_rules! values {
     };
 }
 pub(crate) use values;
-
-/// Declares the statements of a trait, so that a dialect that lacks one does not compile.
-macro_rules! statements {
-    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $field:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy)]
-        pub struct $name {
-            $($(#[$field_doc])* pub $field: &'static str,)*
-        }
-
-        impl $name {
-            /// Lists the statements by name, for a test that reads their query plans.
-            pub fn list(&self) -> Vec<(&'static str, &'static str)> {
-                vec![$((stringify!($field), self.$field)),*]
-            }
-        }
-    };
-}
-pub(crate) use statements;

@@ -1,8 +1,8 @@
-use auth_core::StoreError;
 use auth_core::store::GuardedWrite;
+use auth_core::{Epoch, StoreError};
 use chrono::{DateTime, Utc};
 
-use crate::{Database, Value, WriteOutcome};
+use crate::{CorruptColumn, Database, Value, WriteOutcome};
 
 /// A store over a SQL database: all storage traits of auth-core.
 #[derive(Debug, Clone)]
@@ -70,6 +70,18 @@ pub(crate) fn guarded(applied: bool) -> GuardedWrite {
 /// Compares times as columns hold them, in microseconds.
 pub(crate) fn is_same_time(stored: DateTime<Utc>, written: DateTime<Utc>) -> bool {
     stored.timestamp_micros() == written.timestamp_micros()
+}
+
+/// Makes an epoch a value; fails if the column cannot hold it.
+pub(crate) fn new_epoch<D: Database>(
+    table: &'static str,
+    epoch: Epoch,
+) -> Result<Value<'static>, StoreError> {
+    if epoch.as_u64() > D::MAX_EPOCH {
+        let cause = "larger than the column can hold".into();
+        return Err(CorruptColumn { table, column: "epoch", id: None, cause }.into());
+    }
+    Ok(epoch.into())
 }
 
 /// Implements the storage traits for a type by its field `store`, a [`SqlStore`].

@@ -8,56 +8,9 @@ use auth_core::{
 };
 use chrono::{DateTime, Utc};
 
-use crate::statement::{statements, values};
-use crate::store::{guarded, is_same_time};
-use crate::user::new_epoch;
+use crate::statement::values;
+use crate::store::{guarded, is_same_time, new_epoch};
 use crate::{Database, Expired, Record, Row, SqlStore, table};
-
-/// The columns of `auth_sessions`.
-#[macro_export]
-macro_rules! session_columns {
-    () => {
-        "id, user_id, epoch, generation, digest, created_at, rotated_at, idle_expires_at, expires_at, \
-         ip, user_agent"
-    };
-}
-
-/// The columns of `auth_one_time_tokens`.
-#[macro_export]
-macro_rules! one_time_token_columns {
-    () => {
-        "id, user_id, purpose, email, epoch, digest, registration_password_hash, registration_name, \
-         created_at, expires_at, spent_at"
-    };
-}
-
-statements! {
-    /// The statements of a token store. Each lists the values that it binds, in order.
-    pub struct TokenSql {
-        /// Inserts a session. Values: [`session_columns!`](crate::session_columns).
-        insert_session,
-        /// Selects the session with an id. Values: id.
-        find_session,
-        /// Selects a session joined to its user, with
-        /// [`select_session_and_user!`](crate::select_session_and_user). Values: id.
-        find_session_and_user,
-        /// Selects the sessions of a user, the oldest first. Values: `user_id`.
-        find_sessions_by_user,
-        /// Replaces the refresh token of a session that still has the old one. Values:
-        /// `generation`, `digest`, `rotated_at`, `idle_expires_at`, id, old `generation`, old
-        /// `digest`.
-        rotate,
-        /// Deletes a session of a user. Values: id, `user_id`.
-        revoke_session,
-        /// Inserts a one-time token unless its id exists. Values:
-        /// [`one_time_token_columns!`](crate::one_time_token_columns).
-        insert_one_time,
-        /// Selects the one-time token with an id. Values: id.
-        find_one_time,
-        /// Spends a one-time token that is unspent. Values: `spent_at`, id.
-        spend,
-    }
-}
 
 pub(crate) fn read_session(row: &impl Row) -> Result<Session, StoreError> {
     let record = Record::new(table::SESSIONS, row);

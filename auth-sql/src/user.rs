@@ -5,57 +5,9 @@ use auth_core::store::{
 use auth_core::{Email, Epoch, Name, PasswordHash, StoreError, User, UserId, UserStatus, UserStore};
 use chrono::{DateTime, Utc};
 
-use crate::statement::{statements, values};
-use crate::store::{guarded, is_same_time};
-use crate::{CorruptColumn, Database, Expired, Record, Row, SqlStore, UniqueKey, Value, WriteOutcome, table};
-
-/// The columns of `auth_users`.
-#[macro_export]
-macro_rules! user_columns {
-    () => {
-        "id, email_canonical, email, name, password_hash, password_changed_at, epoch, status, \
-         email_verified_at, contested_at, created_at"
-    };
-}
-
-statements! {
-    /// The statements of a user store. Each lists the values that it binds, in order.
-    pub struct UserSql {
-        /// Inserts a user if neither the id nor the address exists. Values:
-        /// [`user_columns!`](crate::user_columns).
-        ///
-        /// If the id exists, the statement must fail with a duplicate key, even if the address
-        /// exists as well. If only the address exists, it affects no row or fails with
-        /// [`UniqueKey::Email`].
-        insert,
-        /// Selects the user with an id. Values: id.
-        find_by_id,
-        /// Selects the user with an address. Values: `email_canonical`.
-        find_by_email,
-        /// Sets `contested_at` of the user with an address, unless it is the caller. Values:
-        /// `contested_at`, `email_canonical`, id.
-        mark_contested,
-        /// Verifies the address of an unverified user. Values: `email_verified_at`, id, epoch.
-        verify_email,
-        /// Verifies the address of an unverified user, activates a registration and advances the
-        /// epoch. Values: `password_hash`, `name`, `email_verified_at`, id, epoch.
-        activate,
-        /// Sets the password, verifies an unverified address and advances the epoch. Values:
-        /// `password_hash`, `password_changed_at`, `email_verified_at`, id, epoch.
-        set_password,
-        /// Sets a verified address and advances the epoch. Values: `email_canonical`, `email`,
-        /// `email_verified_at`, id, epoch.
-        set_email,
-        /// Replaces the password hash. Values: `password_hash`, id, epoch.
-        rehash_password,
-        /// Sets the status and advances the epoch. Values: `status`, id, epoch.
-        set_status,
-        /// Advances the epoch. Values: id, epoch.
-        advance_epoch,
-        /// Deletes a user. Values: id.
-        delete,
-    }
-}
+use crate::statement::values;
+use crate::store::{guarded, is_same_time, new_epoch};
+use crate::{Database, Expired, Record, Row, SqlStore, UniqueKey, Value, WriteOutcome, table};
 
 fn status_text(status: UserStatus) -> &'static str {
     match status {
@@ -90,18 +42,6 @@ pub(crate) fn read_user(record: &Record<'_>) -> Result<User, StoreError> {
         contested_at: record.optional_time("contested_at")?,
         created_at: record.time("created_at")?,
     })
-}
-
-/// Makes an epoch a value; fails if the column cannot hold it.
-pub(crate) fn new_epoch<D: Database>(
-    table: &'static str,
-    epoch: Epoch,
-) -> Result<Value<'static>, StoreError> {
-    if epoch.as_u64() > D::MAX_EPOCH {
-        let cause = "larger than the column can hold".into();
-        return Err(CorruptColumn { table, column: "epoch", id: None, cause }.into());
-    }
-    Ok(epoch.into())
 }
 
 /// Whether a user has this hash. Its random salt makes it unique, so nobody else can have written

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod database;
 mod error;
 mod outbox;
 mod pool;
@@ -134,7 +135,7 @@ impl SqliteStore {
     /// Lists all statements by name, for the test that reads their query plans.
     #[doc(hidden)]
     pub fn statements() -> Vec<(&'static str, &'static str)> {
-        let purges = Expired::ALL.map(|expired| ("purge", pool::purge_sql(expired)));
+        let purges = Expired::ALL.map(|expired| ("purge", database::purge_sql(expired)));
         [
             user::SQL.list(),
             token::SQL.list(),

@@ -7,20 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use auth_core::StoreError;
-use auth_core::store::ClaimedIntent;
-use auth_sql::{Database, ErrorClass, Expired, OutboxSql, TokenSql, UniqueKey, UserSql, Value, WriteOutcome};
-use chrono::{DateTime, Utc};
+use auth_sql::{ErrorClass, UniqueKey, Value, WriteOutcome};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqlitePool};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::{OpenError, class, is_busy, store_error};
-use crate::outbox::{CLAIM, PURGE_DEAD_LETTERS, read_all_claimed};
 use crate::row::{Row, statement};
-use crate::token::{PURGE_ONE_TIME, PURGE_SESSIONS};
-use crate::user::PURGE_UNVERIFIED;
-use crate::{outbox, token, user};
 
 /// How long a call waits for the locks of other connections.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -163,16 +157,13 @@ impl Pool {
             Err(_) => Err(StoreError::unavailable("timed out waiting for other writes")),
         }
     }
-}
 
-impl Database for Pool {
-    type Row = Row;
-
-    const USER: UserSql = user::SQL;
-    const TOKEN: TokenSql = token::SQL;
-    const OUTBOX: OutboxSql = outbox::SQL;
-
-    async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<WriteOutcome, StoreError> {
+    /// Runs a write, and retries it while another connection holds the lock.
+    pub(crate) async fn run(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<WriteOutcome, StoreError> {
         let mut retry = Retry::new();
         let _permit = self.write_permit(&retry).await?;
         loop {
@@ -190,33 +181,20 @@ impl Database for Pool {
         }
     }
 
-    async fn read(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        rows(&self.reads, Retry::new(), sql, values).await
-    }
-
-    async fn claim(
+    /// Runs a write that returns rows.
+    pub(crate) async fn run_returning(
         &self,
-        now: DateTime<Utc>,
-        lease_until: DateTime<Utc>,
-        limit: u32,
-    ) -> Result<Vec<ClaimedIntent>, StoreError> {
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
         let retry = Retry::new();
         let _permit = self.write_permit(&retry).await?;
-        let values = [now.into(), lease_until.into(), limit.into()];
-        read_all_claimed(&rows(&self.writes, retry, CLAIM, &values).await?)
+        fetch(&self.writes, retry, sql, values).await
     }
 
-    async fn purge(&self, expired: Expired, at: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        self.write(purge_sql(expired), &[at.into(), limit.into()]).await?.affected()
-    }
-}
-
-pub(crate) fn purge_sql(expired: Expired) -> &'static str {
-    match expired {
-        Expired::UnverifiedUsers => PURGE_UNVERIFIED,
-        Expired::Sessions => PURGE_SESSIONS,
-        Expired::OneTimeTokens => PURGE_ONE_TIME,
-        Expired::DeadLetters => PURGE_DEAD_LETTERS,
+    /// Runs a read, and retries it while another connection holds the lock.
+    pub(crate) async fn rows(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
+        fetch(&self.reads, Retry::new(), sql, values).await
     }
 }
 
@@ -224,7 +202,7 @@ pub(crate) fn purge_sql(expired: Expired) -> &'static str {
 ///
 /// Never sqlx's `fetch_one` or `fetch_optional`: they stop at the first row. An `UPDATE ...
 /// RETURNING` gives its first row before it commits, so they would hide a failed commit.
-async fn rows(
+async fn fetch(
     pool: &SqlitePool,
     mut retry: Retry,
     sql: &'static str,
