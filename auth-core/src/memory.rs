@@ -22,12 +22,10 @@ use crate::store::{Store, StoreError};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::user::User;
 
-/// A [`UserStore`](crate::store::UserStore), [`TokenStore`](crate::store::TokenStore) and
-/// [`Outbox`](crate::store::Outbox) that keeps everything in this process.
+/// A [`Store`](crate::store::Store) that holds everything in this process.
 ///
-/// It keeps every promise of those traits, so tests and demos behave like a service over a database,
-/// but all data dies with the process: a restart forgets every user, session and promised mail. A
-/// clone shares its data with the original.
+/// It passes the suite of `auth-testkit`, so tests and demos behave like a service over a database. All
+/// data is lost when the process ends. A clone shares its data with the original.
 ///
 /// # Examples
 ///
@@ -70,7 +68,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// Shows nothing of what is kept: it is about people.
+/// Shows no content, which is personal data.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore").finish_non_exhaustive()

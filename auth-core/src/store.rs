@@ -2,35 +2,38 @@
 //!
 //! # Writing a store
 //!
-//! A store is dumb and exact. It gets ids, digests and times and keeps them; it never reads a clock,
-//! makes randomness, hashes, compares secrets or decides policy. A [`Store`] is a [`UserStore`], a
-//! [`TokenStore`] and an [`Outbox`] with one more method. Three types over different databases become one
-//! by [`SplitStore`].
+//! A store writes and reads what it is given. It never reads a clock, makes randomness, hashes, compares
+//! secrets or decides policy. A [`Store`] is a [`UserStore`], a [`TokenStore`] and an [`Outbox`] with one
+//! more method. [`SplitStore`] makes one of three parts in different databases.
 //!
-//! 1. **One guarded write per method.** No flow needs a transaction over two rows, tables or traits.
-//!    Every promise is one conditional write on one record, and whether a record was affected
-//!    decides: put the guard into the `WHERE` (or the compare-and-set), never into a read before it.
-//!    Each method says under `# Atomicity` what must be true.
-//! 2. **Outcomes are values, failures are errors.** A lost guard is [`GuardedWrite::Stale`], a missing
-//!    record `Ok(None)`. [`StoreError`] means that the store could not do its work. Never report a
-//!    failure as "not found": a dead database must not read as a wrong token.
-//! 3. **An unknown outcome is not a failure to hide.** When the connection is lost during a guarded
-//!    write, read again and answer what is true, or return [`StoreErrorKind::Unavailable`]; the flows
-//!    that rotate, verify, set a password or delete then read again themselves before they decide.
-//! 4. **Reads that decide are fresh.** After a write was acknowledged, every later read from any
-//!    process sees it: read tokens and users from the primary.
-//! 5. **Equality is exact.** Keep [`Email::canonical`](crate::Email::canonical) in a binary-collated
-//!    unique column (text collations make look-alikes equal), ids and digests as bytes.
-//! 6. **Times keep microseconds.** A value read back equals the value written.
+//! 1. **One guarded write per method.** No flow needs a transaction over two methods. Each write is
+//!    conditional on its own record, and the outcome says whether the record was affected: put the guard
+//!    into the `WHERE` (or the compare-and-set), never into a read before it. The canonical address is a
+//!    second unique key of a user: without a unique index of the database, the methods that write it change
+//!    two records in one transaction. Each method states under `# Atomicity` what must be true.
+//! 2. **Outcomes are values, failures are errors.** A guard that does not hold is [`GuardedWrite::Stale`], a
+//!    missing record `Ok(None)`. [`StoreError`] means that the store could not do its work. Never report a
+//!    failure as "not found": a database that is down must not read as a wrong token.
+//! 3. **An unknown outcome is reported.** If the connection is lost during a guarded write, read again and
+//!    answer what is true, or return [`StoreErrorKind::Unavailable`]; the flows that rotate, verify, set a
+//!    password or delete then read again before they decide.
+//! 4. **Reads are fresh.** After a write was acknowledged, every later read from any process sees it: read
+//!    from the primary, and cache nothing in a handle.
+//! 5. **Equality is exact.** Store [`Email::canonical`] in a binary-collated unique column (text collations
+//!    make look-alikes equal), ids and digests as bytes.
+//! 6. **Times have microseconds.** A value read back equals the value written.
 //! 7. **Lengths are bounded**: canonical addresses 254 bytes of ASCII, names 100 and user agents 256
 //!    code points, password hashes 512 bytes, intent payloads 4 KiB, reasons of dead letters 1000
 //!    code points.
-//! 8. **Prove it** with the conformance suite of the crate `auth-testkit`: it races each promise and
-//!    names the one that does not hold.
+//! 8. **Prove it** with the conformance suite of the crate `auth-testkit`.
+//!
+//! The guide `docs/writing-a-store.md` has a whole store, the forms of all fields and the boundaries of the
+//! times.
 //!
 //! Every type that the traits name is exported here.
 //!
-//! What wraps any store, to watch, route or fail its calls, is written with [`methods_of`](crate::methods_of).
+//! A wrapper of any store, which watches, routes or fails its calls, is written with
+//! [`methods_of`](crate::methods_of).
 
 use async_trait::async_trait;
 
@@ -76,7 +79,7 @@ pub trait Store: UserStore + TokenStore + Outbox {
     ) -> Result<Option<(Session, Option<User>)>, StoreError>;
 }
 
-/// What became of a write guarded by a condition on its own record.
+/// The outcome of a write that is conditional on its own record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a guarded write that lost changed nothing"]
 pub enum GuardedWrite {

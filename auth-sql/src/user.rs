@@ -9,13 +9,6 @@ use crate::statement::values;
 use crate::store::{guarded, is_same_time, new_epoch};
 use crate::{Database, Expired, Record, Row, SqlStore, UniqueKey, Value, WriteOutcome, table};
 
-fn status_text(status: UserStatus) -> &'static str {
-    match status {
-        UserStatus::Active => "active",
-        UserStatus::Disabled => "disabled",
-    }
-}
-
 fn read(row: &impl Row) -> Result<User, StoreError> {
     read_user(&Record::new(table::USERS, row))
 }
@@ -25,10 +18,8 @@ pub(crate) fn read_user(record: &Record<'_>) -> Result<User, StoreError> {
     if email.canonical().as_bytes() != record.blob("email_canonical")? {
         return Err(record.corrupt("email_canonical", "not the canonical form of `email`"));
     }
-    let status = match record.text("status")? {
-        "active" => UserStatus::Active,
-        "disabled" => UserStatus::Disabled,
-        _ => return Err(record.corrupt("status", "neither `active` nor `disabled`")),
+    let Some(status) = UserStatus::from_stored(record.text("status")?) else {
+        return Err(record.corrupt("status", "neither `active` nor `disabled`"));
     };
     Ok(User {
         id: UserId::from_bytes(record.bytes("id")?),
@@ -108,7 +99,7 @@ impl<D: Database> UserStore for SqlStore<D> {
             user.password_hash.as_ref().map(PasswordHash::expose),
             user.password_changed_at,
             new_epoch::<D>(table::USERS, user.epoch)?,
-            status_text(user.status),
+            user.status.as_str(),
             user.email_verified_at,
             user.contested_at,
             user.created_at,
@@ -208,7 +199,7 @@ impl<D: Database> UserStore for SqlStore<D> {
         epoch: Epoch,
         status: UserStatus,
     ) -> Result<GuardedWrite, StoreError> {
-        self.write_untraced(D::USER.set_status, &values![status_text(status)], (id, epoch)).await
+        self.write_untraced(D::USER.set_status, &values![status.as_str()], (id, epoch)).await
     }
 
     async fn advance_epoch(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {

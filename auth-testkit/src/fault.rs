@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// How long a call waits for others to meet.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What goes wrong in a call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The call is not made; it answers `Unavailable`, or for a mail `Transient`.
@@ -25,15 +25,15 @@ pub enum Fault {
     Panic,
     /// The call is not made and never answers.
     Hang,
-    /// The call is made once so many calls that must meet have arrived, or after
-    /// [`Faulty::release`]: for races whose every participant has read before anyone writes. It panics if
-    /// half a minute is not enough, so that a test fails that waits in vain.
+    /// The call is made as soon as this many calls with this fault have arrived, or after
+    /// [`Faulty::release`]: for races in which all have read before one writes. It panics after half a
+    /// minute, so that a test without enough calls fails.
     Meet(usize),
 }
 
-/// Wraps a store, a mailer or a rate limiter, notes each call and goes wrong where it is told to.
+/// Wraps a store, a mailer or a rate limiter; records each call, and makes chosen calls fail.
 ///
-/// It implements whichever of the traits of [`methods_of`] the wrapped value implements. A clone shares
+/// It implements those traits of [`methods_of`] that the wrapped value implements. A clone shares
 /// calls and faults with the original.
 ///
 /// # Examples
@@ -68,19 +68,19 @@ struct Plan {
 }
 
 impl<S: Send + Sync> Faulty<S> {
-    /// Wraps a value. Nothing goes wrong until told so.
+    /// Wraps a value. No call fails at first.
     pub fn new(inner: S) -> Self {
         Self::sharing(Arc::new(inner))
     }
 }
 
 impl<S: Send + Sync + ?Sized> Faulty<S> {
-    /// Wraps a value that others use too.
+    /// Wraps a value that other code uses, too.
     pub fn sharing(inner: Arc<S>) -> Self {
         Self { plan: Arc::default(), inner }
     }
 
-    /// The wrapped value, whose calls are neither noted nor go wrong.
+    /// The wrapped value: its calls are not recorded and do not fail.
     pub fn inner(&self) -> &S {
         &self.inner
     }
@@ -90,32 +90,32 @@ impl<S: Send + Sync + ?Sized> Faulty<S> {
         self.plan().calls.clone()
     }
 
-    /// Makes one call go wrong: the one that will stand at this index of [`calls`](Self::calls).
+    /// Gives a fault to one call: the one that will have this index in [`calls`](Self::calls).
     pub fn fail_call(&self, index: usize, fault: Fault) {
         self.plan().by_call.insert(index, fault);
     }
 
-    /// Makes every call of one method go wrong.
+    /// Gives a fault to every call of one method.
     pub fn fail_method(&self, method: &'static str, fault: Fault) {
         self.plan().by_method.insert(method, fault);
     }
 
-    /// Makes every call go wrong that has no fault of its own.
+    /// Gives a fault to every call that has no other.
     pub fn fail_every_call(&self, fault: Fault) {
         self.plan().every = Some(fault);
     }
 
-    /// Lets all calls go on that wait to [meet](Fault::Meet) others.
+    /// Lets all calls continue that wait to [meet](Fault::Meet) others.
     pub fn release(&self) {
         self.plan().arrived.send_replace(usize::MAX);
     }
 
-    /// Forgets all faults and all calls. Calls that wait to meet others go on.
+    /// Clears all faults and all calls. Calls that wait to meet others continue.
     pub fn reset(&self) {
         *self.plan() = Plan::default();
     }
 
-    /// Notes one more arrival and gives what to wait on for the others.
+    /// Counts one more arrival; returns the receiver of the count.
     fn arrive(&self) -> watch::Receiver<usize> {
         let plan = self.plan();
         plan.arrived.send_modify(|arrived| *arrived = arrived.saturating_add(1));
@@ -126,7 +126,7 @@ impl<S: Send + Sync + ?Sized> Faulty<S> {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a call and says what goes wrong in it.
+    /// Records a call; returns its fault.
     fn note(&self, method: &'static str) -> Option<Fault> {
         let mut plan = self.plan();
         let index = plan.calls.len();
@@ -161,7 +161,7 @@ impl<S: Send + Sync + ?Sized> Faulty<S> {
                 tokio::time::sleep(duration).await;
                 work.await
             }
-            Some(Fault::Panic) => panic!("`{method}` was told to panic"),
+            Some(Fault::Panic) => panic!("`{method}` panics by `Fault::Panic`"),
             Some(Fault::Hang) => future::pending().await,
         }
     }
@@ -189,21 +189,21 @@ trait Failure: Send {
 
 impl Failure for StoreError {
     fn before() -> Self {
-        Self::unavailable("told to fail before the call")
+        Self::unavailable("a fault before the call")
     }
 
     fn after() -> Self {
-        Self::unavailable("told to fail after the call")
+        Self::unavailable("a fault after the call")
     }
 }
 
 impl Failure for MailError {
     fn before() -> Self {
-        Self::new(MailErrorKind::Transient, "told to fail before the mail was sent")
+        Self::new(MailErrorKind::Transient, "a fault before the mail was sent")
     }
 
     fn after() -> Self {
-        Self::new(MailErrorKind::Unknown, "told to fail after the mail was sent")
+        Self::new(MailErrorKind::Unknown, "a fault after the mail was sent")
     }
 }
 
@@ -240,8 +240,8 @@ mod tests {
 
     fn intent() -> Intent {
         let created_at = DateTime::UNIX_EPOCH;
-        let promise = auth_core::store::MailRequest::PasswordReset;
-        Intent { id: IntentId::from_bytes([1; 16]), email: email(), mail: promise, created_at }
+        let mail = auth_core::store::MailRequest::PasswordReset;
+        Intent { id: IntentId::from_bytes([1; 16]), email: email(), mail, created_at }
     }
 
     #[tokio::test]

@@ -1,9 +1,8 @@
-//! Records that are named by a number, for the tests of your store that the suite cannot know: its
-//! files, faults, processes and schema.
+//! Records by number, for the tests that only your store has: its files, faults, processes and schema.
 //!
-//! The same number gives the same record, in every process. So one process may write what another
-//! expects, and a test that was killed may say afterwards what must be there. Tests that use them need
-//! a database of their own, or numbers of their own.
+//! The same number gives the same record, in every process. So one process can write what another
+//! expects, and a test can check what a killed process has written. Such tests need a private database, or
+//! private numbers.
 //!
 //! ```
 //! use auth_core::MemoryStore;
@@ -130,7 +129,7 @@ pub fn one_time(number: u32) -> OneTimeToken {
     }
 }
 
-/// An intent to mail a reset link to the address of [`user`] of this number, promised at [`at`]`(0)`.
+/// An intent to mail a reset link to the address of [`user`] of this number, enqueued at [`at`]`(0)`.
 pub fn intent(number: u32) -> Intent {
     Intent {
         id: intent_id(number),

@@ -9,7 +9,7 @@
 //!
 //! # Runtimes
 //!
-//! Each generated test makes a multi-thread runtime of its own, by [`run`], and drops it at its end. A
+//! Each generated test makes a private multi-thread runtime, by [`run`], and drops it at its end. A
 //! connection pool lives no longer than its runtime: open the store in the expression that the macro
 //! takes, not in a `static`.
 //!
@@ -106,7 +106,7 @@ impl<S: ?Sized> fmt::Debug for Case<S> {
     }
 }
 
-/// Runs one case on a multi-thread runtime of its own, for at most five minutes.
+/// Runs one case on a private multi-thread runtime, for at most five minutes.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The suite can run against a store that others use, itself included.
+//! The suite can run over a store that others use, for example the suite itself.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use auth_core::store::{Outbox, TokenStore, UserStore};
 use auth_testkit::suite::{self, Case};
 use tokio::task::JoinSet;
 
-/// Starts every case as a task of its own.
+/// Starts every case as a task.
 fn start<S: ?Sized + 'static>(
     runs: &mut JoinSet<Result<(), suite::Violation>>,
     cases: &[Case<S>],

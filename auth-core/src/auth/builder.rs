@@ -37,7 +37,7 @@ pub struct AuthBuilder {
     claims: Option<Arc<dyn ClaimsSource>>,
     key_ring: Option<KeyRing>,
     root_secret: Option<RootSecret>,
-    /// What stands in for either where it is not given.
+    /// The default of both.
     from_secret: Option<(KeyRing, RootSecret)>,
     pepper: Option<Pepper>,
     policy: Policy,
@@ -90,7 +90,7 @@ impl AuthBuilder {
         self
     }
 
-    /// Mixes a secret kept outside the database into every password hash.
+    /// Mixes a secret from outside the database into every password hash.
     pub fn pepper(mut self, pepper: Pepper) -> Self {
         self.pepper = Some(pepper);
         self

@@ -8,18 +8,18 @@ use crate::mail::{Mail, MailError, MailErrorKind, Mailer};
 use crate::sync::{Arc, Mutex};
 use crate::user::email::Email;
 
-/// How many mails a [`Mailbox`] keeps unless it is told otherwise.
+/// The default capacity of a [`Mailbox`], in mails.
 const DEFAULT_CAPACITY: usize = 1000;
 
-/// A [`Mailer`] that keeps mails instead of sending them, and fails when told to.
+/// A [`Mailer`] that stores mails instead of sending them, and fails on demand.
 ///
-/// Tests and demos take tokens out of the captured mails. It keeps the newest 1000 mails
+/// Tests and demos take tokens out of the captured mails. It stores the newest 1000 mails
 /// ([`with_capacity`](Self::with_capacity) changes that), so a demo that runs for weeks does not
 /// grow. A clone shares its mails and its failures with the original.
 ///
 /// # Security
 ///
-/// The mails it keeps carry usable tokens: not for a service that people rely on.
+/// The stored mails contain usable tokens: use it in tests and demos only.
 #[derive(Clone)]
 pub struct Mailbox {
     kept: Arc<Mutex<Kept>>,
@@ -53,23 +53,23 @@ impl Failing {
 }
 
 impl Mailbox {
-    /// An empty mailbox that keeps the newest 1000 mails and accepts all.
+    /// Creates an empty mailbox for the newest 1000 mails that accepts all.
     pub fn new() -> Self {
         Self::with_capacity(DEFAULT_CAPACITY)
     }
 
-    /// An empty mailbox that keeps the newest `capacity` mails and accepts all.
+    /// Creates an empty mailbox for the newest `capacity` mails that accepts all.
     pub fn with_capacity(capacity: usize) -> Self {
         let kept = Kept { mails: VecDeque::new(), capacity, failing: Failing::Never };
         Self { kept: Arc::new(Mutex::new(kept)) }
     }
 
-    /// The mails kept, the oldest first.
+    /// The stored mails, the oldest first.
     pub fn mails(&self) -> Vec<Mail> {
         lock(&self.kept).mails.iter().cloned().collect()
     }
 
-    /// The mails kept for one address, the oldest first.
+    /// The stored mails to one address, the oldest first.
     pub fn mails_to(&self, email: &Email) -> Vec<Mail> {
         lock(&self.kept).mails.iter().filter(|mail| mail.to == *email).cloned().collect()
     }
@@ -86,7 +86,7 @@ impl Mailbox {
 
     /// Fails the next `times` mails; a later call replaces what an earlier one asked for.
     ///
-    /// A mail that fails with [`MailErrorKind::Unknown`] is kept all the same: it arrived, and only
+    /// A mail that fails with [`MailErrorKind::Unknown`] is stored: it arrived, and only
     /// the sender does not know.
     pub fn fail_next(&self, times: u32, kind: MailErrorKind) {
         lock(&self.kept).failing = Failing::Next(times, kind);
@@ -109,7 +109,7 @@ impl Default for Mailbox {
     }
 }
 
-/// Shows how many mails there are, not whom they went to.
+/// Shows the number of mails, and no address.
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox").field("mails", &lock(&self.kept).mails.len()).finish_non_exhaustive()
@@ -127,7 +127,7 @@ impl Mailer for Mailbox {
                 kept.mails.pop_front();
             }
         }
-        failure.map_or(Ok(()), |kind| Err(MailError::new(kind, "this mailbox was told to fail")))
+        failure.map_or(Ok(()), |kind| Err(MailError::new(kind, "this mailbox fails on demand")))
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_fails_as_told_and_an_unknown_failure_delivers() {
+    async fn it_fails_on_demand_and_an_unknown_failure_delivers() {
         let mailbox = Mailbox::new();
         mailbox.fail_next(1, MailErrorKind::Transient);
         assert_eq!(

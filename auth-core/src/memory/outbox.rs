@@ -8,7 +8,7 @@ use super::{MemoryStore, at_most, count, lock};
 use crate::id::IntentId;
 use crate::store::{ClaimedIntent, DeadLetter, Intent, Outbox, OutboxStats, Removal, Settlement, StoreError};
 
-/// How many intents are kept at most, some 100 MB: without a worker they would only ever grow.
+/// Limits the intents in memory, to about 100 MB: without a worker their number only grows.
 pub(super) const MAX_INTENTS: usize = 100_000;
 
 /// Queued intents, the order in which they are due, and dead letters.

@@ -1,6 +1,7 @@
-//! The methods of the traits that a service plugs in, said once for all that wrap them.
+//! One list of the methods of the traits, for macros that wrap them.
 
-/// Hands the methods of a trait to a macro of yours, so that what wraps any store, mailer or limiter need not list them.
+/// Passes the methods of a trait to your macro, so that a wrapper of any store, mailer or limiter need not
+/// list them.
 ///
 /// The trait is one of [`UserStore`](crate::store::UserStore), [`TokenStore`](crate::store::TokenStore),
 /// [`Store`](crate::store::Store), [`Outbox`](crate::store::Outbox), [`Mailer`](crate::Mailer) and
@@ -10,7 +11,7 @@
 /// ```
 /// use async_trait::async_trait;
 ///
-/// /// Says what is asked of a store.
+/// /// Prints each call of a store.
 /// #[derive(Debug)]
 /// struct Traced<S>(S);
 ///

@@ -9,7 +9,7 @@ use crate::id::{IntentId, SessionId, UserId};
 use crate::mail::one_time_token::OneTimeToken;
 use crate::session::Session;
 
-/// What [`TokenStore::rotate`] compares and swaps.
+/// The values that [`TokenStore::rotate`] compares and swaps.
 #[derive(Debug, Clone)]
 pub struct SessionRotation {
     /// The session to rotate.
@@ -28,7 +28,7 @@ pub struct SessionRotation {
     pub idle_expires_at: DateTime<Utc>,
 }
 
-/// Whether a session was there to end.
+/// The outcome of [`TokenStore::revoke_session`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a missing session means that nothing ended"]
 pub enum Revocation {
@@ -38,7 +38,7 @@ pub enum Revocation {
     NotFound,
 }
 
-/// What became of a new one-time token.
+/// The outcome of [`TokenStore::insert_one_time`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an existing token was not replaced"]
 pub enum OneTimeInsert {
@@ -48,7 +48,7 @@ pub enum OneTimeInsert {
     Exists,
 }
 
-/// Whether this caller spent the token.
+/// The outcome of [`TokenStore::spend`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "only one caller spends a token"]
 pub enum Spend {
@@ -58,7 +58,7 @@ pub enum Spend {
     NotSpendable,
 }
 
-/// Keeps sessions and one-time tokens. See [Writing a store](crate::store#writing-a-store).
+/// Stores sessions and one-time tokens. See [Writing a store](crate::store#writing-a-store).
 #[async_trait]
 pub trait TokenStore: Debug + Send + Sync {
     /// Writes a new session.
@@ -76,14 +76,14 @@ pub trait TokenStore: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// One read. It sees every write that was acknowledged before it began, by whichever process.
+    /// One read. It sees every write that was acknowledged before it began, by any process.
     async fn find_session(&self, id: SessionId) -> Result<Option<Session>, StoreError>;
 
     /// Reads all sessions of a user, expired or not, the oldest (`created_at`, then id) first.
     ///
     /// # Atomicity
     ///
-    /// One read. It sees every write that was acknowledged before it began, by whichever process.
+    /// One read. It sees every write that was acknowledged before it began, by any process.
     async fn find_sessions_by_user(&self, user_id: UserId) -> Result<Vec<Session>, StoreError>;
 
     /// Rotates the refresh token of a session.
@@ -99,7 +99,7 @@ pub trait TokenStore: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// One delete, guarded by id *and* user: nobody ends another user's session. Of any number of
+    /// One delete, guarded by id *and* user: no user ends the session of another. Of any number of
     /// concurrent callers exactly one gets [`Revocation::Revoked`].
     async fn revoke_session(&self, user_id: UserId, id: SessionId) -> Result<Revocation, StoreError>;
 
@@ -114,7 +114,7 @@ pub trait TokenStore: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// One read. It sees every write that was acknowledged before it began, by whichever process.
+    /// One read. It sees every write that was acknowledged before it began, by any process.
     async fn find_one_time(&self, id: IntentId) -> Result<Option<OneTimeToken>, StoreError>;
 
     /// Spends a one-time token; it is still found afterwards, with `spent_at = at`.
@@ -125,7 +125,7 @@ pub trait TokenStore: Debug + Send + Sync {
     /// gets [`Spend::Spent`].
     async fn spend(&self, id: IntentId, at: DateTime<Utc>) -> Result<Spend, StoreError>;
 
-    /// Deletes at most `limit` sessions that are [expired](Session::expired) at `now`; says how many.
+    /// Deletes at most `limit` sessions that are [expired](Session::expired) at `now`; returns how many.
     ///
     /// # Atomicity
     ///
@@ -133,7 +133,7 @@ pub trait TokenStore: Debug + Send + Sync {
     /// Fewer than `limit` means that none is left, even while others purge: clean-up stops then.
     async fn purge_sessions(&self, now: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
 
-    /// Deletes at most `limit` one-time tokens whose `expires_at` is at or before `now`; says how many.
+    /// Deletes at most `limit` one-time tokens whose `expires_at` is at or before `now`; returns how many.
     ///
     /// # Atomicity
     ///

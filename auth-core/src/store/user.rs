@@ -9,7 +9,7 @@ use crate::mail::one_time_token::Registration;
 use crate::user::email::Email;
 use crate::user::{Epoch, PasswordHash, User, UserStatus};
 
-/// What became of a new user.
+/// The outcome of [`UserStore::insert_user`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a taken address means that nothing was written"]
 pub enum UserInsert {
@@ -19,7 +19,7 @@ pub enum UserInsert {
     EmailTaken,
 }
 
-/// Whether a user was there to delete.
+/// The outcome of [`UserStore::delete`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a missing user means that nothing was deleted"]
 pub enum Deletion {
@@ -29,7 +29,7 @@ pub enum Deletion {
     NotFound,
 }
 
-/// What [`UserStore::verify_email`] writes.
+/// The values that [`UserStore::verify_email`] writes.
 #[derive(Debug, Clone)]
 pub struct EmailVerification {
     /// Becomes `email_verified_at`.
@@ -38,7 +38,7 @@ pub struct EmailVerification {
     pub activate: Option<Registration>,
 }
 
-/// What [`UserStore::set_password`] writes.
+/// The values that [`UserStore::set_password`] writes.
 #[derive(Debug, Clone)]
 pub struct NewPassword {
     /// Becomes the user's hash.
@@ -49,7 +49,7 @@ pub struct NewPassword {
     pub email_verified_at: Option<DateTime<Utc>>,
 }
 
-/// What [`UserStore::set_email`] writes.
+/// The values that [`UserStore::set_email`] writes.
 #[derive(Debug, Clone)]
 pub struct NewEmail {
     /// Becomes the user's address.
@@ -58,7 +58,7 @@ pub struct NewEmail {
     pub at: DateTime<Utc>,
 }
 
-/// What became of a new address.
+/// The outcome of [`UserStore::set_email`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an address that was not applied changed nothing"]
 pub enum SetEmailOutcome {
@@ -66,11 +66,11 @@ pub enum SetEmailOutcome {
     Applied,
     /// The guard held, but another user has the same canonical address; nothing changed.
     Taken,
-    /// The guard did not hold, or there is no such user; nothing changed, whoever has the address.
+    /// The guard did not hold, or there is no such user; nothing changed, whether the address is free or taken.
     Stale,
 }
 
-/// Keeps users. See [Writing a store](crate::store#writing-a-store).
+/// Stores users. See [Writing a store](crate::store#writing-a-store).
 #[async_trait]
 pub trait UserStore: Debug + Send + Sync {
     /// Writes a new user.
@@ -91,18 +91,19 @@ pub trait UserStore: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// One read. It sees every write that was acknowledged before it began, by whichever process.
+    /// One read. It sees every write that was acknowledged before it began, by any process.
     async fn find_by_id(&self, id: UserId) -> Result<Option<User>, StoreError>;
 
     /// Reads a user by canonical address, compared byte by byte.
     ///
     /// # Atomicity
     ///
-    /// One read. It sees every write that was acknowledged before it began, by whichever process.
+    /// One read. It sees every write that was acknowledged before it began, by any process.
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
 
-    /// Marks the user of this address as contested, unless it is `rival` itself: somebody else tried
-    /// to register the address.
+    /// Marks the user of this address as contested, unless its id is `rival`.
+    ///
+    /// `rival` is the id of another registration of the same address, which may have made the user itself.
     ///
     /// # Atomicity
     ///
@@ -117,7 +118,7 @@ pub trait UserStore: Debug + Send + Sync {
     ) -> Result<GuardedWrite, StoreError>;
 
     /// Marks the address verified and uncontested; with an activation also replaces password hash
-    /// and name and moves the epoch one on. `password_changed_at` stays.
+    /// and name and moves the epoch to the next. `password_changed_at` stays.
     ///
     /// # Atomicity
     ///
@@ -130,12 +131,12 @@ pub trait UserStore: Debug + Send + Sync {
         verification: &EmailVerification,
     ) -> Result<GuardedWrite, StoreError>;
 
-    /// Sets the password, moves the epoch one on, and marks the user uncontested.
+    /// Sets the password, moves the epoch to the next, and marks the user uncontested.
     ///
     /// # Atomicity
     ///
     /// One write, guarded by `id` and `epoch`. Password and epoch change in the same instant, so
-    /// whoever sees the new password sees every older session dead.
+    /// a reader of the new password sees every older session dead.
     async fn set_password(
         &self,
         id: UserId,
@@ -143,14 +144,14 @@ pub trait UserStore: Debug + Send + Sync {
         password: &NewPassword,
     ) -> Result<GuardedWrite, StoreError>;
 
-    /// Replaces the address, marks it verified and uncontested, and moves the epoch one on. The old
+    /// Replaces the address, marks it verified and uncontested, and moves the epoch to the next. The old
     /// address is free at once.
     ///
     /// # Atomicity
     ///
     /// One write, guarded by `id` and `epoch` and by the unique key on the canonical address: of any
     /// number of concurrent callers and [inserts](Self::insert_user) with one address, exactly one gets it.
-    /// Address and epoch change in the same instant, so whoever sees the new address sees every older
+    /// Address and epoch change in the same instant, so a reader of the new address sees every older
     /// session and every token mailed to the old one dead.
     async fn set_email(
         &self,
@@ -171,7 +172,7 @@ pub trait UserStore: Debug + Send + Sync {
         hash: &PasswordHash,
     ) -> Result<GuardedWrite, StoreError>;
 
-    /// Sets the status and moves the epoch one on.
+    /// Sets the status and moves the epoch to the next.
     ///
     /// # Atomicity
     ///
@@ -183,7 +184,7 @@ pub trait UserStore: Debug + Send + Sync {
         status: UserStatus,
     ) -> Result<GuardedWrite, StoreError>;
 
-    /// Moves the epoch one on, which ends all sessions and kills all mailed tokens of the user.
+    /// Moves the epoch to the next, which ends all sessions and kills all mailed tokens of the user.
     ///
     /// # Atomicity
     ///
@@ -199,7 +200,7 @@ pub trait UserStore: Debug + Send + Sync {
     async fn delete(&self, id: UserId) -> Result<Deletion, StoreError>;
 
     /// Deletes at most `limit` active users that never verified their address and whose `created_at`
-    /// and `contested_at` (where set) both lie before `before`; says how many. Disabled users stay,
+    /// and `contested_at` (where set) both lie before `before`; returns how many. Disabled users stay,
     /// or deleting them would lift the ban.
     ///
     /// # Atomicity

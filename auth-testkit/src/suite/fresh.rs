@@ -45,7 +45,7 @@ fn unique() -> [u8; 16] {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
     let random = || {
-        // Every `RandomState` has keys of its own, seeded by the operating system.
+        // Every `RandomState` has its own keys, seeded by the operating system.
         let mut hasher = RandomState::new().build_hasher();
         hasher.write_u64(call);
         hasher.write_u32(process::id());
@@ -89,7 +89,7 @@ pub(super) fn hash() -> PasswordHash {
     PasswordHash::from_stored(format!("$argon2id$v=19$m=19456,t=2,p=1${}", unique_text().repeat(2)))
 }
 
-/// A domain that nobody else has.
+/// A domain that no other record has.
 pub(super) fn domain() -> String {
     format!("u{}.example", unique_text())
 }
@@ -151,7 +151,7 @@ pub(super) fn one_time() -> Outcome<OneTimeToken> {
     })
 }
 
-/// An intent to mail a reset link, promised at this time.
+/// An intent to mail a reset link, enqueued at this time.
 pub(super) fn intent(created_at: DateTime<Utc>) -> Outcome<Intent> {
     Ok(Intent { id: intent_id(), email: email()?, mail: MailRequest::PasswordReset, created_at })
 }

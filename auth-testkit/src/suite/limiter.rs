@@ -1,10 +1,10 @@
 //! The cases of [`auth_core::RateLimiter`].
 
-mod back;
+mod consecutive_failures;
 mod quota;
 mod race;
+mod release;
 mod rule;
-mod streak;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -20,40 +20,40 @@ use super::fresh;
 #[macro_export]
 macro_rules! __limiter_cases {
     ([$($then:tt)*] $($arguments:tt)*) => { $($then)*! { $($arguments)*;
-        /// A quota grants as many as its count, says how many are left and refuses one more.
+        /// A quota grants its count, returns how many permits are left, and refuses one more.
         quota::a_burst_is_granted_and_one_more_is_refused,
-        /// After a burst one place becomes free every `window / count`, no sooner and no later.
-        quota::a_place_is_free_again_when_its_time_has_come,
-        /// To be refused costs nothing.
-        quota::a_refusal_takes_nothing,
-        /// However long nobody asks, no more than a burst is granted at once.
+        /// After a burst one permit becomes free every `window / count`, no sooner and no later.
+        quota::a_permit_is_free_again_at_its_time,
+        /// A refusal takes no permit.
+        quota::a_refusal_takes_no_permit,
+        /// After any time without a call, at most a burst is granted at once.
         quota::waiting_saves_up_no_more_than_a_burst,
         /// A bucket of another limit, key or kind of rule is another bucket.
         rule::buckets_are_counted_apart,
-        /// A rule with a zero grants nothing, and nothing about it fails.
-        rule::rules_without_sense_grant_nothing,
+        /// A rule with a zero grants nothing, and no call fails.
+        rule::rules_with_a_zero_grant_nothing,
         /// The largest counts and times are counted.
         rule::the_largest_rules_are_counted,
-        /// A streak grants its free tries, and then one every so often for as long as it lasts.
-        streak::a_streak_has_free_tries_and_then_one_every_so_often,
-        /// Neither does waiting end a streak, nor does it save up tries.
-        streak::waiting_neither_ends_a_streak_nor_saves_up_tries,
-        /// A streak without free tries still grants one at once.
-        streak::a_streak_without_free_tries_still_grants_one,
-        /// What was given back of the tries past the free ones can be taken again at once.
-        streak::a_try_past_the_free_ones_that_is_given_back_can_be_taken_again,
-        /// A place that was given back can be taken again, once.
-        back::a_place_given_back_can_be_taken_again,
-        /// Giving back never frees more than was taken.
-        back::giving_back_never_frees_more_than_was_taken,
-        /// A bucket that was cleared is as good as new.
-        back::a_cleared_bucket_is_fresh,
+        /// A rule of consecutive failures grants its free tries, and then one in each period until the reset.
+        consecutive_failures::consecutive_failures_have_free_tries_and_then_a_pace,
+        /// Waiting neither resets consecutive failures nor saves up tries.
+        consecutive_failures::waiting_resets_no_failures_and_saves_up_no_tries,
+        /// A rule of consecutive failures without free tries grants one at once.
+        consecutive_failures::a_rule_without_free_tries_grants_one,
+        /// A released try past the free ones is granted again at once.
+        consecutive_failures::a_released_try_past_the_free_ones_is_granted_again,
+        /// A released permit is granted again, once.
+        release::a_released_permit_is_granted_again,
+        /// Releasing never frees more permits than were taken.
+        release::releasing_never_frees_more_than_was_taken,
+        /// A bucket is empty after a reset.
+        release::a_reset_bucket_is_empty,
         /// Concurrent callers are granted exactly what the rule allows.
         race::racing_callers_are_granted_exactly_what_the_rule_allows,
-        /// Concurrent callers that give back what they took leave exactly the rest.
-        race::racing_callers_that_give_back_leave_exactly_the_rest,
-        /// A reservation that races a clearing is either forgotten or counted anew.
-        race::a_reservation_that_races_a_clearing_is_forgotten_or_counted,
+        /// Concurrent callers that release their permits leave exactly the rest.
+        race::racing_callers_that_release_leave_exactly_the_rest,
+        /// A permit that races a reset is either counted or reset.
+        race::a_permit_that_races_a_reset_is_counted_or_reset,
     } };
 }
 
@@ -62,10 +62,10 @@ __limiter_cases! { [super::define_cases] dyn RateLimiter }
 /// Makes a test of every case of [`RateLimiter`](auth_core::RateLimiter).
 ///
 /// The expression is evaluated for each test, on the runtime of that test, and gives a future of an `Arc` of
-/// the limiter. All tests may share its counts: the suite counts in buckets of its own.
+/// the limiter. All tests may share its counts: the suite has its own buckets.
 ///
-/// What takes time is seen by waiting for it, a second per test, because a limiter may count by the clock
-/// of another machine.
+/// The cases about time wait for it, a second per test, because a limiter may count by the clock of another
+/// machine.
 ///
 /// # Examples
 ///
@@ -87,23 +87,23 @@ macro_rules! limiter_tests {
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// How often a place becomes free where a case waits for it.
+/// The pace of a rule where a case waits for a permit.
 const PACE: Duration = Duration::from_millis(200);
 
-/// By how much two clocks may disagree about a second.
+/// Limits by how much two clocks may differ after a second.
 const SLACK: Duration = Duration::from_millis(10);
 
-/// A quota of which no place becomes free while a case runs: one an hour.
+/// A quota of which no permit becomes free while a case runs: one an hour.
 const fn hourly(count: u32) -> Rule {
     Rule::Quota { count, window: Duration::from_hours(count as u64) }
 }
 
-/// A streak that grants nothing past its free tries while a case runs.
-const fn streak(failures: u32) -> Rule {
+/// A rule that grants nothing past its free tries while a case runs.
+const fn failures(failures: u32) -> Rule {
     Rule::ConsecutiveFailures { failures, then_every: HOUR }
 }
 
-/// A bucket that nobody else has.
+/// A bucket that no other case has.
 fn bucket(limit: &'static str) -> Bucket {
     Bucket { limit, key: fresh::key() }
 }
@@ -112,17 +112,17 @@ async fn granted(limiter: &dyn RateLimiter, bucket: &Bucket, rule: &Rule) -> Res
     Ok(matches!(limiter.acquire(bucket, rule).await?, AcquireOutcome::Granted { .. }))
 }
 
-/// How many places are granted until one is refused. More than there can be end the case.
-async fn places(limiter: &dyn RateLimiter, bucket: &Bucket, rule: &Rule) -> Outcome<u32> {
-    let mut places = 0;
+/// Returns how many permits are granted until one is refused. An endless number ends the case.
+async fn permits(limiter: &dyn RateLimiter, bucket: &Bucket, rule: &Rule) -> Outcome<u32> {
+    let mut permits = 0;
     while granted(limiter, bucket, rule).await? {
-        places += 1;
-        ensure!(places < 10_000, "{rule:?} has granted {places} in a row");
+        permits += 1;
+        ensure!(permits < 10_000, "`acquire` by {rule:?} has granted {permits} in a row");
     }
-    Ok(places)
+    Ok(permits)
 }
 
-/// A time known no better than to lie between two others: when a limiter decided, wherever that was.
+/// When a limiter decided, on any machine: a time between two others.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     from: Instant,
@@ -151,24 +151,24 @@ impl Moment {
     }
 }
 
-/// Asks again and again for a place that is due at some moment; says when it was granted. That must not be
-/// sooner, and no later than the first who asks in time.
+/// Asks for a permit until it is granted, and returns when; it must be granted by the first call after it is
+/// due, and not before.
 async fn in_time(limiter: &dyn RateLimiter, bucket: &Bucket, rule: &Rule, due: Moment) -> Outcome<Moment> {
     loop {
-        let (reservation, asked) = Moment::of(limiter.acquire(bucket, rule)).await;
-        match reservation? {
+        let (outcome, asked) = Moment::of(limiter.acquire(bucket, rule)).await;
+        match outcome? {
             AcquireOutcome::Granted { .. } => {
                 let early = due.from.saturating_duration_since(asked.to);
-                ensure!(early <= SLACK, "a place was granted {early:?} before it was due");
+                ensure!(early <= SLACK, "`acquire` granted a permit {early:?} before it was due");
                 return Ok(asked);
             }
             AcquireOutcome::Refused { retry_after } => {
                 let late = asked.from.saturating_duration_since(due.to);
-                ensure!(late <= SLACK, "no place was granted {late:?} after it was due");
+                ensure!(late <= SLACK, "`acquire` granted no permit {late:?} after it was due");
                 let wait = due.to.saturating_duration_since(asked.from) + SLACK;
                 ensure!(
                     !retry_after.is_zero() && retry_after <= wait,
-                    "told to come back in {retry_after:?} for what is due in {wait:?}"
+                    "`retry_after` is {retry_after:?}, and a permit is due in {wait:?}"
                 );
             }
         }
@@ -176,10 +176,10 @@ async fn in_time(limiter: &dyn RateLimiter, bucket: &Bucket, rule: &Rule, due: M
     }
 }
 
-/// Checks how many were granted since this instant, where a burst was free then and more every so often.
-fn no_more_than(places: u32, burst: u32, every: Duration, since: Instant) -> Outcome {
+/// Checks how many permits were granted since this instant, when a burst was free, and more at this pace.
+fn no_more_than(permits: u32, burst: u32, every: Duration, since: Instant) -> Outcome {
     let pace = u32::try_from(since.elapsed().as_nanos() / every.as_nanos()).unwrap_or(u32::MAX);
-    ensure!(places >= 1, "nothing was granted to whom had waited");
-    ensure!(places <= burst.saturating_add(pace), "{places} were granted at once, and not {burst}");
+    ensure!(permits >= 1, "`acquire` granted nothing after the wait");
+    ensure!(permits <= burst.saturating_add(pace), "`acquire` granted {permits} at once, and not {burst}");
     Ok(())
 }

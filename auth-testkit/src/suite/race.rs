@@ -10,22 +10,22 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::check::{Broken, Outcome, ensure};
 
-/// How many tasks race for one record.
+/// The number of tasks that race for one record.
 pub(super) const RACERS: usize = 64;
 
-/// How many instances of a service clean up at the same time.
+/// The number of instances of a service that clean up at the same time.
 const PURGERS: usize = 8;
 
-/// How many records each of them may take at a time: more than most stores delete by one statement.
+/// Limits the records that each may delete by one call: more than most stores delete by one statement.
 const PURGE_LIMIT: u32 = 250;
 
-/// How many records there are for them.
+/// The number of records that they delete.
 pub(super) const MANY: u64 = 1200;
 
 /// How often two different writes meet: three times with each of the head starts of [`duel`].
 pub(super) const ROUNDS: usize = 42;
 
-/// Runs all futures as tasks of their own, released together; answers in the order given.
+/// Runs each future as a task, released together; returns the outcomes in the given order.
 pub(super) async fn race<T, F>(racers: impl IntoIterator<Item = F>) -> Outcome<Vec<T>>
 where
     T: Send + 'static,

@@ -10,56 +10,56 @@ use self::LimiterDefect as D;
 use crate::{defects, delay, lock};
 
 defects! {
-    /// One way for a rate limiter to be wrong.
+    /// A defect of a rate limiter.
     LimiterDefect {
         /// One more is granted than the rule says.
         OneTooMany => [
             a_burst_is_granted_and_one_more_is_refused,
             racing_callers_are_granted_exactly_what_the_rule_allows,
         ],
-        /// All are said to remain, whatever was taken.
+        /// `remaining` is the count, whatever was taken.
         RemainingIsTheCount => [a_burst_is_granted_and_one_more_is_refused],
-        /// A refusal does not say when to come back.
+        /// A refusal has no `retry_after`.
         RefusesWithoutATime => [a_burst_is_granted_and_one_more_is_refused],
-        /// Whether there is a place is read before it is taken.
-        ReservesInTwoSteps => [racing_callers_are_granted_exactly_what_the_rule_allows],
-        /// Places are counted in windows, at whose end all are free at once.
-        FixedWindow => [a_place_is_free_again_when_its_time_has_come],
-        /// Who is refused waits anew.
-        RefusalsTakeAPlace => [a_refusal_takes_nothing],
-        /// What became free while nobody asked is added to the burst.
+        /// Whether a permit is free is read before it is taken.
+        AcquiresInTwoSteps => [racing_callers_are_granted_exactly_what_the_rule_allows],
+        /// Permits are counted in windows, at whose end all are free at once.
+        FixedWindow => [a_permit_is_free_again_at_its_time],
+        /// A refusal restarts the wait.
+        RefusalsTakeAPermit => [a_refusal_takes_no_permit],
+        /// Permits that became free between calls are added to the burst.
         WaitingSavesUp => [waiting_saves_up_no_more_than_a_burst],
         /// Limits of one key share a bucket.
         LimitsAreMixedUp => [buckets_are_counted_apart],
-        /// The last byte of a key is not looked at.
+        /// The last byte of a key is ignored.
         KeysAreCut => [buckets_are_counted_apart],
-        /// Clearing a bucket clears all.
-        ClearTakesAll => [buckets_are_counted_apart],
+        /// A reset of one bucket resets all.
+        ResetTakesAll => [buckets_are_counted_apart],
         /// A zero in a rule switches the limit off.
-        ZeroMeansUnlimited => [rules_without_sense_grant_nothing],
+        ZeroMeansUnlimited => [rules_with_a_zero_grant_nothing],
         /// Times of more than a century fail.
         LargeRulesFail => [the_largest_rules_are_counted],
-        /// A streak that was refused once is refused until it is cleared.
-        StreakLocksForGood => [a_streak_has_free_tries_and_then_one_every_so_often],
-        /// A streak ends when nobody has tried for as long as one try waits.
-        StreakEndsByWaiting => [waiting_neither_ends_a_streak_nor_saves_up_tries],
-        /// A streak is refused where no tries are free.
-        NoFreeTriesGrantNone => [a_streak_without_free_tries_still_grants_one],
-        /// What is given back to a streak is lost.
-        StreakKeepsWhatIsGivenBack => [
-            a_try_past_the_free_ones_that_is_given_back_can_be_taken_again,
-            a_place_given_back_can_be_taken_again,
+        /// After one refusal, consecutive failures are refused until the reset.
+        FailuresLockForGood => [consecutive_failures_have_free_tries_and_then_a_pace],
+        /// Consecutive failures are reset after a wait without a try.
+        WaitingResetsFailures => [waiting_resets_no_failures_and_saves_up_no_tries],
+        /// A rule without free tries refuses all.
+        NoFreeTriesGrantNone => [a_rule_without_free_tries_grants_one],
+        /// A released try of consecutive failures is lost.
+        ReleasedTriesAreLost => [
+            a_released_try_past_the_free_ones_is_granted_again,
+            a_released_permit_is_granted_again,
         ],
-        /// One place given back frees all.
-        GiveBackClears => [a_place_given_back_can_be_taken_again],
-        /// Places given back that nobody had taken are kept for later.
-        GiveBackSavesUp => [giving_back_never_frees_more_than_was_taken],
-        /// Of what is given back at the same time one counts.
-        GiveBackReadsThenWrites => [racing_callers_that_give_back_leave_exactly_the_rest],
-        /// Clearing does nothing.
-        ClearKeepsAll => [a_cleared_bucket_is_fresh],
-        /// A bucket is cleared twice, and others take places in between.
-        ClearsInTwoSteps => [a_reservation_that_races_a_clearing_is_forgotten_or_counted],
+        /// One release frees all permits.
+        ReleaseResets => [a_released_permit_is_granted_again],
+        /// Released permits that were never taken are saved up.
+        ReleaseSavesUp => [releasing_never_frees_more_than_was_taken],
+        /// Of concurrent releases one counts.
+        ReleaseReadsThenWrites => [racing_callers_that_release_leave_exactly_the_rest],
+        /// A reset does nothing.
+        ResetKeepsAll => [a_reset_bucket_is_empty],
+        /// A bucket is reset twice, and others take permits in between.
+        ResetsInTwoSteps => [a_permit_that_races_a_reset_is_counted_or_reset],
     }
 }
 
@@ -68,7 +68,7 @@ defects! {
 pub(crate) struct BrokenLimiter {
     defect: LimiterDefect,
     inner: Mutex<Arc<InProcessLimiter>>,
-    /// By bucket, a time that the defect goes by, and how many places.
+    /// By bucket, a time and a number of permits that the defect uses.
     times: Mutex<HashMap<Bucket, (Instant, u32)>>,
     marked: Mutex<HashSet<Bucket>>,
 }
@@ -129,7 +129,7 @@ impl BrokenLimiter {
                 | Rule::ConsecutiveFailures { then_every: Duration::ZERO, .. },
             ) => granted,
             (D::NoFreeTriesGrantNone, Rule::ConsecutiveFailures { failures: 0, .. }) => refused(HOUR),
-            (D::StreakLocksForGood, Rule::ConsecutiveFailures { then_every, .. }) => lock(&self.marked)
+            (D::FailuresLockForGood, Rule::ConsecutiveFailures { then_every, .. }) => lock(&self.marked)
                 .contains(bucket)
                 .then_some(AcquireOutcome::Refused { retry_after: then_every }),
             (D::FixedWindow, Rule::Quota { count, window }) => {
@@ -140,7 +140,7 @@ impl BrokenLimiter {
                 *taken = taken.saturating_add(1);
                 if *taken <= count { granted } else { refused(window.saturating_sub(began.elapsed())) }
             }
-            (D::RefusalsTakeAPlace, Rule::Quota { .. }) => {
+            (D::RefusalsTakeAPermit, Rule::Quota { .. }) => {
                 let (until, _) = times.get(bucket).filter(|(until, _)| *until > now)?;
                 refused(until.duration_since(now))
             }
@@ -153,7 +153,7 @@ impl BrokenLimiter {
                 *saved = saved.checked_sub(1)?;
                 granted
             }
-            (D::GiveBackSavesUp, _) => {
+            (D::ReleaseSavesUp, _) => {
                 let (_, saved) = times.get_mut(bucket)?;
                 *saved = saved.checked_sub(1)?;
                 granted
@@ -166,21 +166,21 @@ impl BrokenLimiter {
     fn note(&self, bucket: &Bucket, rule: &Rule, answer: AcquireOutcome) {
         let now = Instant::now();
         match (self.defect, *rule, answer) {
-            (D::RefusalsTakeAPlace, Rule::Quota { count, window }, AcquireOutcome::Refused { .. }) => {
+            (D::RefusalsTakeAPermit, Rule::Quota { count, window }, AcquireOutcome::Refused { .. }) => {
                 let until = window.checked_div(count).and_then(|place| now.checked_add(place));
                 lock(&self.times).extend(until.map(|until| (*bucket, (until, 0))));
             }
-            (D::StreakLocksForGood, Rule::ConsecutiveFailures { .. }, AcquireOutcome::Refused { .. }) => {
+            (D::FailuresLockForGood, Rule::ConsecutiveFailures { .. }, AcquireOutcome::Refused { .. }) => {
                 lock(&self.marked).insert(*bucket);
             }
-            (D::StreakEndsByWaiting, Rule::ConsecutiveFailures { .. }, AcquireOutcome::Granted { .. }) => {
+            (D::WaitingResetsFailures, Rule::ConsecutiveFailures { .. }, AcquireOutcome::Granted { .. }) => {
                 lock(&self.times).insert(*bucket, (now, 0));
             }
             _ => {}
         }
     }
 
-    fn told(&self, rule: &Rule, answer: AcquireOutcome) -> AcquireOutcome {
+    fn shown(&self, rule: &Rule, answer: AcquireOutcome) -> AcquireOutcome {
         match (self.defect, *rule, answer) {
             (
                 D::RemainingIsTheCount,
@@ -210,13 +210,14 @@ impl RateLimiter for BrokenLimiter {
         {
             return Err(StoreError::unavailable("a number is too large"));
         }
-        if let (D::StreakEndsByWaiting, Rule::ConsecutiveFailures { then_every, .. }) = (self.defect, *rule) {
+        if let (D::WaitingResetsFailures, Rule::ConsecutiveFailures { then_every, .. }) = (self.defect, *rule)
+        {
             let last = lock(&self.times).get(bucket).map(|(last, _)| *last);
             if last.is_some_and(|last| last.elapsed() > then_every) {
                 self.inner().reset(bucket, rule).await?;
             }
         }
-        if self.is(D::ReservesInTwoSteps) {
+        if self.is(D::AcquiresInTwoSteps) {
             let seen = peek(&self.inner(), bucket, rule).await?;
             delay().await;
             let _taken = self.inner().acquire(bucket, rule).await?;
@@ -224,15 +225,15 @@ impl RateLimiter for BrokenLimiter {
         }
         let answer = self.inner().acquire(bucket, rule).await?;
         self.note(bucket, rule, answer);
-        Ok(self.told(rule, answer))
+        Ok(self.shown(rule, answer))
     }
 
     async fn release(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
         let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
         match (self.defect, rule) {
-            (D::StreakKeepsWhatIsGivenBack, Rule::ConsecutiveFailures { .. }) => return Ok(()),
-            (D::GiveBackClears, _) => return self.inner().reset(bucket, rule).await,
-            (D::GiveBackSavesUp, _) => {
+            (D::ReleasedTriesAreLost, Rule::ConsecutiveFailures { .. }) => return Ok(()),
+            (D::ReleaseResets, _) => return self.inner().reset(bucket, rule).await,
+            (D::ReleaseSavesUp, _) => {
                 let fresh = peek(&inner(), bucket, rule).await?;
                 if peek(&self.inner(), bucket, rule).await? == fresh {
                     let mut times = lock(&self.times);
@@ -240,7 +241,7 @@ impl RateLimiter for BrokenLimiter {
                     *saved = saved.saturating_add(1);
                 }
             }
-            (D::GiveBackReadsThenWrites, _) => {
+            (D::ReleaseReadsThenWrites, _) => {
                 if !lock(&self.marked).insert(*bucket) {
                     return Ok(());
                 }
@@ -255,9 +256,9 @@ impl RateLimiter for BrokenLimiter {
     async fn reset(&self, bucket: &Bucket, rule: &Rule) -> Result<(), StoreError> {
         let (bucket, rule) = (&self.bucket(bucket), &self.rule(rule));
         match self.defect {
-            D::ClearKeepsAll => return Ok(()),
-            D::ClearTakesAll => *lock(&self.inner) = inner(),
-            D::ClearsInTwoSteps => {
+            D::ResetKeepsAll => return Ok(()),
+            D::ResetTakesAll => *lock(&self.inner) = inner(),
+            D::ResetsInTwoSteps => {
                 self.inner().reset(bucket, rule).await?;
                 delay().await;
             }

@@ -13,7 +13,7 @@ use self::OutboxDefect as D;
 use crate::{cut, defects, delay, lock, skip_the_busy, whole_seconds};
 
 defects! {
-    /// One way for an outbox to be wrong.
+    /// A defect of an outbox.
     OutboxDefect {
         /// Times are kept in whole seconds.
         WholeSeconds => [every_mail_request_reads_back_as_written, an_intent_moved_there_is_a_dead_letter],

@@ -9,9 +9,9 @@ use self::StoreDefect as D;
 use crate::{defects, lock};
 
 defects! {
-    /// One way for a joined store to be wrong.
+    /// A defect of the read of a session and its user.
     StoreDefect {
-        /// Columns of one name are read from the session, whichever record they are of.
+        /// Columns of one name are read from the session, also those of the user.
         NamesCollide => [a_session_and_its_user_read_back_as_written],
         /// What is absent is read as empty.
         AbsentIsEmpty => [empty_fields_of_either_read_back_as_written],

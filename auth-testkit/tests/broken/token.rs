@@ -16,7 +16,7 @@ use self::TokenDefect as D;
 use crate::{ascii, cut, defects, delay, lock, skip_the_busy, whole_seconds};
 
 defects! {
-    /// One way for a token store to be wrong.
+    /// A defect of a token store.
     TokenDefect {
         /// Times are kept in whole seconds.
         WholeSeconds => [

@@ -25,7 +25,7 @@ use crate::{delay, lock, skip_the_busy};
 pub(crate) struct BrokenUserStore {
     defect: UserDefect,
     inner: MemoryStore,
-    /// Held for writing while a user is replaced, so that nobody meets the gap.
+    /// Held for writing while a user is replaced, so that no reader meets the gap.
     gate: RwLock<()>,
     ids: Mutex<Vec<UserId>>,
     taken: Mutex<HashSet<String>>,
@@ -47,7 +47,7 @@ impl BrokenUserStore {
         &self.inner
     }
 
-    /// Everybody who was ever inserted and is still there.
+    /// All users that were inserted and are still there.
     async fn everyone(&self) -> Result<Vec<User>, StoreError> {
         let mut users = Vec::new();
         let ids = lock(&self.ids).clone();
@@ -57,7 +57,7 @@ impl BrokenUserStore {
         Ok(users)
     }
 
-    /// Changes whoever has this id as the caller likes, with no guard at all.
+    /// Changes the user with this id, without a guard.
     async fn force(
         &self,
         id: UserId,

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use store_map::MapStore;
 
-#[expect(clippy::unused_async, reason = "opening a store usually waits")]
-async fn handles() -> [Arc<MapStore>; 2] {
+auth_testkit::store_tests!(async {
     let store = Arc::new(MapStore::default());
     [Arc::clone(&store), store]
-}
-
-auth_testkit::store_tests!(handles());
+});

@@ -135,7 +135,7 @@ fn get<R: DeserializeOwned>(
     kept.map(|bytes| serde_json::from_slice(bytes.value()).map_err(corrupt)).transpose()
 }
 
-/// Writes a record, or writes it anew.
+/// Inserts or replaces a record.
 fn put<R: Serialize>(table: &mut Table<'_, Id, &'static [u8]>, id: Id, record: &R) -> Result<(), Failed> {
     let bytes = serde_json::to_vec(record).map_err(corrupt)?;
     table.insert(id, &*bytes)?;

@@ -187,7 +187,7 @@ pub(crate) struct IntentRow {
     payload: String,
     #[serde(with = "micros")]
     pub(crate) created_at: DateTime<Utc>,
-    /// How often it was claimed. Whoever settles it must name the number of their own claim.
+    /// Counts the claims. A settlement names the number of its claim.
     pub(crate) attempt: u32,
     #[serde(with = "micros")]
     pub(crate) due_at: DateTime<Utc>,

@@ -2,20 +2,20 @@ use std::sync::Arc;
 
 use auth_core::RateLimiter;
 
-use super::{bucket, granted, hourly, places, streak};
+use super::{bucket, failures, granted, hourly, permits};
 use crate::suite::check::{Outcome, ensure, ensure_eq};
 use crate::suite::race::{RACERS, race};
 
-/// How often each racer asks.
+/// The number of calls of each racer.
 const ASKS: usize = 4;
 
-/// Fewer places than are asked for.
-const PLACES: u32 = 100;
+/// Fewer permits than calls.
+const PERMITS: u32 = 100;
 
 pub(super) async fn racing_callers_are_granted_exactly_what_the_rule_allows(
     limiter: Arc<dyn RateLimiter>,
 ) -> Outcome {
-    for rule in [hourly(PLACES), streak(PLACES)] {
+    for rule in [hourly(PERMITS), failures(PERMITS)] {
         let bucket = bucket("race");
         let won = race((0..RACERS).map(|_| {
             let limiter = Arc::clone(&limiter);
@@ -30,19 +30,19 @@ pub(super) async fn racing_callers_are_granted_exactly_what_the_rule_allows(
         .await?;
         ensure_eq!(
             won.iter().sum::<u32>(),
-            PLACES,
-            "how many places of {rule:?} {RACERS} callers were granted"
+            PERMITS,
+            "how many permits `acquire` granted {RACERS} callers by {rule:?}"
         );
     }
     Ok(())
 }
 
-pub(super) async fn racing_callers_that_give_back_leave_exactly_the_rest(
+pub(super) async fn racing_callers_that_release_leave_exactly_the_rest(
     limiter: Arc<dyn RateLimiter>,
 ) -> Outcome {
-    for rule in [hourly(PLACES), streak(PLACES)] {
-        let bucket = bucket("race_back");
-        ensure!(granted(&*limiter, &bucket, &rule).await?, "the first place was refused");
+    for rule in [hourly(PERMITS), failures(PERMITS)] {
+        let bucket = bucket("race_release");
+        ensure!(granted(&*limiter, &bucket, &rule).await?, "`acquire` refused the first permit");
         let won = race((0..RACERS).map(|_| {
             let limiter = Arc::clone(&limiter);
             async move {
@@ -57,33 +57,37 @@ pub(super) async fn racing_callers_that_give_back_leave_exactly_the_rest(
             }
         }))
         .await?;
-        // Each racer holds one place at a time, so there is one for everybody.
+        // Each racer holds one permit at a time, so there is one for each.
         ensure_eq!(
             won.iter().sum::<usize>(),
             RACERS * ASKS,
-            "how many got a place of {rule:?}, one at a time"
+            "how many got a permit of {rule:?}, one at a time"
         );
-        let rest = places(&*limiter, &bucket, &rule).await?;
-        ensure_eq!(rest, PLACES - 1, "how many of {rule:?} are left, all but one given back");
+        let rest = permits(&*limiter, &bucket, &rule).await?;
+        ensure_eq!(rest, PERMITS - 1, "how many of {rule:?} are left, all but one released");
     }
     Ok(())
 }
 
-/// How often a clearing meets reservations.
-const CLEARINGS: usize = 8;
+/// The number of races between a reset and permits.
+const RESETS: usize = 8;
 
-pub(super) async fn a_reservation_that_races_a_clearing_is_forgotten_or_counted(
+pub(super) async fn a_permit_that_races_a_reset_is_counted_or_reset(
     limiter: Arc<dyn RateLimiter>,
 ) -> Outcome {
-    for rule in [hourly(10), streak(10)] {
-        for clearing in 0..CLEARINGS {
-            let bucket = bucket("race_clear");
-            ensure_eq!(places(&*limiter, &bucket, &rule).await?, 10, "how many of {rule:?} were granted");
+    for rule in [hourly(10), failures(10)] {
+        for number in 0..RESETS {
+            let bucket = bucket("race_reset");
+            ensure_eq!(
+                permits(&*limiter, &bucket, &rule).await?,
+                10,
+                "how many `acquire` granted by {rule:?}"
+            );
             let won = race((0..RACERS).map(|racer| {
                 let limiter = Arc::clone(&limiter);
                 async move {
-                    // The clearing comes among the first, in the middle or among the last.
-                    if racer == clearing * RACERS / CLEARINGS {
+                    // The reset comes among the first, in the middle or among the last.
+                    if racer == number * RACERS / RESETS {
                         limiter.reset(&bucket, &rule).await?;
                         return Ok(0);
                     }
@@ -96,9 +100,9 @@ pub(super) async fn a_reservation_that_races_a_clearing_is_forgotten_or_counted(
             }))
             .await?;
             let won = won.iter().sum::<u32>();
-            let rest = places(&*limiter, &bucket, &rule).await?;
-            // None was free before the clearing, so all that was granted came after it.
-            ensure_eq!(won + rest, 10, "how many of {rule:?} were granted since it was cleared");
+            let rest = permits(&*limiter, &bucket, &rule).await?;
+            // None was free before the reset, so all that was granted came after it.
+            ensure_eq!(won + rest, 10, "how many `acquire` granted by {rule:?} since `reset`");
         }
     }
     Ok(())

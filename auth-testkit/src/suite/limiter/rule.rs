@@ -3,30 +3,30 @@ use std::time::Duration;
 
 use auth_core::{AcquireOutcome, Bucket, RateLimiter, Rule};
 
-use super::{HOUR, bucket, granted, hourly, places, streak};
+use super::{HOUR, bucket, failures, granted, hourly, permits};
 use crate::suite::check::{Outcome, ensure, ensure_eq};
 
 pub(super) async fn buckets_are_counted_apart(limiter: Arc<dyn RateLimiter>) -> Outcome {
     let one = bucket("apart");
     let (mut first, mut last) = (one.key, one.key);
-    // Keys are even in all their bits, so one bit is all that two need to differ by.
+    // One bit is enough for two keys to differ.
     first.iter_mut().take(1).for_each(|byte| *byte ^= 0x80);
     last.iter_mut().rev().take(1).for_each(|byte| *byte ^= 1);
     let others = [
         (one, hourly(5)),
-        (one, streak(5)),
+        (one, failures(5)),
         (Bucket { key: first, ..one }, hourly(5)),
         (Bucket { key: last, ..one }, hourly(5)),
         (Bucket { limit: "apart_too", ..one }, hourly(5)),
     ];
     for (other, rule) in others {
         ensure_eq!(
-            places(&*limiter, &other, &rule).await?,
+            permits(&*limiter, &other, &rule).await?,
             5,
-            "how many of 5 were granted in another bucket"
+            "how many of 5 `acquire` granted in another bucket"
         );
     }
-    // Nor is given back or cleared in another.
+    // Nor do `release` and `reset` change another.
     for (number, (bucket, rule)) in others.into_iter().enumerate() {
         if number.is_multiple_of(2) {
             limiter.reset(&bucket, &rule).await?;
@@ -36,25 +36,25 @@ pub(super) async fn buckets_are_counted_apart(limiter: Arc<dyn RateLimiter>) -> 
         for (later, rule) in others.into_iter().skip(number + 1) {
             ensure!(
                 !granted(&*limiter, &later, &rule).await?,
-                "a place became free in {later:?} by what was done to {bucket:?}"
+                "a permit became free in {later:?} by a call for {bucket:?}"
             );
         }
     }
     Ok(())
 }
 
-pub(super) async fn rules_without_sense_grant_nothing(limiter: Arc<dyn RateLimiter>) -> Outcome {
+pub(super) async fn rules_with_a_zero_grant_nothing(limiter: Arc<dyn RateLimiter>) -> Outcome {
     for rule in [
         Rule::Quota { count: 0, window: HOUR },
         Rule::Quota { count: 5, window: Duration::ZERO },
         Rule::ConsecutiveFailures { failures: 5, then_every: Duration::ZERO },
     ] {
-        let bucket = bucket("senseless");
+        let bucket = bucket("zero");
         for _ in 0..2 {
             let answer = limiter.acquire(&bucket, &rule).await?;
             ensure!(
                 matches!(answer, AcquireOutcome::Refused { retry_after } if !retry_after.is_zero()),
-                "{rule:?} answered {answer:?}"
+                "`acquire` by {rule:?} returned {answer:?}"
             );
             limiter.release(&bucket, &rule).await?;
             limiter.reset(&bucket, &rule).await?;
@@ -71,11 +71,14 @@ pub(super) async fn the_largest_rules_are_counted(limiter: Arc<dyn RateLimiter>)
                 Rule::ConsecutiveFailures { failures: count, then_every: time },
             ] {
                 let bucket = bucket("large");
-                ensure!(granted(&*limiter, &bucket, &rule).await?, "{rule:?} granted nothing");
+                ensure!(granted(&*limiter, &bucket, &rule).await?, "`acquire` by {rule:?} granted nothing");
                 limiter.release(&bucket, &rule).await?;
-                ensure!(granted(&*limiter, &bucket, &rule).await?, "{rule:?} kept what was given back");
+                ensure!(
+                    granted(&*limiter, &bucket, &rule).await?,
+                    "`acquire` by {rule:?} refused a released permit"
+                );
                 if count == 1 && time > HOUR {
-                    ensure!(!granted(&*limiter, &bucket, &rule).await?, "{rule:?} granted two");
+                    ensure!(!granted(&*limiter, &bucket, &rule).await?, "`acquire` by {rule:?} granted two");
                 }
             }
         }

@@ -164,7 +164,7 @@ pub(super) async fn an_unknown_session_is_not_found(store: Arc<dyn TokenStore>) 
 }
 
 pub(super) async fn an_expired_session_is_still_found(store: Arc<dyn TokenStore>) -> Outcome {
-    // No store may know that these are over: it has no clock, and nobody told it the time.
+    // A store cannot decide this: it has no clock.
     let session = Session { idle_expires_at: at(1), expires_at: at(1), ..fresh::session() };
     reads_back(&*store, &session).await
 }

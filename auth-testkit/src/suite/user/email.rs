@@ -112,7 +112,7 @@ pub(super) async fn racing_new_addresses_of_one_user_have_one_winner(store: Arc<
     ensure_eq!(
         times(&outcomes, &SetEmailOutcome::Stale),
         RACERS - 1,
-        "callers for whom `set_email` was stale"
+        "callers who got `Stale` from `set_email`"
     );
     for (number, new) in addresses.iter().enumerate() {
         if number == winner {
@@ -139,7 +139,7 @@ pub(super) async fn racing_users_for_one_address_have_one_winner(store: Arc<dyn 
     ensure_eq!(
         times(&outcomes, &SetEmailOutcome::Taken),
         RACERS - 1,
-        "users for whom `set_email` returned `Taken`"
+        "users who got `Taken` from `set_email`"
     );
     for (number, user) in users.into_iter().enumerate() {
         holds(&*store, &if number == winner { moved(user, &new) } else { user }).await?;

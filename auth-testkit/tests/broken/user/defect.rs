@@ -1,7 +1,7 @@
 use crate::defects;
 
 defects! {
-    /// One way for a user store to be wrong.
+    /// A defect of a user store.
     UserDefect {
         /// Times are kept in whole seconds.
         WholeSeconds => [
@@ -89,7 +89,7 @@ defects! {
         EmailVerifiesNothing => [
             a_new_address_writes_what_it_says_and_nothing_else, an_address_may_change_its_spelling,
         ],
-        /// Nobody can take the address that a user gave up.
+        /// The old address of a user stays taken.
         EmailKeepsTheOldOne => [the_address_given_up_is_free],
         /// Whether the new address is free is read before it is written.
         EmailReadsThenWrites => [
@@ -99,7 +99,7 @@ defects! {
         TakenIsAConflict => [the_address_of_another_user_is_taken],
         /// A taken address reads like a lost guard.
         TakenIsLost => [the_address_of_another_user_is_taken],
-        /// Whether the address is taken is told to callers whose guard does not hold.
+        /// Callers whose guard does not hold learn that the address is taken.
         TakenGoesFirst => [a_new_address_is_guarded_by_the_epoch],
         /// A rehash moves the epoch.
         RehashMovesTheEpoch => [a_rehash_writes_the_hash_and_nothing_else],
@@ -145,7 +145,7 @@ defects! {
         PurgeIgnoresTheLimit => [purging_users_stops_at_its_limit],
         /// A purged user's address stays taken.
         PurgeKeepsTheAddress => [the_address_of_a_purged_user_is_free],
-        /// A purge reads whom to delete, and deletes them by id.
+        /// A purge reads which users to delete, and deletes them by id.
         PurgeReadsThenDeletes => [
             a_user_who_verifies_meanwhile_is_not_purged, a_user_contested_meanwhile_is_not_purged,
         ],
