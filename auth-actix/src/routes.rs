@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
-use actix_web::{HttpRequest, Resource};
+use actix_web::{HttpRequest, HttpResponse, Resource};
 use auth_http::actix::{request_head, response};
 use auth_http::{Api, Code, Endpoint, Problem, Response, endpoints};
 
 /// Routes every operation, each path to all of its methods: `App::new().configure(routes(&api))`.
 ///
-/// Also puts the [`Api`] where the extractors and [`security_headers`](crate::security_headers()) find it.
+/// Also puts the [`Api`] where the extractors and [`security_headers`](crate::security_headers()) find it,
+/// and answers unknown paths with a problem; a later
+/// [`App::default_service`](actix_web::App::default_service) replaces that.
 pub fn routes(api: &Api) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let mut by_path: BTreeMap<String, Vec<Endpoint>> = BTreeMap::new();
     for endpoint in endpoints() {
@@ -25,6 +27,7 @@ pub fn routes(api: &Api) -> impl FnOnce(&mut ServiceConfig) + use<> {
             app.service(resource(&path, endpoints, &api));
         }
         app.app_data(Data::new(api));
+        app.default_service(web::to(not_found));
     }
 }
 
@@ -49,6 +52,10 @@ fn resource(path: &str, endpoints: Vec<Endpoint>, api: &Api) -> Resource {
         }
         std::future::ready(refusal)
     }))
+}
+
+async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(Code::NotFound))
 }
 
 /// Returns the methods to route: with `GET` also `HEAD`, which axum routes by itself.

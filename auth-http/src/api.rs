@@ -18,12 +18,11 @@ use crate::config::HttpConfig;
 use crate::context::Context;
 use crate::endpoint::Endpoint;
 use crate::failure::log_failure;
-use crate::openapi;
+use crate::openapi::openapi_document;
 use crate::origin::cross_site;
 use crate::problem::Problem;
 use crate::request::Request;
 use crate::response::Response;
-use crate::routes::endpoints;
 
 /// An [`Auth`] with its HTTP side. Cheap to clone.
 #[derive(Clone)]
@@ -32,7 +31,7 @@ pub struct Api(Context);
 impl Api {
     /// Puts the flows and the settings of their HTTP side together.
     pub fn new(auth: Auth, config: HttpConfig) -> Self {
-        let document = openapi::document(&endpoints(), &config);
+        let document = openapi_document(&config);
         Self(Context { auth, config, document })
     }
 

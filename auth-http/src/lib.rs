@@ -52,6 +52,7 @@ pub use config::{HttpConfig, HttpConfigBuilder, HttpConfigError};
 pub use cookie::{RefreshCookie, refresh_cookie};
 pub use endpoint::Endpoint;
 pub use headers::security_headers;
+pub use openapi::openapi_document;
 pub use origin::cors;
 pub use problem::{FieldError, Problem};
 pub use response::Response;

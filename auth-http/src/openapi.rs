@@ -19,13 +19,16 @@ use crate::code::Code;
 use crate::config::HttpConfig;
 use crate::endpoint::{Body, Endpoint};
 use crate::problem::ProblemBody;
+use crate::routes::endpoints;
 
-/// Writes the document of these endpoints, under the paths where they are served.
-pub(crate) fn document(endpoints: &[Endpoint], config: &HttpConfig) -> Bytes {
+/// Writes the OpenAPI 3.1 document of the API, as it is served at `/openapi.json`.
+///
+/// For programs that generate clients or read the list of routes without a running server.
+pub fn openapi_document(config: &HttpConfig) -> Bytes {
     let mut paths = PathsBuilder::new();
     let mut schemas = Vec::new();
     (Body::of::<ProblemBody>().collect)(&mut schemas);
-    for endpoint in endpoints {
+    for endpoint in &endpoints() {
         let bodies =
             endpoint.body.iter().chain(endpoint.responses.iter().filter_map(|(_, body)| body.as_ref()));
         for body in bodies {

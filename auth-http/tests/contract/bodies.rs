@@ -1,17 +1,28 @@
-//! What is read as a request, and what is refused before anything is done.
+//! Bodies, paths and methods: what is read, and what is refused before anything is done.
 
-use axum::body::Body;
-use serde_json::json;
+use auth_tests::{Field, Route};
+use serde_json::{Value, json};
 
-use crate::support::{ADA, Answer, PASSWORD, World, build, post, request};
+use crate::stack::{Chunked, Stack};
+use crate::support::{ADA, Answer, PASSWORD, World, build, post, request, routes, short};
+
+contract!(
+    anything_but_exactly_the_documented_object_is_malformed,
+    every_route_refuses_any_other_body,
+    an_optional_field_may_be_left_out_but_is_not_null,
+    sixteen_kib_are_read_and_one_byte_more_is_not,
+    only_json_is_read,
+    a_form_changes_nothing_and_no_body_needs_no_content_type,
+    unknown_paths_and_methods_are_problems,
+    head_is_answered_like_get_without_a_body,
+);
 
 async fn log_in(world: &World, body: &str) -> Answer {
     world.send(post("/auth/login", body, &[])).await
 }
 
-#[tokio::test]
-async fn anything_but_exactly_the_documented_object_is_malformed() {
-    let world = World::new();
+async fn anything_but_exactly_the_documented_object_is_malformed(stack: Stack) {
+    let world = World::new(stack);
     let nested = format!(r#"{{"email":{}1{},"password":"p"}}"#, "[".repeat(5000), "]".repeat(5000));
     let bodies = [
         "",
@@ -42,65 +53,50 @@ async fn anything_but_exactly_the_documented_object_is_malformed() {
     }
     let bytes = [b"{\"email\":\"a@example.com\",\"password\":\"\xff\xff\xff\"}".as_slice()].concat();
     let json = [("content-type", "application/json")];
-    world
-        .send(build("POST", "/auth/login", &json, Body::from(bytes)))
-        .await
-        .is_problem(400, "malformed_request");
+    world.send(build("POST", "/auth/login", &json, bytes)).await.is_problem(400, "malformed_request");
 }
 
-#[tokio::test]
-async fn every_route_with_a_body_is_strict() {
-    let world = World::new();
+async fn every_route_refuses_any_other_body(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let native = [("x-token-transport", "body"), ("authorization", session.bearer.as_str())];
-    let routes = [
-        ("/auth/register", json!({"email": ADA, "password": PASSWORD})),
-        ("/auth/login", json!({"email": ADA, "password": PASSWORD})),
-        ("/auth/verify-email", json!({"token": "t"})),
-        ("/auth/resend-verification", json!({"email": ADA})),
-        ("/auth/forgot-password", json!({"email": ADA})),
-        ("/auth/reset-password", json!({"token": "t", "password": PASSWORD})),
-        ("/auth/refresh", json!({"refresh_token": "t"})),
-        ("/auth/logout", json!({"refresh_token": "t"})),
-        ("/auth/me", json!({"refresh_token": "t"})),
-        ("/users/me/password", json!({"current_password": "a", "new_password": "b"})),
-    ];
-    for (path, body) in routes {
-        let fields: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
-        for field in &fields {
+    for route in routes().into_iter().filter(Route::has_body) {
+        let body = route.body(&[]).unwrap();
+        let call = async |body: &Value| world.call(&route, Some(body), &native).await;
+        for Field { name, required } in &route.fields {
             for wrong in [json!(1), json!(null), json!(["a"]), json!({"a": "b"}), json!(true)] {
                 let mut body = body.clone();
-                body[field] = wrong;
-                world.post(path, body, &native).await.is_problem(400, "malformed_request");
+                body[name] = wrong;
+                call(&body).await.is_problem(400, "malformed_request");
             }
-            if !path.ends_with("refresh") && !path.ends_with("logout") && !path.ends_with("auth/me") {
+            // A refresh token may be missing: it counts as a wrong one.
+            if *required && !route.refresh_token {
                 let mut body = body.clone();
-                body.as_object_mut().unwrap().remove(field);
-                world.post(path, body, &native).await.is_problem(400, "malformed_request");
+                body.as_object_mut().unwrap().remove(name);
+                call(&body).await.is_problem(400, "malformed_request");
             }
         }
         for extra in ["id", "role", "email_verified", "epoch", "password_hash", "__proto__"] {
             let mut body = body.clone();
             body[extra] = json!("x");
-            world.post(path, body, &native).await.is_problem(400, "malformed_request");
+            call(&body).await.is_problem(400, "malformed_request");
         }
-        let text = body.to_string();
-        let twice = text.replacen('{', &format!("{{{}:\"x\",", json!(fields[0])), 1);
-        world.send(post(path, &twice, &native)).await.is_problem(400, "malformed_request");
-        let mut other = native.to_vec();
-        other.push(("content-type", "text/plain"));
-        world
-            .send(build("POST", path, &other, Body::from(text)))
-            .await
-            .is_problem(415, "unsupported_media_type");
-        let big = json!({"email": "x".repeat(17_000)}).to_string();
-        world.send(post(path, &big, &native)).await.is_problem(413, "body_too_large");
+        let (method, path, text) = (&route.method, short(&route.path), body.to_string());
+        let first = body.as_object().unwrap().keys().next().unwrap();
+        let twice = text.replacen('{', &format!("{{{}:\"x\",", json!(first)), 1);
+        let mut json_headers = native.to_vec();
+        json_headers.push(("content-type", "application/json"));
+        world.send(build(method, &path, &json_headers, twice)).await.is_problem(400, "malformed_request");
+        let mut text_headers = native.to_vec();
+        text_headers.push(("content-type", "text/plain"));
+        world.send(build(method, &path, &text_headers, text)).await.is_problem(415, "unsupported_media_type");
+        let big = json!({"email": "x".repeat(17_000)});
+        call(&big).await.is_problem(413, "body_too_large");
     }
 }
 
-#[tokio::test]
-async fn an_optional_field_may_be_left_out_but_is_not_null() {
-    let world = World::new();
+async fn an_optional_field_may_be_left_out_but_is_not_null(stack: Stack) {
+    let world = World::new(stack);
     for body in [
         json!({"email": ADA, "password": PASSWORD, "name": null}),
         json!({"email": ADA, "password": PASSWORD, "name": 5}),
@@ -109,9 +105,8 @@ async fn an_optional_field_may_be_left_out_but_is_not_null() {
     }
 }
 
-#[tokio::test]
-async fn sixteen_kib_are_read_and_one_byte_more_is_not() {
-    let world = World::new();
+async fn sixteen_kib_are_read_and_one_byte_more_is_not(stack: Stack) {
+    let world = World::new(stack);
     let body = |size: usize| {
         let frame = json!({"email": ADA, "password": ""}).to_string().len();
         json!({"email": ADA, "password": "x".repeat(size - frame)}).to_string()
@@ -119,38 +114,23 @@ async fn sixteen_kib_are_read_and_one_byte_more_is_not() {
     assert_eq!(body(16 * 1024).len(), 16 * 1024);
     log_in(&world, &body(16 * 1024)).await.is_problem(401, "invalid_credentials");
     log_in(&world, &body(16 * 1024 + 1)).await.is_problem(413, "body_too_large");
-    // Without a length that says so beforehand.
-    let chunk: Result<_, std::io::Error> = Ok(body(16 * 1024 + 1));
-    let stream = Body::new(Body::from_stream(OneChunk(Some(chunk))));
+    // Without a length that announces it.
     let json = [("content-type", "application/json")];
-    world.send(build("POST", "/auth/login", &json, stream)).await.is_problem(413, "body_too_large");
-    // Where no body is expected, too.
+    let mut chunked = build("POST", "/auth/login", &json, body(16 * 1024 + 1));
+    chunked.extensions_mut().insert(Chunked);
+    world.send(chunked).await.is_problem(413, "body_too_large");
+    // Also where no body is expected.
     let long = [("content-length", "16385")];
     for (method, path) in [("POST", "/auth/logout"), ("GET", "/health"), ("GET", "/users/me")] {
-        let body = Body::from("x".repeat(16_385));
-        world.send(build(method, path, &long, body)).await.is_problem(413, "body_too_large");
+        world.send(build(method, path, &long, "x".repeat(16_385))).await.is_problem(413, "body_too_large");
     }
 }
 
-struct OneChunk(Option<Result<String, std::io::Error>>);
-
-impl futures_core::Stream for OneChunk {
-    type Item = Result<String, std::io::Error>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.0.take())
-    }
-}
-
-#[tokio::test]
-async fn only_json_is_read() {
-    let world = World::new();
+async fn only_json_is_read(stack: Stack) {
+    let world = World::new(stack);
     let body = json!({"email": ADA, "password": PASSWORD}).to_string();
     let send = async |headers: &[(&str, &str)]| {
-        world.send(build("POST", "/auth/login", headers, Body::from(body.clone()))).await
+        world.send(build("POST", "/auth/login", headers, body.clone())).await
     };
     for good in ["application/json", "Application/JSON; charset=utf-8", "application/json ;x=y"] {
         send(&[("content-type", good)]).await.is_problem(401, "invalid_credentials");
@@ -172,22 +152,20 @@ async fn only_json_is_read() {
     send(&[json, ("content-encoding", "gzip")]).await.is_problem(415, "unsupported_media_type");
 }
 
-#[tokio::test]
-async fn a_post_without_a_body_needs_no_content_type_and_one_with_a_form_changes_nothing() {
-    let world = World::new();
+async fn a_form_changes_nothing_and_no_body_needs_no_content_type(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let mut headers = session.cookie().to_vec();
     headers.push(("content-type", "application/x-www-form-urlencoded"));
     for path in ["/auth/refresh", "/auth/logout"] {
-        let form = build("POST", path, &headers, Body::from("a=b"));
+        let form = build("POST", path, &headers, "a=b");
         world.send(form).await.is_problem(415, "unsupported_media_type");
     }
     assert_eq!(world.bare("POST", "/auth/refresh", &headers).await.status, 200);
 }
 
-#[tokio::test]
-async fn unknown_paths_and_methods_are_problems_too() {
-    let world = World::new();
+async fn unknown_paths_and_methods_are_problems(stack: Stack) {
+    let world = World::new(stack);
     for path in ["//", "//nothing", "/auth", "/auth/login/", "/auth//login", "//auth/login", "/AUTH/login"] {
         world.bare("POST", path, &[]).await.is_problem(404, "not_found");
     }
@@ -208,9 +186,8 @@ async fn unknown_paths_and_methods_are_problems_too() {
     }
 }
 
-#[tokio::test]
-async fn head_is_answered_like_get_without_a_body() {
-    let world = World::new();
+async fn head_is_answered_like_get_without_a_body(stack: Stack) {
+    let world = World::new(stack);
     let answer = world.send(request("HEAD", "//health", &[])).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (200, 0));
 }

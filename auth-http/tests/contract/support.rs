@@ -1,16 +1,16 @@
-//! A router over memory, with a clock that tests move and stores that fail on demand.
+//! A service over memory, with a clock that tests move and stores that fail on demand.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use auth_axum::{Api, HttpConfig, HttpConfigBuilder, routes};
 use auth_core::{Auth, AuthBuilder, Client, Email, Mailbox, MemoryStore, Message, Password, Policy};
+use auth_http::{Api, HttpConfig, HttpConfigBuilder, openapi_document};
 use auth_testkit::{FakeClock, Faulty, cheap_hashing};
-use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, Request, StatusCode};
+use auth_tests::Route;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
+
+use crate::stack::Stack;
 
 pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -19,17 +19,24 @@ pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const PUBLIC: &str = "https://auth.example.com";
 pub(crate) const FRONT: &str = "https://app.example.com";
 
-/// A service with all that is around it.
+/// Every route, read from the document.
+pub(crate) fn routes() -> Vec<Route> {
+    let config = HttpConfig::builder(PUBLIC).build().unwrap();
+    Route::all(&serde_json::from_slice(&openapi_document(&config)).unwrap())
+}
+
+/// A service with everything around it.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
+    pub(crate) stack: Stack,
     pub(crate) auth: Auth,
-    pub(crate) router: Router,
+    pub(crate) api: Api,
     pub(crate) store: Faulty<MemoryStore>,
     pub(crate) mailbox: Mailbox,
     pub(crate) clock: FakeClock,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -38,18 +45,20 @@ pub(crate) struct Answer {
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
-        Self::with(|_| {}, |config| config)
+    pub(crate) fn new(stack: Stack) -> Self {
+        Self::with(stack, |_| {}, |config| config)
     }
 
     pub(crate) fn with(
+        stack: Stack,
         policy: impl FnOnce(&mut Policy),
         config: impl FnOnce(HttpConfigBuilder) -> HttpConfigBuilder,
     ) -> Self {
-        Self::built(policy, config, |builder| builder)
+        Self::built(stack, policy, config, |builder| builder)
     }
 
     pub(crate) fn built(
+        stack: Stack,
         change: impl FnOnce(&mut Policy),
         config: impl FnOnce(HttpConfigBuilder) -> HttpConfigBuilder,
         parts: impl FnOnce(AuthBuilder) -> AuthBuilder,
@@ -63,19 +72,25 @@ impl World {
             Auth::builder(store.clone(), mailbox.clone()).clock(clock.clone()).secret(SECRET).policy(policy);
         let auth = parts(builder).build().unwrap();
         let config = config(HttpConfig::builder(PUBLIC).allow_origin(FRONT)).build().unwrap();
-        let router = routes(&Api::new(auth.clone(), config));
-        Self { auth, router, store, mailbox, clock }
+        let api = Api::new(auth.clone(), config);
+        Self { stack, auth, api, store, mailbox, clock }
     }
 
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
-        if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
-            let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
-            request.extensions_mut().insert(ConnectInfo(peer));
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
+        let usual = IpAddr::from([192, 0, 2, 1]);
+        let peer = request.extensions().get::<Peer>().map_or(usual, |peer| peer.0);
+        let (status, headers, body) =
+            self.stack.send(&self.api, SocketAddr::from((peer, 4711)), request).await;
+        Answer { status, headers, body }
+    }
+
+    /// A request to a route: with this body, or with none.
+    pub(crate) async fn call(&self, route: &Route, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
+        let path = short(&route.path);
+        match body {
+            Some(body) => self.send(with_json(&route.method, &path, &body.to_string(), headers)).await,
+            None => self.bare(&route.method, &path, headers).await,
         }
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, 1 << 20).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body }
     }
 
     /// A POST of JSON under the base path.
@@ -92,7 +107,7 @@ impl World {
         self.send(request(method, path, headers)).await
     }
 
-    /// Registers an address with [`PASSWORD`] and verifies it by its mail.
+    /// Registers an address with [`PASSWORD`] and verifies it by the mailed link.
     pub(crate) async fn user(&self, address: &str) {
         let client = Client::unknown();
         self.auth.register(address, Password::new(PASSWORD), Some("Ada"), &client).await.unwrap();
@@ -124,7 +139,7 @@ impl World {
         self.mailed_reset_token(address).await
     }
 
-    /// The one that was asked for last.
+    /// The token of the newest reset mail.
     pub(crate) async fn mailed_reset_token(&self, address: &str) -> String {
         self.token(address, |message| match message {
             Message::ResetPassword { token, .. } => Some(token.expose().to_string()),
@@ -140,7 +155,7 @@ impl World {
     }
 }
 
-/// What a client holds after logging in.
+/// What a client has after a log-in.
 #[derive(Debug, Clone)]
 pub(crate) struct LoggedIn {
     pub(crate) bearer: String,
@@ -178,7 +193,7 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().unwrap());
-        assert!(values.next().is_none(), "{name} is there twice");
+        assert!(values.next().is_none(), "{name} twice");
         value
     }
 
@@ -186,7 +201,7 @@ impl Answer {
         self.header("set-cookie")
     }
 
-    /// Whether the answer makes the browser forget the cookie.
+    /// Whether the response makes the browser drop the cookie.
     pub(crate) fn clears_cookie(&self) -> bool {
         match self.set_cookie() {
             None => false,
@@ -245,29 +260,46 @@ pub(crate) fn full(path: &str) -> String {
     root.map_or_else(|| format!("/api/v1{path}"), str::to_owned)
 }
 
+/// The path of a route as tests write it: under the base path, or after `//` under the root.
+pub(crate) fn short(path: &str) -> String {
+    path.strip_prefix("/api/v1").map_or_else(|| format!("/{path}"), str::to_owned)
+}
+
 /// A request without a body. Paths are under the base path unless they start with `//`.
-pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<Body> {
-    build(method, path, headers, Body::empty())
+pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<Bytes> {
+    build(method, path, headers, "")
 }
 
 /// A POST of JSON text.
-pub(crate) fn post(path: &str, body: &str, headers: &[(&str, &str)]) -> Request<Body> {
-    let mut all = vec![("content-type", "application/json")];
-    all.extend_from_slice(headers);
-    build("POST", path, &all, Body::from(body.to_owned()))
+pub(crate) fn post(path: &str, body: &str, headers: &[(&str, &str)]) -> Request<Bytes> {
+    with_json("POST", path, body, headers)
 }
 
-pub(crate) fn build(method: &str, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+fn with_json(method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> Request<Bytes> {
+    let mut all = vec![("content-type", "application/json")];
+    all.extend_from_slice(headers);
+    build(method, path, &all, body)
+}
+
+pub(crate) fn build(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Request<Bytes> {
     let mut request = Request::builder().method(method).uri(full(path));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.body(body).unwrap()
+    request.body(Bytes::copy_from_slice(body.as_ref())).unwrap()
 }
 
+/// In the extensions of a request: the address of the other end.
+#[derive(Debug, Clone, Copy)]
+struct Peer(IpAddr);
+
 /// The same request from another peer.
-pub(crate) fn from_peer(mut request: Request<Body>, peer: &str) -> Request<Body> {
-    let peer: std::net::IpAddr = peer.parse().unwrap();
-    request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 4711))));
+pub(crate) fn from_peer(mut request: Request<Bytes>, peer: &str) -> Request<Bytes> {
+    request.extensions_mut().insert(Peer(peer.parse().unwrap()));
     request
 }

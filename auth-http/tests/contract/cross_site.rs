@@ -1,25 +1,18 @@
 //! Requests that pages of other sites send, and CORS for those that may.
 
+use auth_tests::Route;
 use serde_json::json;
 
-use crate::support::{ADA, FRONT, OTHER_PASSWORD, PASSWORD, PUBLIC, World, build};
-use axum::body::Body;
+use crate::stack::Stack;
+use crate::support::{ADA, Answer, FRONT, OTHER_PASSWORD, PASSWORD, PUBLIC, World, build, routes};
 
-/// Every state-changing route.
-const CHANGING: [(&str, &str); 12] = [
-    ("POST", "/auth/register"),
-    ("POST", "/auth/login"),
-    ("POST", "/auth/refresh"),
-    ("POST", "/auth/logout"),
-    ("POST", "/auth/me"),
-    ("POST", "/auth/verify-email"),
-    ("POST", "/auth/resend-verification"),
-    ("POST", "/auth/forgot-password"),
-    ("POST", "/auth/reset-password"),
-    ("POST", "/users/me/password"),
-    ("DELETE", "/users/me/sessions"),
-    ("DELETE", "/users/me/sessions/01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a"),
-];
+contract!(
+    no_route_accepts_a_request_of_another_site,
+    a_cross_site_request_counts_against_no_limit,
+    own_origins_allowed_origins_and_no_origin_are_accepted,
+    cors_headers_name_exactly_the_allowed_origin,
+    a_preflight_is_answered_for_allowed_origins_alone,
+);
 
 const FOREIGN: [&str; 14] = [
     "https://evil.example",
@@ -38,12 +31,13 @@ const FOREIGN: [&str; 14] = [
     "https://example.com",
 ];
 
-#[tokio::test]
-async fn no_route_listens_to_another_site() {
-    let world = World::new();
+async fn no_route_accepts_a_request_of_another_site(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     world.store.reset();
-    for (method, path) in CHANGING {
+    let changing: Vec<Route> = routes().into_iter().filter(Route::changes).collect();
+    assert!(changing.len() >= 14, "{changing:?}");
+    for route in changing {
         for origin in FOREIGN {
             let headers = [
                 ("origin", origin),
@@ -51,23 +45,22 @@ async fn no_route_listens_to_another_site() {
                 ("cookie", &session.cookie),
                 ("authorization", &session.bearer),
             ];
-            let answer = world.bare(method, path, &headers).await;
+            let answer = world.call(&route, None, &headers).await;
             answer.is_problem(403, "cross_site_request");
             assert_eq!(answer.set_cookie(), None);
             assert_eq!(answer.header("access-control-allow-origin"), None);
         }
-        let answer = world.bare(method, path, &[("sec-fetch-site", "cross-site")]).await;
+        let answer = world.call(&route, None, &[("sec-fetch-site", "cross-site")]).await;
         answer.is_problem(403, "cross_site_request");
         let two = [("origin", FRONT), ("origin", "https://evil.example")];
-        world.bare(method, path, &two).await.is_problem(403, "cross_site_request");
+        world.call(&route, None, &two).await.is_problem(403, "cross_site_request");
     }
     assert!(world.store.calls().is_empty(), "{:?}", world.store.calls());
     assert_eq!(world.bare("POST", "/auth/refresh", &session.cookie()).await.status, 200);
 }
 
-#[tokio::test]
-async fn refused_requests_cost_no_place_in_a_limit() {
-    let world = World::new();
+async fn a_cross_site_request_counts_against_no_limit(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     for _ in 0..20 {
         let body = json!({"email": ADA, "password": OTHER_PASSWORD});
@@ -77,9 +70,8 @@ async fn refused_requests_cost_no_place_in_a_limit() {
     world.log_in().await;
 }
 
-#[tokio::test]
-async fn own_and_allowed_origins_and_clients_that_are_no_browsers_are_heard() {
-    let world = World::new();
+async fn own_origins_allowed_origins_and_no_origin_are_accepted(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let cases: [&[(&str, &str)]; 7] = [
         &[],
@@ -97,9 +89,8 @@ async fn own_and_allowed_origins_and_clients_that_are_no_browsers_are_heard() {
     }
 }
 
-#[tokio::test]
-async fn cors_answers_name_exactly_the_allowed_origin() {
-    let world = World::new();
+async fn cors_headers_name_exactly_the_allowed_origin(stack: Stack) {
+    let world = World::new(stack);
     for origin in [FRONT, PUBLIC] {
         for path in ["//health", "/auth/login", "//nothing"] {
             let answer = world.get(path, &[("origin", origin)]).await;
@@ -119,30 +110,46 @@ async fn cors_answers_name_exactly_the_allowed_origin() {
     vary(&world.get("//health", &[]).await);
 }
 
-fn vary(answer: &crate::support::Answer) {
+fn vary(answer: &Answer) {
     let vary = answer.header("vary").unwrap().to_ascii_lowercase();
     assert!(vary.split(',').any(|name| name.trim() == "origin"), "{vary}");
 }
 
-#[tokio::test]
-async fn a_preflight_is_answered_for_allowed_origins_alone() {
-    let world = World::new();
+async fn a_preflight_is_answered_for_allowed_origins_alone(stack: Stack) {
+    let world = World::new(stack);
     let preflight = async |origin: &str| {
         let headers = [
             ("origin", origin),
             ("access-control-request-method", "POST"),
             ("access-control-request-headers", "content-type,x-token-transport"),
         ];
-        world.send(build("OPTIONS", "/auth/login", &headers, Body::empty())).await
+        world.send(build("OPTIONS", "/auth/login", &headers, "")).await
     };
     let answer = preflight(FRONT).await;
     assert!(answer.status.is_success());
     assert_eq!(answer.header("access-control-allow-origin"), Some(FRONT));
     assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-    assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,DELETE"));
-    let headers = answer.header("access-control-allow-headers").unwrap();
-    assert_eq!(headers, "authorization,content-type,x-token-transport");
+    assert_eq!(listed(&answer, "access-control-allow-methods"), ["delete", "get", "post"]);
+    let headers = ["authorization", "content-type", "x-token-transport"];
+    assert_eq!(listed(&answer, "access-control-allow-headers"), headers);
+    if stack == Stack::Axum {
+        assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,DELETE"));
+        let headers = "authorization,content-type,x-token-transport";
+        assert_eq!(answer.header("access-control-allow-headers"), Some(headers));
+    }
+    // Each method of each route.
+    for Route { method, path, .. } in routes() {
+        assert!(listed(&answer, "access-control-allow-methods").contains(&method.to_lowercase()), "{path}");
+    }
     for origin in FOREIGN {
         assert_eq!(preflight(origin).await.header("access-control-allow-origin"), None);
     }
+}
+
+/// The names that a header lists, in lower case and sorted: actix-cors writes them in any order.
+fn listed(answer: &Answer, header: &str) -> Vec<String> {
+    let names = answer.header(header).unwrap().split(',');
+    let mut names: Vec<String> = names.map(|name| name.trim().to_ascii_lowercase()).collect();
+    names.sort();
+    names
 }

@@ -1,23 +1,35 @@
-//! What a logged-in user sees and does: live doors.
+//! What a logged-in user sees and does: routes with a session check.
 
 use std::time::Duration;
 
 use auth_testkit::Fault;
+use auth_tests::{Route, UNKNOWN_ID};
 use serde_json::json;
 
-use crate::support::{ADA, OTHER_PASSWORD, PASSWORD, World, keys};
+use crate::stack::Stack;
+use crate::support::{ADA, OTHER_PASSWORD, PASSWORD, World, keys, routes};
 
-const DOORS: [(&str, &str); 5] = [
-    ("GET", "/users/me"),
-    ("POST", "/users/me/password"),
-    ("GET", "/users/me/sessions"),
-    ("DELETE", "/users/me/sessions"),
-    ("DELETE", "/users/me/sessions/01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a"),
-];
+contract!(
+    a_user_reads_exactly_the_documented_fields,
+    every_bearer_route_refuses_a_bad_access_token,
+    every_bearer_route_refuses_an_ended_session_at_once,
+    a_bearer_route_whose_store_fails_is_503_and_never_401,
+    a_changed_password_begins_a_session_and_ends_all_others,
+    a_native_client_gets_the_token_of_its_new_session_in_json,
+    sessions_are_listed_with_exactly_the_documented_fields,
+    a_user_ends_one_session_and_nobody_elses,
+    log_out_everywhere_ends_this_session_and_clears_the_cookie,
+);
 
-#[tokio::test]
-async fn a_user_is_shown_and_nothing_else_of_it() {
-    let world = World::new();
+/// The routes that require an access token.
+fn bearer_routes() -> Vec<Route> {
+    let routes: Vec<Route> = routes().into_iter().filter(|route| route.bearer).collect();
+    assert!(routes.len() >= 6, "{routes:?}");
+    routes
+}
+
+async fn a_user_reads_exactly_the_documented_fields(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let answer = world.get("/users/me", &session.bearer()).await;
     assert_eq!(answer.status, 200);
@@ -27,25 +39,24 @@ async fn a_user_is_shown_and_nothing_else_of_it() {
     assert_eq!(answer.set_cookie(), None);
 }
 
-#[tokio::test]
-async fn every_door_wants_a_good_access_token() {
-    let world = World::new();
+async fn every_bearer_route_refuses_a_bad_access_token(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let good = session.bearer;
     let no_challenge_beyond = ["", "Basic YTpi", "Bearer"];
     let tokens = ["Bearer x", "bearer a.b.c", "Bearer ", "Bearer \u{e9}"];
-    for (method, path) in DOORS {
-        let answer = world.bare(method, path, &[]).await;
+    for route in bearer_routes() {
+        let answer = world.call(&route, None, &[]).await;
         answer.is_problem(401, "invalid_access_token");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         for value in no_challenge_beyond {
-            let answer = world.bare(method, path, &[("authorization", value)]).await;
+            let answer = world.call(&route, None, &[("authorization", value)]).await;
             answer.is_problem(401, "invalid_access_token");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{value}");
         }
         let twice = [("authorization", good.as_str()), ("authorization", good.as_str())];
         for headers in tokens.map(|value| vec![("authorization", value)]).iter().chain([&twice.to_vec()]) {
-            let answer = world.bare(method, path, headers).await;
+            let answer = world.call(&route, None, headers).await;
             answer.is_problem(401, "invalid_access_token");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
             assert_eq!(answer.set_cookie(), None);
@@ -55,37 +66,34 @@ async fn every_door_wants_a_good_access_token() {
     assert_eq!(world.get("/users/me", &[("authorization", &lower)]).await.status, 200);
 }
 
-#[tokio::test]
-async fn every_door_refuses_a_logged_out_session_and_a_disabled_user_at_once() {
-    let world = World::new();
-    let gone = world.user_and_session().await;
-    let live = world.log_in().await;
-    world.bare("POST", "/auth/logout", &gone.cookie()).await;
-    for (method, path) in DOORS {
-        world.bare(method, path, &gone.bearer()).await.is_problem(401, "invalid_access_token");
+async fn every_bearer_route_refuses_an_ended_session_at_once(stack: Stack) {
+    let world = World::new(stack);
+    let logged_out = world.user_and_session().await;
+    let of_disabled = world.log_in().await;
+    world.bare("POST", "/auth/logout", &logged_out.cookie()).await;
+    for route in bearer_routes() {
+        world.call(&route, None, &logged_out.bearer()).await.is_problem(401, "invalid_access_token");
     }
-    let claims = world.auth.authenticate(live.bearer.trim_start_matches("Bearer ")).unwrap();
+    let claims = world.auth.authenticate(of_disabled.bearer.trim_start_matches("Bearer ")).unwrap();
     world.auth.disable_user(claims.user_id).await.unwrap();
-    for (method, path) in DOORS {
-        world.bare(method, path, &live.bearer()).await.is_problem(401, "invalid_access_token");
+    for route in bearer_routes() {
+        world.call(&route, None, &of_disabled.bearer()).await.is_problem(401, "invalid_access_token");
     }
 }
 
-#[tokio::test]
-async fn a_door_whose_store_is_down_is_503_and_never_401() {
-    let world = World::new();
+async fn a_bearer_route_whose_store_fails_is_503_and_never_401(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     world.store.fail_method("find_session_and_user", Fault::ErrorBefore);
-    for (method, path) in DOORS {
-        let answer = world.bare(method, path, &session.bearer()).await;
+    for route in bearer_routes() {
+        let answer = world.call(&route, None, &session.bearer()).await;
         answer.is_problem(503, "unavailable");
         assert!(answer.header("retry-after").is_some());
     }
 }
 
-#[tokio::test]
-async fn a_changed_password_brings_a_new_session_and_ends_all_others() {
-    let world = World::new();
+async fn a_changed_password_begins_a_session_and_ends_all_others(stack: Stack) {
+    let world = World::new(stack);
     let other = world.user_and_session().await;
     let session = world.log_in().await;
     let change = |current: &str, new: &str| {
@@ -104,16 +112,15 @@ async fn a_changed_password_brings_a_new_session_and_ends_all_others() {
     let fresh = answer.logged_in();
     for old in [&other, &session] {
         assert_eq!(world.get("/users/me", &old.bearer()).await.status, 401);
-        // Dead, not reused: the new session lives on.
+        // The old tokens are dead, which is no reuse: the new session stays alive.
         assert_eq!(world.bare("POST", "/auth/refresh", &old.cookie()).await.status, 401);
     }
     assert_eq!(world.get("/users/me", &fresh.bearer()).await.status, 200);
     assert_eq!(world.bare("POST", "/auth/refresh", &fresh.cookie()).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_native_client_gets_the_token_of_its_new_session_in_json() {
-    let world = World::new();
+async fn a_native_client_gets_the_token_of_its_new_session_in_json(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let headers = [("authorization", session.bearer.as_str()), ("x-token-transport", "body")];
     let body = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
@@ -122,9 +129,8 @@ async fn a_native_client_gets_the_token_of_its_new_session_in_json() {
     assert!(answer.json()["refresh_token"].is_string());
 }
 
-#[tokio::test]
-async fn sessions_are_listed_with_exactly_what_is_documented() {
-    let world = World::new();
+async fn sessions_are_listed_with_exactly_the_documented_fields(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let log_in = json!({"email": ADA, "password": PASSWORD});
     let agent = world.post("/auth/login", log_in, &[("user-agent", "proof/1")]).await.logged_in();
@@ -148,9 +154,8 @@ async fn sessions_are_listed_with_exactly_what_is_documented() {
     assert_eq!(list["sessions"][0]["current"], true);
 }
 
-#[tokio::test]
-async fn one_session_is_ended_and_no_other_users() {
-    let world = World::new();
+async fn a_user_ends_one_session_and_nobody_elses(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     world.clock.advance(Duration::from_secs(1));
     let other = world.log_in().await;
@@ -165,15 +170,14 @@ async fn one_session_is_ended_and_no_other_users() {
     assert_eq!((answer.status.as_u16(), answer.body.len(), answer.set_cookie()), (204, 0, None));
     world.bare("DELETE", &path, &session.bearer()).await.is_problem(404, "not_found");
     assert_eq!(world.get("/users/me", &other.bearer()).await.status, 401);
-    for id in ["x", "01893b2e-7c1a-7d3f-8a4e-2b6f0c9d1e5a", "%ff", "%00"] {
+    for id in ["x", UNKNOWN_ID, "%ff", "%00"] {
         let path = format!("/users/me/sessions/{id}");
         world.bare("DELETE", &path, &session.bearer()).await.is_problem(404, "not_found");
     }
 }
 
-#[tokio::test]
-async fn logging_out_everywhere_ends_this_session_too_and_clears_the_cookie() {
-    let world = World::new();
+async fn log_out_everywhere_ends_this_session_and_clears_the_cookie(stack: Stack) {
+    let world = World::new(stack);
     let other = world.user_and_session().await;
     let session = world.log_in().await;
     let answer = world.bare("DELETE", "/users/me/sessions", &session.bearer()).await;

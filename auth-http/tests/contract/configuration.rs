@@ -1,9 +1,9 @@
 //! Settings are checked as a whole.
 
-use auth_axum::HttpConfig;
+use auth_http::HttpConfig;
 use std::time::Duration;
 
-fn settings(builder: auth_axum::HttpConfigBuilder) -> Vec<String> {
+fn settings(builder: auth_http::HttpConfigBuilder) -> Vec<String> {
     builder.build().unwrap_err().problems().iter().map(|problem| problem.setting.clone()).collect()
 }
 
@@ -70,7 +70,7 @@ fn public_urls_are_plain() {
 }
 
 #[test]
-fn a_cookie_prefix_is_refused_where_it_could_not_work() {
+fn a_cookie_prefix_is_refused_over_plain_http() {
     for name in ["__Host-x", "__host-x", "__Secure-x", "__SECURE-x", "", "a=b", "a;b"] {
         let builder = HttpConfig::builder("http://localhost:3000").cookie_name(name);
         assert_eq!(settings(builder), ["cookie_name"], "{name}");

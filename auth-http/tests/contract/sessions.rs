@@ -1,18 +1,42 @@
 //! Logging in, refreshing, restoring and logging out; the cookie.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use auth_core::{Client, RefreshPolicy};
+use auth_http::HttpConfig;
 use auth_testkit::Fault;
 use serde_json::json;
 
+use crate::stack::Stack;
 use crate::support::{ADA, OTHER_PASSWORD, PASSWORD, World, keys, post, request};
+
+contract!(
+    a_log_in_answers_exactly_a_session_and_sets_the_cookie,
+    over_plain_http_the_cookie_is_named_refresh_and_not_secure,
+    max_age_is_the_smaller_of_idle_and_absolute_time_left,
+    wrong_passwords_and_unknown_addresses_are_answered_alike,
+    an_unverified_address_shows_only_with_the_right_password,
+    a_refresh_rotates_the_cookie_and_a_replay_ends_the_session,
+    a_restore_leaves_the_cookie_and_detects_reuse,
+    a_401_of_refresh_or_restore_clears_the_cookie,
+    a_request_that_merely_lost_a_race_keeps_the_cookie,
+    a_late_response_restores_no_old_cookie,
+    failures_and_limits_never_touch_the_cookie,
+    a_log_out_clears_the_cookie_with_any_cookie_and_without,
+    an_older_generation_logs_its_session_out,
+    two_refresh_cookies_change_nothing,
+    other_cookies_are_ignored,
+    native_clients_get_the_token_in_json_and_no_cookie,
+    native_calls_without_a_token_are_401_and_read_no_cookie,
+    a_restore_by_post_is_for_native_clients_alone,
+    a_token_in_the_body_is_refused_without_the_header,
+);
 
 const BODY: (&str, &str) = ("x-token-transport", "body");
 
-#[tokio::test]
-async fn a_log_in_answers_exactly_a_session_and_sets_the_cookie() {
-    let world = World::new();
+async fn a_log_in_answers_exactly_a_session_and_sets_the_cookie(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
     assert_eq!(answer.status, 200);
@@ -31,9 +55,8 @@ async fn a_log_in_answers_exactly_a_session_and_sets_the_cookie() {
     assert!(!answer.text().contains(value));
 }
 
-#[tokio::test]
-async fn over_plain_http_the_cookie_is_named_refresh_and_not_secure() {
-    let world = World::with(|_| {}, |_| auth_axum::HttpConfig::builder("http://localhost:3000"));
+async fn over_plain_http_the_cookie_is_named_refresh_and_not_secure(stack: Stack) {
+    let world = World::with(stack, |_| {}, |_| HttpConfig::builder("http://localhost:3000"));
     world.user(ADA).await;
     let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
     let (pair, attributes) = answer.set_cookie().unwrap().split_once("; ").unwrap();
@@ -41,9 +64,9 @@ async fn over_plain_http_the_cookie_is_named_refresh_and_not_secure() {
     assert_eq!(attributes, "HttpOnly; SameSite=Strict; Path=/; Max-Age=604800");
 }
 
-#[tokio::test]
-async fn max_age_is_the_smaller_of_the_idle_and_the_absolute_time_left() {
-    let world = World::with(|policy| policy.refresh.session_lifetime = Duration::from_hours(192), |c| c);
+async fn max_age_is_the_smaller_of_idle_and_absolute_time_left(stack: Stack) {
+    let world =
+        World::with(stack, |policy| policy.refresh.session_lifetime = Duration::from_hours(192), |c| c);
     let first = world.user_and_session().await;
     world.clock.advance(Duration::from_hours(96));
     let answer = world.bare("POST", "/auth/refresh", &first.cookie()).await;
@@ -51,9 +74,8 @@ async fn max_age_is_the_smaller_of_the_idle_and_the_absolute_time_left() {
     assert!(answer.set_cookie().unwrap().ends_with("Max-Age=345599"), "{:?}", answer.set_cookie());
 }
 
-#[tokio::test]
-async fn an_unknown_address_a_wrong_password_and_no_address_are_answered_alike() {
-    let world = World::new();
+async fn wrong_passwords_and_unknown_addresses_are_answered_alike(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let mut bodies = Vec::new();
     for (email, password) in [(ADA, OTHER_PASSWORD), ("bob@example.com", PASSWORD), ("rubbish", PASSWORD)] {
@@ -66,9 +88,8 @@ async fn an_unknown_address_a_wrong_password_and_no_address_are_answered_alike()
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
-#[tokio::test]
-async fn an_unverified_address_is_told_only_to_who_knows_the_password() {
-    let world = World::new();
+async fn an_unverified_address_shows_only_with_the_right_password(stack: Stack) {
+    let world = World::new(stack);
     world.post("/auth/register", json!({"email": ADA, "password": PASSWORD}), &[]).await;
     let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
     answer.is_problem(403, "email_not_verified");
@@ -77,9 +98,8 @@ async fn an_unverified_address_is_told_only_to_who_knows_the_password() {
     answer.is_problem(401, "invalid_credentials");
 }
 
-#[tokio::test]
-async fn a_refresh_rotates_the_cookie_and_a_replay_ends_the_session() {
-    let world = World::new();
+async fn a_refresh_rotates_the_cookie_and_a_replay_ends_the_session(stack: Stack) {
+    let world = World::new(stack);
     let first = world.user_and_session().await;
     let answer = world.bare("POST", "/auth/refresh", &first.cookie()).await;
     assert_eq!(answer.status, 200);
@@ -94,9 +114,8 @@ async fn a_refresh_rotates_the_cookie_and_a_replay_ends_the_session() {
     assert_eq!(world.get("/users/me", &second.bearer()).await.status, 401);
 }
 
-#[tokio::test]
-async fn me_restores_without_touching_the_cookie_and_sees_reuse() {
-    let world = World::new();
+async fn a_restore_leaves_the_cookie_and_detects_reuse(stack: Stack) {
+    let world = World::new(stack);
     let first = world.user_and_session().await;
     for _ in 0..2 {
         let answer = world.get("/auth/me", &first.cookie()).await;
@@ -110,9 +129,8 @@ async fn me_restores_without_touching_the_cookie_and_sees_reuse() {
     assert_eq!(world.get("/auth/me", &second.cookie()).await.status, 401);
 }
 
-#[tokio::test]
-async fn a_401_of_refresh_or_me_clears_the_cookie_whatever_it_was() {
-    let world = World::new();
+async fn a_401_of_refresh_or_restore_clears_the_cookie(stack: Stack) {
+    let world = World::new(stack);
     for cookie in [None, Some("__Host-refresh="), Some("__Host-refresh=rubbish"), Some("other=1")] {
         let headers: Vec<_> = cookie.map(|cookie| ("cookie", cookie)).into_iter().collect();
         for (method, path) in [("POST", "/auth/refresh"), ("GET", "/auth/me")] {
@@ -123,33 +141,35 @@ async fn a_401_of_refresh_or_me_clears_the_cookie_whatever_it_was() {
     }
 }
 
-#[tokio::test]
-async fn a_request_that_merely_lost_a_race_keeps_the_cookie() {
-    let world = World::with(|policy| policy.refresh = RefreshPolicy::default(), |c| c);
+async fn a_request_that_merely_lost_a_race_keeps_the_cookie(stack: Stack) {
+    let world = World::with(stack, |policy| policy.refresh = RefreshPolicy::default(), |c| c);
     let first = world.user_and_session().await;
     // Held between its read and its swap, while two others rotate.
     world.store.fail_method("rotate", Fault::Meet(usize::MAX));
-    let lost = tokio::spawn({
-        let (world, cookie) = (world.clone(), first.cookie.clone());
-        async move { world.bare("POST", "/auth/refresh", &[("cookie", &cookie)]).await }
-    });
-    let asked = Instant::now();
-    while !world.store.calls().contains(&"rotate") {
-        assert!(!lost.is_finished() && asked.elapsed() < Duration::from_mins(1), "nothing was rotated");
-        tokio::task::yield_now().await;
-    }
-    world.store.fail_method("rotate", Fault::Delay(Duration::ZERO));
-    let grant = world.auth.refresh(first.refresh_token(), &Client::unknown()).await.unwrap();
-    world.auth.refresh(&grant.refresh_token.expose(), &Client::unknown()).await.unwrap();
-    world.store.release();
-    let answer = lost.await.unwrap();
+    let answered = Cell::new(false);
+    let lost = async {
+        let answer = world.bare("POST", "/auth/refresh", &first.cookie()).await;
+        answered.set(true);
+        answer
+    };
+    let others = async {
+        let begun = Instant::now();
+        while !world.store.calls().contains(&"rotate") {
+            assert!(!answered.get() && begun.elapsed() < Duration::from_mins(1), "nothing was rotated");
+            tokio::task::yield_now().await;
+        }
+        world.store.fail_method("rotate", Fault::Delay(Duration::ZERO));
+        let tokens = world.auth.refresh(first.refresh_token(), &Client::unknown()).await.unwrap();
+        world.auth.refresh(&tokens.refresh_token.expose(), &Client::unknown()).await.unwrap();
+        world.store.release();
+    };
+    let (answer, ()) = tokio::join!(lost, others);
     answer.is_problem(401, "invalid_refresh_token");
     assert_eq!(answer.set_cookie(), None);
 }
 
-#[tokio::test]
-async fn a_late_answer_about_a_fresh_token_brings_no_old_cookie_back() {
-    let world = World::with(|policy| policy.refresh = RefreshPolicy::browser(), |c| c);
+async fn a_late_response_restores_no_old_cookie(stack: Stack) {
+    let world = World::with(stack, |policy| policy.refresh = RefreshPolicy::browser(), |c| c);
     let first = world.user_and_session().await;
     // Two tabs, one on either side of the minimum rotation age; their answers arrive the other way round.
     world.clock.advance(Duration::from_secs(19));
@@ -164,9 +184,9 @@ async fn a_late_answer_about_a_fresh_token_brings_no_old_cookie_back() {
     assert_eq!(world.bare("POST", "/auth/refresh", &[("cookie", cookie)]).await.status, 200);
 }
 
-#[tokio::test]
-async fn failures_and_limits_never_touch_the_cookie() {
+async fn failures_and_limits_never_touch_the_cookie(stack: Stack) {
     let world = World::with(
+        stack,
         |policy| {
             let one = Some(auth_core::Rule::Quota { count: 2, window: Duration::from_mins(1) });
             policy.limits.refresh_client = one;
@@ -195,9 +215,8 @@ async fn failures_and_limits_never_touch_the_cookie() {
     assert_eq!(answer.set_cookie(), None);
 }
 
-#[tokio::test]
-async fn a_log_out_clears_the_cookie_with_any_cookie_and_without() {
-    let world = World::new();
+async fn a_log_out_clears_the_cookie_with_any_cookie_and_without(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let answer = world.bare("POST", "/auth/logout", &session.cookie()).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (204, 0));
@@ -210,18 +229,16 @@ async fn a_log_out_clears_the_cookie_with_any_cookie_and_without() {
     }
 }
 
-#[tokio::test]
-async fn an_older_generation_logs_its_session_out() {
-    let world = World::new();
+async fn an_older_generation_logs_its_session_out(stack: Stack) {
+    let world = World::new(stack);
     let first = world.user_and_session().await;
     let second = world.bare("POST", "/auth/refresh", &first.cookie()).await.logged_in();
     assert_eq!(world.bare("POST", "/auth/logout", &first.cookie()).await.status, 204);
     assert_eq!(world.get("/users/me", &second.bearer()).await.status, 401);
 }
 
-#[tokio::test]
-async fn two_refresh_cookies_change_nothing() {
-    let world = World::new();
+async fn two_refresh_cookies_change_nothing(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let one_line = format!("{}; {}", session.cookie, session.cookie);
     let lines = [
@@ -238,19 +255,17 @@ async fn two_refresh_cookies_change_nothing() {
     assert_eq!(world.bare("POST", "/auth/refresh", &session.cookie()).await.status, 200);
 }
 
-#[tokio::test]
-async fn other_cookies_do_not_disturb() {
-    let world = World::new();
+async fn other_cookies_are_ignored(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let mut request = request("GET", "/auth/me", &[]);
     let line = [b"x=\xff; y; =z; refresh=q; ", session.cookie.as_bytes(), b" ; last=1"].concat();
-    request.headers_mut().insert("cookie", axum::http::HeaderValue::from_bytes(&line).unwrap());
+    request.headers_mut().insert("cookie", http::HeaderValue::from_bytes(&line).unwrap());
     assert_eq!(world.send(request).await.status, 200);
 }
 
-#[tokio::test]
-async fn native_clients_carry_the_token_in_json_and_no_cookie() {
-    let world = World::new();
+async fn native_clients_get_the_token_in_json_and_no_cookie(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let log_in = json!({"email": ADA, "password": PASSWORD});
     let answer = world.post("/auth/login", log_in, &[BODY]).await;
@@ -275,9 +290,8 @@ async fn native_clients_carry_the_token_in_json_and_no_cookie() {
     assert_eq!(answer.set_cookie(), None);
 }
 
-#[tokio::test]
-async fn native_calls_without_a_token_are_401_and_read_no_cookie() {
-    let world = World::new();
+async fn native_calls_without_a_token_are_401_and_read_no_cookie(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let headers = [BODY, ("cookie", session.cookie.as_str())];
     for path in ["/auth/refresh", "/auth/me", "/auth/logout"] {
@@ -293,9 +307,8 @@ async fn native_calls_without_a_token_are_401_and_read_no_cookie() {
     assert_eq!(world.get("/auth/me", &session.cookie()).await.status, 200);
 }
 
-#[tokio::test]
-async fn me_by_post_is_for_native_clients_alone() {
-    let world = World::new();
+async fn a_restore_by_post_is_for_native_clients_alone(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let token = json!({"refresh_token": session.refresh_token()});
     for answer in [
@@ -307,9 +320,8 @@ async fn me_by_post_is_for_native_clients_alone() {
     }
 }
 
-#[tokio::test]
-async fn a_token_in_the_body_is_refused_where_it_should_travel_in_the_cookie() {
-    let world = World::new();
+async fn a_token_in_the_body_is_refused_without_the_header(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let token = json!({"refresh_token": session.refresh_token()});
     for path in ["/auth/refresh", "/auth/logout"] {

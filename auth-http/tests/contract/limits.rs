@@ -1,21 +1,37 @@
-//! Rate limits in headers, and whose address they count.
+//! Rate limits in headers, and the client address that they count by.
 
 use std::time::Duration;
 
-use auth_axum::ProxyHeader;
 use auth_core::{RateLimits, Rule};
+use auth_http::ProxyHeader;
 use auth_testkit::Fault;
+use auth_tests::Route;
 use serde_json::{Value, json};
 
-use crate::support::{ADA, Answer, OTHER_PASSWORD, PASSWORD, World, from_peer, post};
+use crate::stack::Stack;
+use crate::support::{ADA, Answer, OTHER_PASSWORD, PASSWORD, World, from_peer, post, routes};
+
+contract!(
+    every_limited_route_reports_its_policy_and_what_is_left,
+    a_request_refused_before_it_is_counted_has_the_policy_alone,
+    unlimited_routes_and_disabled_limits_report_nothing,
+    a_used_up_limit_is_429_with_the_time_to_wait_rounded_up,
+    a_right_password_counts_against_no_log_in_limit,
+    retry_after_is_never_less_than_a_second,
+    a_full_hashing_queue_is_busy,
+    without_trusted_proxies_the_peer_is_the_client,
+    behind_proxies_the_right_most_untrusted_hop_is_the_client,
+    the_configured_proxy_header_is_read,
+    one_ipv6_network_shares_its_limits;
+    paused: a_hanging_store_is_503_in_time,
+);
 
 fn both(answer: &Answer) -> (Option<&str>, Option<&str>) {
     (answer.header("ratelimit-policy"), answer.header("ratelimit"))
 }
 
-#[tokio::test]
-async fn every_limited_route_tells_its_policy_and_how_it_stands() {
-    let world = World::new();
+async fn every_limited_route_reports_its_policy_and_what_is_left(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let wrong = json!({"email": "bob@example.com", "password": PASSWORD});
     let change = json!({"current_password": OTHER_PASSWORD, "new_password": "another fine password"});
@@ -60,7 +76,7 @@ async fn every_limited_route_tells_its_policy_and_how_it_stands() {
     ];
     for (path, body, policy, status) in cases {
         let request = post(path, &body.to_string(), &session.bearer());
-        // An address of its own, so that nothing but this request was counted.
+        // From another address, so that this request alone was counted.
         let answer = world.send(from_peer(request, "192.0.2.77")).await;
         assert_eq!(both(&answer), (Some(policy), Some(status)), "{path}");
     }
@@ -72,32 +88,25 @@ async fn every_limited_route_tells_its_policy_and_how_it_stands() {
     let policy = "\"restore_client\";q=300;w=60, \"restore_session\";q=60;w=60";
     let status = "\"restore_client\";r=299;t=1, \"restore_session\";r=59;t=1";
     assert_eq!(both(&answer), (Some(policy), Some(status)));
-    // Without a token it is a try, too.
+    // A missing token counts as a try.
     let answer = world.get("/auth/me", &[]).await;
     assert_eq!(answer.header("ratelimit"), Some("\"restore_client\";r=298;t=1"));
 }
 
-#[tokio::test]
-async fn a_request_refused_before_it_is_counted_has_the_policy_alone() {
-    let world = World::new();
+async fn a_request_refused_before_it_is_counted_has_the_policy_alone(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
-    let malformed = json!({"x": 1});
-    for path in [
-        "/auth/login",
-        "/auth/register",
-        "/auth/forgot-password",
-        "/auth/resend-verification",
-        "/auth/verify-email",
-        "/auth/reset-password",
-        "/auth/refresh",
-        "/users/me/password",
-    ] {
+    let headers = [("authorization", session.bearer.as_str()), ("x-token-transport", "body")];
+    let limited: Vec<Route> =
+        routes().into_iter().filter(|route| route.limited && route.has_body()).collect();
+    assert!(limited.len() >= 11, "{limited:?}");
+    for route in limited {
         for _ in 0..3 {
-            let answer = world.post(path, malformed.clone(), &session.bearer()).await;
+            let answer = world.call(&route, Some(&json!({"x": 1})), &headers).await;
             answer.is_problem(400, "malformed_request");
             let (policy, status) = both(&answer);
-            assert!(policy.is_some(), "{path}");
-            assert_eq!(status, None, "{path}");
+            assert!(policy.is_some(), "{route:?}");
+            assert_eq!(status, None, "{route:?}");
         }
     }
     // All of the quota is left for the first request that counts.
@@ -105,20 +114,21 @@ async fn a_request_refused_before_it_is_counted_has_the_policy_alone() {
     assert_eq!(answer.header("ratelimit"), Some("\"register_client\";r=4;t=720"));
 }
 
-#[tokio::test]
-async fn unlimited_routes_and_switched_off_limits_tell_nothing() {
-    let world = World::with(|policy| policy.limits = RateLimits::none(), |config| config);
-    let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
-    assert_eq!(both(&answer), (None, None));
-    let world = World::new();
-    for (method, path) in [("POST", "/auth/logout"), ("GET", "/users/me"), ("GET", "//health")] {
-        assert_eq!(both(&world.bare(method, path, &[]).await), (None, None), "{path}");
+async fn unlimited_routes_and_disabled_limits_report_nothing(stack: Stack) {
+    let world = World::with(stack, |policy| policy.limits = RateLimits::none(), |config| config);
+    for route in routes() {
+        assert_eq!(both(&world.call(&route, route.body(&[]).as_ref(), &[]).await), (None, None), "{route:?}");
+    }
+    let world = World::new(stack);
+    let unlimited: Vec<Route> = routes().into_iter().filter(|route| !route.limited).collect();
+    assert!(unlimited.len() >= 9, "{unlimited:?}");
+    for route in unlimited {
+        assert_eq!(both(&world.call(&route, None, &[]).await), (None, None), "{route:?}");
     }
 }
 
-#[tokio::test]
-async fn a_used_up_limit_is_429_with_the_time_to_wait_rounded_up() {
-    let world = World::new();
+async fn a_used_up_limit_is_429_with_the_time_to_wait_rounded_up(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let wrong = json!({"email": ADA, "password": OTHER_PASSWORD});
     for left in (0..5).rev() {
@@ -136,9 +146,8 @@ async fn a_used_up_limit_is_429_with_the_time_to_wait_rounded_up() {
     world.log_in().await;
 }
 
-#[tokio::test]
-async fn a_log_in_that_succeeds_or_is_unverified_costs_no_place() {
-    let world = World::new();
+async fn a_right_password_counts_against_no_log_in_limit(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     for _ in 0..8 {
         world.log_in().await;
@@ -150,9 +159,9 @@ async fn a_log_in_that_succeeds_or_is_unverified_costs_no_place() {
     }
 }
 
-#[tokio::test]
-async fn retry_after_is_never_less_than_a_second() {
+async fn retry_after_is_never_less_than_a_second(stack: Stack) {
     let world = World::with(
+        stack,
         |policy| {
             let window = Duration::from_secs(1);
             policy.limits.verify_client = Some(Rule::Quota { count: 10, window });
@@ -168,9 +177,9 @@ async fn retry_after_is_never_less_than_a_second() {
     assert_eq!(last.header("retry-after"), Some("1"));
 }
 
-#[tokio::test]
-async fn a_full_hashing_queue_is_busy() {
+async fn a_full_hashing_queue_is_busy(stack: Stack) {
     let world = World::with(
+        stack,
         |policy| {
             policy.hashing.threads = 1;
             policy.hashing.queue = 1;
@@ -179,15 +188,11 @@ async fn a_full_hashing_queue_is_busy() {
         },
         |config| config,
     );
-    let mut tries = tokio::task::JoinSet::new();
-    for index in 0..8 {
-        let world = world.clone();
-        tries.spawn(async move {
-            let body = json!({"email": format!("u{index}@example.com"), "password": PASSWORD});
-            world.post("/auth/login", body, &[]).await
-        });
-    }
-    let answers = tries.join_all().await;
+    let tries = (0..8).map(|index| {
+        let body = json!({"email": format!("u{index}@example.com"), "password": PASSWORD});
+        world.post("/auth/login", body, &[])
+    });
+    let answers = futures_util::future::join_all(tries).await;
     let busy: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
     assert!(!busy.is_empty());
     for answer in busy {
@@ -196,7 +201,7 @@ async fn a_full_hashing_queue_is_busy() {
     }
 }
 
-/// The address that a session was begun from, as its owner sees it.
+/// Returns the address of a new session, as its owner sees it.
 async fn seen(world: &World, peer: &str, headers: &[(&str, &str)]) -> Value {
     let log_in = json!({"email": ADA, "password": PASSWORD}).to_string();
     let session = world.send(from_peer(post("/auth/login", &log_in, headers), peer)).await.logged_in();
@@ -205,18 +210,16 @@ async fn seen(world: &World, peer: &str, headers: &[(&str, &str)]) -> Value {
     list.into_iter().find(|entry| entry["current"] == true).unwrap()["ip"].clone()
 }
 
-#[tokio::test]
-async fn without_trusted_proxies_the_peer_is_the_client_whatever_it_says() {
-    let world = World::new();
+async fn without_trusted_proxies_the_peer_is_the_client(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let headers = [("x-forwarded-for", "203.0.113.1"), ("forwarded", "for=203.0.113.1")];
     assert_eq!(seen(&world, "198.51.100.7", &headers).await, "198.51.100.7");
     assert_eq!(seen(&world, "::ffff:198.51.100.7", &headers).await, "198.51.100.7");
 }
 
-#[tokio::test]
-async fn behind_trusted_proxies_the_right_most_untrusted_hop_is() {
-    let world = World::with(|_| {}, |config| config.trust_proxy("10.0.0.0/8").trust_proxy("::1"));
+async fn behind_proxies_the_right_most_untrusted_hop_is_the_client(stack: Stack) {
+    let world = World::with(stack, |_| {}, |config| config.trust_proxy("10.0.0.0/8").trust_proxy("::1"));
     world.user(ADA).await;
     let xff = |value| [("x-forwarded-for", value), ("forwarded", "for=203.0.113.99")];
     for peer in ["10.1.2.3", "::1"] {
@@ -227,18 +230,19 @@ async fn behind_trusted_proxies_the_right_most_untrusted_hop_is() {
     assert_eq!(seen(&world, "198.51.100.7", &xff("203.0.113.1")).await, "198.51.100.7");
 }
 
-#[tokio::test]
-async fn the_other_header_is_read_where_it_is_configured() {
-    let world =
-        World::with(|_| {}, |config| config.trust_proxy("10.0.0.0/8").proxy_header(ProxyHeader::Forwarded));
+async fn the_configured_proxy_header_is_read(stack: Stack) {
+    let world = World::with(
+        stack,
+        |_| {},
+        |config| config.trust_proxy("10.0.0.0/8").proxy_header(ProxyHeader::Forwarded),
+    );
     world.user(ADA).await;
     let headers = [("x-forwarded-for", "203.0.113.1"), ("forwarded", "for=\"[2001:db8::1]:80\";proto=https")];
     assert_eq!(seen(&world, "10.1.2.3", &headers).await, "2001:db8::1");
 }
 
-#[tokio::test]
-async fn one_ipv6_network_shares_its_limits() {
-    let world = World::new();
+async fn one_ipv6_network_shares_its_limits(stack: Stack) {
+    let world = World::new(stack);
     let attempt = async |peer: &str| {
         let body = json!({"token": "t"}).to_string();
         world.send(from_peer(post("/auth/verify-email", &body, &[]), peer)).await
@@ -250,9 +254,8 @@ async fn one_ipv6_network_shares_its_limits() {
     attempt("2001:db8:0:1::1").await.is_problem(400, "invalid_token");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_store_that_never_answers_is_503_in_time() {
-    let world = World::new();
+async fn a_hanging_store_is_503_in_time(stack: Stack) {
+    let world = World::new(stack);
     world.store.fail_method("find_by_email", Fault::Hang);
     let answer = world.post("/auth/login", json!({"email": ADA, "password": PASSWORD}), &[]).await;
     answer.is_problem(503, "unavailable");

@@ -3,11 +3,21 @@
 use auth_core::VerificationProof;
 use serde_json::json;
 
+use crate::stack::Stack;
 use crate::support::{ADA, OTHER_PASSWORD, PASSWORD, World};
 
-#[tokio::test]
-async fn a_free_and_a_taken_address_are_registered_alike() {
-    let world = World::new();
+contract!(
+    a_free_and_a_taken_address_are_registered_alike,
+    a_registration_names_every_unacceptable_field,
+    a_link_verifies_once,
+    get_and_head_spend_no_link,
+    a_link_that_needs_a_password_is_not_spent_without_it,
+    a_link_request_is_answered_alike_for_every_address,
+    a_reset_logs_nobody_in_and_a_refused_one_spends_no_link,
+);
+
+async fn a_free_and_a_taken_address_are_registered_alike(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     let mut answers = Vec::new();
     for email in [ADA, " Bob@Example.COM "] {
@@ -20,9 +30,8 @@ async fn a_free_and_a_taken_address_are_registered_alike() {
     assert_eq!(answers[0], answers[1]);
 }
 
-#[tokio::test]
-async fn every_field_of_a_registration_that_is_not_acceptable_is_named() {
-    let world = World::new();
+async fn a_registration_names_every_unacceptable_field(stack: Stack) {
+    let world = World::new(stack);
     let body = json!({"email": "rubbish", "password": "short", "name": " "});
     let answer = world.post("/auth/register", body, &[]).await;
     answer.is_invalid(&[("email", "malformed"), ("password", "too_short"), ("name", "required")]);
@@ -32,9 +41,8 @@ async fn every_field_of_a_registration_that_is_not_acceptable_is_named() {
     world.post("/auth/register", body, &[]).await.is_invalid(&[("password", "too_common")]);
 }
 
-#[tokio::test]
-async fn a_link_verifies_once() {
-    let world = World::new();
+async fn a_link_verifies_once(stack: Stack) {
+    let world = World::new(stack);
     world.post("/auth/register", json!({"email": ADA, "password": PASSWORD}), &[]).await;
     let token = world.verification_token(ADA).await;
     // An ignored password may be anything.
@@ -48,9 +56,8 @@ async fn a_link_verifies_once() {
     assert_eq!(answer.json()["user"]["name"], json!(null));
 }
 
-#[tokio::test]
-async fn get_and_head_spend_no_link() {
-    let world = World::new();
+async fn get_and_head_spend_no_link(stack: Stack) {
+    let world = World::new(stack);
     world.post("/auth/register", json!({"email": ADA, "password": PASSWORD}), &[]).await;
     let token = world.verification_token(ADA).await;
     for method in ["GET", "HEAD"] {
@@ -60,9 +67,9 @@ async fn get_and_head_spend_no_link() {
     assert_eq!(world.post("/auth/verify-email", json!({"token": token}), &[]).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_missing_or_wrong_password_spends_no_link_where_the_policy_asks_for_it() {
+async fn a_link_that_needs_a_password_is_not_spent_without_it(stack: Stack) {
     let world = World::with(
+        stack,
         |policy| policy.links.verification_proof = VerificationProof::LinkAndPassword,
         |config| config,
     );
@@ -76,9 +83,8 @@ async fn a_missing_or_wrong_password_spends_no_link_where_the_policy_asks_for_it
     assert_eq!(verify(json!({"token": token, "password": PASSWORD})).await.status, 200);
 }
 
-#[tokio::test]
-async fn asking_for_a_link_is_answered_alike_for_every_address() {
-    let world = World::new();
+async fn a_link_request_is_answered_alike_for_every_address(stack: Stack) {
+    let world = World::new(stack);
     world.user(ADA).await;
     for (path, text) in [
         ("/auth/resend-verification", r#"{"status":"verification_sent"}"#),
@@ -92,9 +98,8 @@ async fn asking_for_a_link_is_answered_alike_for_every_address() {
     }
 }
 
-#[tokio::test]
-async fn a_reset_logs_nobody_in_and_a_refused_password_leaves_the_link_good() {
-    let world = World::new();
+async fn a_reset_logs_nobody_in_and_a_refused_one_spends_no_link(stack: Stack) {
+    let world = World::new(stack);
     let session = world.user_and_session().await;
     let token = world.reset_token(ADA).await;
     let reset = |password: &str| {
