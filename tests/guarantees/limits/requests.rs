@@ -214,5 +214,5 @@ async fn a_mailbox_limit_silently_drops_the_fourth_mail_in_an_hour() {
     }
     let events = world.events.kinds();
     let silenced = |name| events.iter().filter(|kind| format!("{kind:?}").contains(name)).count();
-    assert_eq!(silenced("forgot_mailbox"), 3 * (17 + 19), "the operator gets events");
+    assert_eq!(silenced("ForgotMailbox"), 3 * (17 + 19), "the operator gets events");
 }
