@@ -47,7 +47,7 @@ async fn write(store: MySqlStore, writer: u32, reported: Arc<Mutex<Reported>>, s
         let rotation = SessionRotation { rotated_at, ..samples::rotation(session, from) };
         let outcome = store.rotate(&rotation).await;
         let mail = 1_000_000 * (writer + 1) + number;
-        let inserted = Outbox::insert(&store, &samples::intent(mail)).await;
+        let inserted = store.insert_intent(&samples::intent(mail)).await;
         let mut reported = reported.lock().unwrap();
         match outcome {
             Ok(GuardedWrite::Applied) => {
@@ -72,9 +72,9 @@ async fn check(stores: &[MySqlStore], reported: &Reported) {
     for session in 0..SESSIONS {
         let mut seen = Vec::new();
         for store in stores {
-            let stored = store.find_session(samples::session_id(session)).await.unwrap().unwrap();
-            assert!(stored.digest.matches(&samples::digest(stored.generation)));
-            seen.push((stored.generation, stored.rotated_at));
+            let session = store.find_session(samples::session_id(session)).await.unwrap().unwrap();
+            assert!(session.digest.matches(&samples::digest(session.generation)));
+            seen.push((session.generation, session.rotated_at));
         }
         assert!(seen.iter().all(|one| *one == seen[0]), "the nodes differ: {seen:?}");
         let (generation, rotated_at) = seen[0];

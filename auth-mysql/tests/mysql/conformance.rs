@@ -11,7 +11,7 @@ async fn store() -> Arc<RoundRobin> {
     Arc::new(RoundRobin::open(&server::urls()).await)
 }
 
-async fn handles() -> [Arc<Spread>; 2] {
+async fn handles() -> [Arc<RoundRobin>; 2] {
     [store().await, store().await]
 }
 

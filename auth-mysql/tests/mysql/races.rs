@@ -120,7 +120,7 @@ async fn one_of_three_concurrent_password_changes_wins() {
     let (mut wins, before) = (HashMap::new(), conflicts().await);
     for number in 0..races() {
         let user = samples::user(number);
-        assert_eq!(nodes[0].insert(&user).await.unwrap(), UserInsert::Inserted);
+        assert_eq!(nodes[0].insert_user(&user).await.unwrap(), UserInsert::Inserted);
         let hash = |number| PasswordHash::from_stored(format!("$argon2id${number}"));
         let outcomes = race(&nodes, |node, number| async move {
             let password =
@@ -166,7 +166,7 @@ async fn one_of_three_concurrent_registrations_wins() {
         let competitor = |number| User { email: email.clone(), ..samples::user(round * 10 + number) };
         let outcomes = race(&nodes, |node, number| {
             let competitor = competitor(number);
-            async move { node.insert(&competitor).await.unwrap() }
+            async move { node.insert_user(&competitor).await.unwrap() }
         });
         let winner = winner(&outcomes.await, &UserInsert::Inserted, &UserInsert::EmailTaken);
         for node in &nodes {

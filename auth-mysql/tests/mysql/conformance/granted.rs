@@ -53,7 +53,7 @@ async fn store() -> Arc<RoundRobin> {
     Arc::new(RoundRobin::open(urls().await).await)
 }
 
-async fn handles() -> [Arc<Spread>; 2] {
+async fn handles() -> [Arc<RoundRobin>; 2] {
     [store().await, store().await]
 }
 
