@@ -8,7 +8,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, init_service, read_body};
 use actix_web::web::{self, Data, ServiceConfig};
-use auth_http::{Api, BearerClaims, CurrentUser, Problem, RefreshCookie, require_recent};
+use auth_http::{Api, BearerClaims, CurrentUser, RefreshCookie, require_recent};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, FromRef, State};

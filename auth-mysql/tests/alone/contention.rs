@@ -44,7 +44,7 @@ async fn a_deadlock_victim_runs_again_and_its_guard_decides() {
     while deadlocks < i64::from(ROUNDS) {
         assert!(round < 2 * ROUNDS, "{deadlocks} deadlocks in {round} rounds");
         let user = samples::user(round);
-        assert_eq!(store.insert(&user).await.unwrap(), UserInsert::Inserted);
+        assert_eq!(store.insert_user(&user).await.unwrap(), UserInsert::Inserted);
         let id = user.id.as_bytes().as_slice();
         let mut held = raw.begin().await.unwrap();
         held.execute("UPDATE ballast SET n = n + 1").await.unwrap();
@@ -104,7 +104,7 @@ async fn deadlocked_registrations_of_one_address_leave_one_user() {
         for number in [2 * round, 2 * round + 1] {
             let user = User { email: email.clone(), ..samples::user(number) };
             let store = store.clone();
-            inserts.spawn(async move { (user.id, store.insert(&user).await.unwrap()) });
+            inserts.spawn(async move { (user.id, store.insert_user(&user).await.unwrap()) });
         }
         server.until_waiting(2).await;
         held.rollback().await.unwrap();

@@ -51,7 +51,7 @@ async fn write(store: MySqlStore, writer: u32, reported: Arc<Mutex<Reported>>, s
         let mut reported = reported.lock().unwrap();
         match outcome {
             Ok(GuardedWrite::Applied) => {
-                reported.rotated.entry((session, from + 1)).or_default().push(rotated_at)
+                reported.rotated.entry((session, from + 1)).or_default().push(rotated_at);
             }
             Ok(GuardedWrite::Stale) => {}
             Err(_) => reported.unknown.entry((session, from + 1)).or_default().push(rotated_at),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth_core::store::{Store, UserInsert};
 use auth_core::{
-    Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Outbox, Password, Policy, RefreshPolicy, Session,
+    Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Password, Policy, RefreshPolicy, Session,
     SessionId, SystemClock, SystemRandom, TokenStore as _, User, UserId,
 };
 use auth_mysql::MySqlStore;
@@ -53,7 +53,7 @@ pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
 
 /// An instance of a service with cheap hashes, few limits, the reuse leeway for browsers, and a
 /// test clock.
-pub(crate) fn instance(store: impl Store + Outbox + 'static, mailbox: &Mailbox, clock: &FakeClock) -> Auth {
+pub(crate) fn instance(store: impl Store + 'static, mailbox: &Mailbox, clock: &FakeClock) -> Auth {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
     policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
