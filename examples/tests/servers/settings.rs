@@ -68,7 +68,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("DATABASE_URL", "sqlite://", "names no file"),
     ("DATABASE_URL", "sqlite://auth.db?mode=ro", "must have no parameters"),
     ("DATABASE_URL", "memory", "must be `sqlite://FILE`"),
-    ("DATABASE_URL", "mysql://user:hunter2hunter2@db.internal", "it names no database"),
+    ("DATABASE_URL", "mysql://user:hunter2hunter2@db.internal", "no database"),
     ("DATABASE_URL", "mysql://db.internal/auth?ssl-mode=PREFERRED", "ssl-mode is neither"),
     ("DATABASE_NAME", "auth", "must not be set together with DATABASE_NAME"),
     ("JWT_SECRET", "short", "is shorter than 32 bytes"),
