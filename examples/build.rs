@@ -1,4 +1,4 @@
-//! Builds anew when a page changed: the pages are embedded, and the compiler does not know of them.
+//! Builds again when a page changes: the pages are embedded, and the compiler does not see them.
 
 fn main() {
     println!("cargo:rerun-if-changed=pages");

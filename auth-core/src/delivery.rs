@@ -148,7 +148,7 @@ async fn deliver(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, Stor
     }
     match compose(ctx, &claimed.intent).await {
         Ok(Composed::Mail(mail)) => match send(ctx, &mail).await {
-            Ok(()) => complete(ctx, claimed, Outcome::Sent).await,
+            Ok(()) => sent(ctx, claimed).await,
             Err(error) => {
                 let cause = scrub::scrubbed(&error_chain(&error), &mail);
                 match error.kind() {
@@ -163,7 +163,7 @@ async fn deliver(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, Stor
         Ok(Composed::Expired) => move_to_dead_letters(ctx, claimed, TOO_LATE).await,
         Ok(Composed::Unreadable) => move_to_dead_letters(ctx, claimed, UNREADABLE).await,
         Ok(Composed::Dead) => move_to_dead_letters(ctx, claimed, LINK_DEAD).await,
-        Ok(Composed::NotYet | Composed::Dropped) => complete(ctx, claimed, Outcome::Dropped).await,
+        Ok(Composed::NotYet | Composed::Dropped) => dropped(ctx, claimed).await,
         Err(error) => retry(ctx, claimed, error_chain(&error)).await,
     }
 }
@@ -177,17 +177,24 @@ async fn send(ctx: &Context, mail: &Mail) -> Result<(), MailError> {
     }
 }
 
-async fn complete(ctx: &Context, claimed: &ClaimedIntent, outcome: Outcome) -> Result<Outcome, StoreError> {
+async fn sent(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, StoreError> {
+    complete(ctx, claimed).await?;
     let (intent_id, mail, attempt) = (claimed.intent.id, claimed.intent.mail.name(), claimed.attempt);
+    ctx.emit_own(EventKind::MailSent { intent_id, mail, attempt });
+    Ok(Outcome::Sent)
+}
+
+async fn dropped(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, StoreError> {
+    complete(ctx, claimed).await?;
+    ctx.emit_own(EventKind::MailDropped { intent_id: claimed.intent.id, mail: claimed.intent.mail.name() });
+    Ok(Outcome::Dropped)
+}
+
+async fn complete(ctx: &Context, claimed: &ClaimedIntent) -> Result<(), StoreError> {
     // A lost lease means that another worker settles it; this mail was sent anyway.
-    match ctx.store.complete(intent_id, attempt).await? {
-        Settlement::Settled | Settlement::LeaseLost => {}
+    match ctx.store.complete(claimed.intent.id, claimed.attempt).await? {
+        Settlement::Settled | Settlement::LeaseLost => Ok(()),
     }
-    ctx.emit_own(match outcome {
-        Outcome::Dropped => EventKind::MailDropped { intent_id, mail },
-        _ => EventKind::MailSent { intent_id, mail, attempt },
-    });
-    Ok(outcome)
 }
 
 async fn retry(ctx: &Context, claimed: &ClaimedIntent, error: String) -> Result<Outcome, StoreError> {

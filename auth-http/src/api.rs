@@ -1,4 +1,4 @@
-//! Serving: what happens to every request, whichever operation it asks for.
+//! What happens to every request, before and after its operation.
 
 use std::any::Any;
 use std::fmt;

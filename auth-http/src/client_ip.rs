@@ -15,7 +15,7 @@ pub enum ProxyHeader {
     Forwarded,
 }
 
-/// Whom to believe about the client's address.
+/// Which headers are trusted for the client's address.
 #[derive(Debug)]
 pub(crate) struct Proxies {
     networks: Vec<IpNet>,

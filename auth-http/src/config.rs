@@ -24,7 +24,7 @@ use crate::client_ip::{Proxies, ProxyHeader};
 ///     .build()?;
 /// assert_eq!(config.cookie_name(), "__Host-refresh");
 ///
-/// // Every problem is told at once.
+/// // All problems are reported at once.
 /// let wrong = HttpConfig::builder("auth.example.com").allow_origin("*").build();
 /// assert_eq!(wrong.unwrap_err().problems().len(), 2);
 /// # Ok::<(), auth_http::HttpConfigError>(())

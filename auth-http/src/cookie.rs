@@ -27,7 +27,7 @@ impl RefreshCookie {
     ///
     /// # Security
     ///
-    /// Whoever has the text has the session: keep it out of logs, errors and URLs.
+    /// The text gives access to the session: keep it out of logs, errors and URLs.
     pub fn expose(&self) -> Option<&str> {
         self.0.as_ref().map(|text| text.as_str())
     }

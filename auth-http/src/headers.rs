@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::config::HttpConfig;
 
-/// Nothing that these routes answer is a page. Overridden by whoever serves one.
+/// No response of these routes is a page. A service that serves pages sets its own policy.
 const HEADERS: [(&str, &str); 8] = [
     ("cache-control", "no-store"),
     ("x-content-type-options", "nosniff"),

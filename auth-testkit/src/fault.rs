@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_before_the_call_leaves_no_trace_and_one_after_it_does() {
+    async fn only_an_error_after_the_call_leaves_its_effect() {
         let store = Faulty::new(MemoryStore::new());
         store.fail_call(0, Fault::ErrorBefore);
         store.fail_call(1, Fault::ErrorAfterCommit);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_fault_of_a_call_goes_before_that_of_its_method_and_of_all() {
+    async fn a_fault_of_a_call_precedes_those_of_its_method_and_of_all() {
         let store = Faulty::new(MemoryStore::new());
         store.fail_every_call(Fault::ErrorBefore);
         store.fail_method("stats", Fault::Delay(Duration::ZERO));

@@ -123,7 +123,7 @@ fn a_rotation_without_its_guard_is_seen() {
 }
 
 #[test]
-fn a_session_that_ended_does_not_come_back_by_a_rotation_or_a_purge() {
+fn an_ended_session_does_not_come_back_by_a_rotation_or_purge() {
     race::<bool>(
         &[
             |store| block_on(store.revoke_session(USER, SESSION)).unwrap() == Revocation::Revoked,
@@ -142,7 +142,7 @@ fn a_session_that_ended_does_not_come_back_by_a_rotation_or_a_purge() {
 }
 
 #[test]
-fn of_concurrent_writes_under_one_epoch_one_is_applied_and_a_rehash_overwrites_nothing() {
+fn of_concurrent_writes_under_one_epoch_one_is_applied() {
     race::<Option<GuardedWrite>>(
         &[
             |store| {

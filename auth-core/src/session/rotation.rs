@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_takes_every_ancestor_for_reuse_even_in_the_same_instant() {
+    fn without_leeway_every_ancestor_is_reuse() {
         let chain = Chain::of(50);
         for ancestor in &chain.tokens[..50] {
             for after in [0, 1, 60] {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parent_recovers_its_child_within_the_leeway_and_no_longer() {
+    fn the_parent_recovers_its_child_within_the_leeway_only() {
         let (chain, policy) = (Chain::of(5), RefreshPolicy::browser());
         let parent = &chain.tokens[4];
         for after in [0, 10] {
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_swap_of_a_session_that_died_meanwhile_is_settled_as_ended() {
+    fn a_stale_swap_of_a_session_that_ended_is_settled_as_ended() {
         let mut chain = Chain::of(3);
         chain.user.epoch = chain.user.epoch.next();
         for child in

@@ -1,6 +1,5 @@
-//! Guarantees of `MySqlStore` while the server itself fails. These tests fill, stop and kill a
-//! server of their own, and give it wrong certificates: a MariaDB, or with `AUTH_TEST_ALONE=mysql`
-//! Oracle's MySQL.
+//! Guarantees of `MySqlStore` while the server itself fails. These tests start a server, fill, stop and
+//! kill it, and give it wrong certificates: a MariaDB, or with `AUTH_TEST_ALONE=mysql` Oracle's MySQL.
 
 #[cfg(test)]
 mod certificates;

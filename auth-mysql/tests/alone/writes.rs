@@ -83,7 +83,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
     let password = || NewPassword { password_hash: hash(), at: at(5), email_verified_at: Some(at(5)) };
     let moved = || NewEmail { email: Email::parse("moved@example.com").unwrap(), at: at(5) };
     writes! { store;
-        "UserStore::insert": UserStore::insert_user(&store, &samples::user(1)) => "Inserted", then "Conflict";
+        "UserStore::insert_user": UserStore::insert_user(&store, &samples::user(1)) => "Inserted", then "Conflict";
         "UserStore::verify_email": store.verify_email(samples::user_id(2), epoch, &verified(None)) => "Applied", then "Stale";
         "UserStore::verify_email, activating":
             store.verify_email(samples::user_id(17), epoch, &verified(Some(registration()))) => "Applied", then "Stale";
@@ -106,7 +106,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
         "TokenStore::insert_one_time": store.insert_one_time(&samples::one_time(10)) => "Inserted", then "Exists";
         "TokenStore::spend": store.spend(samples::intent_id(1), at(5)) => "Spent", then "NotSpendable";
         "TokenStore::purge_one_time": store.purge_one_time(at(-5), 10) => "1", then "0";
-        "Outbox::insert": Outbox::insert_intent(&store, &samples::intent(10)) => "()", then "()";
+        "Outbox::insert_intent": Outbox::insert_intent(&store, &samples::intent(10)) => "()", then "()";
         "Outbox::claim": claim(&store) => "1", then "0";
         "Outbox::complete": store.complete(samples::intent_id(11), 1) => "Settled", then "LeaseLost";
         "Outbox::retry": store.retry(samples::intent_id(12), 1, at(700)) => "Settled", then "Settled";

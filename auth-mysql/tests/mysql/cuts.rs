@@ -283,6 +283,6 @@ forgotten! {
     a_forgotten_rotation_is_noticed: refreshes, forgetting "rotate": "the session continues";
     a_forgotten_new_password_is_noticed: resets, forgetting "set_password": "a session outlived a reset";
     a_forgotten_new_address_is_noticed: changes_of_address, forgetting "set_email": "once";
-    a_forgotten_user_is_noticed: registrations, forgetting "UserStore::insert": "a link was mailed";
-    a_forgotten_mail_is_noticed: registrations, forgetting "Outbox::insert": "a link was mailed";
+    a_forgotten_user_is_noticed: registrations, forgetting "UserStore::insert_user": "a link was mailed";
+    a_forgotten_mail_is_noticed: registrations, forgetting "Outbox::insert_intent": "a link was mailed";
 }

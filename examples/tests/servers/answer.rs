@@ -126,7 +126,7 @@ impl Answer {
         }
     }
 
-    /// What it does to the refresh cookie. The attributes are judged by the laws.
+    /// What it does to the refresh cookie. `every_answer` checks the attributes.
     #[track_caller]
     pub(crate) fn cookie(&self) -> CookieChange {
         let Some(line) = self.header("set-cookie") else { return CookieChange::Untouched };

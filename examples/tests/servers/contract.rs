@@ -1,11 +1,11 @@
 //! The HTTP contract, read from outside: every case is run against every server program, each with a
-//! process, a working directory and a real socket of its own.
+//! process, a working directory and a real socket.
 //!
-//! What holds of every answer (headers, the form of problems, the attributes of the cookie) is in
-//! `laws.rs` and is asked of each request that any test sends.
+//! What must be true of every answer (headers, the form of problems, the attributes of the cookie) is in
+//! `every_answer.rs`, which checks each answer that any test gets.
 
 /// The table of servers: each case once for each of them. A case that is not listed is dead code,
-/// which the compiler tells.
+/// which the compiler reports.
 macro_rules! contract {
     ($($case:ident),+ $(,)?) => {
         contract!(axum Axum: $($case),+);
@@ -38,5 +38,6 @@ mod refresh;
 mod register;
 mod reset;
 mod sessions;
+pub(crate) mod table;
 mod users_me;
 mod verify;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use auth_tests::UNKNOWN_ID;
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -109,7 +110,7 @@ impl Server {
         self.mailed(email, "reset-password", 1).pop().unwrap()
     }
 
-    /// Waits until so many mails with a link to `page` came to this address. Their tokens, oldest first.
+    /// Waits until `count` mails with a link to `page` came to this address. Returns their tokens, oldest first.
     #[track_caller]
     pub(crate) fn mailed(&self, email: &str, page: &str, count: usize) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -154,7 +155,7 @@ impl Server {
             self.get("/users/me"),
             self.get("/users/me/sessions"),
             self.delete("/users/me/sessions"),
-            self.delete("/users/me/sessions/0193a1b2-0000-7000-8000-000000000000"),
+            self.delete(&format!("/users/me/sessions/{UNKNOWN_ID}")),
             self.post("/users/me/password").json(&change),
             self.post("/users/me/email").json(&change_email),
         ] {

@@ -83,7 +83,7 @@ fn follow(guide: &str, directory: &Path, port: u16, who: impl Debug) {
     assert_eq!(outputs.len(), steps.len());
     for (step, printed) in steps.iter().zip(outputs) {
         let Step::Type { commands, printed: expected } = step else { continue };
-        // curl ends no answer with a line of its own.
+        // curl adds no end of line to an answer.
         let squeezed = |text: &str| {
             text.replace("}{", "}\n{").replace("}\"", "}\n\"").replace('\r', "").trim().to_owned()
         };
@@ -116,11 +116,11 @@ fn the_rest_api_by_curl_answers_what_the_guide_says() {
 }
 
 #[test]
-fn a_service_on_axum_from_an_empty_directory_logs_its_first_user_in() {
+fn a_new_service_on_axum_logs_its_first_user_in() {
     build_and_run(ON_AXUM, "axum");
 }
 
 #[test]
-fn a_service_on_actix_web_from_an_empty_directory_logs_its_first_user_in() {
+fn a_new_service_on_actix_web_logs_its_first_user_in() {
     build_and_run(ON_ACTIX, "actix-web");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::laws;
+use crate::every_answer;
 use crate::server::Server;
 
 /// A request that is being put together.
@@ -54,7 +54,7 @@ impl<'a> Request<'a> {
         self.body(body.to_string())
     }
 
-    /// Sends the body in pieces, without telling its length first.
+    /// Sends the body in pieces, without a `Content-Length`.
     pub(crate) fn chunked(mut self) -> Self {
         self.chunked = true;
         self
@@ -83,7 +83,7 @@ impl<'a> Request<'a> {
     #[track_caller]
     pub(crate) fn send(self) -> Answer {
         let answer = self.exchange().expect("an answer");
-        laws::hold(self.server, &self.method, &self.path, &answer);
+        every_answer::check(self.server, &self.method, &self.path, &answer);
         if answer.status < 300 {
             self.server.served.lock().unwrap().insert(format!("{} {}", self.method, self.path));
         }
@@ -116,10 +116,10 @@ impl<'a> Request<'a> {
         for (name, value) in &self.headers {
             line(name, value);
         }
-        let tells_length = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let has_length = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         match &self.body {
             Some(_) if self.chunked => line("Transfer-Encoding", b"chunked"),
-            Some(body) if !tells_length => line("Content-Length", body.len().to_string().as_bytes()),
+            Some(body) if !has_length => line("Content-Length", body.len().to_string().as_bytes()),
             _ => {}
         }
         head.extend_from_slice(b"\r\n");
@@ -140,7 +140,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// All that comes back on a connection of its own; nothing where there is none.
+/// All that comes back on a new connection; nothing if the connection fails.
 pub(crate) fn exchange(
     addr: SocketAddr,
     ask: impl FnOnce(&mut TcpStream) -> std::io::Result<()>,

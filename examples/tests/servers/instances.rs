@@ -17,7 +17,7 @@ use crate::fixture::{ADA, PASSWORD};
 const LATE: [(&str, &str); 2] = [("RATE_LIMIT_STORE", "none"), ("REFRESH_REUSE_LEEWAY", "60s")];
 const UNLIMITED: [(&str, &str); 1] = [("RATE_LIMIT_STORE", "none")];
 
-/// Does the work so often at once, and gives what came of it in the order of the numbers.
+/// Does the work `times` times at once, and returns the results in the order of their numbers.
 fn at_once<T: Send>(times: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let (work, start) = (&work, &Barrier::new(times));
     thread::scope(|scope| {
@@ -76,7 +76,7 @@ fn every_server_takes_every_token_and_sees_every_end_at_once() {
         fleet.server(nth).is_dead(&renewed);
         assert!(fleet.server(nth).lives(&other));
     }
-    // A replay is noticed wherever it comes in, and ends every session everywhere.
+    // A replay is noticed on every instance, and ends all sessions on all of them.
     let newest = fleet.server(0).refresh(&other);
     fleet.server(1).post("/auth/refresh").cookie(&other.refresh).send().problem(401, "invalid_refresh_token");
     for nth in 0..3 {
@@ -85,7 +85,7 @@ fn every_server_takes_every_token_and_sees_every_end_at_once() {
 }
 
 #[test]
-fn a_refresh_raced_over_three_servers_has_one_child_and_ends_nothing() {
+fn a_refresh_raced_over_three_servers_has_one_child() {
     let fleet = Fleet::start("races", &LATE);
     fleet.user(ADA);
     for round in 0..6 {
@@ -102,7 +102,7 @@ fn a_refresh_raced_over_three_servers_has_one_child_and_ends_nothing() {
 }
 
 #[test]
-fn each_mail_is_sent_once_whichever_server_sends_it() {
+fn each_mail_is_sent_once_by_one_of_the_servers() {
     let fleet = Fleet::start("mails", &UNLIMITED);
     let addresses: Vec<String> = (0..45).map(|nth| format!("user-{nth}@example.com")).collect();
     at_once(15, |client| {
@@ -118,7 +118,7 @@ fn each_mail_is_sent_once_whichever_server_sends_it() {
 
 /// The next full minute is waited for: no schedule is finer.
 #[test]
-fn three_servers_that_clean_up_at_once_delete_all_that_ended_and_nothing_that_lives() {
+fn three_servers_clean_up_at_once_what_ended_and_no_more() {
     let fleet = Fleet::start("clean_up", &[("RATE_LIMIT_STORE", "none"), ("CLEANUP_SCHEDULE", "* * * * *")]);
     fleet.user(ADA);
     let sessions: Vec<_> = (0..10).map(|nth| fleet.server(nth).log_in(ADA)).collect();

@@ -35,7 +35,7 @@ struct Life {
 
 impl Life {
     /// After the end of a life its port may be another server's.
-    fn goes_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         self.answers.fetch_add(1, Ordering::Relaxed);
         !self.over.load(Ordering::Relaxed)
     }
@@ -63,7 +63,7 @@ impl Add for Figures {
     }
 }
 
-/// Someone who rotates a session all the time, and often logs in anew.
+/// A client that rotates a session all the time, and often logs in again.
 struct Person {
     email: String,
     session: Session,
@@ -71,7 +71,7 @@ struct Person {
     live: (usize, usize),
     /// Whether the answer to a rotation never came.
     in_flight: bool,
-    /// After so many rotations it logs in anew.
+    /// After this many rotations it logs in again.
     stays: u32,
     figures: Figures,
 }
@@ -93,10 +93,10 @@ impl Person {
             let answer = answer.expect(200);
             self.session.refresh = answer.new_cookie();
             self.figures.rotations += 1;
-            if !life.goes_on() {
+            if !life.is_running() {
                 return;
             }
-            if turn % self.stays == 0 && !(self.log_in(server) && life.goes_on()) {
+            if turn % self.stays == 0 && !(self.log_in(server) && life.is_running()) {
                 return;
             }
         }
@@ -165,7 +165,7 @@ fn register(server: &Server, life: &Life, name: &str) -> (Vec<String>, Option<St
         answer.expect(202);
         life.registrations.fetch_add(1, Ordering::Relaxed);
         promised.push(email);
-        if !life.goes_on() {
+        if !life.is_running() {
             break;
         }
     }

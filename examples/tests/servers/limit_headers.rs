@@ -33,8 +33,8 @@ pub(crate) fn policies(answer: &Answer) -> Vec<String> {
 pub(crate) fn of(answer: &Answer) -> Vec<Standing> {
     let policies = items(answer, "ratelimit-policy");
     let standings = items(answer, "ratelimit");
-    assert!(!standings.is_empty(), "no limit is told: {answer:?}");
-    let told: Vec<Standing> = standings
+    assert!(!standings.is_empty(), "no limit is shown: {answer:?}");
+    standings
         .into_iter()
         .map(|(name, parameters)| {
             let policy = policies.get(&name).unwrap_or_else(|| panic!("no policy {name}: {answer:?}"));
@@ -50,16 +50,15 @@ pub(crate) fn of(answer: &Answer) -> Vec<Standing> {
             assert!((0..=standing.window).contains(&reset), "{standing:?}");
             standing
         })
-        .collect();
-    told
+        .collect()
 }
 
 /// The limit with this quota and window.
 #[track_caller]
 pub(crate) fn limit(answer: &Answer, quota: i64, window: i64) -> Standing {
-    let told = of(answer);
-    let mut fitting = told.iter().filter(|limit| limit.quota == quota && limit.window == window);
-    fitting.next().unwrap_or_else(|| panic!("no limit of {quota} in {window} s: {told:?}")).clone()
+    let shown = of(answer);
+    let mut fitting = shown.iter().filter(|limit| limit.quota == quota && limit.window == window);
+    fitting.next().unwrap_or_else(|| panic!("no limit of {quota} in {window} s: {shown:?}")).clone()
 }
 
 fn items(answer: &Answer, name: &str) -> BTreeMap<String, BTreeMap<String, i64>> {

@@ -148,7 +148,7 @@ fn begun(server: &Server, path: &str, length: usize) -> TcpStream {
 }
 
 #[test]
-fn a_stop_finishes_open_requests_and_waits_for_no_idle_connection() {
+fn a_stop_finishes_open_requests_and_closes_idle_connections() {
     for program in PROGRAMS {
         let mut server = kept(program, tempdir().unwrap());
         let mut idle = TcpStream::connect(server.addr).unwrap();
@@ -200,7 +200,7 @@ fn every_line_of_the_log_is_of_one_form() {
 }
 
 #[test]
-fn a_real_mail_server_or_production_closes_the_development_pages() {
+fn production_or_a_mail_server_closes_the_development_pages() {
     let smtp = [("SMTP_URL", "smtp://127.0.0.1:9?tls=none"), ("MAIL_FROM", "no-reply@example.com")];
     let server = over_memory(Program::Axum, &smtp);
     for path in ["/dev/mailbox", "/dev/mailbox.json", "/dev/mailbox/0.html"] {

@@ -1,5 +1,5 @@
 //! The example servers as real processes over real sockets: the HTTP contract, which both keep, their
-//! settings and their lives.
+//! settings, and how they start and stop.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,12 +11,12 @@
 
 mod answer;
 mod contract;
+mod every_answer;
 mod fixture;
 mod guide;
 mod http;
 mod instances;
 mod kills;
-mod laws;
 mod leaks;
 mod limit_headers;
 mod lives;

@@ -1,4 +1,4 @@
-//! Metrics: on an address of their own, and nowhere else.
+//! Metrics: on their address, and nowhere else.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -42,7 +42,7 @@ fn names(scrape: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn what_happens_is_told_on_the_address_for_it_and_not_on_the_public_one() {
+fn metrics_are_on_their_address_and_not_on_the_public_one() {
     let documented = include_str!("../../../docs/metrics.md");
     for program in PROGRAMS {
         let server = program.start_with(&[("METRICS_ADDRESS", "127.0.0.1:0")]);
@@ -72,7 +72,7 @@ fn what_happens_is_told_on_the_address_for_it_and_not_on_the_public_one() {
 }
 
 #[test]
-fn without_an_address_nothing_is_told_and_a_taken_one_is_69() {
+fn without_an_address_there_are_none_and_a_taken_one_is_69() {
     let server = Program::Axum.start();
     server.root("GET", "/metrics").send().expect(404);
     assert!(!server.log().contains("metrics at"));

@@ -19,9 +19,9 @@ fn address(url: &Url) -> SocketAddr {
 }
 
 /// Callers of a dead database wait for their error, but not for long; nothing reads as a wrong token; and
-/// all goes on once it is back.
+/// all continues once it is back.
 #[test]
-fn a_dead_database_is_unavailable_within_seconds_and_then_forgotten() {
+fn a_dead_database_is_unavailable_until_it_is_back() {
     for program in PROGRAMS {
         let database = Database::empty();
         let mut url: Url = database.url().parse().unwrap();
@@ -53,9 +53,9 @@ fn a_dead_database_is_unavailable_within_seconds_and_then_forgotten() {
     }
 }
 
-/// As the Node service was told of its database, with a certificate that is checked.
+/// With the Node service's variables for its database, and a certificate that is checked.
 #[test]
-fn a_database_named_in_pieces_is_reached_over_verified_tls_alone() {
+fn the_node_services_variables_reach_the_database_over_tls() {
     let authorities = env::var("AUTH_TEST_MYSQL_CA").expect("the file of its authority");
     for program in PROGRAMS {
         let database = Database::empty();

@@ -51,10 +51,10 @@ fn cargo_runs_the_example_server() {
         .current_dir(repository())
         .output()
         .unwrap();
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     // Of several packages cargo takes the only one that has a program to run by default.
-    let members = told["workspace_default_members"].as_array().unwrap();
-    let packages = told["packages"].as_array().unwrap().iter();
+    let members = metadata["workspace_default_members"].as_array().unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
     let with_default: Vec<_> = packages
         .filter(|package| members.contains(&package["id"]) && !package["default_run"].is_null())
         .map(|package| (&package["name"], &package["default_run"]))
@@ -91,7 +91,7 @@ fn metrics_are_where_the_page_says() {
 }
 
 #[tokio::test]
-async fn a_database_and_an_account_of_its_own_as_the_page_makes_them() {
+async fn the_page_makes_a_database_and_an_account_for_it() {
     let [statements] = all(SERVER, "sql");
     let [run] = all(SERVER, "sh");
     let server = env::var("AUTH_TEST_MYSQL_URL").expect("no server to test with: run `scripts/test`");

@@ -1,4 +1,4 @@
-//! Between a server and its database: passes everything on until it is told that the database is gone.
+//! Between a server and its database: forwards everything until a test closes it, as if the database were gone.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -27,9 +27,9 @@ impl Relay {
     pub(crate) fn close(&self) {
         self.open.store(false, Ordering::SeqCst);
         // Wakes the thread, which then drops the listener.
-        let told = Instant::now();
+        let closed_at = Instant::now();
         while TcpStream::connect(self.addr).is_ok() {
-            assert!(told.elapsed() < Duration::from_secs(20), "the relay still listens");
+            assert!(closed_at.elapsed() < Duration::from_secs(20), "the relay still listens");
             std::thread::yield_now();
         }
         for stream in self.streams.lock().unwrap().drain(..) {

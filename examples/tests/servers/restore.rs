@@ -85,7 +85,7 @@ fn a_restore(database_url: &str, commands: &Commands, home: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_restore_of_a_sqlite_file_ends_all_sessions_by_one_statement() {
+fn one_statement_ends_all_sessions_of_a_restored_sqlite_file() {
     let [back_up, restore, _, _] = all(PAGE, "sh").map(str::to_owned);
     let [statement] = all(PAGE, "sql");
     let end_all_sessions = format!("sqlite3 auth.db <<'END'\n{statement}END\n");
@@ -93,7 +93,7 @@ fn a_restore_of_a_sqlite_file_ends_all_sessions_by_one_statement() {
 }
 
 #[test]
-fn a_restore_of_a_database_server_ends_all_sessions_by_one_statement() {
+fn one_statement_ends_all_sessions_of_a_restored_database() {
     let database = Database::empty();
     let url: Url = database.url().parse().unwrap();
     let name = url.path().trim_start_matches('/');

@@ -58,7 +58,7 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) public_url: String,
     pub(crate) frontend_url: String,
-    /// Whether the limits are on. Then limited routes tell how they stand, in every answer.
+    /// Whether the limits are on. Then limited routes show their state in every answer.
     pub(crate) limited: bool,
     /// Nobody else's while it runs.
     pub(crate) database: Option<Arc<Database>>,
@@ -67,7 +67,7 @@ pub(crate) struct Server {
     said: Mutex<Said>,
 }
 
-/// What is searched once a server is over.
+/// What is searched after a server has ended.
 #[derive(Debug, Default)]
 struct Said {
     /// The tokens that it issued.
@@ -88,7 +88,7 @@ impl Program {
     }
 
     /// Starts it as usual with some variables changed; an empty one is unset. `AUTH_TEST_STORE=mysql` puts
-    /// each server that is not told where over a database of its own.
+    /// each server on a new database, unless `changed` names one.
     pub(crate) fn start_with(self, changed: &[(&str, &str)]) -> Server {
         let database = (std::env::var("AUTH_TEST_STORE").as_deref() == Ok("mysql")).then(Database::empty);
         let place = database.as_ref().map(|database| ("DATABASE_URL", database.url()));
@@ -141,10 +141,10 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(20);
         let addr: SocketAddr = loop {
             let text = fs::read_to_string(&printed).unwrap();
-            let told = text.split_inclusive('\n').find_map(|line| {
+            let address = text.split_inclusive('\n').find_map(|line| {
                 line.strip_suffix('\n')?.strip_prefix("listening on http://").map(str::to_owned)
             });
-            if let Some(addr) = told {
+            if let Some(addr) = address {
                 break addr.parse().unwrap();
             }
             if let Some(status) = child.try_wait().unwrap() {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// The time as the servers read it: they are processes of their own, without an injected clock.
+/// The time as the servers read it: they are other processes, without an injected clock.
 #[expect(clippy::disallowed_methods, reason = "what a server says is compared with the real time")]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()

@@ -82,7 +82,7 @@ fn passwords_made_of_the_sites_words_or_the_address_are_refused() {
 }
 
 #[test]
-fn a_short_or_numeric_local_part_counts_only_as_the_whole_password() {
+fn a_short_local_part_counts_only_as_the_whole_password() {
     let email = |text| Email::parse(text).unwrap();
     let check = |text: &str, email: &Email| policy().check(&Password::new(text), Some(email));
     assert_eq!(check("4915#ab#2207!63", &email("ab@x.example")), Ok(()));
@@ -100,7 +100,7 @@ fn an_unusable_policy_names_its_fields() {
 }
 
 #[test]
-fn sequences_of_words_are_recognised_without_backtracking_forever() {
+fn sequences_of_words_are_recognised_in_bounded_time() {
     let words: HashSet<String> = ["aaa", "aaaa", "aaaaa"].map(String::from).into();
     assert!(is_sequence_of(&"a".repeat(1024), &words));
     assert!(!is_sequence_of(&format!("{}b", "a".repeat(1023)), &words));

@@ -107,9 +107,9 @@ fn anything_but_the_documented_object_is_malformed(program: Program) {
     let access = server.session("bob@example.com").access;
     for (path, good, required) in routes() {
         for body in malformed(&good, &required) {
-            let told = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+            let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
             let answer = server.post(path).bearer(&access).body(&body).send();
-            assert_eq!(answer.status, 400, "{path}: {told}");
+            assert_eq!(answer.status, 400, "{path}: {shown}");
             answer.problem(400, "malformed_request").touches_no_cookie();
         }
     }
@@ -155,7 +155,7 @@ fn a_refused_body_changes_nothing(program: Program) {
     server.post("/auth/reset-password").json(&body).send().expect(200);
 }
 
-/// Padded with white space to so many bytes.
+/// Padded with white space to `length` bytes.
 fn padded(good: &Value, length: usize) -> String {
     let text = good.to_string();
     let padding = " ".repeat(length - text.len());
@@ -178,9 +178,9 @@ fn sixteen_kibibytes_are_the_limit(program: Program) {
         post(16 * 1024 + 1).send().problem(413, "body_too_large").touches_no_cookie();
         post(16 * 1024 + 1).chunked().send().problem(413, "body_too_large").touches_no_cookie();
         post(300_000).send().problem(413, "body_too_large").touches_no_cookie();
-        // A length that is told and never sent is not waited for.
-        let told = server.post(path).bearer(&access).header("Content-Length", "50000000").body("{");
-        told.send().problem(413, "body_too_large");
+        // A body that is announced and never sent is not waited for.
+        let announced = server.post(path).bearer(&access).header("Content-Length", "50000000").body("{");
+        announced.send().problem(413, "body_too_large");
     }
     for path in ["/auth/refresh", "/auth/logout"] {
         let token = json!({"refresh_token": "x"});

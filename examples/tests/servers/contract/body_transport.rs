@@ -47,7 +47,7 @@ fn the_token_travels_in_bodies(program: Program) {
     assert_eq!(body.to_string().matches(&first.refresh).count(), 1);
     let second = session(&with(&server, "/auth/refresh", &first.refresh).expect(200));
     assert_ne!(second.refresh, first.refresh);
-    assert!(server.lives(&second), "one token, whichever way it travels");
+    assert!(server.lives(&second), "one token on both transports");
     let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
     let answer = server.post("/users/me/password").in_body().bearer(&second.access).json(&change).send();
     let third = session(&answer.expect(200).touches_no_cookie());

@@ -7,11 +7,11 @@ use crate::fixture::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::server::{Program, Server};
 
 contract!(
-    a_confirmed_address_replaces_the_old_one_and_ends_every_session,
+    a_confirmed_address_replaces_the_old_and_ends_all_sessions,
     a_taken_address_is_answered_like_a_free_one,
-    what_is_not_acceptable_is_told_by_field,
+    unacceptable_input_is_reported_by_field,
     an_address_taken_meanwhile_is_a_conflict,
-    only_a_post_of_its_own_link_confirms,
+    only_a_post_of_the_right_link_confirms,
 );
 
 fn change(server: &Server, session: &Session, new: &str, password: &str) -> Answer {
@@ -28,7 +28,7 @@ fn wanted(server: &Server, session: &Session, new: &str) -> String {
     server.mailed(new, "confirm-email", 1).pop().unwrap()
 }
 
-fn a_confirmed_address_replaces_the_old_one_and_ends_every_session(program: Program) {
+fn a_confirmed_address_replaces_the_old_and_ends_all_sessions(program: Program) {
     let server = program.start();
     let session = server.session("ada@example.com");
     let elsewhere = server.log_in("ada@example.com");
@@ -62,7 +62,7 @@ fn a_taken_address_is_answered_like_a_free_one(program: Program) {
     }
 }
 
-fn what_is_not_acceptable_is_told_by_field(program: Program) {
+fn unacceptable_input_is_reported_by_field(program: Program) {
     let server = program.start();
     let session = server.session("ada@example.com");
     for bad in ["", "nobody", "a@b", "ADA@example.com", &format!("{}@example.com", "x".repeat(250))] {
@@ -83,7 +83,7 @@ fn an_address_taken_meanwhile_is_a_conflict(program: Program) {
     assert!(server.lives(&session));
 }
 
-fn only_a_post_of_its_own_link_confirms(program: Program) {
+fn only_a_post_of_the_right_link_confirms(program: Program) {
     let server = program.start();
     let session = server.session("ada@example.com");
     let (reset, token) = (server.reset("ada@example.com"), wanted(&server, &session, "new@example.com"));

@@ -1,4 +1,4 @@
-//! Whom the limits and the list of sessions take for the client: the peer, or what trusted proxies say.
+//! Which address the limits and the list of sessions show: the peer's, or the one that trusted proxies name.
 
 use serde_json::json;
 
@@ -139,7 +139,7 @@ fn a_hundred_failures_slow_an_account_down_until_a_reset(program: Program) {
         for number in 0..100 {
             log_in(email, OTHER_PASSWORD, number / 5).problem(401, "invalid_credentials");
         }
-        // One more try at most, from wherever.
+        // One more try at most, from any address.
         let more: Vec<u16> = (100..106).map(|number| log_in(email, OTHER_PASSWORD, number).status).collect();
         assert!(more[0] == 401 || more[0] == 429, "{more:?}");
         assert!(more[1..].iter().all(|status| *status == 429), "{more:?}");

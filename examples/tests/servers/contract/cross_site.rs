@@ -1,5 +1,6 @@
 //! Cross-site requests are refused before anything changes; CORS names exact origins.
 
+use auth_tests::UNKNOWN_ID;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -210,7 +211,7 @@ fn preflights_are_answered_for_allowed_origins(program: Program) {
         ("/auth/refresh", "POST"),
         ("/users/me", "GET"),
         ("/users/me/sessions", "DELETE"),
-        ("/users/me/sessions/0193a1b2-0000-7000-8000-000000000000", "DELETE"),
+        (&format!("/users/me/sessions/{UNKNOWN_ID}"), "DELETE"),
     ] {
         for origin in [APP, ADMIN] {
             let answer = ask(path, method, origin);

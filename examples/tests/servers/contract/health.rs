@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::time::Duration;
 
+use auth_tests::UNKNOWN_ID;
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
@@ -54,7 +55,7 @@ fn requests<'a>(server: &'a Server, session: &Session, reset: &str) -> Vec<Reque
     let (email, access) = ("ada@example.com", session.access.as_str());
     let credentials = json!({"email": email, "password": PASSWORD});
     let change = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
-    let unknown = "/users/me/sessions/0193a1b2-0000-7000-8000-000000000000";
+    let unknown = format!("/users/me/sessions/{UNKNOWN_ID}");
     vec![
         server.post("/auth/register").json(&credentials),
         server.post("/auth/login").json(&credentials),
@@ -68,22 +69,22 @@ fn requests<'a>(server: &'a Server, session: &Session, reset: &str) -> Vec<Reque
         server.get("/auth/me").cookie(&session.refresh),
         server.get("/users/me").bearer(access),
         server.get("/users/me/sessions").bearer(access),
-        server.delete(unknown).bearer(access),
+        server.delete(&unknown).bearer(access),
     ]
 }
 
 /// No refusal, no cause, no cookie; the log knows this request.
 #[track_caller]
 fn fails_quietly(server: &Server, request: Request, codes: &[&str]) {
-    let told = format!("{} {}", request.method, request.path);
+    let shown = format!("{} {}", request.method, request.path);
     let answer = request.send().touches_no_cookie();
     let body = answer.json();
-    assert!(codes.iter().any(|code| body["code"] == *code), "{told}: {} {body}", answer.status);
+    assert!(codes.iter().any(|code| body["code"] == *code), "{shown}: {} {body}", answer.status);
     for word in ["sql", "disk", "malformed", "database", "auth.db", "lock"] {
-        assert!(!answer.text().to_lowercase().contains(word), "{told} tells the cause: {body}");
+        assert!(!answer.text().to_lowercase().contains(word), "{shown} shows the cause: {body}");
     }
     let id = answer.header("x-request-id").unwrap();
-    assert!(server.output().contains(id), "{told}: no log line with the request's id");
+    assert!(server.output().contains(id), "{shown}: no log line with the request's id");
 }
 
 fn a_destroyed_database_never_reads_as_a_wrong_token(program: Program) {

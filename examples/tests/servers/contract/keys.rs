@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use auth_tests::UNKNOWN_ID;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -175,8 +176,8 @@ fn tokens_of_other_keys_are_refused(program: Program) {
         sign(&header, &with(&claims, "aud", json!("https://evil.example"))),
         sign(&header, &with(&claims, "exp", json!(shapes::now().timestamp() - 1))),
         sign(&header, &with(&claims, "epoch", json!(7))),
-        sign(&header, &with(&claims, "sub", json!("0193a1b2-0000-7000-8000-000000000000"))),
-        sign(&header, &with(&claims, "sid", json!("0193a1b2-0000-7000-8000-000000000000"))),
+        sign(&header, &with(&claims, "sub", json!(UNKNOWN_ID))),
+        sign(&header, &with(&claims, "sid", json!(UNKNOWN_ID))),
     ] {
         server.get("/users/me").bearer(&forged).send().problem(401, "invalid_access_token");
     }

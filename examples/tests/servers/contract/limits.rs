@@ -25,7 +25,7 @@ contract!(
     a_busy_server_says_so,
 );
 
-/// Minutes and hours in seconds, as the headers tell windows.
+/// Minutes and hours in seconds, the unit of windows in the headers.
 const QUARTER: i64 = 900;
 const HOUR: i64 = 3600;
 
@@ -219,7 +219,7 @@ fn sixty_refreshes_per_session_once_proven(program: Program) {
     }
     let refused = until_limited(60, 60, |_| me(&session.refresh));
     limited(&refused, 60, 60);
-    // Another session has places of its own, and the limited one still lives.
+    // Another session has its own quota, and the limited one still lives.
     let other = server.log_in("ada@example.com");
     server.refresh(&other);
     server.get("/users/me").bearer(&session.access).send().expect(200);
@@ -263,7 +263,7 @@ fn three_hundred_refreshes_per_address(program: Program) {
     server.get("/users/me").bearer(&session.access).send().expect(200);
 }
 
-/// Without limits, more guesses than can be hashed: some are told to come again, none is lost. The more cores hash, the
+/// Without limits, more guesses than can be hashed: some get `busy`, none is lost. The more cores hash, the
 /// longer each hash takes, or nobody would have to wait.
 fn a_busy_server_says_so(program: Program) {
     let cores = available_parallelism().unwrap().get();
@@ -286,5 +286,5 @@ fn a_busy_server_says_so(program: Program) {
     let judged = answers.iter().filter(|answer| answer.status == 401).count();
     let busy =
         answers.iter().filter(|answer| answer.status == 503 && answer.json()["code"] == "busy").count();
-    assert!(judged > 0 && busy > 0, "{judged} of 300 were judged, {busy} were told that the server is busy");
+    assert!(judged > 0 && busy > 0, "{judged} of 300 were judged, {busy} were refused as busy");
 }

@@ -12,7 +12,7 @@ contract!(
     over_https_the_cookie_is_bound_to_the_host,
     each_log_in_begins_a_new_session,
     a_planted_cookie_is_never_adopted,
-    an_unverified_address_is_told_after_the_right_password_only,
+    unverified_is_said_only_after_the_right_password,
     wrong_passwords_and_unknown_addresses_are_answered_alike,
     no_session_outlives_its_absolute_end,
 );
@@ -61,7 +61,7 @@ fn each_log_in_begins_a_new_session(program: Program) {
 }
 
 /// A log-in takes nothing from the cookie that the browser already has, be it a neighbour's invention or an
-/// attacker's own live session; that session goes on as it was, apart.
+/// attacker's own live session; that session stays as it was.
 fn a_planted_cookie_is_never_adopted(program: Program) {
     let server = program.start();
     let attackers = server.session("eve@example.com");
@@ -80,7 +80,7 @@ fn a_planted_cookie_is_never_adopted(program: Program) {
     assert_eq!(me["user"]["email"], "eve@example.com");
 }
 
-fn an_unverified_address_is_told_after_the_right_password_only(program: Program) {
+fn unverified_is_said_only_after_the_right_password(program: Program) {
     let server = program.start();
     server.unverified("ada@example.com");
     let log_in = |password: &str| {

@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::table::methods_by_path;
 use crate::fixture::PASSWORD;
 use crate::server::Program;
 use crate::shapes;
 
 contract!(
-    other_methods_are_told_what_is_allowed,
+    other_methods_are_refused_with_the_allowed_ones,
     unknown_paths_are_not_found,
     head_is_get_without_a_body,
     options_never_fail,
     absurd_requests_never_fail,
-    every_answer_has_an_id_of_its_own,
+    every_response_has_its_own_request_id,
     the_mailbox_lists_what_was_sent,
     the_pages_are_served,
     production_has_no_mailbox,
@@ -22,49 +23,20 @@ contract!(
     a_termination_ends_it_well,
 );
 
-/// Every path of the table and its methods.
-const TABLE: [(&str, &[&str]); 17] = [
-    ("/api/v1/auth/register", &["POST"]),
-    ("/api/v1/auth/login", &["POST"]),
-    ("/api/v1/auth/refresh", &["POST"]),
-    ("/api/v1/auth/logout", &["POST"]),
-    ("/api/v1/auth/me", &["GET"]),
-    ("/api/v1/auth/verify-email", &["POST"]),
-    ("/api/v1/auth/resend-verification", &["POST"]),
-    ("/api/v1/auth/forgot-password", &["POST"]),
-    ("/api/v1/auth/reset-password", &["POST"]),
-    ("/api/v1/users/me", &["GET"]),
-    ("/api/v1/users/me/password", &["POST"]),
-    ("/api/v1/users/me/email", &["POST"]),
-    ("/api/v1/auth/email/confirm", &["POST"]),
-    ("/api/v1/users/me/sessions", &["GET", "DELETE"]),
-    ("/api/v1/users/me/sessions/0193a1b2-0000-7000-8000-000000000000", &["DELETE"]),
-    ("/api/v1/health", &["GET"]),
-    ("/health", &["GET"]),
-];
-const AT_ROOT: [&str; 2] = ["/.well-known/jwks.json", "/openapi.json"];
-
-fn other_methods_are_told_what_is_allowed(program: Program) {
+fn other_methods_are_refused_with_the_allowed_ones(program: Program) {
     let server = program.start();
-    let at_root = AT_ROOT.map(|path| (path, &["GET"][..]));
-    for (path, methods) in TABLE.iter().chain(&at_root) {
+    for (path, methods) in &methods_by_path() {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY", "get"] {
-            if methods.contains(&method) {
+            if methods.contains(method) {
                 continue;
             }
             let answer = server.root(method, path).send();
             assert_eq!(answer.status, 405, "{method} {path}");
             let answer = answer.problem(405, "method_not_allowed").touches_no_cookie();
             let allowed: BTreeSet<&str> = answer.header("allow").unwrap().split(',').map(str::trim).collect();
-            let needed: BTreeSet<&str> = methods.iter().copied().collect();
-            let mut silent = BTreeSet::from(["HEAD", "OPTIONS"]);
-            if path.ends_with("/auth/me") && method != "POST" {
-                // By the body transport.
-                silent.insert("POST");
-            }
-            assert!(allowed.is_superset(&needed), "{method} {path}: {allowed:?}");
-            let extra: BTreeSet<&str> = allowed.difference(&needed).copied().collect();
-            assert!(extra.is_subset(&silent), "{method} {path}: {allowed:?}");
+            assert!(allowed.is_superset(methods), "{method} {path}: {allowed:?}");
+            let extra: BTreeSet<&str> = allowed.difference(methods).copied().collect();
+            assert!(extra.is_subset(&BTreeSet::from(["HEAD", "OPTIONS"])), "{method} {path}: {allowed:?}");
         }
     }
 }
@@ -134,7 +106,7 @@ fn head_is_get_without_a_body(program: Program) {
 /// Without what makes a preflight. What they answer is not promised; that nothing breaks is.
 fn options_never_fail(program: Program) {
     let server = program.start();
-    for (path, _) in TABLE {
+    for path in methods_by_path().keys() {
         let answer = server.root("OPTIONS", path).send();
         assert!(answer.status < 500 && answer.all("set-cookie").is_empty(), "{path}: {}", answer.status);
     }
@@ -199,7 +171,7 @@ fn absurd_requests_never_fail(program: Program) {
     sessions["sessions"].as_array().unwrap().iter().for_each(shapes::listed_session);
 }
 
-fn every_answer_has_an_id_of_its_own(program: Program) {
+fn every_response_has_its_own_request_id(program: Program) {
     let server = program.start();
     let ids: BTreeSet<String> =
         (0..20).map(|_| server.get("/nowhere").send().header("x-request-id").unwrap().to_owned()).collect();

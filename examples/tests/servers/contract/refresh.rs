@@ -172,7 +172,7 @@ fn within_the_leeway_a_parent_gets_the_same_child(program: Program) {
     server.is_dead(&second);
 }
 
-/// Each refresh begins the idle time anew: two are made, together later than one idle time.
+/// Each refresh starts the idle time again: two refreshes, together later than one idle time.
 fn an_idle_session_ends(program: Program) {
     let server = program.start_with(&[("REFRESH_TOKEN_EXP", "8s"), ("ACCESS_TOKEN_EXP", "1s")]);
     let first = server.session("ada@example.com");

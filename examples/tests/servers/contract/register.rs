@@ -9,7 +9,7 @@ use crate::server::Program;
 
 contract!(
     free_and_taken_addresses_are_answered_alike,
-    a_taken_address_is_told_by_mail_and_keeps_its_password,
+    a_taken_address_is_said_by_mail_and_keeps_its_password,
     a_name_is_optional,
     weak_passwords_are_refused_by_field,
     an_abandoned_registration_binds_nobody,
@@ -28,14 +28,14 @@ fn free_and_taken_addresses_are_answered_alike(program: Program) {
     assert!(free.starts_with("202\n") && free.ends_with(r#"{"status":"verification_sent"}"#), "{free}");
 }
 
-fn a_taken_address_is_told_by_mail_and_keeps_its_password(program: Program) {
+fn a_taken_address_is_said_by_mail_and_keeps_its_password(program: Program) {
     let server = program.start();
     let session = server.session("ada@example.com");
     let before = server.mails_to("ada@example.com").len();
     let body = json!({"email": "ADA@Example.com", "password": OTHER_PASSWORD, "name": "Rival"});
     server.post("/auth/register").json(&body).send().expect(202);
     let deadline = Instant::now() + Duration::from_secs(10);
-    let told = loop {
+    let notice = loop {
         let mails = server.mails_to("ada@example.com");
         if mails.len() > before {
             break mails[before].clone();
@@ -43,7 +43,7 @@ fn a_taken_address_is_told_by_mail_and_keeps_its_password(program: Program) {
         assert!(Instant::now() < deadline, "no mail");
         std::thread::sleep(Duration::from_millis(10));
     };
-    assert_eq!(told.token("verify-email"), None, "{told:?}");
+    assert_eq!(notice.token("verify-email"), None, "{notice:?}");
     assert!(server.lives(&session));
     let body = json!({"email": "ada@example.com", "password": OTHER_PASSWORD});
     server.post("/auth/login").json(&body).send().problem(401, "invalid_credentials");

@@ -16,7 +16,7 @@ contract!(
     a_token_resets_once_and_ends_the_others,
     tokens_of_another_purpose_or_none_are_refused,
     a_reset_verifies_the_address,
-    a_link_leads_where_the_configuration_says_whatever_the_request_names,
+    a_link_points_to_the_configured_host_not_the_requested_one,
 );
 
 fn reset(server: &Server, token: &str, password: &str) -> Answer {
@@ -96,7 +96,7 @@ fn tokens_of_another_purpose_or_none_are_refused(program: Program) {
     reset(&server, &good, OTHER_PASSWORD).expect(200);
 }
 
-/// Whoever reads the mailbox has proved the address.
+/// A reset proves the address: its link was read in the mailbox.
 fn a_reset_verifies_the_address(program: Program) {
     let server = program.start();
     server.unverified("ada@example.com");
@@ -109,7 +109,7 @@ fn a_reset_verifies_the_address(program: Program) {
     assert!(server.lives(&session));
 }
 
-fn a_link_leads_where_the_configuration_says_whatever_the_request_names(program: Program) {
+fn a_link_points_to_the_configured_host_not_the_requested_one(program: Program) {
     let server = program.start();
     server.user("ada@example.com");
     let names = [

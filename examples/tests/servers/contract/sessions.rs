@@ -1,5 +1,6 @@
 //! `GET` and `DELETE /users/me/sessions`.
 
+use auth_tests::UNKNOWN_ID;
 use serde_json::{Value, json};
 
 use crate::fixture::{PASSWORD, Session};
@@ -7,7 +8,7 @@ use crate::server::{Program, Server};
 use crate::shapes;
 
 contract!(
-    the_list_tells_each_client,
+    the_list_shows_each_client,
     one_session_is_revoked_at_once,
     only_own_sessions_are_found,
     logging_out_everywhere_ends_this_one_too,
@@ -34,7 +35,7 @@ fn own(server: &Server, session: &Session) -> String {
     id
 }
 
-fn the_list_tells_each_client(program: Program) {
+fn the_list_shows_each_client(program: Program) {
     let server = program.start();
     server.session("bob@example.com");
     let first = server.session("ada@example.com");
@@ -79,7 +80,7 @@ fn only_own_sessions_are_found(program: Program) {
     let (ada, bob) = (server.session("ada@example.com"), server.session("bob@example.com"));
     let theirs = own(&server, &bob);
     let delete = |id: &str| server.delete(&format!("/users/me/sessions/{id}")).bearer(&ada.access).send();
-    let unknown = delete("0193a1b2-0000-7000-8000-000000000000").problem(404, "not_found").likeness();
+    let unknown = delete(UNKNOWN_ID).problem(404, "not_found").likeness();
     for id in [theirs.as_str(), "x", "0", "..", "%00", "%2e%2e", "0193a1b2", &"9".repeat(4000)] {
         let refused = delete(id).touches_no_cookie();
         assert_eq!(refused.likeness(), unknown, "{id}");

@@ -8,13 +8,13 @@ use crate::server::{Program, Server};
 use crate::shapes;
 
 contract!(
-    the_user_is_told,
+    the_user_is_returned,
     malformed_bearers_are_refused_alike,
     a_change_of_password_leaves_one_new_session,
     a_wrong_or_weak_password_changes_nothing,
 );
 
-fn the_user_is_told(program: Program) {
+fn the_user_is_returned(program: Program) {
     let server = program.start();
     let session = server.session("ada@example.com");
     let answer = server.get("/users/me").bearer(&session.access).send().expect(200).touches_no_cookie();

@@ -34,7 +34,7 @@ impl Fleet {
         Self { _redis: Some(redis), ..Self::start(purpose, &[("RATE_LIMIT_STORE", &url)]) }
     }
 
-    /// On a database of its own.
+    /// On a new database.
     pub(super) fn start(purpose: &str, variables: &[(&'static str, &str)]) -> Self {
         let database = Database::new(purpose);
         let shared = [
@@ -50,7 +50,7 @@ impl Fleet {
         Self { servers: PROGRAMS.map(start).into(), variables, database, _redis: None }
     }
 
-    /// Stops one as an operator would and starts it anew in its place, on another port.
+    /// Stops one as an operator would and starts another in its place, on another port.
     pub(super) fn restart(&mut self, nth: usize) {
         let mut old = self.servers.remove(nth);
         let (status, took) = old.terminate();
@@ -58,7 +58,7 @@ impl Fleet {
         self.servers.insert(nth, start(PROGRAMS[nth], old.leave(), &self.variables));
     }
 
-    /// A verified user with the usual password, whichever server sent the mail.
+    /// A verified user with the usual password, by the mail that one of the servers sent.
     #[track_caller]
     pub(super) fn user(&self, email: &str) {
         self.server(0).unverified(email);
@@ -118,7 +118,7 @@ fn start(program: Program, directory: TempDir, variables: &[(&str, String)]) -> 
     program.start_in(directory, &variables)
 }
 
-/// A database of its own on the server of the tests.
+/// A new database on the server of the tests.
 struct Database {
     url: String,
     runtime: Runtime,

@@ -1,4 +1,4 @@
-//! Every server is replaced in turn while clients go on.
+//! Every server is replaced in turn under load.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -41,7 +41,7 @@ impl Database {
     }
 
     /// An empty database on the server of `AUTH_TEST_MYSQL_URL`, which must keep a binary log, and an account of
-    /// the same name. The log tells its password: nobody else's may be the same.
+    /// the same name. The log has its password: nobody else's may be the same.
     pub(crate) fn mysql(name: &str, password: &'static str) -> Self {
         let urls = std::env::var("AUTH_TEST_MYSQL_URL").unwrap_or_default();
         assert!(!urls.is_empty(), "no server to test with: run `scripts/test`, or set AUTH_TEST_MYSQL_URL");

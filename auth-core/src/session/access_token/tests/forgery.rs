@@ -109,7 +109,7 @@ fn a_token_signed_with_the_public_key_as_hmac_secret_is_refused() {
 }
 
 #[test]
-fn a_token_of_another_key_is_refused_even_under_the_name_of_this_one() {
+fn a_token_of_another_key_is_refused_under_this_keys_name() {
     for (fixture, stranger) in
         [(ed25519(), ed25519()), (es256(), es256()), (ed25519(), es256()), (es256(), ed25519())]
     {
@@ -130,7 +130,7 @@ fn a_token_of_another_key_is_refused_even_under_the_name_of_this_one() {
 }
 
 #[test]
-fn a_header_without_one_of_its_members_or_with_another_is_refused() {
+fn a_header_with_a_missing_or_extra_member_is_refused() {
     let fixture = hs256();
     for name in ["typ", "alg", "kid"] {
         refuse_header(&fixture, &without(good_header(&fixture), name));

