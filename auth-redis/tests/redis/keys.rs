@@ -40,7 +40,7 @@ async fn redis_holds_no_readable_address_or_account() {
         let (name, digest) = key.rsplit_once(':').unwrap();
         assert_eq!(digest.len(), 32, "{key}");
         assert!(digest.chars().all(|digit| digit.is_ascii_hexdigit()), "{key}");
-        assert!(name.starts_with("auth:q:") || name.starts_with("auth:s:"), "{key}");
+        assert!(["auth:q:", "auth:f:"].iter().any(|kind| name.starts_with(kind)), "{key}");
     }
     // A digest or a time could contain shorter texts by chance.
     for readable in ["ada@", "lovelace", "192.0", "0.2.77", "c000024d", "Firefox", "example"] {

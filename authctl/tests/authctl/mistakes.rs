@@ -66,7 +66,7 @@ fn an_unusable_database_is_reported_without_its_password() {
     let place = Place::sqlite();
     for (url, status, piece) in [
         ("mysql://root:hunter2@127.0.0.1:1/auth", 69, "DATABASE_URL: the database cannot be reached"),
-        ("mysql://root:hunter2@127.0.0.1:1", 78, "it names no database"),
+        ("mysql://root:hunter2@127.0.0.1:1", 78, "no database"),
         ("postgres://root:hunter2@127.0.0.1/auth", 78, "DATABASE_URL must be `sqlite://FILE`"),
         ("memory:", 78, "a database in memory"),
         ("sqlite::memory:", 78, "a database in memory"),
