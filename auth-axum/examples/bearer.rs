@@ -2,7 +2,6 @@
 //! an access token for the second; `scripts/bench/routes` measures what the bearer check costs.
 
 use std::error::Error;
-use std::net::SocketAddr;
 
 use auth_axum::{Api, BearerClaims, HttpConfig};
 use auth_core::{Auth, Client, KeyRing, Mailbox, MemoryStore, Password, RootSecret, SystemRandom};
@@ -25,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(Api::new(auth, config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{} {token}", listener.local_addr()?);
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    auth_axum::serve(listener, app, std::future::pending()).await?;
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 mod headers;
 mod origin;
 mod routes;
+#[cfg(feature = "serve")]
+mod serve;
 
 pub use auth_http::{
     Api, BearerClaims, Code, CurrentUser, FieldError, HttpConfig, HttpConfigBuilder, HttpConfigError,
@@ -11,3 +13,5 @@ pub use auth_http::{
 pub use headers::security_headers;
 pub use origin::allow_origins;
 pub use routes::routes;
+#[cfg(feature = "serve")]
+pub use serve::serve;

@@ -16,7 +16,8 @@ use crate::origin::allow_origins;
 
 /// Routes every operation, ready to be served or to have a service's own routes merged into.
 ///
-/// Serve the router with [`into_make_service_with_connect_info::<SocketAddr>`][connect], or all clients
+/// Serve the router with [`serve`](crate::serve), or with
+/// [`into_make_service_with_connect_info::<SocketAddr>`][connect]: without the peer's address all clients
 /// share the rate limits of one unknown address.
 ///
 /// The router answers unknown paths with a problem, so it has a fallback. Add your routes to it with

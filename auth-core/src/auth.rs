@@ -50,7 +50,7 @@ impl Auth {
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let auth = Auth::builder(MemoryStore::new(), Mailbox::new())
-    ///     .secret("output of `openssl rand -base64 48`")
+    ///     .secret(std::env::var("AUTH_SECRET")?)
     ///     .build()?;
     /// # Ok(())
     /// # }

@@ -1,4 +1,4 @@
-//! The background work of one process: sends queued mails and cleans up.
+//! The background work of one process: delivers intents and cleans up.
 
 use std::future::Future;
 use std::pin::pin;

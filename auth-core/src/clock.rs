@@ -1,4 +1,4 @@
-//! Where time comes from: the only file that reads the operating system's clocks.
+//! Where time comes from: the only file that reads the wall clock.
 
 use std::fmt::Debug;
 use std::sync::OnceLock;

@@ -1,3 +1,5 @@
+//! `Context`: the stores, keys, policy, clock and limiter that every flow uses.
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -17,8 +19,8 @@ use crate::mail::key::MailKey;
 use crate::policy::Policy;
 use crate::session::Session;
 use crate::session::access_token::{AccessTokens, ClaimsSource};
-use crate::session::chain_key::ChainKey;
 use crate::session::live_cache::LiveCache;
+use crate::session::refresh_keys::RefreshKeys;
 use crate::store::{Store, StoreError};
 use crate::user::email::Email;
 use crate::user::password::BreachCheck;
@@ -36,7 +38,7 @@ pub(crate) struct Context {
     pub(crate) breach_check: Option<Arc<dyn BreachCheck>>,
     pub(crate) claims: Option<Arc<dyn ClaimsSource>>,
     pub(crate) access_tokens: AccessTokens,
-    pub(crate) chain_key: ChainKey,
+    pub(crate) refresh_keys: RefreshKeys,
     pub(crate) mail_key: MailKey,
     pub(crate) bucket_key: BucketKey,
     pub(crate) hashing: HashingPool,

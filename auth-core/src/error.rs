@@ -1,4 +1,4 @@
-//! Errors that every room uses.
+//! `StoreError`, and the text of an error with its causes.
 
 use std::error::Error;
 use std::fmt;

@@ -162,6 +162,10 @@ events! {
     } = "session_renewed", Info;
     /// A refresh was refused.
     RefreshRefused { reason: RefreshRefusal } = "refresh_refused", Info;
+    /// A session was restored: it got an access token, and its refresh token was not rotated.
+    SessionRestored { user_id: UserId, session_id: SessionId } = "session_restored", Info;
+    /// A restore was refused: the refresh token is not valid, or was used before.
+    RestoreRefused = "restore_refused", Info;
     /// A consumed refresh token was presented: it was copied, or its client misbehaves.
     TokenReuse {
         user_id: UserId,
@@ -197,7 +201,7 @@ events! {
     UserDisabled { user_id: UserId } = "user_disabled", Info;
     /// The service enabled a user again.
     UserEnabled { user_id: UserId } = "user_enabled", Info;
-    /// The service deleted a user.
+    /// The service deleted a user, or the owner of an address deleted one who never verified it.
     UserDeleted { user_id: UserId } = "user_deleted", Info;
     /// The breach check gave no answer, and the policy accepts passwords without one.
     BreachCheckSkipped = "breach_check_skipped", Warn;

@@ -1,4 +1,4 @@
-//! The operations of [`Auth`](crate::Auth), one file each: its errors, its function, its rules. What
+//! The operations of [`Auth`](crate::Auth), one file for each subject: its errors, its functions, its rules. What
 //! several share stands in `permit`, `enqueue`, `redeem`, `start_session`, `new_password` and
 //! `verify_current_password`.
 

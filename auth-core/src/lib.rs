@@ -21,7 +21,8 @@
 //! | control time and randomness in tests | [`Clock`], [`RandomSource`] |
 //!
 //! Each flow has its own error type, such as [`LogInError`]. Its variants are either *refusals*, which
-//! depend on the caller, or *failures* ([`Failure`]) of a store, the mailer or the hashing pool.
+//! depend on the caller, or *failures* ([`Failure`]) of a part, such as a store, the rate
+//! limiter or the hashing pool.
 //!
 //! # Example
 //!
@@ -32,7 +33,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
 //! let auth = Auth::builder(store, mailbox.clone())
-//!     .secret("u7Kq2mX9vB4nR8tY1wZ6pL3sD5fG0hJc") // a service reads it from its configuration
+//!     .secret(std::env::var("AUTH_SECRET")?)
 //!     .build()?;
 //! let client = Client::new("192.0.2.7".parse().ok(), Some("Firefox"));
 //! let password = || Password::new("correct horse battery");
@@ -65,11 +66,11 @@
 //! | | guarantee | tests | model |
 //! |---|---|---|---|
 //! | 1 | **One live child.** All answers to one parent contain the same child, under any concurrency, on any store. | `refresh.rs`: `concurrent_refreshes_within_the_leeway_get_one_child`, `refreshes_that_all_read_before_any_write_get_one_child`, `two_processes_answer_one_parent_with_one_child` | `a_thief_among_tabs_with_leeway`, `a_log_out_among_tabs_and_a_thief` |
-//! | 2 | **Reuse ends sessions.** After a proven replay, no older session of the user refreshes again. | `refresh.rs`: `a_replayed_token_ends_every_session_of_its_user_alone`, `every_ancestor_is_recognised_at_refresh_and_at_restore` | `a_thief_under_the_strict_policy`, `a_thief_among_tabs_with_leeway` |
+//! | 2 | **Reuse ends sessions.** After a proven replay, no older session of the user refreshes again. | `refresh.rs`: `a_replayed_token_ends_every_session_of_its_user_alone`, `every_ancestor_is_recognised_at_refresh_and_at_restore`, `a_thief_who_rotates_without_end_is_found` | `a_thief_under_the_strict_policy`, `a_thief_among_tabs_with_leeway` |
 //! | 3 | **No false alarm.** Within the leeway an honest client never triggers reuse. Forged tokens never revoke. | `refresh.rs`: `many_tabs_with_one_cookie_jar_never_log_themselves_out`, `a_lost_response_is_recovered_without_a_write`, `forged_and_malformed_tokens_never_revoke` | `honest_tabs_are_never_taken_for_a_thief`, `honest_tabs_log_out_among_forgeries` |
 //! | 4 | **Once.** A one-time token works at most once, over all processes and crashes. | `once.rs`: `of_concurrent_resets_one_succeeds_and_its_password_works`, `of_many_concurrent_verifications_one_succeeds`; `crash.rs`: `a_verification_took_place_once_or_can_be_made_again`; `change_email.rs`: `of_many_users_who_confirm_one_address_one_gets_it` | `two_resets_with_one_link` |
 //! | 5 | **Reset is a barrier.** No session from before it works, no log-in with the old password commits after it, and no rehash overwrites the new hash. It cancels a change of address. An access token that is checked by its signature alone works until it expires. | `reset.rs`: `no_session_from_before_a_reset_is_accepted`, `a_log_in_overtaken_by_a_reset_gets_no_session`, `no_rehash_overwrites_the_password_of_a_reset`; `change_email.rs`: `a_reset_cancels_a_pending_change_of_address` | `a_reset_among_log_ins_and_a_thief` |
-//! | 6 | **Purpose.** A token made for one purpose, user, address or epoch is refused for any other. | `purpose.rs`: `each_kind_of_token_works_for_its_own_flow_alone`, `every_token_dies_with_the_epoch_it_was_made_under`; `change_email.rs`: `a_link_is_bound_to_its_user_and_its_new_address` | |
+//! | 6 | **Purpose.** A token made for one purpose, user, address or epoch is refused for any other, and nothing of an earlier registrant is left once the owner proves the mailbox. | `rival.rs`: `nothing_of_a_rival_is_left_once_the_owner_proves_the_mailbox`; `purpose.rs`: `each_kind_of_token_works_for_its_own_flow_alone`, `every_token_dies_with_the_epoch_it_was_made_under`; `change_email.rs`: `a_link_is_bound_to_its_user_and_its_new_address` | |
 //! | 7 | **Lifetime.** Nothing works after its absolute expiry. | `lifetime.rs`: `hourly_refreshes_end_at_the_absolute_lifetime`, `an_access_token_never_outlives_its_session` | `a_thief_under_the_strict_policy` |
 //! | 8 | **Mail.** Every mail requested by a flow that returned `Ok` is sent at least once or becomes a visible dead letter. | `mail.rs`: `each_accepted_request_sends_one_mail_to_the_stored_address`, `both_addresses_get_notices_despite_mailer_failures`; `delivery.rs`: `a_worker_crash_at_any_call_loses_no_mail` | |
 //! | 9 | **At rest.** Nothing in the database, logs, errors or events logs anyone in. | `at_rest.rs`: `no_stored_value_is_accepted_as_a_token`, `no_log_error_event_or_debug_text_contains_a_secret` | |
@@ -139,9 +140,9 @@ pub use policy::{CleanUpPolicy, Policy};
 pub use session::access_token::{
     AccessClaims, AccessPolicy, AccessToken, ClaimsError, ClaimsSource, InvalidAccessToken,
 };
-pub use session::chain_key::ChainKey;
 pub use session::key_ring::{KeyError, KeyRing, KeyRingError, SigningKey, VerifyingKey};
 pub use session::policy::{RefreshPolicy, ReuseScope};
+pub use session::refresh_keys::RefreshKeys;
 pub use session::refresh_token::{MalformedToken, RefreshToken};
 pub use session::{Session, rotation};
 #[doc(hidden)]

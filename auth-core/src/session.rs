@@ -1,10 +1,10 @@
 //! Sessions: one row for each log-in on one client.
 
 pub(crate) mod access_token;
-pub(crate) mod chain_key;
 pub(crate) mod key_ring;
 pub(crate) mod live_cache;
 pub(crate) mod policy;
+pub(crate) mod refresh_keys;
 pub(crate) mod refresh_token;
 pub mod rotation;
 

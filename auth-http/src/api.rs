@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use auth_core::{Auth, Client};
 use bytes::Bytes;
@@ -32,7 +33,7 @@ impl Api {
     /// Puts the flows and the settings of their HTTP side together.
     pub fn new(auth: Auth, config: HttpConfig) -> Self {
         let document = openapi_document(&config);
-        Self(Context { auth, config, document })
+        Self(Context { auth, config, document, last_check: Arc::default(), client_warning: Arc::default() })
     }
 
     /// Returns the flows.
@@ -62,7 +63,8 @@ impl Api {
     where
         B: Future<Output = Result<Bytes, Problem>>,
     {
-        let Context { auth, config, .. } = &self.0;
+        let Context { auth, config, client_warning, .. } = &self.0;
+        client_warning.check(config.proxies(), peer, &head.headers);
         let client = client(config, peer, &head.headers);
         let mut request = Request::new(head, client);
         let work = async {

@@ -48,6 +48,12 @@ impl Proxies {
         client
     }
 
+    /// Returns the name of a forwarding header that is ignored, because the peer is not trusted.
+    pub(crate) fn untrusted_header(&self, peer: IpAddr, headers: &HeaderMap) -> Option<&'static str> {
+        let ignored = ["x-forwarded-for", "forwarded"].into_iter().find(|name| headers.contains_key(*name));
+        ignored.filter(|_| !self.trusts(peer.to_canonical()))
+    }
+
     /// The hops of all header lines, the farthest first; `None` for one that cannot be read.
     fn hops(&self, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         let name = match self.header {

@@ -1,9 +1,13 @@
-//! What every handler works with.
+//! `Context`: the flows and the configuration that every handler uses.
+
+use std::sync::Arc;
 
 use auth_core::Auth;
 use bytes::Bytes;
 
+use crate::client_warning::ClientWarning;
 use crate::config::HttpConfig;
+use crate::health::LastCheck;
 
 /// The flows, the settings of their HTTP side and the document that describes it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -12,4 +16,6 @@ pub(crate) struct Context {
     pub(crate) config: HttpConfig,
     /// The OpenAPI document, ready to be sent.
     pub(crate) document: Bytes,
+    pub(crate) last_check: Arc<LastCheck>,
+    pub(crate) client_warning: Arc<ClientWarning>,
 }

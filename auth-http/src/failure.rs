@@ -1,4 +1,4 @@
-//! Failures on their way to the log: no response says the cause.
+//! Logs the cause of a failure; no response has it.
 
 use http::{HeaderValue, Method};
 

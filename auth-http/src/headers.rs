@@ -1,4 +1,4 @@
-//! What every answer bears.
+//! The security headers of every response.
 
 use http::{HeaderName, HeaderValue};
 

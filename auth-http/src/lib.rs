@@ -19,6 +19,7 @@ mod routes;
 
 // What serving adds to an operation: cross-site checks, CORS, rate limit headers, security headers.
 mod headers;
+mod health;
 mod origin;
 
 // What an operation is made of.
@@ -43,6 +44,7 @@ mod response;
 mod config;
 
 mod client_ip;
+mod client_warning;
 
 pub use api::Api;
 pub use bearer::{BearerClaims, CurrentUser, access_claims, current_user, require_recent};

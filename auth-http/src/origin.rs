@@ -1,4 +1,4 @@
-//! Refusing what pages of other sites send, and what CORS allows to those of configured origins.
+//! Refuses cross-site requests, and answers CORS for the configured origins.
 
 use std::time::Duration;
 

@@ -61,6 +61,8 @@ fn count_details(kind: &EventKind) {
         | EventKind::EmailVerified { .. }
         | EventKind::VerificationRequested { .. }
         | EventKind::PasswordRehashed { .. }
+        | EventKind::SessionRestored { .. }
+        | EventKind::RestoreRefused
         | EventKind::TokenReuse { .. }
         | EventKind::SessionRevoked { .. }
         | EventKind::SessionsRevoked { .. }

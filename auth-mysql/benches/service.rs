@@ -14,6 +14,8 @@ use sqlx::{ConnectOptions as _, MySqlConnection};
 /// The time budget of one clean-up.
 pub(crate) const WINDOW: Duration = Duration::from_secs(5);
 
+pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
+
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
 pub(crate) fn client() -> Client {
@@ -26,11 +28,7 @@ pub(crate) fn service(store: &MySqlStore) -> Auth {
     policy.clean_up.budget = WINDOW;
     let limits = &mut policy.limits;
     (limits.refresh_client, limits.refresh_session, limits.log_in_client) = (None, None, None);
-    Auth::builder(store.clone(), Mailbox::new())
-        .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
-        .policy(policy)
-        .build()
-        .unwrap()
+    Auth::builder(store.clone(), Mailbox::new()).secret(SECRET).policy(policy).build().unwrap()
 }
 
 /// Opens a connection outside any store.

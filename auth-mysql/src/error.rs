@@ -1,3 +1,5 @@
+//! Errors of MySQL: what each means for the caller, and whether to try again.
+
 use std::error::Error;
 
 use auth_core::StoreError;

@@ -1,3 +1,5 @@
+//! The options of a MySQL store: its URL, TLS, timeouts and number of connections.
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How statements run: over which connections, and when again.
+//! Runs statements: takes a connection, and tries again when that is safe.
 
 use std::fmt;
 use std::future::Future;

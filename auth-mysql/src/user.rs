@@ -18,7 +18,9 @@ pub(crate) const SQL: UserSql = UserSql {
         WHERE id = ? AND epoch = ? AND email_verified_at IS NULL",
     activate: "UPDATE auth_users SET password_hash = ?, name = ?, contested_at = NULL, epoch = epoch + 1, \
         email_verified_at = ? WHERE id = ? AND epoch = ? AND email_verified_at IS NULL",
+    // Assignments run from left to right: `name` comes before the `email_verified_at` that it looks at.
     set_password: "UPDATE auth_users SET password_hash = ?, password_changed_at = ?, \
+        name = IF(email_verified_at IS NULL AND ? IS NOT NULL, NULL, name), \
         email_verified_at = IFNULL(email_verified_at, ?), contested_at = NULL, epoch = epoch + 1 \
         WHERE id = ? AND epoch = ?",
     set_email: "UPDATE auth_users SET email_canonical = ?, email = ?, email_verified_at = ?, \
@@ -27,4 +29,6 @@ pub(crate) const SQL: UserSql = UserSql {
     set_status: "UPDATE auth_users SET status = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?",
     advance_epoch: "UPDATE auth_users SET epoch = epoch + 1 WHERE id = ? AND epoch = ?",
     delete: "DELETE FROM auth_users WHERE id = ?",
+    delete_unverified: "DELETE FROM auth_users WHERE id = ? AND epoch = ? AND email_verified_at IS NULL \
+        AND status = 'active'",
 };

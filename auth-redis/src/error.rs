@@ -1,3 +1,5 @@
+//! Errors of Redis as errors of a rate limiter.
+
 use std::error::Error;
 use std::io;
 

@@ -1,3 +1,5 @@
+//! `RedisLimiter`: rate limits that several servers share.
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -48,7 +50,7 @@ const NEVER: AcquireOutcome = AcquireOutcome::Refused { retry_after: Duration::f
 /// let limiter = RedisLimiter::connect("redis://:password@127.0.0.1:6379/0").await?;
 /// let store = MemoryStore::new(); // in production, a store that the servers share
 /// let auth = Auth::builder(store, Mailbox::new())
-///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
+///     .secret(std::env::var("AUTH_SECRET")?)
 ///     .rate_limiter(limiter)
 ///     .build()?;
 /// # drop(auth);

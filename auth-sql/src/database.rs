@@ -1,3 +1,5 @@
+//! `Database`: what a dialect provides for the shared stores.
+
 use std::fmt::Debug;
 use std::future::Future;
 

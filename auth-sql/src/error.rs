@@ -1,3 +1,5 @@
+//! What an error of a database means: unavailable, refused, or worth another try.
+
 use auth_core::StoreError;
 
 /// What a failed statement means for the next step.

@@ -1,3 +1,5 @@
+//! The joint read of a session and its user.
+
 use async_trait::async_trait;
 use auth_core::store::Store;
 use auth_core::{Session, SessionId, StoreError, User};

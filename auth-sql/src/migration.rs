@@ -1,3 +1,5 @@
+//! The list of migrations that a dialect embeds.
+
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 

@@ -1,3 +1,5 @@
+//! The outbox in SQL: runs the statements and turns affected rows into outcomes.
+
 use async_trait::async_trait;
 use auth_core::store::{ClaimedIntent, DeadLetter, Intent, OutboxStats, Removal, Settlement};
 use auth_core::{IntentId, Outbox, StoreError};

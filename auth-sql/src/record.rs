@@ -1,3 +1,5 @@
+//! Reading columns of a row by name, with errors that name the column.
+
 use std::error::Error;
 use std::fmt;
 

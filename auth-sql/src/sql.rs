@@ -90,8 +90,9 @@ statements! {
         /// Verifies the address of an unverified user, activates a registration and advances the
         /// epoch. Values: `password_hash`, `name`, `email_verified_at`, id, epoch.
         activate,
-        /// Sets the password, verifies an unverified address and advances the epoch. Values:
-        /// `password_hash`, `password_changed_at`, `email_verified_at`, id, epoch.
+        /// Sets the password, verifies an unverified address and then removes the name, and advances the
+        /// epoch. Values: `password_hash`, `password_changed_at`, `email_verified_at`, the same again, id,
+        /// epoch.
         set_password,
         /// Sets a verified address and advances the epoch. Values: `email_canonical`, `email`,
         /// `email_verified_at`, id, epoch.
@@ -104,6 +105,8 @@ statements! {
         advance_epoch,
         /// Deletes a user. Values: id.
         delete,
+        /// Deletes an active user whose address is not verified. Values: id, epoch.
+        delete_unverified,
     }
 }
 

@@ -1,3 +1,5 @@
+//! The values that statements bind.
+
 use std::fmt;
 
 use auth_core::{Digest, Epoch, IntentId, SessionId, UserId};

@@ -1,3 +1,5 @@
+//! `SqlStore`: the storage traits over a `Database`.
+
 use auth_core::store::GuardedWrite;
 use auth_core::{Epoch, StoreError};
 use chrono::{DateTime, Utc};

@@ -1,3 +1,5 @@
+//! Sessions and one-time tokens in SQL: runs the statements and turns affected rows into outcomes.
+
 use std::net::IpAddr;
 
 use async_trait::async_trait;

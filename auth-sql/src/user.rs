@@ -1,3 +1,5 @@
+//! Users in SQL: runs the statements and turns affected rows into outcomes.
+
 use async_trait::async_trait;
 use auth_core::store::{
     Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert,
@@ -163,7 +165,8 @@ impl<D: Database> UserStore for SqlStore<D> {
         password: &NewPassword,
     ) -> Result<GuardedWrite, StoreError> {
         let hash = &password.password_hash;
-        let values = values![hash.expose(), password.at, password.email_verified_at];
+        let verified_at = password.email_verified_at;
+        let values = values![hash.expose(), password.at, verified_at, verified_at];
         self.write_user(D::USER.set_password, &values, (id, epoch), |user| has_hash(user, hash)).await
     }
 
@@ -209,6 +212,10 @@ impl<D: Database> UserStore for SqlStore<D> {
     async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
         let deleted = self.write(D::USER.delete, &values![id]).await?;
         Ok(if deleted == 0 { Deletion::NotFound } else { Deletion::Deleted })
+    }
+
+    async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        self.write_untraced(D::USER.delete_unverified, &[], (id, epoch)).await
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

@@ -1,3 +1,5 @@
+//! Errors of SQLite: what each means for the caller, and whether to try again.
+
 use std::error::Error;
 use std::io;
 

@@ -21,8 +21,9 @@ pub(crate) const SQL: UserSql = UserSql {
         contested_at = NULL, epoch = epoch + 1 \
         WHERE id = ?4 AND epoch = ?5 AND email_verified_at IS NULL",
     set_password: "UPDATE auth_users SET password_hash = ?1, password_changed_at = ?2, \
-        email_verified_at = ifnull(email_verified_at, ?3), contested_at = NULL, epoch = epoch + 1 \
-        WHERE id = ?4 AND epoch = ?5",
+        name = iif(email_verified_at IS NULL AND ?3 IS NOT NULL, NULL, name), \
+        email_verified_at = ifnull(email_verified_at, ?4), contested_at = NULL, epoch = epoch + 1 \
+        WHERE id = ?5 AND epoch = ?6",
     // If the address exists, the unique key makes this skip the row.
     set_email: "UPDATE OR IGNORE auth_users SET email_canonical = ?1, email = ?2, email_verified_at = ?3, \
         contested_at = NULL, epoch = epoch + 1 WHERE id = ?4 AND epoch = ?5",
@@ -30,6 +31,8 @@ pub(crate) const SQL: UserSql = UserSql {
     set_status: "UPDATE auth_users SET status = ?1, epoch = epoch + 1 WHERE id = ?2 AND epoch = ?3",
     advance_epoch: "UPDATE auth_users SET epoch = epoch + 1 WHERE id = ?1 AND epoch = ?2",
     delete: "DELETE FROM auth_users WHERE id = ?1",
+    delete_unverified: "DELETE FROM auth_users WHERE id = ?1 AND epoch = ?2 AND email_verified_at IS NULL \
+        AND status = 'active'",
 };
 
 /// Values: time, limit. The later of two times is before a third exactly if both are.

@@ -1,3 +1,5 @@
+//! `FakeClock`: a clock that stands until it is moved.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 

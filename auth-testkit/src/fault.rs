@@ -1,3 +1,5 @@
+//! `Faulty`: a wrapper that makes calls fail, wait or get lost.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{self, Future};

@@ -181,6 +181,7 @@ async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStar
         .builder
         .key_ring(settings.secrets.key_ring.clone())
         .root_secret(settings.secrets.root.clone())
+        .previous_root_secrets(settings.secrets.previous_root.clone())
         .policy(settings.policy.clone());
     if let Some(limiter) = limiter {
         builder = builder.rate_limiter(Timed::new(limiter));

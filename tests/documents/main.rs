@@ -9,6 +9,7 @@ mod excerpts;
 mod links;
 mod packages;
 mod paths;
+mod secrets;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

@@ -105,7 +105,7 @@ async fn logging_out_with_an_invalid_token_ends_no_session() {
         "x".repeat(72),
         format!("{head}.{}", "A".repeat(43)),
         format!("{head}."),
-        format!("AQEBAQEBAQEBAQEBAQEBAQEAAAAA.{secret}"),
+        format!("AgEBAQEBAQEBAQEBAQEBAQEAAAAA.{secret}"),
         format!("{token} "),
         tokens.access_token.expose().to_owned(),
     ];
@@ -357,4 +357,22 @@ async fn claims_that_disagree_with_the_session_are_refused() {
         assert!(matches!(change(refused).await, Err(ChangePasswordError::SessionEnded)));
     }
     change(claims).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replaced_session_ends_and_a_failure_is_an_event() {
+    let world = World::new();
+    world.user(ADA).await;
+    let replaced = world.log_in(ADA).await;
+    let newest = world.auth.refresh(&text(&replaced), &client()).await.unwrap();
+    world.store.fail_every_call(Fault::ErrorBefore);
+    world.auth.end_replaced_session(&text(&newest), &client()).await;
+    world.store.reset();
+    assert_eq!(world.events.count("best_effort_failed"), 1);
+    assert!(world.lives(&newest).await);
+    // An older generation ends its session, too, and is no reuse.
+    world.auth.end_replaced_session(&text(&replaced), &client()).await;
+    world.auth.end_replaced_session("no token", &client()).await;
+    assert!(!world.lives(&newest).await);
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
 }

@@ -201,6 +201,7 @@ impl Life {
             let claims = self.note(auth.authenticate(tokens.access_token.expose())).unwrap();
             self.note(auth.change_email(&claims, to, Password::new(TYPO), &here).await);
             self.note(auth.change_email(&claims, BOB, Password::new(THIRD), &here).await);
+            self.mailed().await;
             self.note(auth.change_email(&claims, to, Password::new(THIRD), &here).await);
             let link = self.mailed().await;
             self.note(auth.confirm_email(&link.to_uppercase(), &here).await);

@@ -195,6 +195,8 @@ fn the_matrix_has_every_operation() {
     let mut operations: BTreeSet<_> = sources.lines().filter_map(declared).collect();
     // Runs `deliver_due_mails` and `clean_up` until stopped, and answers nobody.
     assert!(operations.remove("run_background"));
+    // Best effort after a log-in: `tests/flows/sessions.rs` has its failures.
+    assert!(operations.remove("end_replaced_session"));
     let flows: BTreeSet<_> = Flow::ALL.iter().map(|flow| flow.operation().to_owned()).collect();
     assert_eq!(flows, operations);
 }

@@ -231,13 +231,15 @@ fn newest_reset(world: &World) -> String {
     token.unwrap()
 }
 
-/// A service with another signer that still accepts the first one's tokens until `retires_at`.
-fn successor(world: &World, root: &str, retires_at: DateTime<Utc>) -> Auth {
+/// A service with another signer that still accepts the first one's tokens until `retires_at`, and refresh
+/// tokens of these previous root secrets.
+fn successor(world: &World, root: &str, retires_at: DateTime<Utc>, previous: &[&str]) -> Auth {
     let signer = SigningKey::hs256("y3Tn8Kq5Wz1Rb7Vd9Xm2Lc6Hf4Jp0GsQ").unwrap();
     let old = VerifyingKey::hs256(SECRET).unwrap().until(retires_at);
     Auth::builder(world.store.clone(), world.mailbox.clone())
         .clock(world.clock.clone())
         .root_secret(RootSecret::new(root).unwrap())
+        .previous_root_secrets(previous.iter().map(|secret| RootSecret::new(secret).unwrap()))
         .key_ring(KeyRing::new(signer).also_verify(old).unwrap())
         .policy(world.auth.policy().clone())
         .build()
@@ -250,7 +252,7 @@ async fn a_key_counts_until_the_microsecond_of_its_retirement() {
     world.user(ADA).await;
     let tokens = world.log_in(ADA).await;
     let retires_at = world.clock.now() + Duration::from_mins(5);
-    let successor = successor(&world, SECRET, retires_at);
+    let successor = successor(&world, SECRET, retires_at, &[]);
     world.clock.set(retires_at - MICRO);
     assert!(successor.authenticate(tokens.access_token.expose()).is_ok());
     world.clock.set(retires_at);
@@ -262,7 +264,9 @@ async fn a_key_counts_until_the_microsecond_of_its_retirement() {
     assert!(world.auth.authenticate(renewed.access_token.expose()).is_err());
 }
 
-/// A new root secret ends neither sessions nor links; but it cannot prove older generations.
+const NEW_ROOT: &str = "w5Ys9Gk2Qn7Zb4Tc1Xr8Vd3Lm6Hp0JfA";
+
+/// Two processes, of which one has the new root secret already, answer a parent with the same child.
 #[tokio::test]
 async fn a_new_root_secret_ends_neither_sessions_nor_links() {
     let world = world();
@@ -270,10 +274,32 @@ async fn a_new_root_secret_ends_neither_sessions_nor_links() {
     let consumed = world.log_in(ADA).await;
     let newest = refresh(&world, &text(&consumed)).await.unwrap();
     let link = world.reset_token(ADA).await;
-    let successor = successor(&world, "w5Ys9Gk2Qn7Zb4Tc1Xr8Vd3Lm6Hp0JfA", DateTime::<Utc>::MAX_UTC);
-    assert!(successor.refresh(&text(&consumed), &client()).await.is_err());
-    successor.refresh(&text(&newest), &client()).await.unwrap();
+    let successor = successor(&world, NEW_ROOT, DateTime::<Utc>::MAX_UTC, &[SECRET]);
+    let child = successor.refresh(&text(&newest), &client()).await.unwrap();
+    let grandchild = refresh(&world, &text(&child)).await.unwrap();
+    successor.refresh(&text(&grandchild), &client()).await.unwrap();
+    assert!(world.auth.refresh(&text(&consumed), &client()).await.is_err());
+    assert_eq!(world.events.count("authn_token_reuse"), 1, "an old generation is still recognised");
+    assert!(successor.refresh(&text(&grandchild), &client()).await.is_err(), "reuse ended the session");
+    let other = world.log_in(ADA).await;
+    successor.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await.unwrap_err();
+    let link = world.reset_token(ADA).await;
+    successor.refresh(&text(&other), &client()).await.unwrap();
     successor.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_root_secret_that_is_gone_refuses_tokens_and_ends_nothing() {
+    let world = world();
+    world.user(ADA).await;
+    let consumed = world.log_in(ADA).await;
+    let newest = refresh(&world, &text(&consumed)).await.unwrap();
+    let successor = successor(&world, NEW_ROOT, DateTime::<Utc>::MAX_UTC, &[]);
+    for tokens in [&consumed, &newest] {
+        assert!(successor.refresh(&text(tokens), &client()).await.is_err());
+    }
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
+    refresh(&world, &text(&newest)).await.unwrap();
 }
 
 #[tokio::test]

@@ -16,3 +16,4 @@ mod once;
 mod purpose;
 mod refresh;
 mod reset;
+mod rival;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use auth_core::{LiveCheck, RefreshError, RefreshPolicy, ReuseScope, SessionTokens};
+use auth_core::{LiveCheck, LoggedOut, RateLimits, RefreshError, RefreshPolicy, ReuseScope, SessionTokens};
 use auth_testkit::Fault;
 use auth_tests::{World, client, race, run_until, text};
 
@@ -217,6 +217,33 @@ async fn every_ancestor_is_recognised_at_refresh_and_at_restore() {
     }
 }
 
+/// 2. A thief who rotates without end is found at the owner's next refresh, restore or log-out.
+#[tokio::test]
+async fn a_thief_who_rotates_without_end_is_found() {
+    // Version 1 of the protocol recognised 4,096 generations.
+    const ROTATIONS: u32 = 4_097;
+    let world = World::with(|policy| policy.limits = RateLimits::none());
+    world.user(ADA).await;
+    for request in 0..3 {
+        let owner = world.log_in(ADA).await;
+        let mut thief = owner.clone();
+        for _ in 0..ROTATIONS {
+            thief = world.auth.refresh(&text(&thief), &client()).await.unwrap();
+        }
+        assert_eq!(thief.session.generation, ROTATIONS);
+        match request {
+            0 => assert!(world.auth.refresh(&text(&owner), &client()).await.is_err()),
+            1 => assert!(world.auth.restore(&text(&owner), &client()).await.is_err()),
+            _ => {
+                let ended = world.auth.log_out(&text(&owner), &client()).await.unwrap();
+                assert_eq!(ended, LoggedOut::SessionEnded);
+            }
+        }
+        assert!(world.auth.refresh(&text(&thief), &client()).await.is_err(), "request {request}");
+    }
+    assert_eq!(world.events.count("authn_token_reuse"), 2);
+}
+
 /// 2. A thief who refreshes first is found out by the owner, and the other way round.
 #[tokio::test]
 async fn the_second_refresh_of_thief_or_owner_ends_both_sessions() {
@@ -341,7 +368,7 @@ async fn forged_and_malformed_tokens_never_revoke() {
     let (old, new) = (text(&first), text(&newest));
     let (old_jti, old_secret) = old.split_once('.').unwrap();
     let (new_jti, new_secret) = new.split_once('.').unwrap();
-    let unknown_session = "AQEBAQEBAQEBAQEBAQEBAQEAAAAA";
+    let unknown_session = "AgEBAQEBAQEBAQEBAQEBAQEAAAAA";
     let forgeries = [
         format!("{old_jti}.{}", "A".repeat(43)),
         format!("{new_jti}.{}", "A".repeat(43)),

@@ -10,8 +10,10 @@ use crate::world::{Bounds, World};
 
 pub(crate) const NOTHING: Left = Left {
     refreshes: 0,
+    restores: 0,
     thefts: 0,
     replays: 0,
+    runs: 0,
     forgeries: 0,
     log_outs: 0,
     log_ins: 0,
@@ -96,6 +98,13 @@ fn a_thief_under_the_strict_policy() {
     let short = Left { refreshes: 2, thefts: 1, replays: 1, ..NOTHING };
     let left = bounded(short, Left { unknowns: 1, ..short });
     explore("thief, strict", 470_000, Bounds { left, ..STRICT });
+}
+
+#[test]
+fn a_thief_who_rotates_without_end() {
+    let short = Left { refreshes: 1, restores: 1, log_outs: 1, thefts: 1, runs: 1, ..NOTHING };
+    let left = bounded(short, Left { replays: 1, unknowns: 1, ..short });
+    explore("thief who rotates without end", 28_000, Bounds { tabs: 1, left, ..STRICT });
 }
 
 #[test]

@@ -75,9 +75,21 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Request {
     Refresh(Presented),
+    Restore(Token),
     LogOut(Token),
     LogIn { typed: u8 },
     Reset { typed: u8 },
+}
+
+impl Request {
+    /// Returns the refresh token that is presented for its session to live on.
+    pub(crate) fn presented(self) -> Option<Presented> {
+        match self {
+            Self::Refresh(presented) => Some(presented),
+            Self::Restore(token) => Some(Presented::True(token)),
+            Self::LogOut(_) | Self::LogIn { .. } | Self::Reset { .. } => None,
+        }
+    }
 }
 
 /// One request on its way.
@@ -109,9 +121,9 @@ impl Flight {
     /// The token that is still to be decided upon.
     pub(crate) fn undecided(&self) -> Option<Token> {
         match self.step {
-            Step::Sent(Request::Refresh(presented))
-            | Step::FindSession(Request::Refresh(presented))
-            | Step::FindUser(Request::Refresh(presented), _) => Some(presented.token()),
+            Step::Sent(request) | Step::FindSession(request) | Step::FindUser(request, _) => {
+                request.presented().map(Presented::token)
+            }
             _ => None,
         }
     }

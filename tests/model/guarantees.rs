@@ -19,7 +19,7 @@ pub(crate) enum Guarantee {
     Lifetime,
     /// 14: what clean-up deleted would have been refused anyway.
     CleanUpIsNeutral,
-    /// A logged-out session never refreshes again.
+    /// A log-out with any token of a live session ends it, and it never refreshes again.
     LogOutIsFinal,
 }
 

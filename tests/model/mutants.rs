@@ -99,3 +99,23 @@ fn a_clean_up_that_is_too_eager_is_noticed() {
     let left = Left { refreshes: 1, ..NOTHING };
     breaks(Mutant::CleanUpTooEager, Guarantee::CleanUpIsNeutral, Bounds { left, ..STRICT });
 }
+
+const RUN: Left = Left { thefts: 1, runs: 1, ..NOTHING };
+
+#[test]
+fn a_thief_who_outruns_a_bounded_walk_is_noticed_at_refresh() {
+    let left = Left { refreshes: 1, ..RUN };
+    breaks(Mutant::WalkBounded, Guarantee::ReuseKills, Bounds { left, ..STRICT });
+}
+
+#[test]
+fn a_thief_who_outruns_a_bounded_walk_is_noticed_at_restore() {
+    let left = Left { restores: 1, ..RUN };
+    breaks(Mutant::WalkBounded, Guarantee::ReuseKills, Bounds { left, ..STRICT });
+}
+
+#[test]
+fn a_thief_who_outruns_a_bounded_walk_is_noticed_at_log_out() {
+    let left = Left { log_outs: 1, ..RUN };
+    breaks(Mutant::WalkBounded, Guarantee::LogOutIsFinal, Bounds { left, ..STRICT });
+}

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use auth_core::rotation::{self, Decision, Proof, Settled};
+use auth_core::rotation::{self, Decision, Settled};
 use auth_core::{
-    ChainKey, Email, Epoch, RefreshPolicy, RefreshToken, RootSecret, Session, SessionId, SystemRandom, User,
-    UserId, UserStatus,
+    Email, Epoch, RefreshKeys, RefreshPolicy, RefreshToken, RootSecret, Session, SessionId, SystemRandom,
+    User, UserId, UserStatus,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -40,38 +40,43 @@ struct Case {
 
 /// The real functions. They are pure, so each answer is asked for once.
 pub(crate) struct Oracle {
-    chain: ChainKey,
+    keys: RefreshKeys,
     policy: RefreshPolicy,
     tokens: Vec<Vec<RefreshToken>>,
     forged: Vec<Vec<RefreshToken>>,
+    /// Whether only the newest 4,096 generations are recognised, as in version 1 of the protocol.
+    bounded_walk: bool,
     known: Mutex<HashMap<Case, Verdict>>,
 }
 
 impl Oracle {
-    pub(crate) fn new(policy: RefreshPolicy) -> Self {
-        let chain = ChainKey::new(&RootSecret::generate(&SystemRandom).unwrap());
-        // One generation more than the model names, for the child of the last.
-        let line = |session| {
-            let first = RefreshToken::first(session_id(session), &SystemRandom).unwrap();
-            let children = std::iter::successors(Some(first), |token| token.child(&chain));
-            children.take(GENERATIONS + 1).collect::<Vec<_>>()
-        };
-        let tokens = (0..SESSIONS).map(line).collect();
-        let forged = (0..SESSIONS).map(line).collect();
-        Self { chain, policy, tokens, forged, known: Mutex::default() }
+    pub(crate) fn new(policy: RefreshPolicy, bounded_walk: bool) -> Self {
+        let [keys, foreign] =
+            [(); 2].map(|()| RefreshKeys::new(&RootSecret::generate(&SystemRandom).unwrap()));
+        let lines = |keys: &RefreshKeys| (0..SESSIONS).map(|session| line(session, keys)).collect();
+        let (tokens, forged) = (lines(&keys), lines(&foreign));
+        Self { keys, policy, tokens, forged, bounded_walk, known: Mutex::default() }
     }
 
     fn token(&self, token: Token) -> &RefreshToken {
         &self.tokens[usize::from(token.session)][usize::from(token.generation)]
     }
 
-    fn text(&self, presented: Presented) -> &RefreshToken {
-        match presented {
+    /// Reads the text of a token as the flows do; `None` for one that this service did not issue.
+    fn read(&self, presented: Presented) -> Option<RefreshToken> {
+        let sent = match presented {
             Presented::True(token) => self.token(token),
             Presented::Forged(token) => {
                 &self.forged[usize::from(token.session)][usize::from(token.generation)]
             }
-        }
+        };
+        RefreshToken::parse(&sent.expose(), &self.keys).ok()
+    }
+
+    /// Whether a version of the protocol knows this token as one of the session's.
+    fn is_recognised(&self, row: Row, token: Token) -> bool {
+        let newest = Token { generation: row.generation, ..token }.real_generation();
+        !self.bounded_walk || newest.saturating_sub(token.real_generation()) <= 4_096
     }
 
     /// Gives the name of a token that the code under test made. A token of another text than the chain's
@@ -88,7 +93,7 @@ impl Oracle {
             id: token.session_id(),
             user_id: USER,
             epoch: Epoch::from_u64(row.epoch.into()),
-            generation: row.generation.into(),
+            generation: token.generation(),
             digest: token.digest(USER),
             created_at: time(0),
             rotated_at: time(row.rotated_at),
@@ -113,14 +118,17 @@ impl Oracle {
         }
         let token = presented.token();
         let session = row.map(|row| self.session(token.session, row));
-        let decision = rotation::decide(
-            &self.chain,
-            session.as_ref(),
-            Some(&user(account)),
-            self.text(presented),
-            time(now),
-            &self.policy,
-        );
+        let decision = match self.read(presented) {
+            Some(read) if row.is_none_or(|row| self.is_recognised(row, token)) => rotation::decide(
+                &self.keys,
+                session.as_ref(),
+                Some(&user(account)),
+                &read,
+                time(now),
+                &self.policy,
+            ),
+            Some(_) | None => Decision::Refuse,
+        };
         let verdict = match decision {
             Decision::Refuse => Verdict::Refuse,
             Decision::Fresh => Verdict::Fresh,
@@ -140,10 +148,9 @@ impl Oracle {
 
     /// Whether a log-out with this token ends its session.
     pub(crate) fn may_end(&self, row: Option<Row>, account: Account, token: Token, now: Time) -> bool {
-        let Some(session) = row.map(|row| self.session(token.session, row)) else { return false };
-        rotation::live(&session, &user(account), time(now))
-            && rotation::prove(&self.chain, &session, self.token(token), self.policy.max_chain_walk)
-                != Proof::Unproven
+        let Some(row) = row.filter(|row| self.is_recognised(*row, token)) else { return false };
+        let session = self.session(token.session, row);
+        rotation::may_log_out(&session, &user(account), self.token(token), time(now))
     }
 
     /// Whether a row is live.
@@ -155,6 +162,20 @@ impl Oracle {
     pub(crate) fn expired(&self, session: u8, row: Row, now: Time) -> bool {
         self.session(session, row).expired(time(now))
     }
+}
+
+/// The tokens of a session that are named, and one more for the child of the last.
+fn line(session: usize, keys: &RefreshKeys) -> Vec<RefreshToken> {
+    let mut token = RefreshToken::first(session_id(session), keys, &SystemRandom).unwrap();
+    let generations = 0..=u8::try_from(GENERATIONS).unwrap();
+    let named = generations.map(|generation| {
+        let name = Token { session: u8::try_from(session).unwrap(), generation };
+        while token.generation() < name.real_generation() {
+            token = token.child(keys).unwrap();
+        }
+        token.clone()
+    });
+    named.collect()
 }
 
 fn session_id(session: usize) -> SessionId {

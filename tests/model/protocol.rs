@@ -45,7 +45,8 @@ impl World {
         let now = state.now;
         let flight = Flight { began: now, ..flight };
         let (flight, step) = match request {
-            Request::Refresh(presented) => {
+            Request::Refresh(_) | Request::Restore(_) => {
+                let presented = request.presented().unwrap();
                 let token = presented.token();
                 let consumed_at = match presented {
                     Presented::True(token) => state.consumed_at(token),
@@ -67,7 +68,7 @@ impl World {
     fn find_session(&self, state: &mut State, flight: Flight, request: Request) {
         let session = match request {
             Request::Refresh(presented) => presented.token().session,
-            Request::LogOut(token) => token.session,
+            Request::Restore(token) | Request::LogOut(token) => token.session,
             Request::LogIn { .. } | Request::Reset { .. } => unreachable!(),
         };
         let row = state.row(session);
@@ -80,7 +81,8 @@ impl World {
         {
             let (was, account) = (Some(deleted.was), state.account);
             let refused = match request {
-                Request::Refresh(presented) => {
+                Request::Refresh(_) | Request::Restore(_) => {
+                    let presented = request.presented().unwrap();
                     self.oracle.decide(was, account, presented, flight.began) == Verdict::Refuse
                 }
                 Request::LogOut(token) => !self.oracle.may_end(was, account, token, flight.began),
@@ -100,16 +102,26 @@ impl World {
         });
         let presented = match request {
             Request::Refresh(presented) => presented,
-            Request::LogOut(token) if self.oracle.may_end(seen, account, token, began) => {
-                return Step::RevokeSession { session: token.session };
+            Request::Restore(token) => Presented::True(token),
+            Request::LogOut(token) => {
+                if self.oracle.may_end(seen, account, token, began) {
+                    return Step::RevokeSession { session: token.session };
+                }
+                let live = row.is_some_and(|row| self.oracle.live(token.session, row, account, began));
+                state.demand(Guarantee::LogOutIsFinal, !live);
+                return Step::Answered(Answer::LoggedOut);
             }
-            _ => return Step::Answered(Answer::LoggedOut),
+            Request::LogIn { .. } | Request::Reset { .. } => unreachable!(),
         };
         let verdict = self.oracle.decide(seen, account, presented, began);
         self.judge(state, flight, presented, row, verdict);
         let token = presented.token();
         match (verdict, row) {
             (Verdict::Fresh, _) => Step::Answered(Answer::Keep(token)),
+            // A restored session gets an access token alone.
+            (Verdict::Recover(_) | Verdict::Rotate(_), _) if matches!(request, Request::Restore(_)) => {
+                Step::Answered(Answer::Keep(token))
+            }
             (Verdict::Recover(child), _) => take(state, child),
             (Verdict::Rotate(child), Some(row)) => {
                 assert!(usize::from(child.generation) < GENERATIONS, "more generations than the model names");

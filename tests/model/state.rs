@@ -9,7 +9,12 @@ pub(crate) type Time = u8;
 /// How many sessions there can be: the browser's, and that of one more log-in.
 pub(crate) const SESSIONS: usize = 2;
 /// Number of distinct generations of a session. The bounds never make more.
-pub(crate) const GENERATIONS: usize = 6;
+pub(crate) const GENERATIONS: usize = 8;
+/// The name of the generation that a session has after a thief rotated it thousands of times: see
+/// [`Token::real_generation`].
+pub(crate) const FAR: u8 = 6;
+/// How many real generations lie between those that are named `FAR - 1` and `FAR`.
+const DISTANCE: u32 = 5_000;
 
 /// Names a real token: the checker compares names, the oracle has the token behind each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +28,12 @@ impl Token {
         Self { generation: self.generation + 1, ..self }
     }
 
-    fn bit(self) -> u16 {
+    /// Returns the generation of the real token: the name, or thousands more from [`FAR`] on.
+    pub(crate) fn real_generation(self) -> u32 {
+        u32::from(self.generation) + if self.generation < FAR { 0 } else { DISTANCE }
+    }
+
+    fn bit(self) -> u32 {
         1 << (usize::from(self.session) * GENERATIONS + usize::from(self.generation))
     }
 }
@@ -66,8 +76,11 @@ pub(crate) struct Deleted<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Left {
     pub(crate) refreshes: u8,
+    pub(crate) restores: u8,
     pub(crate) thefts: u8,
     pub(crate) replays: u8,
+    /// How often a thief who has the current token rotates it thousands of times.
+    pub(crate) runs: u8,
     pub(crate) forgeries: u8,
     pub(crate) log_outs: u8,
     pub(crate) log_ins: u8,
@@ -90,7 +103,7 @@ pub(crate) struct State {
     /// Whether an answer was lost and no tab had one since: some tab tries again.
     pub(crate) owed: bool,
     /// The tokens that the thief has.
-    pub(crate) stolen: u16,
+    pub(crate) stolen: u32,
     /// Everything on its way, in a fixed order: which of two equal requests is which does not matter.
     pub(crate) flights: Vec<Flight>,
     pub(crate) left: Left,
@@ -162,6 +175,19 @@ impl State {
         self.demand(Guarantee::Lifetime, lifetime_holds);
         self.consumed_at[usize::from(parent.session)][usize::from(parent.generation)].get_or_insert(now);
         true
+    }
+
+    /// A thief with the current token rotates the session thousands of times. The thief has each child.
+    pub(crate) fn run(&mut self, from: Token, idle_expires_at: Time) {
+        let now = self.now;
+        let Some(row) = &mut self.rows[usize::from(from.session)] else { return };
+        row.generation = FAR;
+        row.rotated_at = now;
+        row.idle_expires_at = idle_expires_at;
+        for generation in from.generation..FAR {
+            self.consumed_at[usize::from(from.session)][usize::from(generation)].get_or_insert(now);
+            self.steal(Token { generation: generation + 1, ..from });
+        }
     }
 
     /// Sets the password if the epoch is still the one that was read.

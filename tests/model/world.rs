@@ -8,7 +8,7 @@ use stateright::{Model, Property};
 use crate::flight::{Flight, Owner, Presented, Request, Step};
 use crate::guarantees::Guarantee;
 use crate::oracle::{Oracle, TICK};
-use crate::state::{Account, Deleted, GENERATIONS, Left, Link, Row, SESSIONS, State, Time, Token};
+use crate::state::{Account, Deleted, FAR, GENERATIONS, Left, Link, Row, SESSIONS, State, Time, Token};
 
 /// A mistake made on purpose, to see that the model would notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub(crate) enum Mutant {
     RehashUnguarded,
     IdleTimeUncapped,
     CleanUpTooEager,
+    WalkBounded,
 }
 
 /// The policy in ticks, and how much of everything there is.
@@ -68,6 +69,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Action {
     Send(Owner, Request),
     Steal,
+    /// The thief rotates the current token thousands of times.
+    Run(Token),
     Move(usize, Outcome),
     /// A message is lost, or the process at work on it dies.
     Drop(usize),
@@ -83,7 +86,8 @@ impl World {
         let mut policy = RefreshPolicy::default();
         policy.reuse_leeway = TICK * if unbounded { 1000 } else { bounds.leeway.into() };
         policy.min_rotation_age = TICK * if ageless { 0 } else { bounds.minimum_age.into() };
-        Self { bounds, mutant, oracle: Arc::new(Oracle::new(policy)) }
+        let bounded_walk = mutant == Some(Mutant::WalkBounded);
+        Self { bounds, mutant, oracle: Arc::new(Oracle::new(policy, bounded_walk)) }
     }
 
     pub(crate) fn has(&self, mutant: Mutant) -> bool {
@@ -129,6 +133,9 @@ impl World {
             if left.refreshes > 0 {
                 send(Owner::Tab, Request::Refresh(Presented::True(token)));
             }
+            if left.restores > 0 {
+                send(Owner::Tab, Request::Restore(token));
+            }
             if left.log_outs > 0 {
                 send(Owner::Tab, Request::LogOut(token));
             }
@@ -161,6 +168,7 @@ impl World {
             (Owner::Thief, Request::Refresh(Presented::Forged(_))) => left.forgeries -= 1,
             (Owner::Thief, _) => left.replays -= 1,
             (_, Request::Refresh(_)) => left.refreshes -= 1,
+            (_, Request::Restore(_)) => left.restores -= 1,
             (_, Request::LogOut(_)) => left.log_outs -= 1,
             (_, Request::LogIn { .. }) => left.log_ins -= 1,
             (_, Request::Reset { .. }) => left.resets -= 1,
@@ -228,6 +236,16 @@ impl Model for World {
         if state.left.thefts > 0 && state.jar.is_some() {
             actions.push(Action::Steal);
         }
+        if state.left.runs > 0 {
+            let current = |token: &Token| {
+                token.generation < FAR
+                    && state.row(token.session).is_some_and(|row| {
+                        row.generation == token.generation
+                            && self.oracle.live(token.session, row, state.account, state.now)
+                    })
+            };
+            actions.extend(state.stolen().filter(current).map(Action::Run));
+        }
         for (index, flight) in state.flights.iter().enumerate() {
             if index > 0 && state.flights[index - 1] == *flight {
                 continue;
@@ -265,6 +283,11 @@ impl Model for World {
             Action::Steal => {
                 state.left.thefts -= 1;
                 state.steal(state.jar?);
+            }
+            Action::Run(token) => {
+                state.left.runs -= 1;
+                let expires_at = state.row(token.session)?.expires_at;
+                state.run(token, expires_at.min(state.now + self.bounds.idle));
             }
             Action::Move(index, outcome) => self.advance(&mut state, index, outcome),
             Action::Drop(index) => {

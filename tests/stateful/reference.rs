@@ -280,10 +280,10 @@ impl Reference {
         if self.account(who).password != current {
             return Outcome::WrongPassword;
         }
-        match self.known(to) {
-            None => self.mail(who, Purpose::Confirm { to }, None),
+        match &self.accounts[to] {
             Some(holder) if holder.disabled => {}
-            Some(_) => self.mailed = Some(Mailed::AlreadyRegistered),
+            Some(holder) if holder.verified => self.mailed = Some(Mailed::AlreadyRegistered),
+            Some(_) | None => self.mail(who, Purpose::Confirm { to }, None),
         }
         Outcome::Done
     }
@@ -293,12 +293,9 @@ impl Reference {
         let (Purpose::Confirm { to }, Some(who)) = (purpose, self.good_for(link, purpose)) else {
             return Outcome::InvalidToken;
         };
-        if self.known(to).is_some() {
+        if self.accounts[to].as_ref().is_some_and(|holder| holder.verified || holder.disabled) {
             self.now += NOTICES_WAIT;
             return Outcome::Taken;
-        }
-        if self.accounts[to].is_some() {
-            self.clean_up();
         }
         self.links[link].spent = true;
         self.accounts[to] = self.accounts[who].take();

@@ -1,3 +1,5 @@
+//! The builder of `Auth`: takes the parts and the policy, and checks them.
+
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -15,9 +17,9 @@ use crate::mail::Mailer;
 use crate::mail::key::MailKey;
 use crate::policy::Policy;
 use crate::session::access_token::{AccessTokens, ClaimsSource};
-use crate::session::chain_key::ChainKey;
 use crate::session::key_ring::KeyRing;
 use crate::session::live_cache::LiveCache;
+use crate::session::refresh_keys::RefreshKeys;
 use crate::store::Store;
 use crate::user::password::BreachCheck;
 
@@ -37,6 +39,7 @@ pub struct AuthBuilder {
     claims: Option<Arc<dyn ClaimsSource>>,
     key_ring: Option<KeyRing>,
     root_secret: Option<RootSecret>,
+    previous_root_secrets: Vec<RootSecret>,
     /// The default of both.
     from_secret: Option<(KeyRing, RootSecret)>,
     pepper: Option<Pepper>,
@@ -57,6 +60,7 @@ impl AuthBuilder {
             claims: None,
             key_ring: None,
             root_secret: None,
+            previous_root_secrets: Vec::new(),
             from_secret: None,
             pepper: None,
             policy: Policy::default(),
@@ -84,9 +88,18 @@ impl AuthBuilder {
         self
     }
 
-    /// The root of the refresh chain, of mailed tokens and of limiter buckets.
+    /// The root of refresh tokens, of mailed tokens and of limiter buckets.
     pub fn root_secret(mut self, root_secret: RootSecret) -> Self {
         self.root_secret = Some(root_secret);
+        self
+    }
+
+    /// Accepts refresh tokens of earlier root secrets, too, so that replacing the secret logs nobody out.
+    ///
+    /// Keep an earlier secret until the last session from before has ended, at the latest
+    /// [`session_lifetime`](crate::RefreshPolicy::session_lifetime) after the replacement.
+    pub fn previous_root_secrets(mut self, root_secrets: impl IntoIterator<Item = RootSecret>) -> Self {
+        self.previous_root_secrets.extend(root_secrets);
         self
     }
 
@@ -186,7 +199,10 @@ impl AuthBuilder {
             breach_check: self.breach_check,
             claims: self.claims,
             access_tokens: AccessTokens::new(key_ring, self.policy.access.clone()),
-            chain_key: ChainKey::new(&root),
+            refresh_keys: self
+                .previous_root_secrets
+                .iter()
+                .fold(RefreshKeys::new(&root), RefreshKeys::with_previous),
             mail_key: MailKey::new(&root),
             bucket_key: BucketKey::new(&root),
             hashing,

@@ -35,7 +35,7 @@ impl Auth {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     /// # let auth = Auth::builder(store, mailbox.clone())
-    /// #     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
+    /// #     .secret(std::env::var("AUTH_SECRET")?)
     /// #     .build()?;
     /// # let client = Client::new(None, None);
     /// # auth.create_user("ada@example.com", Password::new("correct horse battery"), None).await?;

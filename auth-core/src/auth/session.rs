@@ -53,7 +53,7 @@ impl Auth {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     /// # let auth = Auth::builder(store, mailbox.clone())
-    /// #     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
+    /// #     .secret(std::env::var("AUTH_SECRET")?)
     /// #     .build()?;
     /// # let client = Client::new(None, None);
     /// # auth.create_user("ada@example.com", Password::new("correct horse battery"), None).await?;
@@ -118,9 +118,23 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// - [`LogOutError`]: the store could not end the session. Do not report a log-out to the client.
-    pub async fn log_out(&self, refresh_token: &str, client: &Client) -> Result<LoggedOut, LogOutError> {
-        flow::log_out::log_out(&self.0, refresh_token, client).await
+    /// - [`LogOutError::RateLimited`], and [`LogOutError::Failed`] if the store could not end the session.
+    ///   Do not report a log-out to the client in either case.
+    pub fn log_out<'a>(
+        &'a self,
+        refresh_token: &'a str,
+        client: &'a Client,
+    ) -> Limited<'a, LoggedOut, LogOutError> {
+        limited!(client, request => flow::log_out::log_out(&self.0, &mut request, refresh_token))
+    }
+
+    /// Ends the session of a refresh token that a log-in has replaced, as the cookie of a browser does: what
+    /// the browser cannot use any more, nobody should (ASVS 5.0, 7.2.4).
+    ///
+    /// Call it after the log-in has succeeded. Best effort: a failure is emitted as an event, and the session
+    /// then lives until it expires. A token that is not valid ends nothing. Not limited: the log-in was.
+    pub async fn end_replaced_session(&self, refresh_token: &str, client: &Client) {
+        flow::log_out::end_replaced_session(&self.0, refresh_token, client).await;
     }
 
     /// Ends all sessions of a user and invalidates all mailed links.

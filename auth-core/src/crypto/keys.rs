@@ -21,7 +21,7 @@ pub enum WeakSecret {
     /// Fewer than [`MIN_SECRET_BYTES`] bytes.
     #[error("is shorter than 32 bytes")]
     TooShort,
-    /// Looks like a value from documentation or a sample file.
+    /// Looks like a value from documentation or a sample file, or is one that this library published.
     #[error("looks like a placeholder")]
     Placeholder,
     /// Repeats itself or uses too few different bytes.
@@ -34,7 +34,11 @@ pub enum WeakSecret {
 /// Length alone is not enough: of about 104,000 publicly known signing secrets some 1,900 have 32
 /// bytes or more, nearly all of them phrases of this kind.
 pub(crate) fn check_secret(secret: &[u8]) -> Result<(), WeakSecret> {
-    const PLACEHOLDERS: [&str; 14] = [
+    const PLACEHOLDERS: [&str; 17] = [
+        // Those that earlier versions of this library's documentation had.
+        "u7kq2mx9vb4nr8ty1wz6pl3sd5fg0hjc",
+        "q8jv0yf2mzr7lwxs4tbncpd1hgke9uar",
+        "outputofopensslrand",
         "changeme",
         "changethis",
         "replaceme",
@@ -70,12 +74,12 @@ pub(crate) fn check_secret(secret: &[u8]) -> Result<(), WeakSecret> {
     Ok(())
 }
 
-/// The secret from which the keys of the refresh chain, of mailed tokens and of limiter buckets are
-/// derived (HKDF-SHA-256, RFC 5869, one label per use).
+/// The secret from which the keys of refresh tokens, of mailed tokens and of limiter buckets are derived
+/// (HKDF-SHA-256, RFC 5869, one label per use).
 ///
-/// Replacing it keeps sessions and mailed links alive (a current refresh token and a link are
-/// recognised by their digests alone), but older generations of refresh tokens can then no longer be
-/// proven, and a mail whose first attempt failed before becomes a dead letter.
+/// Replacing it ends all sessions, unless the old one is given as
+/// [`previous_root_secrets`](crate::AuthBuilder::previous_root_secrets). Mailed links stay valid, since their
+/// digests alone are compared, but a mail whose first attempt failed before becomes a dead letter.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct RootSecret(Vec<u8>);
 
@@ -91,8 +95,7 @@ impl RootSecret {
         Ok(Self(secret.as_ref().to_vec()))
     }
 
-    /// Makes a new one. Keep it: after a restart with another, reuse of refresh tokens from before is
-    /// not detected.
+    /// Makes a new one. Keep it: after a restart with another all refresh tokens are refused.
     ///
     /// # Errors
     ///
@@ -170,10 +173,22 @@ mod tests {
         assert_eq!(check_secret(b"0123456789abcdef0123456789abcdef"), Err(WeakSecret::Repetitive));
         assert_eq!(check_secret(b"please-Change_Me-before-going-live-1"), Err(WeakSecret::Placeholder));
         assert_eq!(check_secret(b"your-256-bit-secret-your-jwt-secret"), Err(WeakSecret::Placeholder));
-        assert_eq!(check_secret(b"q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR"), Ok(()));
+        assert_eq!(check_secret(b"t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE"), Ok(()));
         // Seven different bytes and eight, neither of them in a row that repeats.
         assert_eq!(check_secret(b"qJvYfmZqqJJvvYYffmmZZqJqvJfYmvZq"), Err(WeakSecret::Repetitive));
         assert_eq!(check_secret(b"qJvYfmZrqJJvvYYffmmZZqJqvJfYmvZq"), Ok(()));
+    }
+
+    #[test]
+    fn secrets_that_the_documentation_had_are_refused() {
+        for published in [
+            "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR",
+            "u7Kq2mX9vB4nR8tY1wZ6pL3sD5fG0hJc",
+            "output of `openssl rand -base64 48`",
+            " u7Kq2mX9vB4nR8tY1wZ6pL3sD5fG0hJc\n",
+        ] {
+            assert_eq!(check_secret(published.as_bytes()), Err(WeakSecret::Placeholder), "{published}");
+        }
     }
 
     #[test]

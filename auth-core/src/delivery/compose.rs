@@ -115,8 +115,8 @@ async fn password_notice(
     }
 }
 
-/// "Confirm your new address"; if another user has the address, "you already have an account" to
-/// that user.
+/// "Confirm your new address"; if another user has verified the address, "you already have an account"
+/// to that user. A user who has not verified it keeps nobody from proving it.
 async fn new_address_mail(
     ctx: &Context,
     intent: &Intent,
@@ -128,12 +128,10 @@ async fn new_address_mail(
         Some(_) | None => return Ok(Composed::Dropped),
     };
     match ctx.store.find_by_email(&intent.email).await? {
-        Some(holder) if !ctx.is_abandoned(&holder, ctx.now()) => Ok(match holder.status {
-            UserStatus::Disabled => Composed::Dropped,
-            UserStatus::Active => {
-                Composed::to_user(intent, holder, Message::AlreadyRegistered { at: intent.created_at })
-            }
-        }),
+        Some(holder) if holder.status == UserStatus::Disabled => Ok(Composed::Dropped),
+        Some(holder) if holder.email_verified() => {
+            Ok(Composed::to_user(intent, holder, Message::AlreadyRegistered { at: intent.created_at }))
+        }
         Some(_) | None => {
             let link = LinkRequest::to_unproven(user, Purpose::ChangeEmail, intent.email.clone());
             link_mail(ctx, intent, link).await

@@ -7,16 +7,15 @@ use crate::flow::redeem::{mark_spent, redeem};
 use crate::flow::verify_current_password::verify_current_password;
 use crate::limit::{Limit, RateLimited};
 
-use crate::clock::before;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::mail::one_time_token::Purpose;
 use crate::session::access_token::AccessClaims;
-use crate::store::{MailRequest, NewEmail, SetEmailOutcome, StoreError};
-use crate::user::User;
+use crate::store::{GuardedWrite, MailRequest, NewEmail, SetEmailOutcome, StoreError};
 use crate::user::email::{Email, EmailError};
 use crate::user::password::Password;
+use crate::user::{User, UserStatus};
 
 /// Why no mail to a new address was enqueued. Never because the address is taken.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +125,7 @@ async fn replace_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<Set
         enqueue(ctx, email, MailRequest::EmailChanged { user_id, new_email, at }, at).await?;
     }
     let mut outcome = set_email(ctx, user, new).await?;
-    if outcome == SetEmailOutcome::Taken && free_abandoned(ctx, &new.email).await? {
+    if outcome == SetEmailOutcome::Taken && delete_unverified_holder(ctx, &new.email).await? {
         outcome = set_email(ctx, user, new).await?;
     }
     ctx.live_cache.forget(user.id);
@@ -147,15 +146,16 @@ async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmai
     }
 }
 
-/// Deletes abandoned users and returns true if the address is then free. Deletes them here so that the
-/// result does not depend on when clean-up last ran.
-async fn free_abandoned(ctx: &Context, email: &Email) -> Result<bool, StoreError> {
-    let (policy, now) = (&ctx.policy.clean_up, ctx.now());
-    match ctx.store.find_by_email(email).await? {
-        Some(holder) if !ctx.is_abandoned(&holder, now) => return Ok(false),
-        _ => {}
+/// Deletes a user who has the address without having verified it, and returns true if the address is then
+/// free. The link that is confirmed proves the mailbox, so that user is not its owner, or is this one.
+async fn delete_unverified_holder(ctx: &Context, email: &Email) -> Result<bool, StoreError> {
+    let Some(holder) = ctx.store.find_by_email(email).await? else { return Ok(true) };
+    if holder.email_verified() || holder.status != UserStatus::Active {
+        return Ok(false);
     }
-    let (before, batch) = (before(now, policy.unverified_user_lifetime), policy.batch.get());
-    while ctx.store.purge_unverified(before, batch).await? >= u64::from(batch) {}
-    Ok(true)
+    let outcome = ctx.store.delete_unverified(holder.id, holder.epoch).await?;
+    if outcome == GuardedWrite::Applied {
+        ctx.emit_own(EventKind::UserDeleted { user_id: holder.id });
+    }
+    Ok(outcome == GuardedWrite::Applied)
 }

@@ -1,4 +1,4 @@
-//! Permits: every flow takes its rate limits' permits before any work, and may return them after.
+//! Permits: acquired before the work, then kept or released.
 
 use crate::client::Client;
 use crate::context::Context;

@@ -1,4 +1,4 @@
-//! Redeeming the token of a mailed link, for every purpose.
+//! Checks the token of a mailed link, for every purpose, and marks it spent.
 
 use chrono::{DateTime, Utc};
 

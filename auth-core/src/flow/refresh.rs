@@ -104,6 +104,25 @@ pub(crate) async fn restore(
     request: &mut Request<'_>,
     text: &str,
 ) -> Result<RestoredSession, RefreshError> {
+    let restored = issue_restored(ctx, request, text).await;
+    match &restored {
+        Ok(RestoredSession { session, .. }) => ctx.emit(
+            request.client,
+            EventKind::SessionRestored { user_id: session.user_id, session_id: session.id },
+        ),
+        Err(RefreshError::InvalidToken | RefreshError::Superseded) => {
+            ctx.emit(request.client, EventKind::RestoreRefused);
+        }
+        Err(RefreshError::RateLimited(_) | RefreshError::Failed(_)) => {}
+    }
+    restored
+}
+
+async fn issue_restored(
+    ctx: &Context,
+    request: &mut Request<'_>,
+    text: &str,
+) -> Result<RestoredSession, RefreshError> {
     let now = ctx.now();
     permit::count_by_client(ctx, request, Limit::RestoreClient).await?;
     let Presented { session, user, .. } = present(ctx, request, text, Limit::RestoreSession, now).await?;
@@ -119,9 +138,10 @@ async fn present(
     limit: Limit,
     now: DateTime<Utc>,
 ) -> Result<Presented, RefreshError> {
-    let token = RefreshToken::parse(text).map_err(|_| RefreshError::InvalidToken)?;
+    let token = RefreshToken::parse(text, &ctx.refresh_keys).map_err(|_| RefreshError::InvalidToken)?;
     let (session, user) = ctx.find_session_and_user(token.session_id()).await?;
-    let decision = decide(&ctx.chain_key, session.as_ref(), user.as_ref(), &token, now, &ctx.policy.refresh);
+    let decision =
+        decide(&ctx.refresh_keys, session.as_ref(), user.as_ref(), &token, now, &ctx.policy.refresh);
     let (Some(session), Some(user)) = (session, user) else { return Err(RefreshError::InvalidToken) };
     match decision {
         Decision::Refuse => return Err(RefreshError::InvalidToken),

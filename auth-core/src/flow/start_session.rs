@@ -65,7 +65,7 @@ pub(super) async fn prepare(
 ) -> Result<SessionTokens, Failure> {
     let policy = &ctx.policy.refresh;
     let id = SessionId::generate(now, &*ctx.random)?;
-    let refresh_token = RefreshToken::first(id, &*ctx.random)?;
+    let refresh_token = RefreshToken::first(id, &ctx.refresh_keys, &*ctx.random)?;
     // Access tokens count in whole seconds: a session that ended between two could not issue its last.
     let expires_at = after(now, policy.session_lifetime).trunc_subsecs(0);
     let session = Session {

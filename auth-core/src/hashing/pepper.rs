@@ -40,7 +40,7 @@ pub enum PepperError {
 ///
 /// ```
 /// # use auth_core::{Pepper, PepperError};
-/// # let (new, old) = ("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR", "wV5nB2xMk8Zr4JtQy7LsDf3GhPc6TaEu");
+/// # let (new, old) = ("t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE", "wV5nB2xMk8Zr4JtQy7LsDf3GhPc6TaEu");
 /// let pepper = Pepper::new(2, new)?.retired(1, old)?;
 /// # Ok::<(), PepperError>(())
 /// ```
@@ -120,7 +120,7 @@ impl fmt::Debug for Pepper {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
+    const GOOD: &str = "t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE";
 
     #[test]
     fn weak_and_ambiguous_peppers_are_refused() {

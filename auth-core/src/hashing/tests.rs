@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::crypto::random::SystemRandom;
 
-const NEW: &str = "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
+const NEW: &str = "t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE";
 const OLD: &str = "wV5nB2xMk8Zr4JtQy7LsDf3GhPc6TaEu";
 
 /// 256 KiB, 2 passes, one thread.

@@ -167,6 +167,8 @@ limits! {
     VerifyClient verify_client: Client, Capacity, [10 per 15 min];
     /// Resets.
     ResetClient reset_client: Client, Capacity, [10 per 15 min];
+    /// Log-outs.
+    LogOutClient log_out_client: Client, Capacity, [60 per 1 min];
     /// Refreshes.
     RefreshClient refresh_client: Client, Capacity, [300 per 1 min];
     /// Refreshes, counted only once the token is proven.

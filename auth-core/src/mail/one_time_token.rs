@@ -182,6 +182,7 @@ mod tests {
     use super::*;
     use crate::crypto::keys::RootSecret;
     use crate::crypto::random::SystemRandom;
+    use crate::session::refresh_keys::RefreshKeys;
 
     const ID: IntentId = IntentId::from_bytes([5; 16]);
     const USER: UserId = UserId::from_bytes([1; 16]);
@@ -222,12 +223,13 @@ mod tests {
     #[test]
     fn a_text_has_one_purpose() {
         let keys = keys();
+        let refresh_keys = RefreshKeys::new(&RootSecret::generate(&SystemRandom).unwrap());
         let all = [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmail];
         for (of, other) in all.into_iter().flat_map(|of| all.map(|other| (of, other))) {
             let (text, secret) = (derive(&keys, of).expose(), derive(&keys, other).secret);
             assert_eq!(MailedToken::parse(&text, other).is_ok(), of == other, "{of:?} as {other:?}");
             assert_eq!(derive(&keys, of).secret.expose() == secret.expose(), of == other);
-            assert!(crate::RefreshToken::parse(&text).is_err());
+            assert!(crate::RefreshToken::parse(&text, &refresh_keys).is_err());
             assert_eq!(Purpose::from_stored(of.as_str()), Some(of));
         }
     }

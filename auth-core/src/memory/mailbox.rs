@@ -1,3 +1,5 @@
+//! `Mailbox`: a mailer that stores its mails in memory.
+
 use std::collections::VecDeque;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! The outbox in memory.
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,3 +1,5 @@
+//! Sessions and one-time tokens in memory.
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,4 +1,7 @@
+//! Users in memory.
+
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -112,7 +115,10 @@ impl UserStore for MemoryStore {
         Ok(lock(&self.users).write(id, epoch, always, |user| {
             user.password_hash = Some(password.password_hash.clone());
             user.password_changed_at = password.at;
-            user.email_verified_at = user.email_verified_at.or(password.email_verified_at);
+            if user.email_verified_at.is_none() && password.email_verified_at.is_some() {
+                user.email_verified_at = password.email_verified_at;
+                user.name = None;
+            }
             user.contested_at = None;
             user.epoch = user.epoch.next();
         }))
@@ -173,6 +179,19 @@ impl UserStore for MemoryStore {
         };
         users.by_email.remove(user.email.canonical());
         Ok(Deletion::Deleted)
+    }
+
+    async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        let mut users = lock(&self.users);
+        let Users { by_id, by_email } = &mut *users;
+        let is_unverified =
+            |user: &User| user.epoch == epoch && user.status == UserStatus::Active && !user.email_verified();
+        let Entry::Occupied(entry) = by_id.entry(id) else { return Ok(GuardedWrite::Stale) };
+        if !is_unverified(entry.get()) {
+            return Ok(GuardedWrite::Stale);
+        }
+        by_email.remove(entry.remove().email.canonical());
+        Ok(GuardedWrite::Applied)
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

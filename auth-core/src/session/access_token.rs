@@ -106,7 +106,7 @@ impl AccessClaims {
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let store = MemoryStore::new();
 /// let auth = Auth::builder(store, Mailbox::new())
-///     .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR") // yours comes from the configuration
+///     .secret(std::env::var("AUTH_SECRET")?)
 ///     .claims_source(Roles)
 ///     .build()?;
 /// # let (client, password) = (Client::new(None, None), || Password::new("correct horse battery"));

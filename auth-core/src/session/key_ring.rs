@@ -57,7 +57,7 @@ pub enum KeyRingError {
 /// use auth_core::{KeyRing, SigningKey, VerifyingKey};
 /// use chrono::DateTime;
 ///
-/// # let (new, old) = ("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR", "Zr7LwXs4TbNcPd1HgKe9UaRq8Jv0Yf2m");
+/// # let (new, old) = ("t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE", "Zr7LwXs4TbNcPd1HgKe9UaRq8Jv0Yf2m");
 /// let retires: DateTime<chrono::Utc> = "2026-12-01T00:00:00Z".parse()?;
 /// let ring = KeyRing::new(SigningKey::hs256(new)?).also_verify(VerifyingKey::hs256(old)?.until(retires))?;
 /// # Ok(()) }

@@ -1,4 +1,4 @@
-//! The refresh token: the text a client holds, `jti.secret`.
+//! The refresh token: session and generation, a dot, and the secret that proves them.
 
 use std::fmt;
 
@@ -10,53 +10,74 @@ use crate::crypto::digest::Digest;
 use crate::crypto::random::{RandomError, RandomSource};
 use crate::crypto::secret::Secret;
 use crate::id::{SessionId, UserId};
-use crate::session::chain_key::ChainKey;
+use crate::session::refresh_keys::{KeyIndex, LINK_BYTES, RefreshKeys, TAG_BYTES};
 
-/// The only version of the text form so far.
-const VERSION: u8 = 1;
+/// The version of the text form. Version 1 had no tag; it was never released.
+const VERSION: u8 = 2;
 /// 21 bytes (version, session id, generation) in unpadded base64url.
 const JTI_CHARS: usize = 28;
 /// 32 bytes in unpadded base64url.
 const SECRET_CHARS: usize = 43;
 
-/// The text is not a token. The reason is not given to the sender.
+/// The text is not a token of this service. The reason is not given to the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed token")]
 pub struct MalformedToken;
 
 /// An opaque rotating token that a client exchanges for a new access token.
 ///
-/// The text form is `jti.secret`: `jti` is base64url(version u8, session id 16 bytes, generation u32
-/// big-endian), `secret` is base64url(32 bytes). A store keeps only a digest of the current generation.
+/// The text form is `jti.secret`: `jti` is base64url(version u8 = 2, session id 16 bytes, generation u32
+/// big-endian), `secret` is base64url(link 16 bytes, tag 16 bytes). The tag proves that this service issued
+/// the token, whenever that was: there is no value of this type that it did not issue. A store keeps only a
+/// digest of the current generation.
 #[derive(Clone)]
 pub struct RefreshToken {
     session_id: SessionId,
     generation: u32,
+    /// The link and its tag.
     secret: Secret,
+    keys: KeyIndex,
 }
 
 impl RefreshToken {
-    #[cfg(test)]
-    pub(crate) const fn new(session_id: SessionId, generation: u32, secret: Secret) -> Self {
-        Self { session_id, generation, secret }
-    }
-
     /// Makes the first token of a session, generation 0.
     ///
     /// # Errors
     ///
     /// - [`RandomError`] when the generator fails.
-    pub fn first(session_id: SessionId, random: &dyn RandomSource) -> Result<Self, RandomError> {
-        Ok(Self { session_id, generation: 0, secret: Secret::generate(random)? })
+    pub fn first(
+        session_id: SessionId,
+        keys: &RefreshKeys,
+        random: &dyn RandomSource,
+    ) -> Result<Self, RandomError> {
+        let mut link = Zeroizing::new([0; LINK_BYTES]);
+        random.fill(&mut *link)?;
+        Ok(Self::of_link(session_id, 0, &link, keys, KeyIndex::CURRENT))
     }
 
-    /// Reads the text form. Only the canonical text of a token is accepted: no padding, no other
-    /// alphabet, no stray bits, no white space.
+    /// Makes the token of a link, with its tag.
+    fn of_link(
+        session_id: SessionId,
+        generation: u32,
+        link: &[u8; LINK_BYTES],
+        keys: &RefreshKeys,
+        index: KeyIndex,
+    ) -> Self {
+        let tag = keys.tag(index, session_id, generation, link);
+        let mut secret = Zeroizing::new([0; LINK_BYTES + TAG_BYTES]);
+        secret.iter_mut().zip(link.iter().chain(&tag)).for_each(|(to, from)| *to = *from);
+        Self { session_id, generation, secret: Secret::from_bytes(*secret), keys: index }
+    }
+
+    /// Reads the text form, and checks that this service issued it. Reads no store.
+    ///
+    /// Only the canonical text of a token is accepted: no padding, no other alphabet, no stray bits, no
+    /// white space.
     ///
     /// # Errors
     ///
-    /// - [`MalformedToken`] for everything else, before any allocation or store access.
-    pub fn parse(text: &str) -> Result<Self, MalformedToken> {
+    /// - [`MalformedToken`] for everything else, also for a token whose tag is wrong.
+    pub fn parse(text: &str, keys: &RefreshKeys) -> Result<Self, MalformedToken> {
         let (jti, secret) = split(text)?;
         let [version, rest @ ..] = decode::<21>(jti)?;
         let (session_id, generation) = rest.split_first_chunk::<16>().ok_or(MalformedToken)?;
@@ -64,11 +85,11 @@ impl RefreshToken {
         if version != VERSION {
             return Err(MalformedToken);
         }
-        Ok(Self {
-            session_id: SessionId::from_bytes(*session_id),
-            generation: u32::from_be_bytes(generation),
-            secret: Secret::from_bytes(decode::<32>(secret)?),
-        })
+        let (session_id, generation) = (SessionId::from_bytes(*session_id), u32::from_be_bytes(generation));
+        let secret = Secret::from_bytes(decode::<{ LINK_BYTES + TAG_BYTES }>(secret)?);
+        let (link, tag) = halves(&secret).ok_or(MalformedToken)?;
+        let keys = keys.prove(session_id, generation, link, tag).ok_or(MalformedToken)?;
+        Ok(Self { session_id, generation, secret, keys })
     }
 
     /// The text form.
@@ -98,16 +119,17 @@ impl RefreshToken {
         self.generation
     }
 
-    /// The token that rotation makes out of this one; `None` after 2^32 - 1 rotations.
-    pub fn child(&self, chain: &ChainKey) -> Option<Self> {
+    /// Derives the token that rotation makes out of this one; `None` after 2^32 - 1 rotations.
+    pub fn child(&self, keys: &RefreshKeys) -> Option<Self> {
         let generation = self.generation.checked_add(1)?;
-        let secret = chain.next(self.session_id, generation, &self.secret);
-        Some(Self { session_id: self.session_id, generation, secret })
+        let (link, _) = halves(&self.secret)?;
+        let link = Zeroizing::new(keys.next_link(self.keys, self.session_id, generation, link));
+        Some(Self::of_link(self.session_id, generation, &link, keys, self.keys))
     }
 
     /// Returns the digest that is stored, bound to session and user.
     pub fn digest(&self, user_id: UserId) -> Digest {
-        Digest::of("refresh/v1", &[self.session_id.as_bytes(), user_id.as_bytes(), self.secret.expose()])
+        Digest::of("refresh/v2", &[self.session_id.as_bytes(), user_id.as_bytes(), self.secret.expose()])
     }
 }
 
@@ -118,6 +140,12 @@ impl fmt::Debug for RefreshToken {
             .field("generation", &self.generation)
             .finish_non_exhaustive()
     }
+}
+
+/// Splits a secret into its link and its tag.
+fn halves(secret: &Secret) -> Option<(&[u8; LINK_BYTES], &[u8; TAG_BYTES])> {
+    let (link, tag) = secret.expose().split_first_chunk()?;
+    Some((link, tag.try_into().ok()?))
 }
 
 /// Splits `28 characters . 43 characters`, the outer shape of both opaque tokens.
@@ -143,17 +171,28 @@ mod tests {
 
     use super::*;
     use crate::crypto::keys::RootSecret;
-    use crate::crypto::random::SystemRandom;
+
+    fn keys() -> RefreshKeys {
+        RefreshKeys::new(&RootSecret::new("t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE").unwrap())
+    }
+
+    fn token_of(session: [u8; 16], generation: u32, link: [u8; 16]) -> RefreshToken {
+        RefreshToken::of_link(SessionId::from_bytes(session), generation, &link, &keys(), KeyIndex::CURRENT)
+    }
 
     fn token() -> RefreshToken {
-        RefreshToken::new(SessionId::from_bytes([3; 16]), 7, Secret::from_bytes([9; 32]))
+        token_of([3; 16], 7, [9; 16])
+    }
+
+    fn parse(text: &str) -> Result<RefreshToken, MalformedToken> {
+        RefreshToken::parse(text, &keys())
     }
 
     #[test]
     fn the_text_form_round_trips() {
         let text = token().expose();
         assert_eq!(text.len(), 72);
-        let parsed = RefreshToken::parse(&text).unwrap();
+        let parsed = parse(&text).unwrap();
         assert_eq!(parsed.session_id(), token().session_id());
         assert_eq!(parsed.generation(), 7);
         assert_eq!(*parsed.expose(), *text);
@@ -170,11 +209,11 @@ mod tests {
     fn every_truncation_and_extension_is_refused() {
         let text = token().expose();
         for end in 0..text.len() {
-            assert!(RefreshToken::parse(&text[..end]).is_err(), "length {end}");
+            assert!(parse(&text[..end]).is_err(), "length {end}");
         }
         for extra in ["=", " ", "\n", "A", ".", "\0"] {
-            assert!(RefreshToken::parse(&format!("{}{extra}", *text)).is_err());
-            assert!(RefreshToken::parse(&format!("{extra}{}", *text)).is_err());
+            assert!(parse(&format!("{}{extra}", *text)).is_err());
+            assert!(parse(&format!("{extra}{}", *text)).is_err());
         }
     }
 
@@ -183,54 +222,74 @@ mod tests {
         let text = token().expose();
         for cut in 0..JTI_CHARS {
             let shorter = format!("{}{}", &text[..cut], &text[JTI_CHARS..]);
-            assert!(RefreshToken::parse(&shorter).is_err(), "{shorter}");
+            assert!(parse(&shorter).is_err(), "{shorter}");
         }
-        assert!(RefreshToken::parse(&format!("{}AAAA{}", &text[..JTI_CHARS], &text[JTI_CHARS..])).is_err());
+        assert!(parse(&format!("{}AAAA{}", &text[..JTI_CHARS], &text[JTI_CHARS..])).is_err());
     }
 
     #[test]
-    fn stray_bits_and_other_versions_are_refused() {
+    fn every_other_bit_is_refused() {
         let text = token().expose();
+        let (jti, secret) = split(&text).unwrap();
+        let bytes: Vec<u8> = [decode::<21>(jti).unwrap().as_slice(), &decode::<32>(secret).unwrap()].concat();
+        for bit in 0..bytes.len() * 8 {
+            let mut wrong = bytes.clone();
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            let (jti, secret) = wrong.split_at(21);
+            let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(jti), URL_SAFE_NO_PAD.encode(secret));
+            assert!(parse(&text).is_err(), "bit {bit}");
+        }
         // The last character of 32 encoded bytes carries two unused bits.
-        assert!(RefreshToken::parse(&format!("{}l", &text[..71])).is_err());
-        let other_version = format!("Ag{}", &text[2..]);
-        assert!(RefreshToken::parse(&other_version).is_err());
-        assert!(RefreshToken::parse(&text.replace('-', "+").replace('_', "/").replace('C', "+")).is_err());
+        let last = text.chars().last().unwrap();
+        for other in ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['-', '_']) {
+            assert_eq!(parse(&format!("{}{other}", &text[..71])).is_ok(), other == last, "{other}");
+        }
+        assert!(parse(&text.replace('-', "+").replace('_', "/").replace('C', "+")).is_err());
+    }
+
+    #[test]
+    fn a_token_of_another_root_secret_is_refused_unless_it_is_known() {
+        let other = RootSecret::new("u7Kq2mX9vB4nT6pR8sW1zY3cF5hJ0gLd").unwrap();
+        let text = token().expose();
+        assert!(RefreshToken::parse(&text, &RefreshKeys::new(&other)).is_err());
+        let old = RootSecret::new("t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE").unwrap();
+        let both = RefreshKeys::new(&other).with_previous(&old);
+        let child = RefreshToken::parse(&text, &both).unwrap().child(&both).unwrap();
+        assert_eq!(*child.expose(), *token().child(&keys()).unwrap().expose());
     }
 
     #[test]
     fn the_digest_is_bound_to_its_user_and_session() {
         let (a, b) = (UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
-        let other = RefreshToken::new(SessionId::from_bytes([4; 16]), 7, Secret::from_bytes([9; 32]));
+        assert!(token().digest(a).matches(&token().digest(a)));
         assert!(!token().digest(a).matches(&token().digest(b)));
-        assert!(!token().digest(a).matches(&other.digest(a)));
+        assert!(!token().digest(a).matches(&token_of([4; 16], 7, [9; 16]).digest(a)));
     }
 
     #[test]
     fn every_generation_but_the_last_has_a_child() {
-        let chain = ChainKey::new(&RootSecret::generate(&SystemRandom).unwrap());
-        let last = RefreshToken::new(SessionId::from_bytes([3; 16]), u32::MAX, Secret::from_bytes([9; 32]));
-        assert!(last.child(&chain).is_none());
-        let child = token().child(&chain).unwrap();
+        assert!(token_of([3; 16], u32::MAX, [9; 16]).child(&keys()).is_none());
+        let child = token().child(&keys()).unwrap();
         assert_eq!((child.session_id(), child.generation()), (token().session_id(), 8));
         assert_ne!(child.secret.expose(), token().secret.expose());
+        assert_eq!(*parse(&child.expose()).unwrap().expose(), *child.expose());
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics_and_accepts_only_canonical_text(text in "[A-Za-z0-9_=+./-]{0,80}|.{0,80}") {
-            if let Ok(token) = RefreshToken::parse(&text) {
+            if let Ok(token) = parse(&text) {
                 prop_assert_eq!(&*token.expose(), &text);
             }
         }
 
         #[test]
-        fn every_token_round_trips(session: [u8; 16], generation: u32, secret: [u8; 32]) {
-            let token = RefreshToken::new(SessionId::from_bytes(session), generation, Secret::from_bytes(secret));
-            let parsed = RefreshToken::parse(&token.expose()).unwrap();
+        fn every_token_round_trips(session: [u8; 16], generation: u32, link: [u8; 16]) {
+            let token = token_of(session, generation, link);
+            let parsed = parse(&token.expose()).unwrap();
             prop_assert_eq!(parsed.generation(), generation);
             prop_assert_eq!(parsed.session_id(), SessionId::from_bytes(session));
-            prop_assert_eq!(parsed.secret.expose(), &secret);
+            prop_assert_eq!(parsed.secret.expose(), token.secret.expose());
         }
     }
 }

@@ -5,20 +5,24 @@
 //!
 //! | presented token | decision |
 //! |---|---|
-//! | its session is not live, or the chain does not prove it | [`Refuse`](Decision::Refuse), change nothing |
+//! | its session is not live, or the token is newer than the session | [`Refuse`](Decision::Refuse), change nothing |
 //! | current, younger than the minimum rotation age | [`Fresh`](Decision::Fresh), same token again |
 //! | current | [`Rotate`](Decision::Rotate); a request whose swap is stale calls [`settle`] |
 //! | the parent of the current one, within the leeway | [`Recover`](Decision::Recover), the same child |
 //! | any older generation | [`Reuse`](Decision::Reuse) |
+//!
+//! A [`RefreshToken`] that was parsed is one that this service issued, so its generation alone shows whether
+//! it is older, however often the session was rotated since.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::clock::elapsed;
 use crate::session::Session;
-use crate::session::chain_key::ChainKey;
 use crate::session::policy::RefreshPolicy;
+use crate::session::refresh_keys::RefreshKeys;
 use crate::session::refresh_token::RefreshToken;
 use crate::user::User;
 
@@ -26,7 +30,7 @@ use crate::user::User;
 #[derive(Debug, Clone)]
 #[must_use]
 pub enum Decision {
-    /// Not ours, over, or not proven: refuse and change nothing.
+    /// The session has ended, or the token is newer than it: refuse and change nothing.
     Refuse,
     /// Current and younger than the minimum rotation age: answer with the same refresh token.
     Fresh,
@@ -35,40 +39,8 @@ pub enum Decision {
     /// The parent of the current token within the leeway, so its answer may have been lost: answer
     /// with this same child and write nothing.
     Recover(RefreshToken),
-    /// A consumed token, proven by the chain: end what the policy's scope says, and refuse.
+    /// A consumed token: end what the policy's scope says, and refuse.
     Reuse,
-}
-
-/// How a presented token relates to its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Proof {
-    /// It is the current generation.
-    Current,
-    /// It is this number of generations old.
-    Older(u32),
-    /// It is not proven to be of this session.
-    Unproven,
-}
-
-/// Proves a presented token against the one stored digest, by walking the chain forward.
-pub fn prove(chain: &ChainKey, session: &Session, presented: &RefreshToken, max_walk: u32) -> Proof {
-    let Some(age) = session.generation.checked_sub(presented.generation()) else { return Proof::Unproven };
-    if session.id != presented.session_id() || age > max_walk {
-        return Proof::Unproven;
-    }
-    let mut token = presented.clone();
-    for _ in 0..age {
-        match token.child(chain) {
-            Some(child) => token = child,
-            None => return Proof::Unproven,
-        }
-    }
-    match (token.digest(session.user_id).matches(&session.digest), age) {
-        (false, _) => Proof::Unproven,
-        (true, 0) => Proof::Current,
-        (true, age) => Proof::Older(age),
-    }
 }
 
 /// Returns whether a session is live for this user at this time.
@@ -78,7 +50,7 @@ pub fn live(session: &Session, user: &User, now: DateTime<Utc>) -> bool {
 
 /// Decides about a presented refresh token.
 pub fn decide(
-    chain: &ChainKey,
+    keys: &RefreshKeys,
     session: Option<&Session>,
     user: Option<&User>,
     presented: &RefreshToken,
@@ -89,17 +61,36 @@ pub fn decide(
     if !live(session, user, now) {
         return Decision::Refuse;
     }
-    let age = elapsed(session.rotated_at, now);
-    match prove(chain, session, presented, policy.max_chain_walk) {
-        Proof::Unproven => Decision::Refuse,
-        Proof::Current if age < policy.min_rotation_age => Decision::Fresh,
-        // After 2^32 - 1 rotations there is no next generation; the session has to end.
-        Proof::Current => presented.child(chain).map_or(Decision::Refuse, Decision::Rotate),
-        Proof::Older(1) if policy.reuse_leeway > Duration::ZERO && age <= policy.reuse_leeway => {
-            presented.child(chain).map_or(Decision::Refuse, Decision::Recover)
-        }
-        Proof::Older(_) => Decision::Reuse,
+    if session.id != presented.session_id() {
+        return Decision::Refuse;
     }
+    // A token is newer than its session if the store was restored from a backup.
+    let Some(older) = session.generation.checked_sub(presented.generation()) else { return Decision::Refuse };
+    let current = |token: &RefreshToken| token.digest(session.user_id).matches(&session.digest);
+    let age = elapsed(session.rotated_at, now);
+    match older {
+        0 if !current(presented) => Decision::Refuse,
+        0 if age < policy.min_rotation_age => Decision::Fresh,
+        // After 2^32 - 1 rotations there is no next generation; the session has to end.
+        0 => presented.child(keys).map_or(Decision::Refuse, Decision::Rotate),
+        1 if policy.reuse_leeway > Duration::ZERO && age <= policy.reuse_leeway => {
+            presented.child(keys).filter(current).map_or(Decision::Reuse, Decision::Recover)
+        }
+        _ => Decision::Reuse,
+    }
+}
+
+/// Returns whether a log-out with this token ends its session: if the session is live and the token is of
+/// any generation that it has had. An older one does not count as reuse, since its holder wants the session
+/// to end.
+pub fn may_log_out(session: &Session, user: &User, presented: &RefreshToken, now: DateTime<Utc>) -> bool {
+    live(session, user, now)
+        && session.id == presented.session_id()
+        && match presented.generation().cmp(&session.generation) {
+            Ordering::Less => true,
+            Ordering::Equal => presented.digest(session.user_id).matches(&session.digest),
+            Ordering::Greater => false,
+        }
 }
 
 /// The state after a swap that this request did not see succeed.
@@ -128,12 +119,10 @@ pub fn settle(
     match (session, user) {
         (Some(session), Some(user)) if live(session, user, now) => {
             match session.generation.cmp(&child.generation()) {
-                std::cmp::Ordering::Less => Settled::Unchanged,
-                std::cmp::Ordering::Greater => Settled::Superseded,
-                std::cmp::Ordering::Equal if child.digest(user.id).matches(&session.digest) => {
-                    Settled::SameChild
-                }
-                std::cmp::Ordering::Equal => Settled::Ended,
+                Ordering::Less => Settled::Unchanged,
+                Ordering::Greater => Settled::Superseded,
+                Ordering::Equal if child.digest(user.id).matches(&session.digest) => Settled::SameChild,
+                Ordering::Equal => Settled::Ended,
             }
         }
         _ => Settled::Ended,
@@ -145,7 +134,6 @@ mod tests {
     use super::*;
     use crate::crypto::keys::RootSecret;
     use crate::crypto::random::SystemRandom;
-    use crate::crypto::secret::Secret;
     use crate::id::{SessionId, UserId};
     use crate::user::email::Email;
     use crate::user::{Epoch, UserStatus};
@@ -154,7 +142,7 @@ mod tests {
 
     /// A session rotated `generation` times, and every token it ever had.
     struct Chain {
-        key: ChainKey,
+        keys: RefreshKeys,
         user: User,
         session: Session,
         tokens: Vec<RefreshToken>,
@@ -163,12 +151,12 @@ mod tests {
 
     impl Chain {
         fn of(generation: usize) -> Self {
-            let key = ChainKey::new(&RootSecret::generate(&SystemRandom).unwrap());
+            let keys = RefreshKeys::new(&RootSecret::generate(&SystemRandom).unwrap());
             let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
             let (id, user_id) = (SessionId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
-            let mut tokens = vec![RefreshToken::new(id, 0, Secret::generate(&SystemRandom).unwrap())];
+            let mut tokens = vec![RefreshToken::first(id, &keys, &SystemRandom).unwrap()];
             for _ in 0..generation {
-                tokens.push(tokens.last().unwrap().child(&key).unwrap());
+                tokens.push(tokens.last().unwrap().child(&keys).unwrap());
             }
             let user = User {
                 id: user_id,
@@ -195,11 +183,11 @@ mod tests {
                 ip: None,
                 user_agent: None,
             };
-            Self { key, user, session, tokens, now }
+            Self { keys, user, session, tokens, now }
         }
 
         fn decide(&self, token: &RefreshToken, after: Duration, policy: &RefreshPolicy) -> Decision {
-            decide(&self.key, Some(&self.session), Some(&self.user), token, self.now + after, policy)
+            decide(&self.keys, Some(&self.session), Some(&self.user), token, self.now + after, policy)
         }
 
         fn newest(&self) -> &RefreshToken {
@@ -255,28 +243,51 @@ mod tests {
     }
 
     #[test]
-    fn what_the_chain_does_not_prove_is_never_reuse() {
-        let chain = Chain::of(5);
-        let policy = RefreshPolicy::default();
-        for generation in [0, 3, 4, 5, 6, u32::MAX] {
-            let forged = RefreshToken::new(chain.session.id, generation, Secret::from_bytes([9; 32]));
-            assert!(matches!(chain.decide(&forged, Duration::ZERO, &policy), Decision::Refuse));
+    fn an_ancestor_is_reuse_however_far_the_session_was_rotated() {
+        let chain = Chain::of(5_000);
+        for ancestor in [0, 1, 903, 904, 4_999] {
+            let token = &chain.tokens[ancestor];
+            let decision = chain.decide(token, Duration::ZERO, &RefreshPolicy::default());
+            assert!(matches!(decision, Decision::Reuse), "generation {ancestor}");
+            assert!(may_log_out(&chain.session, &chain.user, token, chain.now), "generation {ancestor}");
         }
-        // A true secret under another generation's number counts as forged.
-        let text = chain.tokens[2].expose();
-        let relabelled = chain.tokens[3].expose()[..28].to_owned() + &text[28..];
-        let relabelled = RefreshToken::parse(&relabelled).unwrap();
-        assert!(matches!(chain.decide(&relabelled, Duration::ZERO, &policy), Decision::Refuse));
-        let stranger = Chain::of(5);
-        assert!(matches!(chain.decide(stranger.newest(), Duration::ZERO, &policy), Decision::Refuse));
     }
 
     #[test]
-    fn the_walk_is_bounded() {
-        let chain = Chain::of(10);
-        let policy = RefreshPolicy { max_chain_walk: 4, ..RefreshPolicy::default() };
-        assert!(matches!(chain.decide(&chain.tokens[6], Duration::ZERO, &policy), Decision::Reuse));
-        assert!(matches!(chain.decide(&chain.tokens[5], Duration::ZERO, &policy), Decision::Refuse));
+    fn a_token_newer_than_its_session_changes_nothing() {
+        let mut chain = Chain::of(5);
+        chain.session.generation = 3;
+        chain.session.digest = chain.tokens[3].digest(chain.user.id);
+        for token in &chain.tokens[4..] {
+            let decision = chain.decide(token, Duration::ZERO, &RefreshPolicy::browser());
+            assert!(matches!(decision, Decision::Refuse), "generation {}", token.generation());
+            assert!(!may_log_out(&chain.session, &chain.user, token, chain.now));
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_session_or_another_chain_changes_nothing() {
+        let chain = Chain::of(5);
+        let other_id =
+            RefreshToken::first(SessionId::from_bytes([9; 16]), &chain.keys, &SystemRandom).unwrap();
+        // Another first link under the same id: the keys alone make no token that refreshes.
+        let mut other_link = RefreshToken::first(chain.session.id, &chain.keys, &SystemRandom).unwrap();
+        for _ in 0..5 {
+            other_link = other_link.child(&chain.keys).unwrap();
+        }
+        for token in [other_id, other_link] {
+            let decision = chain.decide(&token, Duration::ZERO, &RefreshPolicy::browser());
+            assert!(matches!(decision, Decision::Refuse));
+            assert!(!may_log_out(&chain.session, &chain.user, &token, chain.now));
+        }
+    }
+
+    #[test]
+    fn a_parent_of_another_chain_recovers_nothing() {
+        let chain = Chain::of(1);
+        let other = RefreshToken::first(chain.session.id, &chain.keys, &SystemRandom).unwrap();
+        let decision = chain.decide(&other, Duration::ZERO, &RefreshPolicy::browser());
+        assert!(matches!(decision, Decision::Reuse));
     }
 
     #[test]
@@ -295,13 +306,14 @@ mod tests {
             for token in &chain.tokens {
                 let decision = chain.decide(token, Duration::ZERO, &RefreshPolicy::browser());
                 assert!(matches!(decision, Decision::Refuse));
+                assert!(!may_log_out(&chain.session, &chain.user, token, chain.now));
             }
         }
         let chain = Chain::of(0);
         let policy = RefreshPolicy::default();
-        let gone = decide(&chain.key, None, None, chain.newest(), chain.now, &policy);
+        let gone = decide(&chain.keys, None, None, chain.newest(), chain.now, &policy);
         assert!(matches!(gone, Decision::Refuse));
-        let no_user = decide(&chain.key, Some(&chain.session), None, chain.newest(), chain.now, &policy);
+        let no_user = decide(&chain.keys, Some(&chain.session), None, chain.newest(), chain.now, &policy);
         assert!(matches!(no_user, Decision::Refuse));
     }
 
@@ -311,10 +323,10 @@ mod tests {
         let earlier = chain.now - secs(3600);
         let policy = RefreshPolicy::browser();
         let on_parent =
-            decide(&chain.key, Some(&chain.session), Some(&chain.user), &chain.tokens[1], earlier, &policy);
+            decide(&chain.keys, Some(&chain.session), Some(&chain.user), &chain.tokens[1], earlier, &policy);
         assert!(matches!(on_parent, Decision::Recover(_)));
         let on_current =
-            decide(&chain.key, Some(&chain.session), Some(&chain.user), chain.newest(), earlier, &policy);
+            decide(&chain.keys, Some(&chain.session), Some(&chain.user), chain.newest(), earlier, &policy);
         assert!(matches!(on_current, Decision::Fresh));
     }
 
@@ -324,8 +336,11 @@ mod tests {
         let settle = |child: &RefreshToken| settle(Some(&chain.session), Some(&chain.user), child, chain.now);
         assert_eq!(settle(&chain.tokens[3]), Settled::SameChild);
         assert_eq!(settle(&chain.tokens[2]), Settled::Superseded);
-        assert_eq!(settle(&chain.newest().child(&chain.key).unwrap()), Settled::Unchanged);
-        let impostor = RefreshToken::new(chain.session.id, 3, Secret::from_bytes([9; 32]));
+        assert_eq!(settle(&chain.newest().child(&chain.keys).unwrap()), Settled::Unchanged);
+        let mut impostor = RefreshToken::first(chain.session.id, &chain.keys, &SystemRandom).unwrap();
+        for _ in 0..3 {
+            impostor = impostor.child(&chain.keys).unwrap();
+        }
         assert_eq!(settle(&impostor), Settled::Ended);
         assert_eq!(super::settle(None, Some(&chain.user), chain.newest(), chain.now), Settled::Ended);
     }
@@ -335,7 +350,7 @@ mod tests {
         let mut chain = Chain::of(3);
         chain.user.epoch = chain.user.epoch.next();
         for child in
-            [chain.tokens[2].clone(), chain.tokens[3].clone(), chain.newest().child(&chain.key).unwrap()]
+            [chain.tokens[2].clone(), chain.tokens[3].clone(), chain.newest().child(&chain.keys).unwrap()]
         {
             let settled = settle(Some(&chain.session), Some(&chain.user), &child, chain.now);
             assert_eq!(settled, Settled::Ended, "generation {}", child.generation());

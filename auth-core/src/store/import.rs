@@ -1,3 +1,5 @@
+//! Importing users of an older system into a store.
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 

@@ -49,6 +49,7 @@ macro_rules! methods_of {
             fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<GuardedWrite, StoreError>;
             fn advance_epoch(id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
             fn delete(id: UserId) -> Result<Deletion, StoreError>;
+            fn delete_unverified(id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
             fn purge_unverified(before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
         } }
     };

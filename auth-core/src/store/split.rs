@@ -1,3 +1,5 @@
+//! `SplitStore`: one store made of three in different places.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -24,7 +26,7 @@ use crate::user::User;
 /// # let (users, tokens) = (MemoryStore::new(), MemoryStore::new());
 /// let store = SplitStore::new(users, tokens, MemoryStore::new());
 /// let auth = Auth::builder(store, Mailbox::new())
-///     .secret("output of `openssl rand -base64 48`")
+///     .secret(std::env::var("AUTH_SECRET")?)
 ///     .build()?;
 /// # Ok(())
 /// # }

@@ -1,3 +1,5 @@
+//! The trait for sessions and one-time tokens, and its outcomes.
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! The trait for users, and its outcomes.
+
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -45,7 +47,8 @@ pub struct NewPassword {
     pub password_hash: PasswordHash,
     /// Becomes `password_changed_at`.
     pub at: DateTime<Utc>,
-    /// Becomes `email_verified_at` where that is still empty; `None` leaves it alone.
+    /// Becomes `email_verified_at` where that is still empty; `None` leaves it alone. Where it does, the
+    /// name becomes empty: an earlier registrant chose it, who may not be the owner of the mailbox.
     pub email_verified_at: Option<DateTime<Utc>>,
 }
 
@@ -131,11 +134,12 @@ pub trait UserStore: Debug + Send + Sync {
         verification: &EmailVerification,
     ) -> Result<GuardedWrite, StoreError>;
 
-    /// Sets the password, moves the epoch to the next, and marks the user uncontested.
+    /// Sets the password, moves the epoch to the next, and marks the user uncontested. If it verifies the
+    /// address, it removes the name.
     ///
     /// # Atomicity
     ///
-    /// One write, guarded by `id` and `epoch`. Password and epoch change in the same instant, so
+    /// One write, guarded by `id` and `epoch`. Password, name and epoch change in the same instant, so
     /// a reader of the new password sees every older session dead.
     async fn set_password(
         &self,
@@ -198,6 +202,14 @@ pub trait UserStore: Debug + Send + Sync {
     ///
     /// One delete: of any number of concurrent callers exactly one gets [`Deletion::Deleted`].
     async fn delete(&self, id: UserId) -> Result<Deletion, StoreError>;
+
+    /// Deletes an active user whose address is not verified, with this epoch. The address is free again at
+    /// once. A disabled user stays, or deleting it would lift the ban.
+    ///
+    /// # Atomicity
+    ///
+    /// One delete, guarded by `id` and `epoch`: a user who verifies or is disabled meanwhile stays.
+    async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
 
     /// Deletes at most `limit` active users that never verified their address and whose `created_at`
     /// and `contested_at` (where set) both lie before `before`; returns how many. Disabled users stay,

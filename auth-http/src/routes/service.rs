@@ -3,7 +3,6 @@
 use std::future::ready;
 use std::time::Duration;
 
-use auth_core::error_chain;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -72,13 +71,12 @@ struct OpenApiDocument(serde_json::Value);
 
 async fn health(context: &Context, _: &mut Request) -> HandlerResult {
     let patience = HEALTH_TIMEOUT.min(context.config.request_timeout() / 2);
-    let cause = match tokio::time::timeout(patience, context.auth.check_stores()).await {
-        Ok(Ok(())) => {
+    let cause = match context.last_check.check(&context.auth, patience).await {
+        Ok(()) => {
             let health = Health { status: Overall::Ok, checks: Checks { database: Overall::Ok } };
             return Ok(json(StatusCode::OK, &health));
         }
-        Ok(Err(error)) => error_chain(&error),
-        Err(_) => "the stores did not answer in time".to_owned(),
+        Err(cause) => cause,
     };
     let health = Health { status: Overall::Unavailable, checks: Checks { database: Overall::Unavailable } };
     let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &health);

@@ -1,6 +1,6 @@
 //! Logging in, staying logged in and logging out.
 
-use auth_core::{Limit, LogInError, RefreshError};
+use auth_core::{Limit, LogInError, LogOutError, RefreshError};
 use http::header::ALLOW;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -34,7 +34,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .operation("logOut", "Ends the session of the refresh token")
             .body::<RefreshTokenBody>()
             .no_content()
-            .refresh_token(),
+            .refresh_token()
+            .rate_limits(&[Limit::LogOutClient]),
         Endpoint::get("/auth/me", handler!(restore))
             .operation("restoreSession", "Restores the session of the refresh token without rotating it")
             .response::<SessionBody>(StatusCode::OK)
@@ -112,6 +113,13 @@ async fn log_in(context: &Context, request: &mut Request) -> HandlerResult {
         .limits
         .run(context.auth.log_in(&body.email, body.password.into_password(), &request.client))
         .await?;
+    // Of two cookies neither is read, and a body has none.
+    if request.transport() == Transport::Cookie
+        && let Ok(cookie) = request.refresh_cookie(&context.config)
+        && let Some(replaced) = cookie.expose()
+    {
+        context.auth.end_replaced_session(replaced, &request.client).await;
+    }
     Ok(responses::session_response(&context.config, request.transport(), &tokens))
 }
 
@@ -175,13 +183,19 @@ fn refused(context: &Context, transport: Transport, error: RefreshError) -> Hand
 async fn log_out(context: &Context, request: &mut Request) -> HandlerResult {
     let body = request.optional_json()?;
     let transport = request.transport();
-    match present(context, request, body)?.token() {
-        Some(token) => {
-            let outcome = context.auth.log_out(token, &request.client).await;
-            let _ended = outcome.map_err(|error| Problem::from(error.failure()))?;
-        }
-        None if transport == Transport::Body => return Err(Code::InvalidRefreshToken.into()),
-        None => {}
+    let presented = present(context, request, body)?;
+    let _ended = request.limits.run(context.auth.log_out(presented.text(), &request.client)).await?;
+    if transport == Transport::Body && presented.token().is_none() {
+        return Err(Code::InvalidRefreshToken.into());
     }
     Ok(responses::clear_cookie(&context.config, transport, no_content()))
+}
+
+impl From<LogOutError> for Problem {
+    fn from(error: LogOutError) -> Self {
+        match error {
+            LogOutError::RateLimited(limited) => limited.into(),
+            LogOutError::Failed(failure) => failure.into(),
+        }
+    }
 }

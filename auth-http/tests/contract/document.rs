@@ -21,7 +21,7 @@ const TABLE: [(&str, &str, &[u16]); 21] = [
     ("post", "/api/v1/auth/register", &[202, 422, 429]),
     ("post", "/api/v1/auth/login", &[200, 401, 403, 429]),
     ("post", "/api/v1/auth/refresh", &[200, 401, 429]),
-    ("post", "/api/v1/auth/logout", &[204, 401, 503]),
+    ("post", "/api/v1/auth/logout", &[204, 401, 429, 503]),
     ("get", "/api/v1/auth/me", &[200, 400, 401, 429]),
     ("post", "/api/v1/auth/me", &[200, 401, 405, 429]),
     ("post", "/api/v1/auth/verify-email", &[200, 400, 422, 429]),

@@ -1,6 +1,7 @@
 //! The headers of every response, whatever its status; health and keys.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use auth_core::{KeyRing, RootSecret, SigningKey};
 use auth_http::{HttpConfig, endpoints};
@@ -17,10 +18,10 @@ contract!(
     successes_and_preflights_have_security_headers,
     hsts_is_sent_over_https_alone,
     a_request_id_of_the_client_is_replaced,
-    health_reports_whether_the_stores_answer,
     public_keys_are_cacheable_and_none_for_hs256,
     a_signing_key_is_published_without_its_private_part;
-    paused: health_of_a_hanging_store_is_503,
+    paused: health_of_a_hanging_store_is_503, health_reports_whether_the_stores_answer,
+    health_checks_read_the_stores_once_a_second,
 );
 
 const ALWAYS: [(&str, &str); 7] = [
@@ -85,10 +86,10 @@ async fn every_refusal_of_every_route_has_security_headers(stack: Stack) {
 }
 
 async fn every_route_has_security_headers_when_stores_fail_or_panic(stack: Stack) {
-    let world = World::new(stack);
-    let session = world.user_and_session().await;
-    let token = [("refresh_token", session.refresh_token())];
     for (fault, expected) in [(Fault::ErrorBefore, 503), (Fault::Panic, 500)] {
+        let world = World::new(stack);
+        let session = world.user_and_session().await;
+        let token = [("refresh_token", session.refresh_token())];
         for route in routes() {
             // These ask no store, or none for a link with a malformed token.
             if route.path.contains(".json") || route.has_field("token") {
@@ -114,9 +115,9 @@ async fn every_route_has_security_headers_when_stores_fail_or_panic(stack: Stack
                 assert!(answer.header("retry-after").is_some());
             }
         }
+        world.store.reset();
+        assert_eq!(world.get("/users/me", &session.bearer()).await.status, 200);
     }
-    world.store.reset();
-    assert_eq!(world.get("/users/me", &session.bearer()).await.status, 200);
 }
 
 async fn successes_and_preflights_have_security_headers(stack: Stack) {
@@ -147,12 +148,15 @@ async fn a_request_id_of_the_client_is_replaced(stack: Stack) {
 
 async fn health_reports_whether_the_stores_answer(stack: Stack) {
     let world = World::new(stack);
+    let later = || tokio::time::advance(Duration::from_secs(1));
     for path in ["//health", "/health"] {
+        later().await;
         let answer = world.get(path, &[]).await;
         assert_eq!(answer.text(), r#"{"status":"ok","checks":{"database":"ok"}}"#);
         guarded_and_not_stored(&answer, 200);
         for method in ["find_by_id", "find_session"] {
             world.store.fail_method(method, Fault::ErrorBefore);
+            later().await;
             let answer = world.get(path, &[]).await;
             assert_eq!(answer.text(), r#"{"status":"unavailable","checks":{"database":"unavailable"}}"#);
             assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -161,6 +165,21 @@ async fn health_reports_whether_the_stores_answer(stack: Stack) {
             world.store.reset();
         }
     }
+}
+
+async fn health_checks_read_the_stores_once_a_second(stack: Stack) {
+    let world = World::new(stack);
+    world.get("//health", &[]).await;
+    let once = world.store.calls().len();
+    assert!(once > 0);
+    for _ in 0..50 {
+        guarded_and_not_stored(&world.get("//health", &[]).await, 200);
+        guarded_and_not_stored(&world.get("/health", &[]).await, 200);
+    }
+    assert_eq!(world.store.calls().len(), once);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    world.get("/health", &[]).await;
+    assert_eq!(world.store.calls().len(), 2 * once);
 }
 
 async fn health_of_a_hanging_store_is_503(stack: Stack) {

@@ -1,3 +1,5 @@
+//! How an SMTP connection is encrypted.
+
 /// The encryption of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encryption {

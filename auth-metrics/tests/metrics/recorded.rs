@@ -157,6 +157,8 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::VerificationRequested { account },
         EventKind::LogInSucceeded { user_id, session_id },
         EventKind::PasswordRehashed { user_id },
+        EventKind::SessionRestored { user_id, session_id },
+        EventKind::RestoreRefused,
         EventKind::TokenReuse { user_id, session_id, presented: 1, current: 2 },
         EventKind::SessionRevoked { user_id, session_id },
         EventKind::SessionsRevoked { user_id },

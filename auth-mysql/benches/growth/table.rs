@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use auth_core::{Email, RandomError, RandomSource, RefreshToken, SessionId};
+use auth_core::{Email, RandomError, RandomSource, RefreshKeys, RefreshToken, RootSecret, SessionId};
 use auth_mysql::{MySqlOptions, MySqlStore};
+use hkdf::Hkdf;
+use sha2::Sha256;
 use sqlx::{AssertSqlSafe, Executor as _, MySqlConnection, Row as _};
 
-use crate::service::connect;
+use crate::service::{SECRET, connect};
 
 /// A factor that scatters numbers. It is coprime to all powers of ten, so that each number of a
 /// table occurs once.
@@ -18,7 +20,7 @@ const BATCH: u64 = 100_000;
 const FIRST_ID: u64 = 0x0190_0000_0000;
 const REST_OF_ID: &str = "70008000000000000000";
 
-/// A random source that makes one secret for all sessions, so that SQL can compute their digests.
+/// A random source that makes one link for all sessions, so that SQL can compute their digests.
 #[derive(Debug)]
 struct Ones;
 
@@ -27,6 +29,19 @@ impl RandomSource for Ones {
         buffer.fill(0x11);
         Ok(())
     }
+}
+
+/// SQL that computes the tag of the first token of the session `id`: HMAC-SHA-256 of two hashes, with a key of one block.
+fn tag() -> String {
+    let mut key = [0_u8; 64];
+    Hkdf::<Sha256>::new(None, SECRET.as_bytes()).expand(b"auth-core/refresh-tag/v2", &mut key).unwrap();
+    let pad = |byte: u8| key.iter().fold(String::new(), |hex, part| hex + &format!("{:02x}", part ^ byte));
+    format!(
+        "LEFT(UNHEX(SHA2(CONCAT(x'{}', UNHEX(SHA2(CONCAT(x'{}', 'refresh-tag/v2', id, x'00000000', \
+         REPEAT(x'11', 16)), 256))), 256)), 16)",
+        pad(0x5c),
+        pad(0x36)
+    )
 }
 
 pub(crate) struct Table {
@@ -83,14 +98,15 @@ impl Table {
     fn sessions_from(&self, first: u64) -> String {
         format!(
             "INSERT INTO auth_sessions (id, user_id, epoch, generation, digest, created_at, rotated_at, \
-             idle_expires_at, expires_at, ip, user_agent) SELECT id, user, 1, 0, UNHEX(SHA2(CONCAT('refresh/v1', \
-             x'0000000000000010', id, x'0000000000000010', user, x'0000000000000020', REPEAT(x'11', 32)), 256)), \
+             idle_expires_at, expires_at, ip, user_agent) SELECT id, user, 1, 0, UNHEX(SHA2(CONCAT('refresh/v2', \
+             x'0000000000000010', id, x'0000000000000010', user, x'0000000000000020', REPEAT(x'11', 16), {tag}), 256)), \
              at - INTERVAL 7 DAY, at - INTERVAL 7 DAY, at, at + INTERVAL 23 DAY, '192.0.2.7', \
              'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0' \
              FROM (SELECT UNHEX(CONCAT(LPAD(HEX({FIRST_ID} + n + {first}), 12, '0'), '{REST_OF_ID}')) AS id, \
              UNHEX(CONCAT(LPAD(HEX({FIRST_ID} + ((n + {first}) * {SCATTER}) % {users}), 12, '0'), '{REST_OF_ID}')) \
              AS user, IF(n + {first} < {expired}, UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 DAY) \
              + INTERVAL n + {first} MICROSECOND AS at FROM numbers WHERE n + {first} < {users} ORDER BY n) numbers",
+            tag = tag(),
             users = self.users,
             expired = self.expired()
         )
@@ -119,8 +135,8 @@ impl Table {
 
     /// The first refresh token of a session.
     pub(crate) fn first_token(number: u64) -> String {
-        let id = SessionId::from_bytes(id(number));
-        RefreshToken::first(id, &Ones).unwrap().expose().to_string()
+        let keys = RefreshKeys::new(&RootSecret::new(SECRET).unwrap());
+        RefreshToken::first(SessionId::from_bytes(id(number)), &keys, &Ones).unwrap().expose().to_string()
     }
 
     /// Reads all indexes once, to fill the server's buffer pool.

@@ -1,3 +1,5 @@
+//! Idle connections: when one is checked, kept or closed.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 

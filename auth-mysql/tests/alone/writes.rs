@@ -29,11 +29,11 @@ fn outcome_text<T: Debug>(outcome: Result<T, StoreError>) -> String {
 }
 
 /// The number of writes.
-pub(crate) const WRITES: u32 = 25;
+pub(crate) const WRITES: u32 = 26;
 
 /// Inserts the records that the writes change.
 pub(crate) async fn prepare(store: &MySqlStore) {
-    for number in [2, 3, 4, 5, 6, 7, 8, 17, 18] {
+    for number in [2, 3, 4, 5, 6, 7, 8, 17, 18, 19] {
         let _ = UserStore::insert_user(store, &samples::user(number)).await.unwrap();
     }
     let stale = User { created_at: at(-10), ..samples::user(9) };
@@ -95,6 +95,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
             => "Applied", then "Stale";
         "UserStore::advance_epoch": store.advance_epoch(samples::user_id(6), epoch) => "Applied", then "Stale";
         "UserStore::delete": store.delete(samples::user_id(7)) => "Deleted", then "NotFound";
+        "UserStore::delete_unverified": store.delete_unverified(samples::user_id(19), epoch) => "Applied", then "Stale";
         "UserStore::mark_contested": store.mark_contested(&samples::user(8).email, samples::user_id(99), at(5))
             => "Applied", then "Applied";
         "UserStore::purge_unverified": store.purge_unverified(at(-5), 10) => "1", then "0";

@@ -20,7 +20,7 @@ async fn redis_holds_no_readable_address_or_account() {
     let server = Server::start();
     let store = MemoryStore::new();
     let auth = Auth::builder(store, Mailbox::new())
-        .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
+        .secret("t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE")
         .policy(cheap())
         .rate_limiter(server.limiter().await)
         .build()

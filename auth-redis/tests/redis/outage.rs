@@ -133,7 +133,7 @@ async fn without_redis_a_log_in_fails_soon_and_a_refresh_succeeds() {
     let server = Server::start();
     let (store, mailbox) = (MemoryStore::new(), Mailbox::new());
     let auth = Auth::builder(store, mailbox.clone())
-        .secret("q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR")
+        .secret("t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE")
         .policy(cheap())
         .rate_limiter(server.limiter().await.patience(Duration::from_secs(1)))
         .build()

@@ -90,6 +90,7 @@ impl Database for Script {
         set_status: "",
         advance_epoch: "",
         delete: "",
+        delete_unverified: "",
     };
     const TOKEN: TokenSql = TokenSql {
         insert_session: "",

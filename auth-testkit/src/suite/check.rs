@@ -1,3 +1,5 @@
+//! The outcome of a case: the broken promise, and what was seen.
+
 use std::error::Error;
 
 use auth_core::store::StoreError;

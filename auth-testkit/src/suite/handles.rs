@@ -1,3 +1,5 @@
+//! Two handles to the same data, as two processes have them.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Running many calls at once, from one starting signal.
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;

@@ -75,7 +75,8 @@ macro_rules! __user_store_cases {
         verify::verifying_is_guarded_by_being_unverified,
         /// Of concurrent verifications exactly one is applied, and the activation is the winner's.
         verify::racing_verifications_have_one_winner,
-        /// A new password moves the epoch, ends the contest and proves an unproven address.
+        /// A new password moves the epoch, ends the contest, and with a proof verifies the address and removes
+        /// the name.
         password::a_new_password_writes_what_it_says_and_nothing_else,
         /// A new password leaves the time of an earlier verification alone.
         password::a_new_password_keeps_the_first_verification,
@@ -127,6 +128,12 @@ macro_rules! __user_store_cases {
         delete::a_deleted_user_is_gone_and_the_address_is_free,
         /// Of concurrent deletions exactly one deletes.
         delete::racing_deletions_have_one_winner,
+        /// An unverified user is deleted under its epoch, and the address can be taken at once.
+        delete::an_unverified_user_is_deleted_and_the_address_is_free,
+        /// Deleting an unverified user spares verified and disabled users, and those of another epoch.
+        delete::deleting_the_unverified_spares_all_others,
+        /// A user who verifies while it is deleted as unverified is either there, or gone and lost.
+        delete::a_user_who_verifies_meanwhile_is_not_deleted,
         /// Every write to a user who is gone is lost and brings nobody back.
         delete::writes_to_a_deleted_user_are_lost,
         /// Purging takes users who registered strictly before the time, and none since.

@@ -92,6 +92,7 @@ impl UserStore for BrokenUserStore {
         let user = User { email: self.kept(&user.email), ..user.clone() };
         let taken = match self.defect {
             D::DeleteKeepsTheAddress
+            | D::DeleteUnverifiedKeepsTheAddress
             | D::PurgeKeepsTheAddress
             | D::EmailKeepsTheOldOne
             | D::InsertInTwoSteps
@@ -220,12 +221,14 @@ impl UserStore for BrokenUserStore {
         epoch: Epoch,
         password: &NewPassword,
     ) -> Result<GuardedWrite, StoreError> {
+        let name = self.passing().find_by_id(id).await?.and_then(|user| user.name);
         let guard = self.epoch(D::PasswordIgnoresTheEpoch, id, epoch).await?;
         let outcome = self.passing().set_password(id, guard, password).await?;
         if outcome == GuardedWrite::Applied {
             let at = password.email_verified_at;
             let proof = at.or(Some(password.at));
             let _written = match self.defect {
+                D::PasswordKeepsTheName => self.force(id, |user| user.name = name).await?,
                 D::PasswordForgetsTheEpoch => self.force(id, |user| user.epoch = epoch).await?,
                 D::PasswordVerifiesAgain => self.force(id, |user| user.email_verified_at = at).await?,
                 D::PasswordAlwaysVerifies => {
@@ -375,6 +378,31 @@ impl UserStore for BrokenUserStore {
         let outcome = self.passing().delete(id).await?;
         let read = self.is(D::DeleteReadsThenDeletes) && found.is_some();
         Ok(if read { Deletion::Deleted } else { outcome })
+    }
+
+    async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        let Some(user) = self.passing().find_by_id(id).await? else {
+            return Ok(self.outcome(GuardedWrite::Stale));
+        };
+        let is_taken = match self.defect {
+            D::DeleteUnverifiedTakesVerified => user.epoch == epoch && user.status == UserStatus::Active,
+            D::DeleteUnverifiedTakesDisabled => user.epoch == epoch && !user.email_verified(),
+            D::DeleteUnverifiedReadsThenDeletes => {
+                delay().await;
+                user.epoch == epoch && user.status == UserStatus::Active && !user.email_verified()
+            }
+            _ => false,
+        };
+        if is_taken {
+            let _deleted = self.passing().delete(id).await?;
+            return Ok(GuardedWrite::Applied);
+        }
+        let guard = self.epoch(D::DeleteUnverifiedIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().delete_unverified(id, guard).await?;
+        if outcome == GuardedWrite::Applied && self.is(D::DeleteUnverifiedKeepsTheAddress) {
+            lock(&self.taken).insert(user.email.canonical().to_owned());
+        }
+        Ok(self.outcome(outcome))
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

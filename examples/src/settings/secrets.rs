@@ -14,19 +14,22 @@ use super::{Database, Environment};
 /// The file in the working directory where a development server stores its generated secret.
 const DEVELOPMENT_FILE: &str = ".auth-dev-secret";
 
-/// The key for access tokens, and the root of the refresh chain and of mailed tokens.
+/// The key for access tokens, and the root of refresh tokens and of mailed tokens.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     /// Signs and verifies access tokens.
     pub key_ring: KeyRing,
     /// The root of all other secrets.
     pub root: RootSecret,
+    /// An earlier root, whose refresh tokens stay valid.
+    pub previous_root: Option<RootSecret>,
 }
 
 /// The configured secrets: development generates each one that is `None`.
 pub(super) struct Given {
     key_ring: Option<KeyRing>,
     root: Option<RootSecret>,
+    previous_root: Option<RootSecret>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Given {
@@ -59,14 +62,18 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Given {
         (None, Some(secret)) => RootSecret::new(secret).ok(),
         (None, None) => None,
     };
-    Given { key_ring: private.or(hs256), root }
+    let previous = reader.text("PREVIOUS_TOKEN_SECRET");
+    let previous_root =
+        previous.and_then(|secret| reader.take("PREVIOUS_TOKEN_SECRET", RootSecret::new(secret)));
+    Given { key_ring: private.or(hs256), root, previous_root }
 }
 
 impl Given {
     /// Generates the secrets that a development server lacks, and stores them if its database is on disk.
     pub(super) fn complete(self, database: &Database) -> io::Result<Secrets> {
-        if let Self { key_ring: Some(key_ring), root: Some(root) } = self {
-            return Ok(Secrets { key_ring, root });
+        let previous_root = self.previous_root;
+        if let (Some(key_ring), Some(root)) = (&self.key_ring, &self.root) {
+            return Ok(Secrets { key_ring: key_ring.clone(), root: root.clone(), previous_root });
         }
         let made = match database {
             Database::Memory => generate()?,
@@ -84,7 +91,7 @@ impl Given {
             Some(root) => root,
             None => RootSecret::new(made.as_bytes()).map_err(|error| invalid(error.to_string()))?,
         };
-        Ok(Secrets { key_ring, root })
+        Ok(Secrets { key_ring, root, previous_root })
     }
 }
 

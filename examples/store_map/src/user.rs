@@ -93,7 +93,10 @@ impl UserStore for MapStore {
         Ok(self.update(id, epoch, |user| {
             user.password_hash = Some(password.password_hash.clone());
             user.password_changed_at = password.at;
-            user.email_verified_at = user.email_verified_at.or(password.email_verified_at);
+            if user.email_verified_at.is_none() && password.email_verified_at.is_some() {
+                user.email_verified_at = password.email_verified_at;
+                user.name = None;
+            }
             user.contested_at = None;
             user.epoch = user.epoch.next();
         }))
@@ -152,6 +155,20 @@ impl UserStore for MapStore {
             let Some(user) = data.users.remove(&id) else { return Deletion::NotFound };
             data.users_by_email.remove(user.email.canonical());
             Deletion::Deleted
+        }))
+    }
+
+    async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        Ok(self.transaction(|data| {
+            let is_unverified = |user: &&User| {
+                user.epoch == epoch && user.status == UserStatus::Active && user.email_verified_at.is_none()
+            };
+            let Some(user) = data.users.get(&id).filter(is_unverified) else {
+                return GuardedWrite::Stale;
+            };
+            data.users_by_email.remove(user.email.canonical());
+            data.users.remove(&id);
+            GuardedWrite::Applied
         }))
     }
 

@@ -16,7 +16,7 @@ use crate::{Failed, Id, corrupt};
 #[derive(Serialize, Deserialize)]
 pub(crate) struct UserRow {
     pub(crate) email: String,
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     pub(crate) password_hash: Option<String>,
     #[serde(with = "micros")]
     pub(crate) password_changed_at: DateTime<Utc>,

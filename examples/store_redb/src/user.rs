@@ -134,7 +134,10 @@ impl UserStore for RedbStore {
         self.write_user(id, epoch, move |user| {
             user.password_hash = Some(password_hash.expose().to_owned());
             user.password_changed_at = at;
-            user.email_verified_at = user.email_verified_at.or(email_verified_at);
+            if user.email_verified_at.is_none() && email_verified_at.is_some() {
+                user.email_verified_at = email_verified_at;
+                user.name = None;
+            }
             user.contested_at = None;
             user.epoch += 1;
             GuardedWrite::Applied
@@ -208,6 +211,21 @@ impl UserStore for RedbStore {
 
     async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
         self.write(move |transaction| remove(transaction, id)).await
+    }
+
+    async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        self.write(move |transaction| {
+            let row = get::<UserRow>(&transaction.open_table(USERS)?, *id.as_bytes())?;
+            let is_unverified = |row: UserRow| {
+                row.epoch == epoch.as_u64() && !row.disabled && row.email_verified_at.is_none()
+            };
+            if !row.is_some_and(is_unverified) {
+                return Ok(GuardedWrite::Stale);
+            }
+            let _ = remove(transaction, id)?;
+            Ok(GuardedWrite::Applied)
+        })
+        .await
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

@@ -29,4 +29,5 @@ mod restore;
 mod server;
 mod settings;
 mod shapes;
+mod slow_clients;
 mod smtp;

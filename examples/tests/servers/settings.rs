@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::server::{PROGRAMS, Program};
 
-const SECRET: &str = "q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
+const SECRET: &str = "t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE";
 const OTHER_SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
 
 /// Enough for production.
@@ -75,6 +75,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("JWT_SECRET", "changeme-changeme-changeme-changeme", "looks like a placeholder"),
     ("JWT_SECRET", "abababababababababababababababababab", "repeats itself"),
     ("TOKEN_SECRET", "short", "is shorter than 32 bytes"),
+    ("PREVIOUS_TOKEN_SECRET", "short", "is shorter than 32 bytes"),
     ("JWT_PRIVATE_KEY_FILE", "/nowhere/key.pem", "cannot be read"),
     ("JWT_PRIVATE_KEY_FILE", "Cargo.toml", "expected exactly one PEM block"),
     ("ACCESS_TOKEN_EXP", "15", "must be a duration"),

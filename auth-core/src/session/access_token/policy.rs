@@ -1,4 +1,4 @@
-//! How access tokens are made and judged.
+//! Issuer, audience, lifetime and clock leeway of access tokens.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ pub struct AccessPolicy {
     /// The audience (`aud`), compared byte for byte. Default `auth`. Two environments that
     /// share a key must differ here or in `issuer`.
     pub audience: String,
-    /// How long a token lives. Default 15 minutes, at least 1 second, at most 24 hours. A door that
-    /// asks no store lets a token in that long after its session ended.
+    /// How long a token lives. Default 15 minutes, at least 1 second, at most 24 hours. A route without
+    /// a session check accepts a token that long after its session ended.
     pub lifetime: Duration,
     /// How far the clocks of signer and verifier may differ: a token counts so much longer, and so
     /// much earlier. Default none, at most 60 seconds. Several instances need what their clocks are

@@ -1,8 +1,7 @@
 //! The wire form of access tokens: what is written, and the strict reading of it.
 //!
-//! Reading checks while it parses: a member twice, a member of another type, a foreign `iss` or `aud`
-//! or an identifier that is none ends it. A claim of the wrong type is never taken for an absent one
-//! (CVE-2026-25537).
+//! Reading refuses repeated members, wrong types, another `iss` or `aud`, and malformed identifiers. A claim
+//! of the wrong type is never taken for an absent one (CVE-2026-25537).
 
 use std::fmt;
 use std::marker::PhantomData;

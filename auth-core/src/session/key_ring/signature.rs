@@ -1,10 +1,9 @@
 //! Making and checking signatures.
 //!
-//! Public-key signatures are for `jsonwebtoken`'s `aws-lc` backend, addressed directly. The crate's own
-//! `encode` and `decode` ask a process-wide provider instead, which panics for good when another crate in
-//! the build turned on the second backend and anybody used it before one was installed, and which any
-//! other crate may replace. The backend prepares its key at every call, which is a third of what
-//! checking an HS256 token costs: those are made and checked by `hmac`, with a key that is kept.
+//! Public-key signatures call the `aws-lc` backend of `jsonwebtoken` directly. The `encode` and `decode` of
+//! that crate use a global provider, which another crate can replace, and which panics if another crate in
+//! the build turned on a second backend. HS256 uses `hmac` with a prepared key: the backend prepares its key
+//! at every call, a third of the cost of checking a token.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;

@@ -11,7 +11,7 @@ use crate::crypto::keys::WeakSecret;
 
 mod foreign;
 
-pub(crate) const SECRET: &[u8] = b"q8Jv0Yf2mZr7LwXs4TbNcPd1HgKe9UaR";
+pub(crate) const SECRET: &[u8] = b"t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE";
 pub(crate) const OTHER_SECRET: &[u8] = b"Zr7LwXs4TbNcPd1HgKe9UaRq8Jv0Yf2m";
 
 /// A signing key, and what an attacker or a test needs to sign something else with it.

@@ -1,4 +1,4 @@
-//! Passwords that everybody uses, and what is found as quickly.
+//! Refuses common passwords, and those that are guessed as quickly.
 
 /// A password must take more guesses than the list of common passwords has entries.
 const MOST_GUESSES: u64 = 30_000;

@@ -1,3 +1,5 @@
+//! Cases of consecutive failures.
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,3 +1,5 @@
+//! Cases of quotas.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! Cases of released permits.
+
 use std::sync::Arc;
 
 use auth_core::RateLimiter;

@@ -1,3 +1,5 @@
+//! Cases of changed rules.
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Cases of claiming intents.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

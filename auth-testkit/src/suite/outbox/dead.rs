@@ -1,3 +1,5 @@
+//! Cases of dead letters.
+
 use std::sync::Arc;
 
 use auth_core::IntentId;

@@ -1,3 +1,5 @@
+//! Cases of enqueued intents.
+
 use std::sync::Arc;
 
 use auth_core::store::{Intent, MailRequest, Outbox, OutboxStats, Settlement};

@@ -1,3 +1,5 @@
+//! Cases of settling intents.
+
 use std::sync::Arc;
 
 use auth_core::IntentId;

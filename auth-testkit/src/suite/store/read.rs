@@ -1,3 +1,5 @@
+//! Cases of the joint read of a session and its user.
+
 use std::sync::Arc;
 
 use auth_core::store::{Deletion, GuardedWrite, Revocation, Store, UserInsert};

@@ -1,3 +1,5 @@
+//! Cases of one-time tokens.
+
 use std::sync::Arc;
 
 use auth_core::store::{OneTimeInsert, Spend, TokenStore};

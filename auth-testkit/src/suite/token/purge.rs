@@ -1,3 +1,5 @@
+//! Cases of purging sessions and one-time tokens.
+
 use std::sync::Arc;
 
 use auth_core::store::{GuardedWrite, OneTimeInsert, SessionRotation, Spend, TokenStore};

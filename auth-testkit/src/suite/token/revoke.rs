@@ -1,3 +1,5 @@
+//! Cases of revoking sessions.
+
 use std::sync::Arc;
 
 use auth_core::Session;

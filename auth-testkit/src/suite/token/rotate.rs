@@ -1,3 +1,5 @@
+//! Cases of rotation.
+
 use std::sync::Arc;
 
 use auth_core::store::{GuardedWrite, SessionRotation, TokenStore};

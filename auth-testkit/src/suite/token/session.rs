@@ -1,3 +1,5 @@
+//! Cases of sessions.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Cases of addresses.
+
 use std::sync::Arc;
 
 use auth_core::store::UserStore;

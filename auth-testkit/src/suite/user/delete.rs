@@ -1,14 +1,16 @@
+//! Cases of deleting users.
+
 use std::sync::Arc;
 
 use auth_core::store::{
     Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore,
 };
-use auth_core::{User, UserStatus};
+use auth_core::{Epoch, User, UserStatus};
 
 use super::{holds, inserted};
 use crate::suite::check::{Outcome, ensure, ensure_eq, only};
 use crate::suite::fresh::{self, at};
-use crate::suite::race::{RACERS, race};
+use crate::suite::race::{RACERS, ROUNDS, duel, race};
 
 async fn gone(store: &dyn UserStore, user: &User) -> Outcome {
     ensure!(store.find_by_id(user.id).await?.is_none(), "`find_by_id` finds a deleted user");
@@ -42,6 +44,75 @@ pub(super) async fn racing_deletions_have_one_winner(store: Arc<dyn UserStore>) 
     gone(&*store, &user).await
 }
 
+pub(super) async fn an_unverified_user_is_deleted_and_the_address_is_free(
+    store: Arc<dyn UserStore>,
+) -> Outcome {
+    let contested = User { contested_at: Some(at(5)), ..fresh::user()? };
+    for user in [fresh::user()?, contested] {
+        let other = fresh::user()?;
+        inserted(&*store, &user).await?;
+        inserted(&*store, &other).await?;
+        let outcome = store.delete_unverified(user.id, user.epoch).await?;
+        ensure_eq!(outcome, GuardedWrite::Applied, "`delete_unverified` under the user's epoch");
+        gone(&*store, &user).await?;
+        let outcome = store.delete_unverified(user.id, user.epoch).await?;
+        ensure_eq!(outcome, GuardedWrite::Stale, "`delete_unverified` of a deleted user");
+        let next = User { email: user.email.clone(), ..fresh::user()? };
+        inserted(&*store, &next).await?;
+        holds(&*store, &next).await?;
+        holds(&*store, &other).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn deleting_the_unverified_spares_all_others(store: Arc<dyn UserStore>) -> Outcome {
+    let verified = User { email_verified_at: Some(at(5)), ..fresh::user()? };
+    let disabled = User { status: UserStatus::Disabled, ..fresh::user()? };
+    for user in [verified, disabled] {
+        inserted(&*store, &user).await?;
+        let outcome = store.delete_unverified(user.id, user.epoch).await?;
+        ensure_eq!(outcome, GuardedWrite::Stale, "`delete_unverified` of a verified or disabled user");
+        holds(&*store, &user).await?;
+    }
+    let user = fresh::user()?;
+    inserted(&*store, &user).await?;
+    for epoch in [Epoch::default(), user.epoch.next()] {
+        let outcome = store.delete_unverified(user.id, epoch).await?;
+        ensure_eq!(
+            outcome,
+            GuardedWrite::Stale,
+            "`delete_unverified` under an epoch that the user does not have"
+        );
+        holds(&*store, &user).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_user_who_verifies_meanwhile_is_not_deleted(store: Arc<dyn UserStore>) -> Outcome {
+    for round in 0..ROUNDS {
+        let user = fresh::user()?;
+        inserted(&*store, &user).await?;
+        let (id, epoch) = (user.id, user.epoch);
+        let (verifying, deleting) = (Arc::clone(&store), Arc::clone(&store));
+        let (verified, deleted) = duel(
+            round,
+            async move {
+                verifying.verify_email(id, epoch, &EmailVerification { at: at(10), activate: None }).await
+            },
+            async move { deleting.delete_unverified(id, epoch).await },
+        )
+        .await?;
+        match (verified, deleted) {
+            (GuardedWrite::Applied, GuardedWrite::Stale) => {
+                holds(&*store, &User { email_verified_at: Some(at(10)), ..user }).await?;
+            }
+            (GuardedWrite::Stale, GuardedWrite::Applied) => gone(&*store, &user).await?,
+            outcomes => ensure!(false, "`verify_email` and `delete_unverified` at once: {outcomes:?}"),
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>) -> Outcome {
     let user = fresh::user()?;
     inserted(&*store, &user).await?;
@@ -58,6 +129,7 @@ pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>)
         ("rehash_password", store.rehash_password(id, epoch, &hash).await?),
         ("set_status", store.set_status(id, epoch, UserStatus::Disabled).await?),
         ("advance_epoch", store.advance_epoch(id, epoch).await?),
+        ("delete_unverified", store.delete_unverified(id, epoch).await?),
     ];
     for (method, outcome) in outcomes {
         ensure_eq!(outcome, GuardedWrite::Stale, "`{method}` on a deleted user");

@@ -1,3 +1,5 @@
+//! Cases of changes of address.
+
 use std::sync::Arc;
 
 use auth_core::store::{NewEmail, SetEmailOutcome, UserInsert, UserStore};

@@ -1,3 +1,5 @@
+//! Cases of the epoch and the status.
+
 use std::sync::Arc;
 
 use auth_core::store::{EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore};

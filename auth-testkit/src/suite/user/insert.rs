@@ -1,3 +1,5 @@
+//! Cases of inserting users.
+
 use std::sync::Arc;
 
 use auth_core::store::{EmailVerification, GuardedWrite, NewPassword, StoreErrorKind, UserInsert, UserStore};

@@ -1,3 +1,5 @@
+//! Cases of contested users.
+
 use std::sync::Arc;
 
 use auth_core::store::{GuardedWrite, UserStore};

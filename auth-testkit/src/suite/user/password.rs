@@ -1,3 +1,5 @@
+//! Cases of password hashes.
+
 use std::sync::Arc;
 
 use auth_core::store::{GuardedWrite, NewPassword, UserStore};
@@ -10,7 +12,9 @@ use crate::suite::race::{RACERS, ROUNDS, duel, race};
 
 /// What the user is after the new password was applied.
 fn changed(user: User, password: &NewPassword) -> User {
+    let is_proven_now = user.email_verified_at.is_none() && password.email_verified_at.is_some();
     User {
+        name: user.name.filter(|_| !is_proven_now),
         password_hash: Some(password.password_hash.clone()),
         password_changed_at: password.at,
         email_verified_at: user.email_verified_at.or(password.email_verified_at),

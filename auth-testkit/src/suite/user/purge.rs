@@ -1,3 +1,5 @@
+//! Cases of purging unverified users.
+
 use std::sync::Arc;
 
 use auth_core::store::{EmailVerification, GuardedWrite, UserStore};

@@ -1,3 +1,5 @@
+//! Cases of verification.
+
 use std::sync::Arc;
 
 use auth_core::store::{EmailVerification, GuardedWrite, UserStore};

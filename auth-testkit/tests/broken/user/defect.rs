@@ -71,6 +71,8 @@ defects! {
         PasswordVerifiesAgain => [a_new_password_keeps_the_first_verification],
         /// Every new password verifies the address.
         PasswordAlwaysVerifies => [a_new_password_without_proof_verifies_nothing],
+        /// A new password that verifies the address keeps the name of an earlier registrant.
+        PasswordKeepsTheName => [a_new_password_writes_what_it_says_and_nothing_else],
         /// A new password does not look at the epoch.
         PasswordIgnoresTheEpoch => [
             a_new_password_is_guarded_by_the_epoch, racing_new_passwords_have_one_winner,
@@ -127,6 +129,16 @@ defects! {
         DeleteKeepsTheAddress => [a_deleted_user_is_gone_and_the_address_is_free],
         /// Deleting reads whether there is somebody before it deletes.
         DeleteReadsThenDeletes => [racing_deletions_have_one_winner],
+        /// Deleting an unverified user does not look at the epoch.
+        DeleteUnverifiedIgnoresTheEpoch => [deleting_the_unverified_spares_all_others],
+        /// Deleting an unverified user takes verified ones, too.
+        DeleteUnverifiedTakesVerified => [deleting_the_unverified_spares_all_others],
+        /// Deleting an unverified user takes disabled ones, too.
+        DeleteUnverifiedTakesDisabled => [deleting_the_unverified_spares_all_others],
+        /// Deleting an unverified user leaves the address taken.
+        DeleteUnverifiedKeepsTheAddress => [an_unverified_user_is_deleted_and_the_address_is_free],
+        /// Deleting an unverified user reads its guard before it deletes.
+        DeleteUnverifiedReadsThenDeletes => [a_user_who_verifies_meanwhile_is_not_deleted],
         /// A write that matched nothing is reported as applied.
         MissingIsApplied => [writes_to_a_deleted_user_are_lost],
         /// A purge takes users of exactly the given time.

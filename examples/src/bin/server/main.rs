@@ -3,7 +3,6 @@
 //! Settings come from the environment (see the README). Without any it stores everything in `auth.db` and
 //! shows its mails at `/dev/mailbox`.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use auth_axum::{Api, Code, Problem, allow_origins, routes, security_headers};
@@ -33,9 +32,7 @@ async fn serve(service: Service) -> std::io::Result<()> {
     let own = security_headers(own, api.config());
     let app = routes(&api).fallback_service(own).layer(middleware::from_fn(access_log::log));
 
-    // With the peer's address, which rate limits count by.
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(TcpListener::from_std(listener)?, app).with_graceful_shutdown(stop).await
+    auth_axum::serve(TcpListener::from_std(listener)?, app, stop).await
 }
 
 async fn page(State(pages): State<Pages>, request: Request) -> Response {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth_tests::UNKNOWN_ID;
 use serde_json::json;
@@ -22,6 +22,11 @@ contract!(
 #[track_caller]
 fn health(server: &Server, status: u16, word: &str, database: &str) {
     let body = json!({"status": word, "checks": {"database": database}});
+    // The result of a check is repeated for a second.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while server.get("/health").send().status != status && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     for request in [server.root("GET", "/health"), server.get("/health")] {
         let answer = request.send().expect_json(status, &body).touches_no_cookie();
         assert_eq!(answer.header("content-type"), Some("application/json"));

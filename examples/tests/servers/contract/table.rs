@@ -28,7 +28,7 @@ pub(crate) const ROUTES: [Route; 21] = [
     limited("POST", "/api/v1/auth/register"),
     limited("POST", "/api/v1/auth/login"),
     limited("POST", "/api/v1/auth/refresh"),
-    unlimited("POST", "/api/v1/auth/logout"),
+    limited("POST", "/api/v1/auth/logout"),
     limited("GET", "/api/v1/auth/me"),
     limited("POST", "/api/v1/auth/me"),
     limited("POST", "/api/v1/auth/verify-email"),

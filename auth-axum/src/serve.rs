@@ -1,0 +1,180 @@
+//! Serves a router to many clients, of whom some are slow or hostile.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
+
+/// How long the head of a request may take, and how long a connection may be idle: 10 s. A client sends a
+/// head in one packet or a few; one that is slower holds a connection for nothing (a "slow loris").
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Most connections at once: three quarters of the usual limit of 1,024 open files. The others wait in the
+/// backlog of the listener.
+const MAX_CONNECTIONS: usize = 768;
+
+/// How long to wait when no connection can be accepted, for instance because no file can be opened: 100 ms.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Serves a router over HTTP/1.1 until `stop`, then finishes the requests under way.
+///
+/// Unlike `axum::serve`, it
+///
+/// - gives every handler the peer's address (`ConnectInfo<SocketAddr>`), which rate limits count by;
+/// - closes a connection whose request head takes longer than 10 s, and one that is idle for 10 s;
+/// - holds at most 768 connections at once.
+///
+/// # Errors
+///
+/// None today: an error of the listener is tried again, and an error of a connection ends that connection.
+/// The `Result` is that of `axum::serve`.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn doc(app: axum::Router) -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+/// let stop = async { _ = tokio::signal::ctrl_c().await };
+/// auth_axum::serve(listener, app, stop).await
+/// # }
+/// ```
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    serve_at_most(MAX_CONNECTIONS, listener, app, stop).await;
+    Ok(())
+}
+
+async fn serve_at_most(
+    max_connections: usize,
+    listener: TcpListener,
+    app: Router,
+    stop: impl Future<Output = ()> + Send,
+) {
+    let connections = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(max_connections));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (accept(&listener).await, place)
+        };
+        let ((stream, peer), place) = tokio::select! {
+            accepted = accepted => accepted,
+            () = &mut stop => break,
+        };
+        let app = app.clone();
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            app.clone().oneshot(request.map(Body::new))
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // The client went away, or sent what is no request: its connection ends, and nothing else does.
+            _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+/// Accepts the next connection, whatever became of those before.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
+        }
+    }
+}
+
+/// Whether an error is about one connection that was reset before it was accepted.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::ConnectInfo;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    async fn started(
+        max_connections: usize,
+    ) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let peer =
+            |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { format!("you are {}", peer.ip()) };
+        let app = Router::new().route("/", get(peer));
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { _ = stopped.await };
+        (addr, stop, tokio::spawn(serve_at_most(max_connections, listener, app, stopped)))
+    }
+
+    async fn ask(stream: &mut TcpStream) -> String {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut answer = [0; 512];
+        let length = stream.read(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_handler_gets_the_address_of_the_peer() {
+        let (addr, _stop, _server) = started(10).await;
+        let answer = ask(&mut TcpStream::connect(addr).await.unwrap()).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("you are 127.0.0.1"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_beyond_the_most_waits_for_a_place() {
+        let (addr, _stop, _server) = started(2).await;
+        let mut connections = Vec::new();
+        for _ in 0..2 {
+            let mut connection = TcpStream::connect(addr).await.unwrap();
+            ask(&mut connection).await;
+            connections.push(connection);
+        }
+        let mut third = TcpStream::connect(addr).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(200), ask(&mut third)).await;
+        assert!(early.is_err(), "served without a place: {early:?}");
+        connections.pop();
+        let mut answer = [0; 12];
+        third.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+
+    #[tokio::test]
+    async fn a_stop_closes_idle_connections() {
+        let (addr, stop, server) = started(10).await;
+        let mut idle = TcpStream::connect(addr).await.unwrap();
+        ask(&mut idle).await;
+        stop.send(()).unwrap();
+        server.await.unwrap();
+        assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
+        assert!(TcpStream::connect(addr).await.is_err());
+    }
+}
