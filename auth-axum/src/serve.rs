@@ -1,4 +1,4 @@
-//! Serves a router to many clients, of whom some are slow or hostile.
+//! Serves a router to many clients, some of them slow or hostile.
 
 use std::io;
 use std::net::SocketAddr;

@@ -198,6 +198,17 @@ mod tests {
         assert_eq!(*parsed.expose(), *text);
     }
 
+    /// Computed by another program, from the definitions in docs/flows.md.
+    #[test]
+    fn a_token_and_its_child_are_the_documented_bytes() {
+        let keys = RefreshKeys::new(&RootSecret::new("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P").unwrap());
+        let first = "AgMDAwMDAwMDAwMDAwMDAwMAAAAA.CQkJCQkJCQkJCQkJCQkJCcU0-fnHQc1nGbjpvWRqJJY";
+        let child = "AgMDAwMDAwMDAwMDAwMDAwMAAAAB.FY4hp6tUIffnma_zVzmnb5ujTt8gqVhPB9EIs1GEGMk";
+        let token = RefreshToken::parse(first, &keys).unwrap();
+        assert_eq!((token.session_id(), token.generation()), (SessionId::from_bytes([3; 16]), 0));
+        assert_eq!(*token.child(&keys).unwrap().expose(), child);
+    }
+
     #[test]
     fn debug_hides_the_secret() {
         let shown = format!("{:?}", token());

@@ -1,4 +1,5 @@
 mod defect;
+mod deleting;
 mod reading;
 mod spelling;
 
@@ -381,28 +382,7 @@ impl UserStore for BrokenUserStore {
     }
 
     async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
-        let Some(user) = self.passing().find_by_id(id).await? else {
-            return Ok(self.outcome(GuardedWrite::Stale));
-        };
-        let is_taken = match self.defect {
-            D::DeleteUnverifiedTakesVerified => user.epoch == epoch && user.status == UserStatus::Active,
-            D::DeleteUnverifiedTakesDisabled => user.epoch == epoch && !user.email_verified(),
-            D::DeleteUnverifiedReadsThenDeletes => {
-                delay().await;
-                user.epoch == epoch && user.status == UserStatus::Active && !user.email_verified()
-            }
-            _ => false,
-        };
-        if is_taken {
-            let _deleted = self.passing().delete(id).await?;
-            return Ok(GuardedWrite::Applied);
-        }
-        let guard = self.epoch(D::DeleteUnverifiedIgnoresTheEpoch, id, epoch).await?;
-        let outcome = self.passing().delete_unverified(id, guard).await?;
-        if outcome == GuardedWrite::Applied && self.is(D::DeleteUnverifiedKeepsTheAddress) {
-            lock(&self.taken).insert(user.email.canonical().to_owned());
-        }
-        Ok(self.outcome(outcome))
+        self.delete_as_unverified(id, epoch).await
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

@@ -1,0 +1,39 @@
+//! Deleting an unverified user, with a defect.
+
+use auth_core::store::{GuardedWrite, StoreError};
+use auth_core::{Epoch, UserId, UserStatus};
+
+use super::{BrokenUserStore, UserDefect as D};
+use crate::{delay, lock};
+
+impl BrokenUserStore {
+    /// Deletes an unverified user, with the defect.
+    pub(super) async fn delete_as_unverified(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+    ) -> Result<GuardedWrite, StoreError> {
+        let Some(user) = self.passing().find_by_id(id).await? else {
+            return Ok(self.outcome(GuardedWrite::Stale));
+        };
+        let is_taken = match self.defect {
+            D::DeleteUnverifiedTakesVerified => user.epoch == epoch && user.status == UserStatus::Active,
+            D::DeleteUnverifiedTakesDisabled => user.epoch == epoch && !user.email_verified(),
+            D::DeleteUnverifiedReadsThenDeletes => {
+                delay().await;
+                user.epoch == epoch && user.status == UserStatus::Active && !user.email_verified()
+            }
+            _ => false,
+        };
+        if is_taken {
+            let _deleted = self.passing().delete(id).await?;
+            return Ok(GuardedWrite::Applied);
+        }
+        let guard = self.epoch(D::DeleteUnverifiedIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().delete_unverified(id, guard).await?;
+        if outcome == GuardedWrite::Applied && self.is(D::DeleteUnverifiedKeepsTheAddress) {
+            lock(&self.taken).insert(user.email.canonical().to_owned());
+        }
+        Ok(self.outcome(outcome))
+    }
+}
