@@ -9,16 +9,24 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-/// How long the head of a request may take, and how long a connection may be idle: 10 s. A client sends a
-/// head in one packet or a few; one that is slower holds a connection for nothing (a "slow loris").
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the head of a request may take, and how long a connection may be idle: 30 s, hyper's default. A
+/// client that is slower holds a connection for nothing (a "slow loris"). The end of a response that is still
+/// on its way counts as idle: at most 400 KiB, which takes a client of 14 KiB/s as long.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may read nothing while it has a response to read: 30 s.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a stop waits for requests under way: 10 s, as long as Docker waits before it kills.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most connections at once: three quarters of the usual limit of 1,024 open files. The others wait in the
 /// backlog of the listener.
@@ -27,13 +35,19 @@ const MAX_CONNECTIONS: usize = 768;
 /// How long to wait when no connection can be accepted, for instance because no file can be opened: 100 ms.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Serves a router over HTTP/1.1 until `stop`, then finishes the requests under way.
+/// Serves a router over HTTP/1.1 until `stop`, then finishes the requests under way, for at most 10 s.
 ///
 /// Unlike `axum::serve`, it
 ///
 /// - gives every handler the peer's address (`ConnectInfo<SocketAddr>`), which rate limits count by;
-/// - closes a connection whose request head takes longer than 10 s, and one that is idle for 10 s;
+/// - closes a connection whose request head takes longer than 30 s, one that is idle for 30 s, and one whose
+///   client reads nothing of a response for 30 s;
 /// - holds at most 768 connections at once.
+///
+/// # Security
+///
+/// There is no cap per client: 768 idle connections of one client keep others waiting until they are closed. Put
+/// a proxy in front that limits connections per address, if that matters to you.
 ///
 /// # Errors
 ///
@@ -66,6 +80,8 @@ async fn serve_at_most(
 ) {
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(max_connections));
+    let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = async {
@@ -81,10 +97,10 @@ async fn serve_at_most(
             request.extensions_mut().insert(ConnectInfo(peer));
             app.clone().oneshot(request.map(Body::new))
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_TIMEOUT));
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(Box::pin(stream)), service);
+        let connection = connection.into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
             // The client went away, or sent what is no request: its connection ends, and nothing else does.
@@ -93,7 +109,7 @@ async fn serve_at_most(
         });
     }
     drop(listener);
-    connections.shutdown().await;
+    _ = tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await;
 }
 
 /// Accepts the next connection, whatever became of those before.

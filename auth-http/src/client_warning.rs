@@ -27,8 +27,8 @@ impl ClientWarning {
         let Some(peer) = peer else {
             if !self.without_peer.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
-                    "requests come without the address of their peer, so all clients share the rate limits of one: \
-                     serve the router with `auth_axum::serve`, or with `into_make_service_with_connect_info`"
+                    "requests come without the address of their peer, so all clients share the rate limits of one; \
+                     on axum, serve with `auth_axum::serve` or `into_make_service_with_connect_info`"
                 );
             }
             return;
@@ -95,6 +95,16 @@ mod tests {
     #[test]
     fn a_missing_peer_is_warned_of_once() {
         assert_eq!(warnings(&[(None, None), (None, Some("forwarded")), (None, None)]), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_warning_comes_again_after_an_hour() {
+        let warning = ClientWarning::default();
+        assert!(warning.is_due() && !warning.is_due());
+        tokio::time::advance(Duration::from_secs(3599)).await;
+        assert!(!warning.is_due());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(warning.is_due());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `LastCheck`: whether the stores answer, asked at most once a second.
 
+use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::{Auth, error_chain};
@@ -17,7 +19,25 @@ pub(crate) struct LastCheck(Mutex<Option<(Instant, Result<(), String>)>>);
 
 impl LastCheck {
     /// Checks the stores, or returns the result of a check in the last second.
-    pub(crate) async fn check(&self, auth: &Auth, patience: Duration) -> Result<(), String> {
+    ///
+    /// The check runs to its end even if the request is dropped: a client that disconnects at once must not
+    /// cost the stores more than one that waits.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a store.
+    pub(crate) async fn check(self: &Arc<Self>, auth: &Auth, patience: Duration) -> Result<(), String> {
+        let (this, auth) = (Arc::clone(self), auth.clone());
+        match tokio::spawn(async move { this.check_now(&auth, patience).await }).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err("the server is stopping".to_owned()),
+            },
+        }
+    }
+
+    async fn check_now(&self, auth: &Auth, patience: Duration) -> Result<(), String> {
         let mut last = self.0.lock().await;
         if let Some((at, result)) = &*last
             && at.elapsed() < REPEATED_FOR

@@ -373,6 +373,6 @@ async fn a_replaced_session_ends_and_a_failure_is_an_event() {
     // An older generation ends its session, too, and is no reuse.
     world.auth.end_replaced_session(&text(&replaced), &client()).await;
     world.auth.end_replaced_session("no token", &client()).await;
-    assert!(!world.lives(&newest).await);
+    assert!(world.auth.restore(&text(&newest), &client()).await.is_err());
     assert_eq!(world.events.count("authn_token_reuse"), 0);
 }

@@ -266,7 +266,8 @@ async fn a_key_counts_until_the_microsecond_of_its_retirement() {
 
 const NEW_ROOT: &str = "w5Ys9Gk2Qn7Zb4Tc1Xr8Vd3Lm6Hp0JfA";
 
-/// Two processes, of which one has the new root secret already, answer a parent with the same child.
+/// With the old secret given as a previous one. A process with the new secret and one without it answer a
+/// parent with the same child.
 #[tokio::test]
 async fn a_new_root_secret_ends_neither_sessions_nor_links() {
     let world = world();
@@ -286,6 +287,22 @@ async fn a_new_root_secret_ends_neither_sessions_nor_links() {
     let link = world.reset_token(ADA).await;
     successor.refresh(&text(&other), &client()).await.unwrap();
     successor.reset_password(&link, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
+}
+
+/// Processes are replaced one by one: those that are not replaced yet know the next secret.
+#[tokio::test]
+async fn a_process_that_knows_the_next_root_secret_accepts_it() {
+    let world = world();
+    world.user(ADA).await;
+    let before = successor(&world, SECRET, DateTime::<Utc>::MAX_UTC, &[NEW_ROOT]);
+    let after = successor(&world, NEW_ROOT, DateTime::<Utc>::MAX_UTC, &[SECRET]);
+    for (begins, other) in [(&before, &after), (&after, &before)] {
+        let mut tokens = begins.log_in(ADA, Password::new(PASSWORD), &client()).await.unwrap();
+        for process in [other, begins, other] {
+            tokens = process.refresh(&text(&tokens), &client()).await.unwrap();
+        }
+    }
+    assert_eq!(world.events.count("authn_token_reuse"), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
-//! Guarantee 6 where a rival registered the address first: nothing of the rival is left once the owner of the
-//! mailbox has proved it, on each path on which that can be proved.
+//! Guarantee 6 where a rival registered the address first: nothing of the rival is left once the owner has
+//! proved the mailbox by the link of the owner's own registration, a reset or a change of address.
+//!
+//! A click on the link of the rival's registration is the stated limit of `VerificationProof::Link`.
 
 use auth_core::{LogInError, Name, Password, RateLimits};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client};

@@ -36,6 +36,10 @@ async fn every_step_is_reported_once_by_its_name() {
     expect("a wrong password", &[("authn_login_fail", Warn)]);
     let first = world.log_in(ADA).await;
     expect("log in", &[("authn_login_success", Info)]);
+    auth.restore(&text(&first), &client()).await.unwrap();
+    expect("restore", &[("session_restored", Info)]);
+    assert!(auth.restore("wrong", &client()).await.is_err());
+    expect("a bad restore", &[("restore_refused", Info)]);
     let second = auth.refresh(&text(&first), &client()).await.unwrap();
     expect("refresh", &[("session_renewed", Info)]);
     assert!(auth.refresh(&text(&first), &client()).await.is_err());

@@ -68,8 +68,8 @@ impl AuthBuilder {
         }
     }
 
-    /// One secret for everything: signs access tokens with HS256, and is the root of the refresh
-    /// chain and of mailed tokens (by HKDF, one sub-key per use), except for what
+    /// One secret for everything: signs access tokens with HS256, and is the root of refresh
+    /// tokens and of mailed tokens (by HKDF, one sub-key per use), except for what
     /// [`key_ring`](Self::key_ring) or [`root_secret`](Self::root_secret) gives, before or after.
     ///
     /// At least 32 bytes, for instance the output of `openssl rand -base64 48`.
@@ -94,10 +94,12 @@ impl AuthBuilder {
         self
     }
 
-    /// Accepts refresh tokens of earlier root secrets, too, so that replacing the secret logs nobody out.
+    /// Accepts refresh tokens of other root secrets, too, so that replacing the secret logs nobody out.
     ///
-    /// Keep an earlier secret until the last session from before has ended, at the latest
-    /// [`session_lifetime`](crate::RefreshPolicy::session_lifetime) after the replacement.
+    /// Give an earlier secret until the last session from before has ended, at the latest
+    /// [`session_lifetime`](crate::RefreshPolicy::session_lifetime) after the replacement. Where several
+    /// processes are replaced one by one, give the next secret to all of them first: a process refuses tokens
+    /// of a secret that it does not know.
     pub fn previous_root_secrets(mut self, root_secrets: impl IntoIterator<Item = RootSecret>) -> Self {
         self.previous_root_secrets.extend(root_secrets);
         self

@@ -17,8 +17,8 @@ impl Auth {
     /// outcome is the same. Everything that moves the user's epoch cancels the change: a new password, a
     /// reset, logging out everywhere, another confirmed address.
     ///
-    /// Stated limit: an unverified registration also holds its address, until clean-up may delete it or
-    /// the owner of the mailbox takes it over by a reset.
+    /// A user who registered the address and never verified it does not keep it: confirming deletes that
+    /// user. A disabled user keeps the address.
     ///
     /// # Errors
     ///
@@ -40,7 +40,8 @@ impl Auth {
     /// Sets the user's new address, by the token of the link mailed to it.
     ///
     /// Ends every session, also that of this browser, and invalidates every other link. It starts no
-    /// session. The old and the new address get a notice.
+    /// session. The old and the new address get a notice. Deletes an active user who has the new address
+    /// without having verified it.
     ///
     /// # Security
     ///
@@ -50,7 +51,7 @@ impl Auth {
     /// # Errors
     ///
     /// - [`ConfirmEmailError::InvalidToken`]: the token is not valid, or not any more.
-    /// - [`ConfirmEmailError::Taken`]: another user has the address now.
+    /// - [`ConfirmEmailError::Taken`]: another user has verified the address, or is disabled.
     /// - [`ConfirmEmailError::RateLimited`], [`ConfirmEmailError::Failed`].
     pub fn confirm_email<'a>(
         &'a self,

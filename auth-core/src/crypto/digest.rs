@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 
 /// A SHA-256 digest of a secret, bound to what the secret is for.
 ///
-/// A plain hash suffices because the secrets behind it have 256 random bits (OWASP ASVS 5.0, 6.5.2);
+/// A plain hash suffices because the secrets behind it have 128 random bits or more (OWASP ASVS 5.0, 6.5.2);
 /// a password hash would only be slower. There is no `==`: comparison is [`Digest::matches`], in
 /// constant time.
 #[derive(Clone, Copy)]

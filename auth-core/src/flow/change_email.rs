@@ -7,6 +7,7 @@ use crate::flow::redeem::{mark_spent, redeem};
 use crate::flow::verify_current_password::verify_current_password;
 use crate::limit::{Limit, RateLimited};
 
+use crate::client::Client;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
@@ -103,7 +104,7 @@ pub(crate) async fn confirm_email(
         return Err(ConfirmEmailError::InvalidToken);
     };
     let user_id = user.id;
-    match replace_email(ctx, &user, &NewEmail { email: token.email.clone(), at: now }).await? {
+    match replace_email(ctx, client, &user, &NewEmail { email: token.email.clone(), at: now }).await? {
         SetEmailOutcome::Applied => {
             mark_spent(ctx, &token, now).await;
             ctx.emit(client, EventKind::EmailChanged { user_id });
@@ -119,13 +120,18 @@ pub(crate) async fn confirm_email(
 
 /// Enqueues the notices to both addresses, then sets the new one in one write guarded by the epoch of
 /// `user`.
-async fn replace_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmailOutcome, Failure> {
+async fn replace_email(
+    ctx: &Context,
+    client: &Client,
+    user: &User,
+    new: &NewEmail,
+) -> Result<SetEmailOutcome, Failure> {
     for email in [&user.email, &new.email] {
         let (user_id, new_email, at) = (user.id, new.email.clone(), new.at);
         enqueue(ctx, email, MailRequest::EmailChanged { user_id, new_email, at }, at).await?;
     }
     let mut outcome = set_email(ctx, user, new).await?;
-    if outcome == SetEmailOutcome::Taken && delete_unverified_holder(ctx, &new.email).await? {
+    if outcome == SetEmailOutcome::Taken && delete_unverified_holder(ctx, client, &new.email).await? {
         outcome = set_email(ctx, user, new).await?;
     }
     ctx.live_cache.forget(user.id);
@@ -146,16 +152,23 @@ async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmai
     }
 }
 
-/// Deletes a user who has the address without having verified it, and returns true if the address is then
-/// free. The link that is confirmed proves the mailbox, so that user is not its owner, or is this one.
-async fn delete_unverified_holder(ctx: &Context, email: &Email) -> Result<bool, StoreError> {
+/// Deletes a user who has the address without having verified it; returns true if the address is then free.
+/// The confirmed link proves that the caller owns the mailbox, which that user never did.
+async fn delete_unverified_holder(ctx: &Context, client: &Client, email: &Email) -> Result<bool, StoreError> {
     let Some(holder) = ctx.store.find_by_email(email).await? else { return Ok(true) };
     if holder.email_verified() || holder.status != UserStatus::Active {
         return Ok(false);
     }
-    let outcome = ctx.store.delete_unverified(holder.id, holder.epoch).await?;
-    if outcome == GuardedWrite::Applied {
-        ctx.emit_own(EventKind::UserDeleted { user_id: holder.id });
+    let is_deleted = match ctx.store.delete_unverified(holder.id, holder.epoch).await {
+        Ok(outcome) => outcome == GuardedWrite::Applied,
+        // The outcome is unknown: a read of the user decides.
+        Err(error) => match ctx.store.find_by_id(holder.id).await {
+            Ok(None) => true,
+            _ => return Err(error),
+        },
+    };
+    if is_deleted {
+        ctx.emit(client, EventKind::UserDeleted { user_id: holder.id });
     }
-    Ok(outcome == GuardedWrite::Applied)
+    Ok(is_deleted)
 }

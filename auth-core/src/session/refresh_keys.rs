@@ -64,11 +64,12 @@ impl RefreshKeys {
         std::iter::once(&self.current).chain(&self.previous)
     }
 
-    fn pair(&self, index: KeyIndex) -> &KeyPair {
-        index.0.checked_sub(1).and_then(|index| self.previous.get(index)).unwrap_or(&self.current)
+    fn pair(&self, index: KeyIndex) -> Option<&KeyPair> {
+        self.pairs().nth(index.0)
     }
 
-    /// Derives the link of `generation` from that of the generation before.
+    /// Derives the link of `generation` from that of the generation before; `None` if the index is that of
+    /// other keys.
     ///
     /// The parent's link is an input, so neither a copy of the database, nor the keys, nor both together
     /// make a token without having held its parent.
@@ -78,20 +79,25 @@ impl RefreshKeys {
         session: SessionId,
         generation: u32,
         parent: &[u8; LINK_BYTES],
-    ) -> [u8; LINK_BYTES] {
+    ) -> Option<[u8; LINK_BYTES]> {
         let parts: [&[u8]; 3] = [session.as_bytes(), &generation.to_be_bytes(), parent];
-        truncated(self.pair(index).chain.mac("refresh/v2", &parts))
+        Some(truncated(self.pair(index)?.chain.mac("refresh/v2", &parts)))
     }
 
-    /// Derives the tag that proves a link.
+    /// Derives the tag that proves a link; `None` if the index is that of other keys.
     pub(crate) fn tag(
         &self,
         index: KeyIndex,
         session: SessionId,
         generation: u32,
         link: &[u8; LINK_BYTES],
-    ) -> [u8; TAG_BYTES] {
-        tag(self.pair(index), session, generation, link)
+    ) -> Option<[u8; TAG_BYTES]> {
+        Some(tag(self.pair(index)?, session, generation, link))
+    }
+
+    /// Derives the tag of the first token of a new session, under the current root secret.
+    pub(crate) fn first_tag(&self, session: SessionId, link: &[u8; LINK_BYTES]) -> [u8; TAG_BYTES] {
+        tag(&self.current, session, 0, link)
     }
 
     /// Returns the root secret under which this tag proves this link; `None` if there is none. Compares in
@@ -152,7 +158,7 @@ mod tests {
     fn a_tag_proves_one_link_of_one_session_and_generation() {
         let keys = RefreshKeys::new(&root());
         let (a, b) = (SessionId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
-        let tag = keys.tag(CURRENT, a, 1, &[7; 16]);
+        let tag = keys.tag(CURRENT, a, 1, &[7; 16]).unwrap();
         assert_eq!(keys.prove(a, 1, &[7; 16], &tag), Some(CURRENT));
         assert_eq!(keys.prove(b, 1, &[7; 16], &tag), None);
         assert_eq!(keys.prove(a, 2, &[7; 16], &tag), None);
@@ -170,7 +176,7 @@ mod tests {
         let (old, new, session) = (root(), root(), SessionId::from_bytes([1; 16]));
         let before = RefreshKeys::new(&old);
         let after = RefreshKeys::new(&new).with_previous(&old);
-        let tag = before.tag(CURRENT, session, 1, &[7; 16]);
+        let tag = before.tag(CURRENT, session, 1, &[7; 16]).unwrap();
         assert_eq!(RefreshKeys::new(&new).prove(session, 1, &[7; 16], &tag), None);
         let index = after.prove(session, 1, &[7; 16], &tag).unwrap();
         assert_ne!(index, CURRENT);
@@ -178,6 +184,7 @@ mod tests {
             after.next_link(index, session, 2, &[7; 16]),
             before.next_link(CURRENT, session, 2, &[7; 16])
         );
-        assert_eq!(after.tag(index, session, 1, &[7; 16]), tag);
+        assert_eq!(after.tag(index, session, 1, &[7; 16]), Some(tag));
+        assert_eq!(before.tag(index, session, 1, &[7; 16]), None, "an index of other keys");
     }
 }

@@ -27,9 +27,9 @@ pub struct MalformedToken;
 /// An opaque rotating token that a client exchanges for a new access token.
 ///
 /// The text form is `jti.secret`: `jti` is base64url(version u8 = 2, session id 16 bytes, generation u32
-/// big-endian), `secret` is base64url(link 16 bytes, tag 16 bytes). The tag proves that this service issued
-/// the token, whenever that was: there is no value of this type that it did not issue. A store keeps only a
-/// digest of the current generation.
+/// big-endian), `secret` is base64url(link 16 bytes, tag 16 bytes). The tag proves at any time that this service
+/// issued the token: [`parse`](Self::parse) accepts no other. A store keeps only a digest of the current
+/// generation.
 #[derive(Clone)]
 pub struct RefreshToken {
     session_id: SessionId,
@@ -52,21 +52,19 @@ impl RefreshToken {
     ) -> Result<Self, RandomError> {
         let mut link = Zeroizing::new([0; LINK_BYTES]);
         random.fill(&mut *link)?;
-        Ok(Self::of_link(session_id, 0, &link, keys, KeyIndex::CURRENT))
+        let tag = keys.first_tag(session_id, &link);
+        Ok(Self::of(session_id, 0, (&link, &tag), KeyIndex::CURRENT))
     }
 
-    /// Makes the token of a link, with its tag.
-    fn of_link(
+    fn of(
         session_id: SessionId,
         generation: u32,
-        link: &[u8; LINK_BYTES],
-        keys: &RefreshKeys,
-        index: KeyIndex,
+        (link, tag): (&[u8; LINK_BYTES], &[u8; TAG_BYTES]),
+        keys: KeyIndex,
     ) -> Self {
-        let tag = keys.tag(index, session_id, generation, link);
         let mut secret = Zeroizing::new([0; LINK_BYTES + TAG_BYTES]);
-        secret.iter_mut().zip(link.iter().chain(&tag)).for_each(|(to, from)| *to = *from);
-        Self { session_id, generation, secret: Secret::from_bytes(*secret), keys: index }
+        secret.iter_mut().zip(link.iter().chain(tag)).for_each(|(to, from)| *to = *from);
+        Self { session_id, generation, secret: Secret::from_bytes(*secret), keys }
     }
 
     /// Reads the text form, and checks that this service issued it. Reads no store.
@@ -119,12 +117,14 @@ impl RefreshToken {
         self.generation
     }
 
-    /// Derives the token that rotation makes out of this one; `None` after 2^32 - 1 rotations.
+    /// Derives the token that rotation makes out of this one; `None` after 2^32 - 1 rotations, or if the token
+    /// was parsed with other keys.
     pub fn child(&self, keys: &RefreshKeys) -> Option<Self> {
         let generation = self.generation.checked_add(1)?;
         let (link, _) = halves(&self.secret)?;
-        let link = Zeroizing::new(keys.next_link(self.keys, self.session_id, generation, link));
-        Some(Self::of_link(self.session_id, generation, &link, keys, self.keys))
+        let link = Zeroizing::new(keys.next_link(self.keys, self.session_id, generation, link)?);
+        let tag = keys.tag(self.keys, self.session_id, generation, &link)?;
+        Some(Self::of(self.session_id, generation, (&link, &tag), self.keys))
     }
 
     /// Returns the digest that is stored, bound to session and user.
@@ -171,13 +171,16 @@ mod tests {
 
     use super::*;
     use crate::crypto::keys::RootSecret;
+    use crate::crypto::random::SystemRandom;
 
     fn keys() -> RefreshKeys {
         RefreshKeys::new(&RootSecret::new("t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE").unwrap())
     }
 
     fn token_of(session: [u8; 16], generation: u32, link: [u8; 16]) -> RefreshToken {
-        RefreshToken::of_link(SessionId::from_bytes(session), generation, &link, &keys(), KeyIndex::CURRENT)
+        let session = SessionId::from_bytes(session);
+        let tag = keys().tag(KeyIndex::CURRENT, session, generation, &link).unwrap();
+        RefreshToken::of(session, generation, (&link, &tag), KeyIndex::CURRENT)
     }
 
     fn token() -> RefreshToken {
@@ -214,6 +217,15 @@ mod tests {
         let shown = format!("{:?}", token());
         assert!(shown.contains("generation: 7"));
         assert!(!shown.contains("CQkJ"));
+    }
+
+    #[test]
+    fn no_two_first_tokens_have_one_link() {
+        let id = SessionId::from_bytes([3; 16]);
+        let first =
+            || RefreshToken::first(id, &keys(), &SystemRandom).unwrap().expose()[JTI_CHARS..].to_owned();
+        let all: std::collections::BTreeSet<String> = (0..1_000).map(|_| first()).collect();
+        assert_eq!(all.len(), 1_000);
     }
 
     #[test]

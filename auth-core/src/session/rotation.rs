@@ -5,7 +5,7 @@
 //!
 //! | presented token | decision |
 //! |---|---|
-//! | its session is not live, or the token is newer than the session | [`Refuse`](Decision::Refuse), change nothing |
+//! | its session is not live, or the token is newer than the session or of another chain | [`Refuse`](Decision::Refuse), change nothing |
 //! | current, younger than the minimum rotation age | [`Fresh`](Decision::Fresh), same token again |
 //! | current | [`Rotate`](Decision::Rotate); a request whose swap is stale calls [`settle`] |
 //! | the parent of the current one, within the leeway | [`Recover`](Decision::Recover), the same child |
@@ -30,7 +30,7 @@ use crate::user::User;
 #[derive(Debug, Clone)]
 #[must_use]
 pub enum Decision {
-    /// The session has ended, or the token is newer than it: refuse and change nothing.
+    /// The session has ended, or the token is newer than it or of another chain: refuse and change nothing.
     Refuse,
     /// Current and younger than the minimum rotation age: answer with the same refresh token.
     Fresh,

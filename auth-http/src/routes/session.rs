@@ -1,5 +1,7 @@
 //! Logging in, staying logged in and logging out.
 
+use std::time::Duration;
+
 use auth_core::{Limit, LogInError, LogOutError, RefreshError};
 use http::header::ALLOW;
 use http::{HeaderValue, StatusCode};
@@ -16,10 +18,13 @@ use crate::problem::Problem;
 use crate::request::{Request, Transport};
 use crate::response::no_content;
 
+/// How long a log-in waits for the end of the session that it replaces: 2 s, far more than two statements take.
+const END_REPLACED_TIMEOUT: Duration = Duration::from_secs(2);
+
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::post("/auth/login", handler!(log_in))
-            .operation("logIn", "Begins a session")
+            .operation("logIn", "Begins a session, and ends that of the presented cookie")
             .body::<LogInBody>()
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::InvalidCredentials, Code::EmailNotVerified, Code::Busy])
@@ -118,7 +123,9 @@ async fn log_in(context: &Context, request: &mut Request) -> HandlerResult {
         && let Ok(cookie) = request.refresh_cookie(&context.config)
         && let Some(replaced) = cookie.expose()
     {
-        context.auth.end_replaced_session(replaced, &request.client).await;
+        let ended = context.auth.end_replaced_session(replaced, &request.client);
+        // Best effort, also in time: the log-in has succeeded and must be answered.
+        _ = tokio::time::timeout(END_REPLACED_TIMEOUT, ended).await;
     }
     Ok(responses::session_response(&context.config, request.transport(), &tokens))
 }

@@ -132,7 +132,7 @@ macro_rules! __user_store_cases {
         delete::an_unverified_user_is_deleted_and_the_address_is_free,
         /// Deleting an unverified user spares verified and disabled users, and those of another epoch.
         delete::deleting_the_unverified_spares_all_others,
-        /// A user who verifies while it is deleted as unverified is either there, or gone and lost.
+        /// Of a verification and a deletion of the unverified at once exactly one is applied.
         delete::a_user_who_verifies_meanwhile_is_not_deleted,
         /// Every write to a user who is gone is lost and brings nobody back.
         delete::writes_to_a_deleted_user_are_lost,
@@ -160,6 +160,8 @@ macro_rules! __user_store_cases {
         dropped::a_dropped_change_of_address_leaves_one_address,
         /// A deletion whose caller goes away leaves a user and its address, or neither.
         dropped::a_dropped_deletion_leaves_a_whole_user_or_none,
+        /// A deletion of an unverified user whose caller goes away leaves a whole user, or a free address.
+        dropped::a_dropped_deletion_of_the_unverified_is_whole,
         /// A purge whose caller goes away leaves each user and its address, or neither.
         dropped::a_dropped_purge_leaves_whole_users_or_none,
         /// Each write by one handle is seen by the next read of another.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use auth_core::{
-    Auth, ChangeEmailError, ChangePasswordError, ConfirmEmailError, ForgotPasswordError, Password,
-    RefreshError, RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError, Rule,
-    VerifyEmailError,
+    Auth, ChangeEmailError, ChangePasswordError, ConfirmEmailError, ForgotPasswordError, LogOutError,
+    LoggedOut, Password, RefreshError, RefreshPolicy, RegisterError, ResendVerificationError,
+    ResetPasswordError, Rule, VerifyEmailError,
 };
 use auth_tests::{PASSWORD, World, client, race, text};
 
@@ -55,6 +55,7 @@ async fn each_client_limit_grants_its_count_to_concurrent_requests() {
         .confirm_email("wrong", &here()));
     exact!(300, minute, RefreshError, Err(RefreshError::InvalidToken), |a, _n| a.refresh("wrong", &here()));
     exact!(300, minute, RefreshError, Err(RefreshError::InvalidToken), |a, _n| a.restore("wrong", &here()));
+    exact!(60, minute, LogOutError, Ok(LoggedOut::NothingToEnd), |a, _n| a.log_out("wrong", &here()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -92,6 +92,29 @@ pub(super) async fn a_dropped_deletion_leaves_a_whole_user_or_none(store: Arc<dy
     Ok(())
 }
 
+pub(super) async fn a_dropped_deletion_of_the_unverified_is_whole(store: Arc<dyn UserStore>) -> Outcome {
+    for polls in 1..=POLLS {
+        let user = fresh::user()?;
+        inserted(&*store, &user).await?;
+        let ended = drop_after(polls, store.delete_unverified(user.id, user.epoch)).await?;
+        if takes(&*store, &user.email).await? {
+            let gone = is_gone(&*store, &user).await?;
+            ensure!(
+                gone,
+                "`delete_unverified` was dropped: `find_by_id` finds a user whose address was free"
+            );
+        } else {
+            let _deleted = store.delete_unverified(user.id, user.epoch).await?;
+            let free = takes(&*store, &user.email).await?;
+            ensure!(free, "`delete_unverified` was dropped and repeated: the address cannot be taken");
+        }
+        if ended.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn a_dropped_purge_leaves_whole_users_or_none(store: Arc<dyn UserStore>) -> Outcome {
     let _turn = turn(&*store).await?;
     for polls in 1..=POLLS {
