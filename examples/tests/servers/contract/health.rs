@@ -101,8 +101,9 @@ fn a_destroyed_database_never_reads_as_a_wrong_token(program: Program) {
     health(&server, 503, "unavailable", "unavailable");
     for request in requests {
         // SQLite writes on while it has in its cache all that the write needs, as it may for a promised mail.
-        let promises =
-            ["register", "resend-verification", "forgot-password"].iter().any(|end| request.path.ends_with(end));
+        let promises = ["register", "resend-verification", "forgot-password"]
+            .iter()
+            .any(|end| request.path.ends_with(end));
         if promises && request.clone().send().status == 202 {
             continue;
         }
