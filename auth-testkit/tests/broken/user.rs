@@ -99,6 +99,7 @@ impl UserStore for BrokenUserStore {
             | D::InsertInTwoSteps
             | D::EmailInTwoSteps
             | D::DeleteInTwoSteps
+            | D::DeleteUnverifiedInTwoSteps
             | D::PurgeInTwoSteps => lock(&self.taken).contains(user.email.canonical()),
             D::AddressGoesFirst => self.passing().find_by_email(&user.email).await?.is_some(),
             D::LookAlikesAreEqual | D::AddressesAreCut => {

@@ -173,6 +173,8 @@ defects! {
         EmailInTwoSteps => [a_dropped_change_of_address_leaves_one_address],
         /// The user is deleted by one write, and the address becomes free by another.
         DeleteInTwoSteps => [a_dropped_deletion_leaves_a_whole_user_or_none],
+        /// Deleting an unverified user frees the address in a second write.
+        DeleteUnverifiedInTwoSteps => [a_dropped_deletion_of_the_unverified_is_whole],
         /// A purge deletes a user by one write, and the address becomes free by another.
         PurgeInTwoSteps => [a_dropped_purge_leaves_whole_users_or_none],
         /// A purge finds nothing while another is at work.

@@ -29,6 +29,14 @@ impl BrokenUserStore {
             let _deleted = self.passing().delete(id).await?;
             return Ok(GuardedWrite::Applied);
         }
+        if self.is(D::DeleteUnverifiedInTwoSteps) {
+            let address = user.email.canonical().to_owned();
+            lock(&self.taken).insert(address.clone());
+            let outcome = self.passing().delete_unverified(id, epoch).await;
+            delay().await;
+            lock(&self.taken).remove(&address);
+            return outcome;
+        }
         let guard = self.epoch(D::DeleteUnverifiedIgnoresTheEpoch, id, epoch).await?;
         let outcome = self.passing().delete_unverified(id, guard).await?;
         if outcome == GuardedWrite::Applied && self.is(D::DeleteUnverifiedKeepsTheAddress) {
