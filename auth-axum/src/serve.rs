@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
@@ -82,6 +82,7 @@ async fn serve_at_most(
     let places = Arc::new(Semaphore::new(max_connections));
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let (stopping, stopped) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = async {
@@ -97,19 +98,29 @@ async fn serve_at_most(
             request.extensions_mut().insert(ConnectInfo(peer));
             app.clone().oneshot(request.map(Body::new))
         });
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE_TIMEOUT));
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(Box::pin(stream)), service);
-        let connection = connection.into_owned();
-        let connection = connections.watch(connection);
+        let (server, watcher, stopped) = (server.clone(), connections.watcher(), stopped.clone());
         tokio::spawn(async move {
-            // The client went away, or sent what is no request: its connection ends, and nothing else does.
-            _ = connection.await;
+            if sends_something(&stream, stopped).await {
+                let mut stream = TimeoutStream::new(stream);
+                stream.set_write_timeout(Some(WRITE_TIMEOUT));
+                let io = TokioIo::new(Box::pin(stream));
+                // The client went away, or sent what is no request: its connection ends, and nothing else does.
+                _ = watcher.watch(server.serve_connection_with_upgrades(io, service).into_owned()).await;
+            }
             drop(place);
         });
     }
-    drop(listener);
+    drop((listener, stopping));
     _ = tokio::time::timeout(STOP_TIMEOUT, connections.shutdown()).await;
+}
+
+/// Waits for the first byte of a client, until a stop; hyper's timer starts with it.
+async fn sends_something(stream: &TcpStream, mut stopped: watch::Receiver<()>) -> bool {
+    tokio::select! {
+        readable = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()) => matches!(readable, Ok(Ok(()))),
+        // The sender is dropped.
+        _ = stopped.changed() => false,
+    }
 }
 
 /// Accepts the next connection, whatever became of those before.
@@ -184,13 +195,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stop_closes_idle_connections() {
+    async fn a_stop_closes_idle_and_silent_connections() {
         let (addr, stop, server) = started(10).await;
+        let mut silent = TcpStream::connect(addr).await.unwrap();
         let mut idle = TcpStream::connect(addr).await.unwrap();
         ask(&mut idle).await;
         stop.send(()).unwrap();
-        server.await.unwrap();
+        // Much less than the time that a stop waits for requests under way.
+        tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap();
         assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0);
+        assert_eq!(silent.read(&mut [0; 1]).await.unwrap(), 0);
         assert!(TcpStream::connect(addr).await.is_err());
     }
 }
