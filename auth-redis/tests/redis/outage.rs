@@ -49,10 +49,11 @@ async fn policy_holds(limiter: &RedisLimiter, open: &[&str]) {
     }
 }
 
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 8] = [
     "confirm_email_client",
     "verify_client",
     "reset_client",
+    "log_out_client",
     "refresh_client",
     "refresh_session",
     "restore_client",
