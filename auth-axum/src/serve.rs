@@ -68,12 +68,13 @@ pub async fn serve(
     app: Router,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    serve_at_most(MAX_CONNECTIONS, listener, app, stop).await;
+    serve_within(MAX_CONNECTIONS, HEAD_TIMEOUT, listener, app, stop).await;
     Ok(())
 }
 
-async fn serve_at_most(
+async fn serve_within(
     max_connections: usize,
+    head_timeout: Duration,
     listener: TcpListener,
     app: Router,
     stop: impl Future<Output = ()> + Send,
@@ -81,7 +82,7 @@ async fn serve_at_most(
     let connections = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(max_connections));
     let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout);
     let (stopping, stopped) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -100,7 +101,7 @@ async fn serve_at_most(
         });
         let (server, watcher, stopped) = (server.clone(), connections.watcher(), stopped.clone());
         tokio::spawn(async move {
-            if sends_something(&stream, stopped).await {
+            if sends_something(&stream, head_timeout, stopped).await {
                 let mut stream = TimeoutStream::new(stream);
                 stream.set_write_timeout(Some(WRITE_TIMEOUT));
                 let io = TokioIo::new(Box::pin(stream));
@@ -115,9 +116,10 @@ async fn serve_at_most(
 }
 
 /// Waits for the first byte of a client, until a stop; hyper's timer starts with it.
-async fn sends_something(stream: &TcpStream, mut stopped: watch::Receiver<()>) -> bool {
+async fn sends_something(stream: &TcpStream, within: Duration, mut stopped: watch::Receiver<()>) -> bool {
+    let mut first = [0];
     tokio::select! {
-        readable = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()) => matches!(readable, Ok(Ok(()))),
+        peeked = tokio::time::timeout(within, stream.peek(&mut first)) => matches!(peeked, Ok(Ok(1))),
         // The sender is dropped.
         _ = stopped.changed() => false,
     }
@@ -151,6 +153,7 @@ mod tests {
 
     async fn started(
         max_connections: usize,
+        head_timeout: Duration,
     ) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -159,7 +162,7 @@ mod tests {
         let app = Router::new().route("/", get(peer));
         let (stop, stopped) = oneshot::channel();
         let stopped = async { _ = stopped.await };
-        (addr, stop, tokio::spawn(serve_at_most(max_connections, listener, app, stopped)))
+        (addr, stop, tokio::spawn(serve_within(max_connections, head_timeout, listener, app, stopped)))
     }
 
     async fn ask(stream: &mut TcpStream) -> String {
@@ -171,14 +174,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_gets_the_address_of_the_peer() {
-        let (addr, _stop, _server) = started(10).await;
+        let (addr, _stop, _server) = started(10, HEAD_TIMEOUT).await;
         let answer = ask(&mut TcpStream::connect(addr).await.unwrap()).await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("you are 127.0.0.1"), "{answer}");
     }
 
     #[tokio::test]
     async fn a_connection_beyond_the_most_waits_for_a_place() {
-        let (addr, _stop, _server) = started(2).await;
+        let (addr, _stop, _server) = started(2, HEAD_TIMEOUT).await;
         let mut connections = Vec::new();
         for _ in 0..2 {
             let mut connection = TcpStream::connect(addr).await.unwrap();
@@ -195,8 +198,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn silent_slow_and_idle_connections_are_closed() {
+        let (addr, _stop, _server) = started(10, Duration::from_millis(100)).await;
+        for sent in ["", "GET / HTTP/1.1\r\nhost:", "GET / HTTP/1.1\r\nhost: a\r\n\r\n"] {
+            let mut stream = TcpStream::connect(addr).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+            assert!(closed.is_ok(), "open after {sent:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_stop_closes_idle_and_silent_connections() {
-        let (addr, stop, server) = started(10).await;
+        let (addr, stop, server) = started(10, HEAD_TIMEOUT).await;
         let mut silent = TcpStream::connect(addr).await.unwrap();
         let mut idle = TcpStream::connect(addr).await.unwrap();
         ask(&mut idle).await;
