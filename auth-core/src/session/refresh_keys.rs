@@ -53,7 +53,7 @@ impl RefreshKeys {
         Self { current: KeyPair::new(root), previous: Vec::new() }
     }
 
-    /// Accepts the tokens of an earlier root secret, too.
+    /// Accepts the tokens of another root secret, too: an earlier one, or the next.
     #[must_use]
     pub fn with_previous(mut self, root: &RootSecret) -> Self {
         self.previous.push(KeyPair::new(root));

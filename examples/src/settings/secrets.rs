@@ -21,7 +21,7 @@ pub struct Secrets {
     pub key_ring: KeyRing,
     /// The root of all other secrets.
     pub root: RootSecret,
-    /// An earlier root, whose refresh tokens stay valid.
+    /// The earlier or the next root, whose refresh tokens are accepted, too.
     pub previous_root: Option<RootSecret>,
 }
 
