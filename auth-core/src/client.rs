@@ -1,6 +1,6 @@
 //! The client of a request: its network address and its user agent.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::user::disturbs_text;
 
@@ -46,12 +46,26 @@ impl Client {
     /// Returns what a limit by client counts: the IPv4 address, or the /64 network of an IPv6 address,
     /// which is what one customer usually gets (RFC 6177).
     pub(crate) fn network(&self) -> Vec<u8> {
+        self.prefix(32, 64)
+    }
+
+    /// Returns the network that one owner of many addresses has: the /24 of an IPv4 address, the /48 of an
+    /// IPv6 address (RFC 6177 section 2).
+    pub(crate) fn wide_network(&self) -> Vec<u8> {
+        self.prefix(24, 48)
+    }
+
+    /// Returns the address with all bits after its prefix of this length cleared.
+    fn prefix(&self, v4: u32, v6: u32) -> Vec<u8> {
         match self.ip {
             None => b"unknown".to_vec(),
-            Some(IpAddr::V4(ip)) => ip.octets().to_vec(),
+            Some(IpAddr::V4(ip)) => {
+                let mask = u32::MAX.checked_shl(32 - v4).unwrap_or(0);
+                Ipv4Addr::from_bits(ip.to_bits() & mask).octets().to_vec()
+            }
             Some(IpAddr::V6(ip)) => {
-                let network = Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX));
-                network.octets().to_vec()
+                let mask = u128::MAX.checked_shl(128 - v6).unwrap_or(0);
+                Ipv6Addr::from_bits(ip.to_bits() & mask).octets().to_vec()
             }
         }
     }
@@ -71,6 +85,15 @@ mod tests {
         assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
         assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
         assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+
+    #[test]
+    fn wide_networks_are_48_and_24_bits() {
+        let wide = |ip: &str| Client::new(Some(ip.parse().unwrap()), None).wide_network();
+        assert_eq!(wide("2001:db8:1:2::1"), wide("2001:db8:1:ffff:ffff::9"));
+        assert_ne!(wide("2001:db8:1::1"), wide("2001:db8:2::1"));
+        assert_eq!((wide("192.0.2.1"), wide("192.0.2.1").len()), (wide("192.0.2.255"), 4));
+        assert_ne!(wide("192.0.2.1"), wide("192.0.3.1"));
     }
 
     #[test]

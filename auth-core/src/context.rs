@@ -11,7 +11,7 @@ use crate::crypto::keys::BucketKey;
 use crate::crypto::random::RandomSource;
 use crate::error::error_chain;
 use crate::event::{AccountTag, Event, EventKind, EventSink};
-use crate::hashing::HashingPool;
+use crate::hashing::{HashingPool, Share};
 use crate::id::SessionId;
 use crate::limit::RateLimiter;
 use crate::mail::Mailer;
@@ -89,6 +89,14 @@ impl Context {
     /// Returns whether clean-up may delete the user. No decision may depend on whether it already has.
     pub(crate) fn is_abandoned(&self, user: &User, now: DateTime<Utc>) -> bool {
         self.abandoned_at(user).is_some_and(|abandoned_at| now > abandoned_at)
+    }
+
+    /// Returns whose turn in the hashing queue a request takes. An account is a canonical address.
+    pub(crate) fn share(&self, account: &[u8], client: &Client) -> Share {
+        Share {
+            account: Some(self.bucket_key.bucket("hashing_account", &[account])),
+            network: Some(self.bucket_key.bucket("hashing_network", &[&client.wide_network()])),
+        }
     }
 
     pub(crate) fn account_tag(&self, account: &[u8]) -> AccountTag {

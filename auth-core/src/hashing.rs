@@ -20,6 +20,7 @@ mod memory;
 mod pepper;
 mod policy;
 mod priority;
+mod queue;
 mod settings;
 mod stored;
 mod threads;
@@ -27,6 +28,7 @@ mod threads;
 use engine::{Engine, is_hashable};
 pub use pepper::{Pepper, PepperError};
 pub use policy::{BcryptImport, CostFloor, HashingPolicy};
+pub(crate) use queue::Share;
 use settings::{FreshSalt, SALT_BYTES, Settings};
 use stored::Stored;
 use threads::{Full, Job, Threads};
@@ -35,7 +37,7 @@ use threads::{Full, Job, Threads};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HashingError {
-    /// The queue is full.
+    /// The queue has no place: it is full, and no other account or network has more requests in it.
     #[error("too many password hashes are waiting")]
     Busy {
         /// The time until the queue probably has room.
@@ -131,6 +133,20 @@ struct Shared {
 #[derive(Debug, Clone, Copy)]
 struct Failed;
 
+/// Why a job that was queued has no result.
+#[derive(Debug, Clone, Copy)]
+enum NoResult {
+    Failed,
+    /// Its place in the queue went to a job of another account and network.
+    Displaced,
+}
+
+impl From<Failed> for NoResult {
+    fn from(_: Failed) -> Self {
+        Self::Failed
+    }
+}
+
 impl From<argon2::Error> for Failed {
     fn from(_: argon2::Error) -> Self {
         Self
@@ -162,11 +178,20 @@ impl HashingPool {
     /// - [`HashingError::Busy`], [`Random`](HashingError::Random) or [`Failed`](HashingError::Failed),
     ///   as each says.
     pub async fn hash(&self, password: &Password) -> Result<PasswordHash, HashingError> {
+        self.hash_for(Share::default(), password).await
+    }
+
+    /// As [`hash`](Self::hash), with the share of an account and a network in the queue.
+    pub(crate) async fn hash_for(
+        &self,
+        share: Share,
+        password: &Password,
+    ) -> Result<PasswordHash, HashingError> {
         if !is_hashable(password) {
             return Err(HashingError::PasswordLength);
         }
         let (password, salt) = (password.clone(), self.fresh_salt()?);
-        self.submit(move |engine| engine.hash(&password, &salt)).await
+        self.submit(share, move |engine| engine.hash(&password, &salt)).await
     }
 
     /// Compares a password with a stored hash. Pass `None` for an unknown user or a user without password.
@@ -194,8 +219,18 @@ impl HashingPool {
         password: &Password,
         stored: Option<&PasswordHash>,
     ) -> Result<Verified, HashingError> {
+        self.verify_for(Share::default(), password, stored).await
+    }
+
+    /// As [`verify`](Self::verify), with the share of an account and a network in the queue.
+    pub(crate) async fn verify_for(
+        &self,
+        share: Share,
+        password: &Password,
+        stored: Option<&PasswordHash>,
+    ) -> Result<Verified, HashingError> {
         let (password, stored, salt) = (password.clone(), stored.cloned(), self.fresh_salt()?);
-        self.submit(move |engine| engine.verify(&password, stored.as_ref(), &salt)).await
+        self.submit(share, move |engine| engine.verify(&password, stored.as_ref(), &salt)).await
     }
 
     /// Whether a password could match this stored hash.
@@ -230,31 +265,38 @@ impl HashingPool {
     /// Queues a job and waits for its answer. If the job panics, its end of the channel is dropped.
     async fn submit<T: Send + 'static>(
         &self,
+        share: Share,
         job: impl FnOnce(&mut Engine) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, HashingError> {
         let (answer, answered) = oneshot::channel();
         let settings = Arc::clone(&self.shared.settings);
         let asked_at = SystemClock.monotonic();
         let job: Job = Box::new(move |engine| {
-            if answer.is_closed() {
-                settings.counters.skipped.fetch_add(1, Relaxed);
-            } else {
-                settings.counters.waited(SystemClock.monotonic().saturating_sub(asked_at));
-                // It is no error if the caller stopped waiting.
-                let _ = answer.send(engine.work(job));
-            }
+            // It is no error if the caller stopped waiting.
+            let _ = match engine {
+                None => answer.send(Err(NoResult::Displaced)),
+                Some(_) if answer.is_closed() => {
+                    settings.counters.skipped.fetch_add(1, Relaxed);
+                    return;
+                }
+                Some(engine) => {
+                    settings.counters.waited(SystemClock.monotonic().saturating_sub(asked_at));
+                    answer.send(engine.work(job).map_err(NoResult::from))
+                }
+            };
         });
-        self.shared.threads.push(job).map_err(|Full| self.busy())?;
+        self.shared.threads.push(share, job).map_err(|Full| self.busy())?;
         match answered.await {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(Failed)) | Err(_) => Err(HashingError::Failed),
+            Ok(Err(NoResult::Displaced)) => Err(self.busy()),
+            Ok(Err(NoResult::Failed)) | Err(_) => Err(HashingError::Failed),
         }
     }
 
-    /// Refuses a request that [`hash`](Self::hash) or [`verify`](Self::verify) would refuse now, before other
-    /// work is done for it.
-    pub(crate) fn admit(&self) -> Result<(), HashingError> {
-        if self.shared.threads.are_full() { Err(self.busy()) } else { Ok(()) }
+    /// Refuses a request of a share that would get no place in the queue now, before other work is done for
+    /// it.
+    pub(crate) fn admit(&self, share: Share) -> Result<(), HashingError> {
+        if self.shared.threads.are_full_for(share) { Err(self.busy()) } else { Ok(()) }
     }
 
     fn busy(&self) -> HashingError {

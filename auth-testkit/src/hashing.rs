@@ -12,7 +12,7 @@ pub fn cheap_hashing() -> HashingPolicy {
     policy.memory_kib = 64;
     policy.iterations = 1;
     policy.threads = 2;
-    policy.queue = 4096;
+    policy.queue = 1024;
     policy.floor = CostFloor::Off;
     policy
 }

@@ -68,7 +68,8 @@ async fn replace(
     new_password: &Password,
     client: &Client,
 ) -> Result<SessionTokens, ChangePasswordError> {
-    let password_hash = ctx.hashing.hash(new_password).await.map_err(Failure::from)?;
+    let share = ctx.share(user.email.canonical().as_bytes(), client);
+    let password_hash = ctx.hashing.hash_for(share, new_password).await.map_err(Failure::from)?;
     let now = ctx.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: None };
     let changed = User {

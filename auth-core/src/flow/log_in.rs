@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::event::{EventKind, LogInFailure};
 use crate::failure::Failure;
-use crate::hashing::Verified;
+use crate::hashing::{Share, Verified};
 use crate::store::GuardedWrite;
 use crate::user::email::{Email, MAX_EMAIL_BYTES};
 use crate::user::password::Password;
@@ -50,16 +50,17 @@ pub(crate) async fn log_in(
     text: &str,
     password: &Password,
 ) -> Result<SessionTokens, LogInError> {
-    ctx.hashing.admit().map_err(Failure::from)?;
     let email = Email::parse(text).ok();
     let account = account(email.as_ref(), text);
+    let share = ctx.share(&account, request.client);
+    ctx.hashing.admit(share).map_err(Failure::from)?;
     let limits = [
         permit::by_client(ctx, Limit::LogInClient, request.client),
         permit::log_in_account(ctx, &account, request.client),
         permit::log_in_consecutive_failures(ctx, &account),
     ];
     let permit = permit::acquire(ctx, request, limits).await?;
-    match check(ctx, email, password).await {
+    match check(ctx, share, email, password).await {
         Ok(Checked::Proven(user)) => {
             permit.release_after_success(ctx, request).await;
             succeed(ctx, user, request.client).await
@@ -90,10 +91,15 @@ enum Checked {
 /// Reads the user, then hashes: one read and one hash in every case. No store connection is held while
 /// hashing. The session gets the epoch of the user read here, so a password that is set in the meantime
 /// leaves the new session dead on arrival.
-async fn check(ctx: &Context, email: Option<Email>, password: &Password) -> Result<Checked, Failure> {
+async fn check(
+    ctx: &Context,
+    share: Share,
+    email: Option<Email>,
+    password: &Password,
+) -> Result<Checked, Failure> {
     let user = ctx.store.find_by_email(&email.unwrap_or_else(Email::of_nobody)).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_ref());
-    let verified = ctx.hashing.verify(password, stored).await?;
+    let verified = ctx.hashing.verify_for(share, password, stored).await?;
     let user = user.filter(|user| !ctx.is_abandoned(user, ctx.now()));
     let Some(user) = user else { return Ok(Checked::Refused(None, LogInFailure::UnknownAccount)) };
     let upgraded = match verified {

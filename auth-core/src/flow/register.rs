@@ -83,7 +83,8 @@ pub(crate) async fn register(
     name: Option<&str>,
 ) -> Result<(), RegisterError> {
     let (email, name) = validate(ctx, email, password, name)?;
-    ctx.hashing.admit().map_err(Failure::from)?;
+    let share = ctx.share(email.canonical().as_bytes(), request.client);
+    ctx.hashing.admit(share).map_err(Failure::from)?;
     permit::count_by_client(ctx, request, Limit::RegisterClient).await?;
     let client = request.client;
     if check_breach(ctx, password, client).await? {
@@ -93,7 +94,7 @@ pub(crate) async fn register(
     }
     let mailbox = email.canonical();
     let may_mail = permit::count_by_mailbox(ctx, client, Limit::RegisterMailbox, mailbox).await?;
-    let password_hash = ctx.hashing.hash(password).await.map_err(Failure::from)?;
+    let password_hash = ctx.hashing.hash_for(share, password).await.map_err(Failure::from)?;
     ctx.emit(client, EventKind::RegistrationRequested { account: ctx.email_tag(&email) });
     if may_mail {
         attempt(ctx, &email, Registration { password_hash, name }, client).await?;

@@ -95,7 +95,8 @@ pub(crate) async fn reset_password(
     if check_breach(ctx, new_password, client).await? {
         return Err(PasswordError::Breached.into());
     }
-    let password_hash = ctx.hashing.hash(new_password).await.map_err(Failure::from)?;
+    let share = ctx.share(user.email.canonical().as_bytes(), client);
+    let password_hash = ctx.hashing.hash_for(share, new_password).await.map_err(Failure::from)?;
     // The notice is sent once the user has this time or a later one. It waits as long as a write can last.
     let now = ctx.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: Some(now) };

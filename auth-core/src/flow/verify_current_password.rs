@@ -24,7 +24,8 @@ pub(super) async fn verify_current_password(
     let parts: [&[u8]; 2] = [user.id.as_bytes(), claims.session_id.as_bytes()];
     let wrong_passwords = permit::by_key(ctx, Limit::ChangePassword, &parts);
     let permit = permit::acquire(ctx, request, [extra_limit, wrong_passwords]).await?;
-    match ctx.hashing.verify(current, user.password_hash.as_ref()).await {
+    let share = ctx.share(user.email.canonical().as_bytes(), request.client);
+    match ctx.hashing.verify_for(share, current, user.password_hash.as_ref()).await {
         Ok(Verified::NoMatch) => {
             permit.keep();
             Ok(false)

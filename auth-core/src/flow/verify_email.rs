@@ -5,6 +5,7 @@ use crate::flow::permit::{self, Request, from_limit_error};
 use crate::flow::redeem::{mark_spent, redeem};
 use crate::limit::{Limit, RateLimited};
 
+use crate::client::Client;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
@@ -69,7 +70,7 @@ pub(crate) async fn verify_email(
         return Err(VerifyEmailError::InvalidToken);
     };
     if ctx.policy.links.verification_proof == VerificationProof::LinkAndPassword {
-        check_password(ctx, password, &token, &user).await?;
+        check_password(ctx, client, password, &token, &user).await?;
     }
     let verification = EmailVerification { at: now, activate: token.registration.clone() };
     let outcome = match ctx.store.verify_email(user.id, token.epoch, &verification).await {
@@ -100,6 +101,7 @@ fn is_verified_by(user: &User, verification: &EmailVerification) -> bool {
 /// Checks the password against the hash that the token would activate.
 async fn check_password(
     ctx: &Context,
+    client: &Client,
     password: Option<&Password>,
     token: &OneTimeToken,
     user: &User,
@@ -107,7 +109,8 @@ async fn check_password(
     let Some(password) = password else { return Err(VerifyEmailError::PasswordRequired) };
     let hash =
         token.registration.as_ref().map(|attempt| &attempt.password_hash).or(user.password_hash.as_ref());
-    match ctx.hashing.verify(password, hash).await.map_err(Failure::from)? {
+    let share = ctx.share(user.email.canonical().as_bytes(), client);
+    match ctx.hashing.verify_for(share, password, hash).await.map_err(Failure::from)? {
         Verified::Match | Verified::MatchOutdated(_) => Ok(()),
         Verified::NoMatch => Err(VerifyEmailError::WrongPassword),
     }

@@ -3,6 +3,7 @@
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::mpsc::channel;
 
+use super::queue::Share;
 use super::threads::{Job, Threads};
 use super::{CostFloor, Engine, HashingPolicy, Settings};
 use crate::sync::{Arc, Mutex, breaks, thread, try_orders};
@@ -22,8 +23,8 @@ fn pool(threads: u32, queue: u32) -> Threads {
 
 /// Pushes a job and returns whether there was room before: another caller may have taken it since.
 fn push_unguarded(pool: &Threads, job: Job) -> bool {
-    let room = !pool.are_full();
-    let _either = pool.push(job);
+    let room = !pool.are_full_for(Share::default());
+    let _either = pool.push(Share::default(), job);
     room
 }
 
@@ -48,13 +49,13 @@ fn race(push: fn(&Threads, Job) -> bool) {
         finished.sort_unstable();
         assert_eq!(finished, taken);
         assert!(!taken.is_empty());
-        assert!(pool.queued() == 0 && !pool.are_full());
+        assert!(pool.queued() == 0 && !pool.are_full_for(Share::default()));
     });
 }
 
 #[test]
 fn every_job_that_was_taken_is_done_once_in_any_order() {
-    race(|pool, job| pool.push(job).is_ok());
+    race(|pool, job| pool.push(Share::default(), job).is_ok());
 }
 
 #[test]
@@ -71,12 +72,12 @@ fn one_at_a_time(threads: u32) {
         let taken = (0..4)
             .filter(|_| {
                 let (running, most, gate) = (Arc::clone(&running), Arc::clone(&most), Arc::clone(&gate));
-                let job = move |_: &mut Engine| {
+                let job = move |_: Option<&mut Engine>| {
                     most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     drop(gate.lock());
                     running.fetch_sub(1, Ordering::SeqCst);
                 };
-                pool.push(Box::new(job)).is_ok()
+                pool.push(Share::default(), Box::new(job)).is_ok()
             })
             .count();
         // One runs, one waits. If the thread was not ready when the first came, the second was refused.

@@ -67,9 +67,10 @@ pub struct HashingPolicy {
     /// during a flood of log-ins (measured in `docs/performance.md`). On Linux these threads have a
     /// niceness of 5.
     pub threads: u32,
-    /// Requests that may wait for a thread. The next one gets
-    /// [`HashingError::Busy`](crate::HashingError::Busy). Default 64: at 15 ms for each hash on one thread,
-    /// the last one waits a second.
+    /// Requests that may wait for a thread, 1 to 1,024. The next one gets
+    /// [`HashingError::Busy`](crate::HashingError::Busy), or takes the place of one whose account or network
+    /// has more of them. Accounts and networks are served in turn; a network is an IPv4 /24 or an IPv6 /48.
+    /// Default 64: at 15 ms for each hash on one thread, the last one waits a second.
     pub queue: u32,
     /// Largest memory of a *stored* hash, in KiB. Default 65,536 (64 MiB, the second recommendation of
     /// RFC 9106 section 4). A hash that asks for more never matches, and no memory is allocated for it.
@@ -104,6 +105,10 @@ impl Default for HashingPolicy {
 
 const MAX_THREADS: u32 = 256;
 
+/// Most requests in the queue. Each arrival looks at all of them, which takes less than 0.1 ms for this many; and
+/// no client waits for the 15 s that their hashes take on one thread.
+const MAX_QUEUE: u32 = 1_024;
+
 /// Memory in KiB and passes that are equally strong by the OWASP Password Storage cheat sheet.
 const OWASP_ROWS: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
 
@@ -128,7 +133,7 @@ impl HashingPolicy {
         bounds("memory_kib", self.memory_kib, 8 * self.parallelism.min(4), self.max_memory_kib);
         bounds("iterations", self.iterations, 1, self.max_iterations);
         bounds("threads", self.threads, 1, MAX_THREADS);
-        bounds("queue", self.queue, 1, 65_536);
+        bounds("queue", self.queue, 1, MAX_QUEUE);
         if let BcryptImport::Accept { cost } = self.bcrypt {
             bounds("bcrypt.cost", cost, 4, 15);
         }

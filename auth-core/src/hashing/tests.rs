@@ -165,7 +165,11 @@ async fn a_reused_buffer_changes_no_result() {
             .unwrap();
         assert_eq!(again.to_string(), ours.expose());
     }
-    assert_eq!(pool.submit(|engine| Ok(engine.buffer_blocks())).await.unwrap(), 256, "shrunk again");
+    assert_eq!(
+        pool.submit(Share::default(), |engine| Ok(engine.buffer_blocks())).await.unwrap(),
+        256,
+        "shrunk again"
+    );
 }
 
 #[tokio::test]
@@ -173,7 +177,7 @@ async fn a_panic_fails_one_request_alone() {
     let pool = pool();
     let panics = |_: &mut Engine| -> Result<(), Failed> { panic!("on purpose") };
     for _ in 0..3 {
-        assert!(matches!(pool.submit(panics).await, Err(HashingError::Failed)));
+        assert!(matches!(pool.submit(Share::default(), panics).await, Err(HashingError::Failed)));
         pool.hash(&Password::new("password")).await.unwrap();
     }
 }
@@ -229,7 +233,11 @@ async fn every_miss_costs_exactly_one_hash() {
         assert_eq!(after.argon2_kib - before.argon2_kib, 512, "{name}");
         assert_eq!(after.bcrypts, 0);
     }
-    assert_eq!(pool.submit(|engine| Ok(engine.buffer_blocks())).await.unwrap(), 256, "nothing was allocated");
+    assert_eq!(
+        pool.submit(Share::default(), |engine| Ok(engine.buffer_blocks())).await.unwrap(),
+        256,
+        "nothing was allocated"
+    );
 }
 
 #[tokio::test]

@@ -1,31 +1,30 @@
 //! The threads of the pool and their queue.
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::engine::Engine;
 use super::priority;
+use super::queue::{FairQueue, Share};
 use super::settings::Settings;
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, Receiver, SyncSender, sync_channel, thread};
 
-/// Work for a thread and its memory. The job answers through a channel that it owns.
-pub(super) type Job = Box<dyn FnOnce(&mut Engine) + Send>;
+/// Work for a thread and its memory. The job answers through a channel that it owns. It is called without an
+/// engine if it lost its place in the queue.
+pub(super) type Job = Box<dyn FnOnce(Option<&mut Engine>) + Send>;
 
-/// The refusal of a job: no thread is idle and the queue is full.
+/// The refusal of a job: no thread is idle and the queue has no place for it.
 pub(super) struct Full;
 
 /// The handle to the threads. They end when it is dropped.
 pub(super) struct Threads {
     waiting: Arc<Mutex<Waiting>>,
     inboxes: Vec<SyncSender<Job>>,
-    queue: usize,
 }
 
 /// The waiting jobs or the idle threads; one of the two is empty.
-#[derive(Default)]
 struct Waiting {
-    jobs: VecDeque<Job>,
+    jobs: FairQueue<Job>,
     /// The numbers of idle threads. The last one to become idle works first: its memory is still in the
     /// processor's cache, and under light load the other threads stay asleep.
     idle: Vec<usize>,
@@ -33,7 +32,8 @@ struct Waiting {
 
 impl Threads {
     pub(super) fn start(settings: &Arc<Settings>) -> io::Result<Self> {
-        let waiting = Arc::new(Mutex::new(Waiting::default()));
+        let jobs = FairQueue::new(settings.policy.queue as usize);
+        let waiting = Arc::new(Mutex::new(Waiting { jobs, idle: Vec::new() }));
         let mut inboxes = Vec::new();
         for number in 0..settings.policy.threads as usize {
             let (inbox, jobs) = sync_channel(1);
@@ -48,27 +48,28 @@ impl Threads {
             };
             thread::Builder::new().name(format!("auth-hashing-{number}")).spawn(run)?;
         }
-        Ok(Self { waiting, inboxes, queue: settings.policy.queue as usize })
+        Ok(Self { waiting, inboxes })
     }
 
     /// Gives the job to an idle thread, or else to the queue.
-    pub(super) fn push(&self, job: Job) -> Result<(), Full> {
+    pub(super) fn push(&self, share: Share, job: Job) -> Result<(), Full> {
         let mut waiting = lock(&self.waiting);
         if let Some(inbox) = waiting.idle.pop().and_then(|number| self.inboxes.get(number)) {
             // The inbox of an idle thread is empty, so this never blocks and never fails.
             return inbox.try_send(job).map_err(|_| Full);
         }
-        if waiting.jobs.len() >= self.queue {
-            return Err(Full);
+        let displaced = waiting.jobs.push(share, job).map_err(|_| Full)?;
+        drop(waiting);
+        if let Some(displaced) = displaced {
+            displaced(None);
         }
-        waiting.jobs.push_back(job);
         Ok(())
     }
 
-    /// Whether a job would be refused now.
-    pub(super) fn are_full(&self) -> bool {
+    /// Whether a job of this share would be refused now.
+    pub(super) fn are_full_for(&self, share: Share) -> bool {
         let waiting = lock(&self.waiting);
-        waiting.idle.is_empty() && waiting.jobs.len() >= self.queue
+        waiting.idle.is_empty() && waiting.jobs.is_full_for(share)
     }
 
     /// The number of jobs that wait for a thread.
@@ -87,16 +88,16 @@ fn work_until_closed(
     let mut engine = Engine::new(Arc::clone(settings));
     loop {
         let Some(job) = next_or_idle(waiting, number).or_else(|| inbox.recv().ok()) else { return };
-        if catch_unwind(AssertUnwindSafe(|| job(&mut engine))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| job(Some(&mut engine)))).is_err() {
             engine = Engine::new(Arc::clone(settings));
         }
     }
 }
 
-/// Takes the job that waited longest. If there is none, marks the thread idle.
+/// Takes the next job. If there is none, marks the thread idle.
 fn next_or_idle(waiting: &Mutex<Waiting>, number: usize) -> Option<Job> {
     let mut waiting = lock(waiting);
-    let job = waiting.jobs.pop_front();
+    let job = waiting.jobs.pop();
     if job.is_none() {
         waiting.idle.push(number);
     }

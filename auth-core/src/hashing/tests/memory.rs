@@ -18,5 +18,5 @@ fn a_single_pass_leaves_nothing_in_memory() {
 
 #[tokio::test]
 async fn a_thread_takes_its_memory_at_the_start() {
-    assert_eq!(pool().submit(|engine| Ok(engine.buffer_blocks())).await.unwrap(), 256);
+    assert_eq!(pool().submit(Share::default(), |engine| Ok(engine.buffer_blocks())).await.unwrap(), 256);
 }

@@ -2,6 +2,8 @@
 
 use std::sync::mpsc;
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::hashing::settings::Counters;
 
@@ -22,7 +24,7 @@ impl Blocked {
                 let _ = released.recv();
                 Ok(())
             };
-            pool.submit(block).await.unwrap();
+            pool.submit(Share::default(), block).await.unwrap();
         });
         has_started.await.unwrap();
         Self { _release: release, _task: task }
@@ -33,7 +35,7 @@ impl Blocked {
 async fn a_full_queue_is_busy_and_drains_again() {
     let pool = pool();
     let blocked = Blocked::new(&pool).await;
-    pool.admit().expect("the queue has room");
+    pool.admit(Share::default()).expect("the queue has room");
     let password = Password::new("password");
     let waiting: Vec<_> = (0..4)
         .map(|_| {
@@ -54,7 +56,7 @@ async fn a_full_queue_is_busy_and_drains_again() {
         assert!(retry_after >= Duration::from_secs(1));
     }
     assert!(matches!(pool.verify(&password, None).await, Err(HashingError::Busy { .. })));
-    assert!(matches!(pool.admit(), Err(HashingError::Busy { .. })));
+    assert!(matches!(pool.admit(Share::default()), Err(HashingError::Busy { .. })));
     assert_eq!(pool.stats().queued, 4);
     // One job has begun: the one that blocks the thread.
     assert_eq!((pool.stats().refused, pool.stats().jobs), (4, 1));
@@ -65,8 +67,34 @@ async fn a_full_queue_is_busy_and_drains_again() {
     }
     assert_eq!((pool.stats().queued, pool.stats().hashes), (0, 4));
     assert_eq!((pool.stats().refused, pool.stats().jobs), (4, 5));
-    pool.admit().unwrap();
+    pool.admit(Share::default()).unwrap();
     assert!(pool.stats().waited > waited_before);
+}
+
+#[tokio::test]
+async fn a_flood_of_one_account_loses_a_place_to_another() {
+    let pool = pool();
+    let blocked = Blocked::new(&pool).await;
+    let ask = |account: u8, network: u8| {
+        let (pool, share) =
+            (pool.clone(), Share { account: Some([account; 16]), network: Some([network; 16]) });
+        async move { pool.hash_for(share, &Password::new("password")).await }
+    };
+    let mut flood: Vec<_> = (1..=4).map(|network| Box::pin(ask(1, network))).collect();
+    for waiting in &mut flood {
+        assert!(waiting.now_or_never().is_none());
+    }
+    assert!(matches!(ask(1, 9).await, Err(HashingError::Busy { .. })));
+    let mut other = Box::pin(ask(2, 9));
+    assert!((&mut other).now_or_never().is_none());
+    let newest = flood.pop().unwrap();
+    assert!(matches!(newest.await, Err(HashingError::Busy { .. })), "its place went to the other account");
+    assert_eq!((pool.stats().queued, pool.stats().refused), (4, 2));
+    drop(blocked);
+    other.await.unwrap();
+    for waiting in flood {
+        waiting.await.unwrap();
+    }
 }
 
 #[tokio::test]
