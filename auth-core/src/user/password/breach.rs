@@ -24,9 +24,8 @@ impl BreachCheckError {
 /// of a SHA-1 hash, which hundreds of thousands of passwords share, and returns all it knows that
 /// begin so.
 ///
-/// There is no HTTP client in this crate. An implementation asks the Pwned Passwords range API
-/// (`https://api.pwnedpasswords.com/range/{prefix}`, best with the header `Add-Padding: true`) or a
-/// local copy of its files, and returns the body as it is.
+/// There is no HTTP client in this crate. `HibpBreachCheck` of the crate `auth-hibp` asks the Pwned Passwords
+/// range API. Another implementation may read a local copy of its files.
 #[async_trait]
 pub trait BreachCheck: Debug + Send + Sync {
     /// Returns the known suffixes of a five-digit prefix (`0`-`9`, `A`-`F`): one `SUFFIX:COUNT` per line,
@@ -45,6 +44,13 @@ pub trait BreachCheck: Debug + Send + Sync {
     /// - [`BreachCheckError`] when there is no answer; [`BreachPolicy`](crate::BreachPolicy) says what
     ///   happens then.
     async fn suffixes(&self, prefix: &str) -> Result<String, BreachCheckError>;
+}
+
+#[async_trait]
+impl<C: BreachCheck + ?Sized> BreachCheck for std::sync::Arc<C> {
+    async fn suffixes(&self, prefix: &str) -> Result<String, BreachCheckError> {
+        (**self).suffixes(prefix).await
+    }
 }
 
 /// What the breach check said of one password.
