@@ -1,17 +1,27 @@
-//! The client of a request: its network address and its user agent.
+//! The client of a request: its network address, its user agent and its device token.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::user::disturbs_text;
 
+mod device_token;
+
+pub(crate) use device_token::DeviceKeys;
+pub use device_token::DeviceToken;
+
 /// Longest user agent stored, in characters.
 const MAX_USER_AGENT_CHARS: usize = 256;
+
+/// Longest solution of a challenge, in bytes: those of CAPTCHA services have up to 2 KiB.
+const MAX_CHALLENGE_BYTES: usize = 8 * 1024;
 
 /// The client of one request: what the request brought besides its body.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     ip: Option<IpAddr>,
     user_agent: Option<String>,
+    device: Option<DeviceToken>,
+    challenge_response: Option<String>,
 }
 
 impl Client {
@@ -25,7 +35,35 @@ impl Client {
         let user_agent = user_agent
             .map(|text| text.chars().filter(|c| !disturbs_text(*c)).take(MAX_USER_AGENT_CHARS).collect())
             .filter(|text: &String| !text.is_empty());
-        Self { ip: ip.map(|ip| ip.to_canonical()), user_agent }
+        Self { ip: ip.map(|ip| ip.to_canonical()), user_agent, device: None, challenge_response: None }
+    }
+
+    /// Adds the [device token](crate::SessionTokens::device_token) that the client got at its last log-in. A
+    /// text that is no device token is the same as none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use auth_core::{Auth, Client, Mailbox, MemoryStore, Password};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let auth = Auth::builder(MemoryStore::new(), Mailbox::new())
+    /// #     .secret(std::env::var("AUTH_SECRET")?)
+    /// #     .build()?;
+    /// # auth.create_user("ada@example.com", Password::new("correct horse battery"), None).await?;
+    /// let client = Client::new("192.0.2.7".parse().ok(), None);
+    /// let tokens = auth.log_in("ada@example.com", Password::new("correct horse battery"), &client).await?;
+    /// let device = tokens.device_token.ok_or("a log-in gives one")?;
+    /// // At the next log-in, perhaps from another network.
+    /// let client = Client::new("198.51.100.4".parse().ok(), None).with_device_token(&device.expose());
+    /// auth.log_in("ada@example.com", Password::new("correct horse battery"), &client).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_device_token(mut self, text: &str) -> Self {
+        self.device = DeviceToken::parse(text);
+        self
     }
 
     /// Makes a client without address and user agent, such as a command-line tool.
@@ -43,10 +81,33 @@ impl Client {
         self.user_agent.as_deref()
     }
 
+    /// Adds the solution of a [`Challenge`](crate::Challenge) that the request brought. A longer text than 8 KiB
+    /// is the same as none.
+    #[must_use]
+    pub fn with_challenge_response(mut self, text: &str) -> Self {
+        self.challenge_response = Some(text.to_owned()).filter(|text| text.len() <= MAX_CHALLENGE_BYTES);
+        self
+    }
+
+    pub(crate) fn challenge_response(&self) -> Option<&str> {
+        self.challenge_response.as_deref()
+    }
+
+    pub(crate) const fn device(&self) -> Option<&DeviceToken> {
+        self.device.as_ref()
+    }
+
     /// Returns what a limit by client counts: the IPv4 address, or the /64 network of an IPv6 address,
     /// which is what one customer usually gets (RFC 6177).
     pub(crate) fn network(&self) -> Vec<u8> {
         self.prefix(32, 64)
+    }
+
+    /// Returns the wider network that limits by client count, too: always of an IPv6 address, of an IPv4
+    /// address only on demand.
+    pub(crate) fn limited_wide_network(&self, of_ipv4: bool) -> Option<Vec<u8>> {
+        let ip = self.ip?;
+        (of_ipv4 || ip.is_ipv6()).then(|| self.wide_network())
     }
 
     /// Returns the network that one owner of many addresses has: the /24 of an IPv4 address, the /48 of an

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
-use crate::client::Client;
+use crate::client::{Client, DeviceKeys};
 use crate::clock::{Clock, after, to_micros};
 use crate::crypto::keys::BucketKey;
 use crate::crypto::random::RandomSource;
@@ -13,7 +13,7 @@ use crate::error::error_chain;
 use crate::event::{AccountTag, Event, EventKind, EventSink};
 use crate::hashing::{HashingPool, Share};
 use crate::id::SessionId;
-use crate::limit::RateLimiter;
+use crate::limit::{Challenge, RateLimiter};
 use crate::mail::Mailer;
 use crate::mail::key::MailKey;
 use crate::policy::Policy;
@@ -35,12 +35,14 @@ pub(crate) struct Context {
     pub(crate) events: Arc<dyn EventSink>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) challenge: Option<Arc<dyn Challenge>>,
     pub(crate) breach_check: Option<Arc<dyn BreachCheck>>,
     pub(crate) claims: Option<Arc<dyn ClaimsSource>>,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) refresh_keys: RefreshKeys,
     pub(crate) mail_key: MailKey,
     pub(crate) bucket_key: BucketKey,
+    pub(crate) device_keys: DeviceKeys,
     pub(crate) hashing: HashingPool,
     pub(crate) live_cache: LiveCache,
     pub(crate) policy: Policy,
@@ -93,8 +95,18 @@ impl Context {
 
     /// Returns whose turn in the hashing queue a request takes. An account is a canonical address.
     pub(crate) fn share(&self, account: &[u8], client: &Client) -> Share {
+        self.share_as("hashing_account", account, client)
+    }
+
+    /// Returns the turn of a registration. Strangers can register an address without end, and take no turns of
+    /// its owner.
+    pub(crate) fn share_of_registration(&self, address: &[u8], client: &Client) -> Share {
+        self.share_as("hashing_registration", address, client)
+    }
+
+    fn share_as(&self, label: &str, account: &[u8], client: &Client) -> Share {
         Share {
-            account: Some(self.bucket_key.bucket("hashing_account", &[account])),
+            account: Some(self.bucket_key.bucket(label, &[account])),
             network: Some(self.bucket_key.bucket("hashing_network", &[&client.wide_network()])),
         }
     }

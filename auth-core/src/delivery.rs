@@ -1,5 +1,6 @@
 //! Delivering mails from the outbox: claim by lease, compose, send, settle.
 
+mod budget;
 mod compose;
 mod composed;
 mod link;
@@ -14,6 +15,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::{DateTime, Utc};
 use tokio::task::{JoinError, JoinSet};
 
+use self::budget::Budget;
 use self::compose::{compose, lifetime};
 use self::composed::Composed;
 use crate::clock::{after, elapsed};
@@ -21,7 +23,7 @@ use crate::context::Context;
 use crate::error::error_chain;
 use crate::event::EventKind;
 use crate::mail::{Mail, MailError, MailErrorKind};
-use crate::store::{ClaimedIntent, Settlement, StoreError};
+use crate::store::{ClaimedIntent, Intent, Settlement, StoreError};
 
 /// The reason of a dead letter whose lifetime has ended.
 const TOO_LATE: &str = "not sent within its lifetime";
@@ -88,26 +90,25 @@ async fn claim(ctx: &Context, due_at: DateTime<Utc>, limit: u32) -> Result<Vec<C
 /// `concurrency` mails are being sent.
 pub(crate) async fn run(ctx: Arc<Context>, mut shutdown: Shutdown) {
     let mut sending = JoinSet::new();
+    let budget = Arc::new(Budget::new(ctx.policy.mail.per_minute, Arc::clone(&ctx.clock)));
     loop {
-        let free = ctx
-            .policy
-            .mail
-            .concurrency
-            .get()
-            .saturating_sub(u32::try_from(sending.len()).unwrap_or(u32::MAX));
-        let claimed = if free == 0 {
+        let free = ctx.policy.mail.concurrency.get().saturating_sub(small(sending.len()));
+        let affordable = budget.take(free).await;
+        let claimed = if affordable == 0 {
             Ok(Vec::new())
         } else {
             tokio::select! {
                 // An outbox that hangs does not delay a stop.
                 () = shutdown.requested() => break,
-                claimed = claim(&ctx, ctx.now(), free) => claimed,
+                claimed = claim(&ctx, ctx.now(), affordable) => claimed,
             }
         };
+        let unused = affordable - claimed.as_ref().map_or(0, |claimed| small(claimed.len()).min(affordable));
+        budget.put_back(unused).await;
         match claimed {
             Ok(claimed) if !claimed.is_empty() => {
                 for intent in claimed {
-                    sending.spawn(deliver_alone(Arc::clone(&ctx), intent));
+                    sending.spawn(deliver_alone(Arc::clone(&ctx), Arc::clone(&budget), intent));
                 }
                 continue;
             }
@@ -126,6 +127,10 @@ pub(crate) async fn run(ctx: Arc<Context>, mut shutdown: Shutdown) {
     }
 }
 
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 /// A panic ends one sending; its intent becomes due again when its lease ends.
 fn report_panic(ctx: &Context, ended: Result<(), JoinError>) {
     if let Err(error) = ended {
@@ -134,9 +139,12 @@ fn report_panic(ctx: &Context, ended: Result<(), JoinError>) {
 }
 
 /// Delivers one intent; a failing outbox is reported and the intent becomes due when its lease ends.
-async fn deliver_alone(ctx: Arc<Context>, claimed: ClaimedIntent) {
-    if let Err(error) = deliver(&ctx, &claimed).await {
-        ctx.emit_own(EventKind::OutboxFailed { error: error_chain(&error) });
+async fn deliver_alone(ctx: Arc<Context>, budget: Arc<Budget>, claimed: ClaimedIntent) {
+    match deliver(&ctx, &claimed).await {
+        Ok(Outcome::Sent | Outcome::Retried) => {}
+        // Nothing was sent, with few exceptions: a mail server's refusal costs less than a mail.
+        Ok(Outcome::Dropped | Outcome::DeadLettered) => budget.put_back(1).await,
+        Err(error) => ctx.emit_own(EventKind::OutboxFailed { error: error_chain(&error) }),
     }
 }
 
@@ -144,7 +152,11 @@ async fn deliver(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, Stor
     let policy = &ctx.policy.mail;
     let age = elapsed(claimed.intent.created_at, ctx.now());
     if age >= lifetime(ctx, &claimed.intent.mail) {
-        return move_to_dead_letters(ctx, claimed, TOO_LATE).await;
+        return if is_about_nobody(ctx, &claimed.intent).await? {
+            dropped(ctx, claimed).await
+        } else {
+            move_to_dead_letters(ctx, claimed, TOO_LATE).await
+        };
     }
     match compose(ctx, &claimed.intent).await {
         Ok(Composed::Mail(mail)) => match send(ctx, &mail).await {
@@ -166,6 +178,17 @@ async fn deliver(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, Stor
         Ok(Composed::NotYet | Composed::Dropped) => dropped(ctx, claimed).await,
         Err(error) => retry(ctx, claimed, error_chain(&error)).await,
     }
+}
+
+/// Returns whether neither the user of an intent nor one with its address is there any more. Nothing of a deleted
+/// user may be left in a dead letter.
+async fn is_about_nobody(ctx: &Context, intent: &Intent) -> Result<bool, StoreError> {
+    if let Some(user_id) = intent.mail.user_id()
+        && ctx.store.find_by_id(user_id).await?.is_some()
+    {
+        return Ok(false);
+    }
+    Ok(ctx.store.find_by_email(&intent.email).await?.is_none())
 }
 
 /// Sends within the time a lease allows.

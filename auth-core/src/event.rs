@@ -145,6 +145,8 @@ events! {
     VerificationRequested { account: AccountTag } = "verification_requested", Info;
     /// A log-in succeeded.
     LogInSucceeded { user_id: UserId, session_id: SessionId } = "authn_login_success", Info;
+    /// The device of a log-in that succeeded was not known at this account.
+    LogInFromUnknownDevice { user_id: UserId, session_id: SessionId } = "log_in_from_unknown_device", Info;
     /// A log-in failed.
     LogInFailed {
         account: AccountTag,

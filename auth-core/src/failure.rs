@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::crypto::random::RandomError;
 use crate::hashing::HashingError;
+use crate::limit::ChallengeError;
 use crate::session::access_token::{ClaimsError, SignError};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::user::password::BreachCheckError;
@@ -29,6 +30,9 @@ pub enum Failure {
     /// The breach check failed, and the policy is to fail closed.
     #[error(transparent)]
     BreachCheck(BreachCheckError),
+    /// The solution of a challenge could not be checked.
+    #[error(transparent)]
+    Challenge(ChallengeError),
     /// The application's claims do not fit into an access token: a mistake in the
     /// [`ClaimsSource`](crate::ClaimsSource).
     #[error(transparent)]
@@ -64,7 +68,7 @@ impl Failure {
                 StoreErrorKind::Unavailable => FailureKind::Unavailable,
                 StoreErrorKind::Conflict | StoreErrorKind::Corrupt => FailureKind::Internal,
             },
-            Self::Random(_) | Self::BreachCheck(_) => FailureKind::Unavailable,
+            Self::Random(_) | Self::BreachCheck(_) | Self::Challenge(_) => FailureKind::Unavailable,
             Self::Claims(_) | Self::Signing | Self::Hashing(_) => FailureKind::Internal,
         }
     }

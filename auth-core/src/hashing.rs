@@ -37,7 +37,7 @@ use threads::{Full, Job, Threads};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HashingError {
-    /// The queue has no place: it is full, and no other account or network has more requests in it.
+    /// The queue has no place: it is full, and no other account or network would still have more requests in it.
     #[error("too many password hashes are waiting")]
     Busy {
         /// The time until the queue probably has room.

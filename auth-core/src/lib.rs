@@ -77,8 +77,9 @@
 //! | 10 | **Indistinguishable.** For log-in, register, forgot, resend and a change of address, the answer and its work do not depend on whether the address is known. | `indistinguishable.rs`: `a_failed_log_in_looks_the_same_for_every_account`, `registration_looks_the_same_for_free_and_taken_addresses`, `a_change_of_address_looks_the_same_for_every_new_address` | |
 //! | 11 | **Limits** hold under concurrency. An unknown account uses the same bucket. | `limits.rs`: `two_hundred_concurrent_guesses_cost_five_hashes`, `a_hundred_failures_allow_one_attempt_per_quarter_hour` | |
 //! | 12 | **Fail closed.** No failure of a store, the limiter, the mailer or the generator gives new authority or looks like a wrong token. | `fail_closed.rs`: `no_store_error_gives_authority_or_reads_as_a_refusal`, `disabling_a_user_at_any_store_call_ends_the_flow`, `a_flow_dropped_at_any_await_can_be_done_again` | |
-//! | 13 | **Bounded.** Memory, CPU and rows stay within configured bounds. | `bounded.rs`: `a_full_hashing_queue_answers_busy_and_counts_no_attempt`, `a_flood_of_addresses_evicts_no_attacked_account` | |
+//! | 13 | **Bounded.** Memory, CPU and rows stay within configured bounds. | `bounded.rs`: `a_full_hashing_queue_answers_busy_and_counts_no_attempt`, `a_flood_of_addresses_evicts_no_attacked_account`, `one_network_makes_few_rows_and_mails_in_an_hour` | |
 //! | 14 | **Clean-up is neutral.** Deleting expired rows changes no decision. | `clean_up.rs`: `clean_up_after_every_step_changes_no_answer` | `a_thief_among_tabs_with_leeway` |
+//! | 20 | **The owner stays.** No flood of failures from elsewhere keeps a known device out, and no single account or network starves the others. | `owner_stays.rs`: `a_known_device_logs_in_at_once_under_a_flood`, `a_stolen_device_token_closes_only_its_device`, `a_flood_of_one_account_keeps_no_other_out_of_the_queue` | |
 
 mod auth;
 mod background;
@@ -107,7 +108,7 @@ mod user;
 
 pub use auth::{Auth, AuthBuilder, Limited};
 pub use clean_up::CleanedUp;
-pub use client::Client;
+pub use client::{Client, DeviceToken};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, ConfigProblem};
 pub use crypto::digest::Digest;
@@ -128,8 +129,8 @@ pub use hashing::{
 };
 pub use id::{IntentId, MalformedId, SessionId, UserId};
 pub use limit::{
-    AcquireOutcome, Bucket, InProcessLimiter, Limit, LimitScope, LimitStatus, Protects, RateLimited,
-    RateLimiter, RateLimits, Rule,
+    AcquireOutcome, Bucket, Challenge, ChallengeError, ChallengeRequest, InProcessLimiter, Limit, LimitScope,
+    LimitStatus, Protects, RateLimited, RateLimiter, RateLimits, Rule,
 };
 pub use mail::kinds::{MailKind, Message};
 pub use mail::one_time_token::{MailedToken, OneTimeToken, Purpose, Registration};

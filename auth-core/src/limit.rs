@@ -1,5 +1,6 @@
 //! Rate limits: the list of limits, and what a limiter must do.
 
+mod challenge;
 mod in_process;
 mod limits;
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::challenge::{Challenge, ChallengeError, ChallengeRequest};
 pub use self::in_process::InProcessLimiter;
 pub use self::limits::{Limit, LimitScope, Protects, RateLimits};
 use crate::error::StoreError;
@@ -88,12 +90,14 @@ pub struct LimitStatus {
     pub reset_after: Duration,
 }
 
-/// A rate limit refused the request. Nothing was counted or changed.
+/// A rate limit refused the request. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests")]
 pub struct RateLimited {
     /// The time to wait before the next try.
     pub retry_after: Duration,
+    /// Whether it was refused only for want of the solution of a [`Challenge`].
+    pub needs_challenge: bool,
 }
 
 /// Counts requests.

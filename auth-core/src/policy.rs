@@ -43,7 +43,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// assert_eq!(auth.policy().refresh.reuse_leeway, Duration::from_secs(10));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Policy {
     /// Refresh tokens and sessions.
@@ -62,9 +62,30 @@ pub struct Policy {
     pub clean_up: CleanUpPolicy,
     /// How often each operation may be tried.
     pub limits: RateLimits,
+    /// Whether a log-in from a device that is not known is mailed to the user. Default true. A service whose
+    /// clients do not keep their [device token](crate::SessionTokens::device_token) switches it off: it would
+    /// mail a notice of every log-in.
+    pub unknown_device_notice: bool,
     /// How long `authenticate_live` may answer from memory where it is asked to; zero for never.
     /// Default 0, at most 5 s: that long a disabled user could still act.
     pub live_cache: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            refresh: RefreshPolicy::default(),
+            access: AccessPolicy::default(),
+            links: LinkPolicy::default(),
+            password: PasswordPolicy::default(),
+            hashing: HashingPolicy::default(),
+            mail: MailPolicy::default(),
+            clean_up: CleanUpPolicy::default(),
+            limits: RateLimits::default(),
+            unknown_device_notice: true,
+            live_cache: Duration::ZERO,
+        }
+    }
 }
 
 /// How expired records are deleted.

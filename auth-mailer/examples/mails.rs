@@ -53,6 +53,7 @@ async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
         Message::PasswordChanged { at },
         Message::EmailChanged { new_email, at },
         Message::SessionsEnded { at },
+        Message::UnknownDevice { ip: "192.0.2.7".parse().ok(), at },
     ] {
         mails.push(Mail { name: Name::parse("Ada Lovelace").ok(), message, ..last.clone() });
     }

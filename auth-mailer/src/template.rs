@@ -197,6 +197,9 @@ impl<'a> Texts<'a> {
         if let Some(new_email) = &facts.new_email {
             values = context! { new_email, ..values };
         }
+        if facts.kind == auth_core::MailKind::UnknownDevice {
+            values = context! { ip => &facts.ip, ..values };
+        }
         texts.values = values;
         Ok(texts)
     }

@@ -60,6 +60,7 @@ fn count_details(kind: &EventKind) {
         | EventKind::UserCreated { .. }
         | EventKind::EmailVerified { .. }
         | EventKind::VerificationRequested { .. }
+        | EventKind::LogInFromUnknownDevice { .. }
         | EventKind::PasswordRehashed { .. }
         | EventKind::SessionRestored { .. }
         | EventKind::RestoreRefused

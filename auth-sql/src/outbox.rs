@@ -49,7 +49,7 @@ impl<D: Database> SqlStore<D> {
 impl<D: Database> Outbox for SqlStore<D> {
     async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError> {
         let payload = intent.payload();
-        let values = values![intent.id, payload.as_str(), intent.created_at, intent.created_at];
+        let values = values![intent.id, payload.as_str(), intent.created_at, intent.due_at()];
         // An intent is stored, whether this or an earlier call inserted it.
         self.write_own(D::OUTBOX.insert, &values, async { Ok(true) }).await.map(|_| ())
     }

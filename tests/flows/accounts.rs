@@ -92,6 +92,39 @@ async fn deleting_needs_no_session_to_be_deleted() {
     assert_eq!(world.auth.clean_up().await.unwrap().sessions, 1, "cleaned up later");
 }
 
+/// A registration that became a dead letter has the address and a password hash.
+#[tokio::test]
+async fn a_deleted_user_leaves_no_dead_letter() {
+    let world = World::new();
+    for address in [ADA, "eve@example.com"] {
+        world.register(address, PASSWORD).await;
+        world.auth.forgot_password(address, &client()).await.unwrap();
+    }
+    world.wait(60 * 60);
+    world.auth.deliver_due_mails().await.unwrap();
+    let letters = || async { world.auth.dead_letters(10).await.unwrap() };
+    assert_eq!(letters().await.len(), 4, "their links expired before they were sent");
+    let ada = world.auth.find_user(ADA).await.unwrap();
+    world.store.fail_method("remove_dead_letter", Fault::ErrorBefore);
+    assert!(
+        matches!(world.auth.delete_user(ada.id).await, Err(UserError::Failed(_))),
+        "nothing is left behind"
+    );
+    world.store.reset();
+    world.auth.delete_user(ada.id).await.unwrap();
+    let left = letters().await;
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|letter| letter.intent.email.address() == "eve@example.com"), "{left:?}");
+
+    // Nor does a mail that was still waiting, and came too late after the deletion.
+    world.register("late@example.com", PASSWORD).await;
+    let late = world.auth.find_user("late@example.com").await.unwrap();
+    world.auth.delete_user(late.id).await.unwrap();
+    world.wait(60 * 60);
+    world.auth.deliver_due_mails().await.unwrap();
+    assert_eq!(letters().await.len(), 2);
+}
+
 #[tokio::test]
 async fn a_lost_answer_of_the_database_hides_no_deletion() {
     let world = World::new();

@@ -47,13 +47,13 @@ fn shown(limits: &[LimitStatus]) -> Vec<(Limit, u32, Duration)> {
 #[tokio::test]
 async fn a_log_in_shows_the_limits_it_was_counted_against() {
     let world = limited();
-    let first = [(Limit::LogInClient, 9, MINUTE), (Limit::LogInAccount, 19, MINUTE)];
+    let first = [(Limit::LogInAccount, 19, MINUTE), (Limit::LogInClient, 9, MINUTE)];
     assert_eq!(fail(&world).await, first);
     world.clock.advance(MINUTE);
     assert_eq!(fail(&world).await, first);
     assert_eq!(
         fail(&world).await,
-        [(Limit::LogInClient, 8, 2 * MINUTE), (Limit::LogInAccount, 18, 2 * MINUTE)]
+        [(Limit::LogInAccount, 18, 2 * MINUTE), (Limit::LogInClient, 8, 2 * MINUTE)]
     );
 }
 
@@ -67,7 +67,8 @@ async fn a_used_up_limit_is_shown_with_the_time_to_wait() {
     let refused = world.auth.log_in(ADA, Password::new("not the password"), &client);
     let (outcome, limits) = refused.with_limits().await;
     assert!(matches!(outcome, Err(LogInError::RateLimited(limited)) if limited.retry_after == MINUTE));
-    assert_eq!(shown(&limits), [(Limit::LogInClient, 0, MINUTE)]);
+    let shown = shown(&limits);
+    assert_eq!(shown, [(Limit::LogInAccount, 9, 11 * MINUTE), (Limit::LogInClient, 0, MINUTE)]);
 }
 
 #[tokio::test]
@@ -102,7 +103,7 @@ async fn a_released_permit_is_shown_as_free() {
     assert!(outcome.is_ok());
     assert_eq!(
         shown(&limits),
-        [(Limit::LogInClient, 10, Duration::ZERO), (Limit::LogInAccount, 20, Duration::ZERO)]
+        [(Limit::LogInAccount, 20, Duration::ZERO), (Limit::LogInClient, 10, Duration::ZERO)]
     );
 }
 

@@ -4,6 +4,7 @@
 mod access_tokens;
 mod accounts;
 mod administration;
+mod challenge;
 mod change_email;
 mod configuration;
 mod limits;

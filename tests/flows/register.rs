@@ -283,6 +283,7 @@ async fn spellings_of_one_address_are_one_account() {
             world.wait(60 * 60);
         }
         world.auth.log_in(spelling, Password::new(PASSWORD), &client()).await.unwrap();
+        world.auth.deliver_due_mails().await.unwrap();
         world.mailbox.take();
         world.register(spelling, RIVAL).await;
         world.auth.forgot_password(spelling, &client()).await.unwrap();

@@ -66,6 +66,30 @@ async fn a_full_hashing_queue_answers_busy_and_counts_no_attempt() {
     assert!(matches!(one_more, Err(LogInError::RateLimited(_))));
 }
 
+/// What strangers in one /48 can make the service store and send, whatever they ask for.
+#[tokio::test]
+async fn one_network_makes_few_rows_and_mails_in_an_hour() {
+    let world = World::new();
+    let stranger = |nth: u64| {
+        let ip = (0x2001_0db8_0007_u128 << 80) | (u128::from(nth) << 64) | 1;
+        Client::new(Some(std::net::Ipv6Addr::from_bits(ip).into()), None)
+    };
+    for nth in 0..500 {
+        let (address, client) = (format!("user{nth}@example.com"), stranger(nth));
+        let auth = &world.auth;
+        let _ = auth.register(&address, Password::new(PASSWORD), None, &client).await;
+        let _ = auth.resend_verification(&address, &client).await;
+        let _ = auth.forgot_password(&address, &client).await;
+        let _ = auth.log_in(&address, Password::new(PASSWORD), &client).await;
+    }
+    let stored = |method: &str| world.store.calls().iter().filter(|called| **called == method).count();
+    assert_eq!(stored("insert_user"), 20, "5 an hour, four times");
+    assert_eq!(stored("insert_intent"), 20 + 40 + 40, "and 10 an hour of the others, four times");
+    world.auth.deliver_due_mails().await.unwrap();
+    assert!(world.mailbox.mails().len() <= 100);
+    assert_eq!(stored("insert_session"), 0);
+}
+
 /// Another process of the same service whose only thread is hashing and whose only place to wait is
 /// taken, for as long as the second is kept.
 fn full_process(world: &World) -> (Auth, BusyHashing) {
@@ -182,7 +206,10 @@ async fn rows(world: &World, user: &User) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_log_ins_stay_within_the_session_limit() {
     for _ in 0..5 {
-        let world = World::with(|policy| policy.refresh.max_sessions_per_user = NonZeroU32::new(5).unwrap());
+        let world = World::with(|policy| {
+            policy.refresh.max_sessions_per_user = NonZeroU32::new(5).unwrap();
+            policy.limits.log_in_success = None;
+        });
         let user = world.user(ADA).await;
         let all_tokens = race(64, |_| {
             let auth = world.auth.clone();

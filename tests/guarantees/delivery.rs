@@ -256,6 +256,28 @@ async fn until(what: &str, limit: Duration, condition: impl Fn() -> bool) -> Dur
     begun.elapsed()
 }
 
+/// A flood of registrations fills the queue, and the budget of mails is used up.
+#[tokio::test(start_paused = true)]
+async fn a_reset_link_overtakes_a_backlog_within_the_budget() {
+    let world = World::in_memory(|policy| policy.mail.per_minute = std::num::NonZeroU32::new(3));
+    for nth in 0..10 {
+        world.register(&format!("user{nth}@example.com"), PASSWORD).await;
+    }
+    world.wait(1);
+    let (stop, worker) = background(&world.auth);
+    let sent = || world.mailbox.mails().len();
+    until("three mails of the budget are sent", Duration::from_secs(20), || sent() == 3).await;
+    world.auth.forgot_password("user9@example.com", &client()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(sent(), 3, "the budget of this minute is used up");
+    world.wait(20);
+    until("one more mail is sent", Duration::from_secs(20), || sent() == 4).await;
+    let mails = world.mailbox.mails();
+    assert!(matches!(mails[3].message, Message::ResetPassword { .. }), "{:?}", mails[3]);
+    drop(stop);
+    worker.await.unwrap();
+}
+
 /// With the clocks of the operating system: woken by its own process, and by polling for another's, twice a
 /// second. What a busy machine adds to that is not the worker's.
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn a_failed_log_in_looks_the_same_for_every_account() {
             let left: Vec<_> =
                 this.limits.iter().map(|limit| (limit.limit.name(), limit.remaining)).collect();
             // The consecutive failures of an account, which do not expire, are never shown.
-            assert_eq!(left, [("log_in_client", 49), ("log_in_account", 4)], "{address:?}");
+            assert_eq!(left, [("log_in_account", 4), ("log_in_client", 49)], "{address:?}");
             let expected = Seen {
                 answer: "Err(InvalidCredentials)".to_owned(),
                 calls: vec!["find_by_email"],

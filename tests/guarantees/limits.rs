@@ -111,7 +111,7 @@ async fn two_hundred_guesses_at_as_many_accounts_are_fifty_hashes() {
 /// Log-ins that did not count as failures give their places back, also the 403 of an unverified address.
 #[tokio::test]
 async fn a_right_password_costs_nothing_verified_or_not() {
-    let world = World::new();
+    let world = World::with(|policy| policy.limits.log_in_success = None);
     world.user(ADA).await;
     world.register("new@example.com", PASSWORD).await;
     for address in [ADA, "new@example.com"] {
@@ -125,7 +125,7 @@ async fn a_right_password_costs_nothing_verified_or_not() {
 /// The lesson of allauth 65.8: a good log-in must not clear what others failed at.
 #[tokio::test]
 async fn a_successful_log_in_releases_only_its_own_permit() {
-    let world = World::new();
+    let world = World::with(|policy| policy.limits.log_in_success = None);
     world.user(ADA).await;
     world.user("eve@example.com").await;
     let here = at("192.0.2.1");
@@ -176,6 +176,54 @@ async fn a_network_is_one_client_and_so_are_all_without_an_address() {
     }
     assert_eq!(fail(&world, ADA, &Client::new(None, Some("another"))).await, Let::Limited(QUARTER / 5));
     assert_eq!(fail(&world, ADA, &at("0.0.0.0")).await, Let::Through);
+}
+
+/// A customer with a /48 has 65,536 networks of 64 bits.
+#[tokio::test]
+async fn an_ipv6_48_has_four_times_what_a_client_has() {
+    let world = World::new();
+    let in_48 = |subnet: usize| at(&format!("2001:db8:7:{subnet:x}::1"));
+    for nth in 0..200 {
+        let account = format!("user{nth}@example.com");
+        assert_eq!(fail(&world, &account, &in_48(nth)).await, Let::Through, "{nth}");
+    }
+    assert_eq!(fail(&world, "other@example.com", &in_48(999)).await, Let::Limited(QUARTER / 200));
+    assert_eq!(fail(&world, "other@example.com", &at("2001:db8:8::1")).await, Let::Through);
+
+    let register = |client: Client, nth: usize| {
+        let auth = world.auth.clone();
+        async move {
+            auth.register(&format!("new{nth}@example.com"), Password::new(PASSWORD), None, &client).await
+        }
+    };
+    for nth in 0..20 {
+        register(in_48(nth), nth).await.unwrap();
+    }
+    assert!(matches!(register(in_48(999), 20).await, Err(RegisterError::RateLimited(_))));
+    // Registrations count an IPv4 /24 as well, and log-ins do not.
+    for nth in 0..20 {
+        register(at(&format!("203.0.113.{nth}")), 100 + nth).await.unwrap();
+    }
+    assert!(matches!(register(at("203.0.113.99"), 120).await, Err(RegisterError::RateLimited(_))));
+    for nth in 0..250 {
+        let client = at(&format!("198.51.100.{nth}"));
+        assert_eq!(fail(&world, &format!("v4-{nth}@example.com"), &client).await, Let::Through, "{nth}");
+    }
+}
+
+/// Many providers deliver `ada+tag@` to `ada@`.
+#[tokio::test]
+async fn tags_of_an_address_share_its_mailbox_limit() {
+    let world = World::new();
+    let mut mails = 0;
+    for nth in 0..10 {
+        let address = format!("ada+{nth}@example.com");
+        world.register(&address, PASSWORD).await;
+        mails += world.mails(&address).await.len();
+    }
+    assert_eq!(mails, 3);
+    world.register("bob+1@example.com", PASSWORD).await;
+    assert_eq!(world.mails("bob+1@example.com").await.len(), 1);
 }
 
 /// A hundred failures in a row: one attempt per 15 min from all clients, until a success or a reset.
@@ -333,8 +381,8 @@ async fn the_caller_sees_every_limit_it_was_counted_against() {
         let (outcome, limits) = world.auth.log_in(ADA, wrong(), &here).with_limits().await;
         assert!(matches!(outcome, Err(LogInError::InvalidCredentials)));
         let expected = [
-            (Limit::LogInClient, 50, QUARTER, 50 - failures, QUARTER / 50 * failures),
             (Limit::LogInAccount, 5, QUARTER, 5 - failures, QUARTER / 5 * failures),
+            (Limit::LogInClient, 50, QUARTER, 50 - failures, QUARTER / 50 * failures),
         ];
         assert_eq!(listed(&limits), expected);
     }

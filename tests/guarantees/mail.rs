@@ -27,6 +27,7 @@ fn kind(mail: &Mail) -> &'static str {
         Message::SessionsEnded { .. } => "sessions ended",
         Message::ConfirmEmail { .. } => "confirm",
         Message::EmailChanged { .. } => "email changed",
+        Message::UnknownDevice { .. } => "unknown device",
         _ => "unknown",
     }
 }

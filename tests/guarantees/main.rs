@@ -1,4 +1,4 @@
-//! The fourteen guarantees, each by name. The list in auth-core's crate docs points here.
+//! The fifteen guarantees, each by name. The list in auth-core's crate docs points here.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod at_rest;
@@ -13,6 +13,7 @@ mod lifetime;
 mod limits;
 mod mail;
 mod once;
+mod owner_stays;
 mod purpose;
 mod refresh;
 mod reset;

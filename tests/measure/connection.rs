@@ -30,11 +30,13 @@ impl Connection {
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> Answer {
         let body = body.to_string();
         let head = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
-        self.send(&format!("POST {path} HTTP/1.1\r\nhost: server\r\n{head}\r\n{body}"))
+        self.send(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{head}\r\n{body}"))
     }
 
     pub(crate) fn get(&mut self, path: &str, bearer: &str) -> Answer {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: server\r\nauthorization: Bearer {bearer}\r\n\r\n"))
+        self.send(&format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {bearer}\r\n\r\n"
+        ))
     }
 
     /// The token of the newest link to this page in the development mailbox, once there is one for this

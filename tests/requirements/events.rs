@@ -35,7 +35,7 @@ async fn every_step_is_reported_once_by_its_name() {
     assert!(auth.log_in(ADA, new(OTHER_PASSWORD), &client()).await.is_err());
     expect("a wrong password", &[("authn_login_fail", Warn)]);
     let first = world.log_in(ADA).await;
-    expect("log in", &[("authn_login_success", Info)]);
+    expect("log in", &[("authn_login_success", Info), ("log_in_from_unknown_device", Info)]);
     auth.restore(&text(&first), &client()).await.unwrap();
     expect("restore", &[("session_restored", Info)]);
     assert!(auth.restore("wrong", &client()).await.is_err());
@@ -48,7 +48,7 @@ async fn every_step_is_reported_once_by_its_name() {
     expect("a dead token", &[("refresh_refused", Info)]);
     let tokens = world.log_in(ADA).await;
     let claims = world.claims(&tokens);
-    expect("log in again", &[("authn_login_success", Info)]);
+    expect("log in again", &[("authn_login_success", Info), ("log_in_from_unknown_device", Info)]);
     assert!(auth.change_password(&claims, new("wrong"), new(OTHER_PASSWORD), &client()).await.is_err());
     expect("a wrong current password", &[("authn_password_change_fail", Warn)]);
     let changed = auth.change_password(&claims, new(PASSWORD), new(OTHER_PASSWORD), &client()).await.unwrap();

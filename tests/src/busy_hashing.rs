@@ -14,7 +14,7 @@ use tokio::task::unconstrained;
 /// Every thread of a pool held and every place of its queue taken, until it is dropped.
 pub struct BusyHashing {
     hold: Arc<Hold>,
-    _jobs: Vec<Job>,
+    jobs: Vec<Job>,
 }
 
 type Job = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
@@ -22,23 +22,40 @@ type Job = Pin<Box<dyn Future<Output = Result<Verified, HashingError>> + Send>>;
 impl BusyHashing {
     /// For a pool of this number of threads.
     pub fn of(pool: &HashingPool, threads: u32) -> Self {
-        let (hold, mut jobs) = (Arc::<Hold>::default(), Vec::new());
-        let waker = Waker::from(Arc::clone(&hold));
-        let begun = Instant::now();
+        let mut busy = Self::threads_of(pool, threads);
+        while busy.add(pool) {}
+        busy
+    }
+
+    /// Holds this number of threads, and takes no place in the queue.
+    pub fn threads_of(pool: &HashingPool, threads: u32) -> Self {
+        let mut busy = Self { hold: Arc::default(), jobs: Vec::new() };
+        for held in 1..=threads {
+            assert!(busy.add(pool), "the queue is full");
+            let begun = Instant::now();
+            while busy.hold.held.load(SeqCst) < held {
+                assert!(begun.elapsed() < Duration::from_mins(1), "a thread is not held");
+                std::thread::yield_now();
+            }
+        }
+        busy
+    }
+
+    /// Adds a job; returns false if there is no place for it.
+    fn add(&mut self, pool: &HashingPool) -> bool {
+        let waker = Waker::from(Arc::clone(&self.hold));
         loop {
-            assert!(
-                begun.elapsed() < Duration::from_mins(1),
-                "a thread is not held, or the queue has no end"
-            );
-            // A thread that is not held yet will take a job out of the queue.
-            let all_held = hold.held.load(SeqCst) == threads;
             let pool = pool.clone();
             // Unconstrained: else the runtime itself wakes what was polled too often, on this thread.
             let verified = async move { pool.verify(&Password::new("wrong"), None).await };
             let mut job: Job = Box::pin(unconstrained(verified));
             match job.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Pending => jobs.push(job),
-                Poll::Ready(Err(HashingError::Busy { .. })) if all_held => return Self { hold, _jobs: jobs },
+                Poll::Pending => {
+                    self.jobs.push(job);
+                    return true;
+                }
+                Poll::Ready(Err(HashingError::Busy { .. })) => return false,
+                // Answered before it was asked again: the thread is not held.
                 Poll::Ready(_) => std::thread::yield_now(),
             }
         }

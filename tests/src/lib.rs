@@ -266,7 +266,7 @@ impl Default for World {
 pub fn client() -> Client {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0x0a00_0001);
-    let ip = std::net::Ipv4Addr::from_bits(NEXT.fetch_add(1, Ordering::Relaxed));
+    let ip = std::net::Ipv4Addr::from_bits(NEXT.fetch_add(256, Ordering::Relaxed));
     Client::new(Some(ip.into()), Some("proof"))
 }
 

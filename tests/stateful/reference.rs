@@ -13,6 +13,8 @@ const IDLE: u64 = 7 * DAY;
 const ABSOLUTE: u64 = 30 * DAY;
 /// An account that nobody verifies is gone so long after the last attempt to register it.
 const UNVERIFIED: u64 = 7 * DAY;
+/// How long after the verification of an address log-ins need no notice.
+const FIRST_LOG_INS: u64 = 60 * 60;
 /// How long a notice waits for its change: the test lets that time pass if the change never comes.
 pub(crate) const NOTICES_WAIT: u64 = 4;
 
@@ -22,16 +24,20 @@ pub(crate) struct Account {
     id: usize,
     password: usize,
     epoch: u64,
-    verified: bool,
+    verified_at: Option<u64>,
     disabled: bool,
     contested_at: Option<u64>,
     created_at: u64,
 }
 
 impl Account {
+    fn verified(&self) -> bool {
+        self.verified_at.is_some()
+    }
+
     fn abandoned_at(&self) -> Option<u64> {
         let touched = self.contested_at.unwrap_or(self.created_at);
-        (!self.verified && !self.disabled).then_some(touched + UNVERIFIED)
+        (!self.verified() && !self.disabled).then_some(touched + UNVERIFIED)
     }
 }
 
@@ -99,7 +105,7 @@ impl Reference {
     pub(crate) fn lives(&self, session: usize) -> bool {
         let session = &self.sessions[session];
         let owner = self.owner(session.account).and_then(|who| self.accounts[who].as_ref());
-        owner.is_some_and(|owner| owner.epoch == session.epoch && owner.verified && !owner.disabled)
+        owner.is_some_and(|owner| owner.epoch == session.epoch && owner.verified() && !owner.disabled)
             && !session.ended
             && self.now < session.idle_expires_at
             && self.now < session.expires_at
@@ -161,13 +167,14 @@ impl Reference {
         let now = self.now;
         let Some(account) = &mut self.accounts[who] else {
             self.made += 1;
-            let (id, epoch, verified, disabled, contested_at) = (self.made, 0, false, false, None);
-            let account = Account { id, password, epoch, verified, disabled, contested_at, created_at: now };
+            let (id, epoch, verified_at, disabled, contested_at) = (self.made, 0, None, false, None);
+            let account =
+                Account { id, password, epoch, verified_at, disabled, contested_at, created_at: now };
             self.accounts[who] = Some(account);
             return self.mail(who, Purpose::Verify, None);
         };
         account.contested_at = Some(now);
-        match (account.disabled, account.verified) {
+        match (account.disabled, account.verified()) {
             (true, _) => {}
             (false, true) => self.mailed = Some(Mailed::AlreadyRegistered),
             (false, false) => self.mail(who, Purpose::Verify, Some(password)),
@@ -177,11 +184,12 @@ impl Reference {
     fn log_in(&mut self, who: usize, password: usize) -> Outcome {
         match self.known(who) {
             Some(account) if account.password == password && !account.disabled => {
-                if account.verified {
-                    self.begin(who)
-                } else {
-                    Outcome::NotVerified
+                let Some(verified_at) = account.verified_at else { return Outcome::NotVerified };
+                // No client here keeps its device token.
+                if self.now >= verified_at + FIRST_LOG_INS {
+                    self.mailed = Some(Mailed::UnknownDevice);
                 }
+                self.begin(who)
             }
             _ => Outcome::InvalidCredentials,
         }
@@ -192,7 +200,7 @@ impl Reference {
         let good = |known: &Account| {
             known.epoch == link.epoch
                 && !known.disabled
-                && !(link.purpose == Purpose::Verify && known.verified)
+                && !(link.purpose == Purpose::Verify && known.verified())
         };
         let owner = self.owner(link.account).and_then(|who| self.accounts[who].as_ref());
         !link.spent && self.now < link.expires_at && owner.is_some_and(good)
@@ -213,9 +221,9 @@ impl Reference {
 
     fn verify(&mut self, link: usize) -> Outcome {
         let Some(who) = self.redeem(link, Purpose::Verify) else { return Outcome::InvalidToken };
-        let activates = self.links[link].activates;
+        let (activates, now) = (self.links[link].activates, self.now);
         let account = self.account(who);
-        (account.verified, account.contested_at) = (true, None);
+        (account.verified_at, account.contested_at) = (Some(now), None);
         if let Some(password) = activates {
             account.password = password;
             account.epoch += 1;
@@ -224,8 +232,10 @@ impl Reference {
     }
 
     fn set_password(&mut self, who: usize, password: usize) {
+        let now = self.now;
         let account = self.account(who);
-        (account.password, account.verified, account.contested_at) = (password, true, None);
+        account.verified_at = account.verified_at.or(Some(now));
+        (account.password, account.contested_at) = (password, None);
         account.epoch += 1;
         self.mailed = Some(Mailed::PasswordChanged);
     }
@@ -282,7 +292,7 @@ impl Reference {
         }
         match &self.accounts[to] {
             Some(holder) if holder.disabled => {}
-            Some(holder) if holder.verified => self.mailed = Some(Mailed::AlreadyRegistered),
+            Some(holder) if holder.verified() => self.mailed = Some(Mailed::AlreadyRegistered),
             Some(_) | None => self.mail(who, Purpose::Confirm { to }, None),
         }
         Outcome::Done
@@ -293,14 +303,15 @@ impl Reference {
         let (Purpose::Confirm { to }, Some(who)) = (purpose, self.good_for(link, purpose)) else {
             return Outcome::InvalidToken;
         };
-        if self.accounts[to].as_ref().is_some_and(|holder| holder.verified || holder.disabled) {
+        if self.accounts[to].as_ref().is_some_and(|holder| holder.verified() || holder.disabled) {
             self.now += NOTICES_WAIT;
             return Outcome::Taken;
         }
         self.links[link].spent = true;
         self.accounts[to] = self.accounts[who].take();
+        let now = self.now;
         let account = self.account(to);
-        (account.verified, account.contested_at) = (true, None);
+        (account.verified_at, account.contested_at) = (Some(now), None);
         account.epoch += 1;
         self.mailed = Some(Mailed::EmailChanged);
         Outcome::Done
@@ -334,7 +345,7 @@ impl Reference {
             Step::Register { who, password } => self.register(who, password),
             Step::Resend { who } => {
                 if let Some(account) =
-                    self.known(who).filter(|account| !account.disabled && !account.verified)
+                    self.known(who).filter(|account| !account.disabled && !account.verified())
                 {
                     let contested = account.contested_at.is_some();
                     self.mail(who, if contested { Purpose::Reset } else { Purpose::Verify }, None);

@@ -224,6 +224,7 @@ impl Service {
                 Message::AlreadyRegistered { .. } => Mailed::AlreadyRegistered,
                 Message::PasswordChanged { .. } => Mailed::PasswordChanged,
                 Message::SessionsEnded { .. } => Mailed::SessionsEnded,
+                Message::UnknownDevice { .. } => Mailed::UnknownDevice,
                 Message::EmailChanged { .. } => Mailed::EmailChanged,
                 other => panic!("{other:?}"),
             })

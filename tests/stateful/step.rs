@@ -54,6 +54,7 @@ pub(crate) enum Mailed {
     AlreadyRegistered,
     PasswordChanged,
     SessionsEnded,
+    UnknownDevice,
     ConfirmLink,
     /// To the old address and to the new one.
     EmailChanged,

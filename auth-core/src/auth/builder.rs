@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::Auth;
+use crate::client::DeviceKeys;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ConfigError, Problems};
 use crate::context::Context;
@@ -12,7 +13,7 @@ use crate::crypto::keys::{BucketKey, RootSecret};
 use crate::crypto::random::{RandomSource, SystemRandom};
 use crate::event::{EventKind, EventSink, TracingSink};
 use crate::hashing::{HashingPool, Pepper};
-use crate::limit::{InProcessLimiter, RateLimiter};
+use crate::limit::{Challenge, InProcessLimiter, RateLimiter};
 use crate::mail::Mailer;
 use crate::mail::key::MailKey;
 use crate::policy::Policy;
@@ -35,6 +36,7 @@ pub struct AuthBuilder {
     events: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn RandomSource>,
+    challenge: Option<Arc<dyn Challenge>>,
     breach_check: Option<Arc<dyn BreachCheck>>,
     claims: Option<Arc<dyn ClaimsSource>>,
     key_ring: Option<KeyRing>,
@@ -56,6 +58,7 @@ impl AuthBuilder {
             events: Arc::new(TracingSink::default()),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
+            challenge: None,
             breach_check: None,
             claims: None,
             key_ring: None,
@@ -94,10 +97,11 @@ impl AuthBuilder {
         self
     }
 
-    /// Accepts refresh tokens of other root secrets, too, so that replacing the secret logs nobody out.
+    /// Accepts refresh tokens and device tokens of other root secrets, too, so that replacing the secret logs nobody out.
     ///
     /// Give an earlier secret until the last session from before has ended, at the latest
-    /// [`session_lifetime`](crate::RefreshPolicy::session_lifetime) after the replacement. Where several
+    /// [`session_lifetime`](crate::RefreshPolicy::session_lifetime) after the replacement. Device tokens that
+    /// were not renewed in this time are not known any more, so their owners get a notice at the next log-in. Where several
     /// processes are replaced one by one, give the next secret to all of them first: a process refuses tokens
     /// of a secret that it does not know.
     pub fn previous_root_secrets(mut self, root_secrets: impl IntoIterator<Item = RootSecret>) -> Self {
@@ -142,6 +146,12 @@ impl AuthBuilder {
     /// Every secret is exactly as unguessable as this source.
     pub fn random_source(mut self, random: impl RandomSource + 'static) -> Self {
         self.random = Arc::new(random);
+        self
+    }
+
+    /// Asks clients for a CAPTCHA or a proof of work before a limit is used up.
+    pub fn challenge(mut self, challenge: impl Challenge + 'static) -> Self {
+        self.challenge = Some(Arc::new(challenge));
         self
     }
 
@@ -198,6 +208,7 @@ impl AuthBuilder {
             limiter: self.limiter.unwrap_or_else(|| Arc::new(InProcessLimiter::new(Arc::clone(&self.clock)))),
             events: self.events,
             random: self.random,
+            challenge: self.challenge,
             breach_check: self.breach_check,
             claims: self.claims,
             access_tokens: AccessTokens::new(key_ring, self.policy.access.clone()),
@@ -207,6 +218,7 @@ impl AuthBuilder {
                 .fold(RefreshKeys::new(&root), RefreshKeys::with_previous),
             mail_key: MailKey::new(&root),
             bucket_key: BucketKey::new(&root),
+            device_keys: DeviceKeys::new(&root, &self.previous_root_secrets),
             hashing,
             live_cache: LiveCache::new(self.policy.live_cache, Arc::clone(&self.clock)),
             clock: self.clock,

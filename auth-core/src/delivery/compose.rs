@@ -42,6 +42,10 @@ pub(super) async fn compose(ctx: &Context, intent: &Intent) -> Result<Composed, 
         MailRequest::SessionsEnded { user_id, session_id, epoch } => {
             sessions_notice(ctx, intent, *user_id, *session_id, *epoch).await
         }
+        MailRequest::UnknownDevice { user_id, at, ip } => {
+            let Some(user) = ctx.store.find_by_id(*user_id).await? else { return Ok(Composed::Dropped) };
+            Ok(Composed::to_user(intent, user, Message::UnknownDevice { ip: *ip, at: *at }))
+        }
         MailRequest::Unreadable { .. } => Ok(Composed::Unreadable),
     }
 }

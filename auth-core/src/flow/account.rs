@@ -80,6 +80,10 @@ pub(crate) async fn enable_user(ctx: &Context, user_id: UserId) -> Result<(), Us
 }
 
 pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
+    // First, since only a user who is still there can be deleted again after a failure.
+    if let Some(user) = ctx.store.find_by_id(user_id).await? {
+        remove_dead_letters(ctx, &user).await?;
+    }
     let deleted = match ctx.store.delete(user_id).await {
         Ok(deleted) => deleted,
         // The outcome is unknown: a read of the user decides.
@@ -94,6 +98,20 @@ pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), Us
     }
     ctx.emit_own(EventKind::UserDeleted { user_id });
     delete_sessions(ctx, user_id).await;
+    Ok(())
+}
+
+/// Removes the dead letters about a user, which have the address and perhaps a password hash.
+async fn remove_dead_letters(ctx: &Context, user: &User) -> Result<(), StoreError> {
+    let dead = ctx.store.stats().await?.dead;
+    if dead == 0 {
+        return Ok(());
+    }
+    for letter in ctx.store.dead_letters(u32::try_from(dead).unwrap_or(u32::MAX)).await? {
+        if letter.intent.email == user.email || letter.intent.mail.user_id() == Some(user.id) {
+            let _removed = ctx.store.remove_dead_letter(letter.intent.id).await?;
+        }
+    }
     Ok(())
 }
 

@@ -79,9 +79,9 @@ pub(crate) async fn change_email(
     if email == user.email {
         return Err(ChangeEmailError::Unchanged);
     }
-    let by_client = permit::by_client(ctx, Limit::ChangeEmailClient, request.client);
+    permit::count_by_client(ctx, request, Limit::ChangeEmailClient).await?;
     let (user_id, session_id) = (user.id, claims.session_id);
-    if !verify_current_password(ctx, request, claims, &user, current, by_client).await? {
+    if !verify_current_password(ctx, request, claims, &user, current).await? {
         ctx.emit(request.client, EventKind::EmailChangeFailed { user_id, session_id });
         return Err(ChangeEmailError::WrongPassword);
     }

@@ -50,7 +50,7 @@ pub(crate) async fn change_password(
         return Err(ChangePasswordError::SessionEnded);
     };
     ctx.policy.password.check(new_password, Some(&user.email))?;
-    if !verify_current_password(ctx, request, claims, &user, current, None).await? {
+    if !verify_current_password(ctx, request, claims, &user, current).await? {
         let (user_id, session_id) = (user.id, claims.session_id);
         ctx.emit(request.client, EventKind::PasswordChangeFailed { user_id, session_id });
         return Err(ChangePasswordError::WrongPassword);

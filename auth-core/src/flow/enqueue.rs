@@ -65,7 +65,7 @@ pub(super) async fn enqueue_if_allowed(
     mail: MailRequest,
     by_mailbox: Limit,
 ) -> Result<(), Failure> {
-    if permit::count_by_mailbox(ctx, client, by_mailbox, email.canonical()).await? {
+    if permit::count_by_mailbox(ctx, client, by_mailbox, email).await? {
         enqueue(ctx, email, mail, ctx.now()).await?;
         ctx.mail_enqueued.notify_one();
     }

@@ -1,19 +1,28 @@
 //! Logging in.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::flow::enqueue::enqueue;
 use crate::flow::permit::{self, Request, from_limit_error};
 use crate::flow::start_session::{prepare, start};
 use crate::limit::{Limit, RateLimited};
 
 use super::start_session::SessionTokens;
 use crate::client::Client;
+use crate::clock::after;
 use crate::context::Context;
 use crate::event::{EventKind, LogInFailure};
 use crate::failure::Failure;
 use crate::hashing::{Share, Verified};
-use crate::store::GuardedWrite;
+use crate::store::{GuardedWrite, MailRequest};
 use crate::user::email::{Email, MAX_EMAIL_BYTES};
 use crate::user::password::Password;
 use crate::user::{User, UserStatus};
+
+/// How long after the verification of an address log-ins need no notice.
+const FIRST_LOG_INS: Duration = Duration::from_hours(1);
 
 /// Why a log-in was refused.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +34,7 @@ pub enum LogInError {
     /// The password is right, but the address is not verified.
     #[error("the e-mail address is not verified")]
     EmailNotVerified,
-    /// Too many failures; try again after this time.
+    /// Too many failures, or too many log-ins of one account; try again after this time.
     #[error(transparent)]
     RateLimited(#[from] RateLimited),
     /// The work could not be done.
@@ -54,21 +63,29 @@ pub(crate) async fn log_in(
     let account = account(email.as_ref(), text);
     let share = ctx.share(&account, request.client);
     ctx.hashing.admit(share).map_err(Failure::from)?;
-    let limits = [
-        permit::by_client(ctx, Limit::LogInClient, request.client),
-        permit::log_in_account(ctx, &account, request.client),
-        permit::log_in_consecutive_failures(ctx, &account),
-    ];
-    let permit = permit::acquire(ctx, request, limits).await?;
+    let permit = permit::acquire_log_in(ctx, request, &account).await?;
     match check(ctx, share, email, password).await {
         Ok(Checked::Proven(user)) => {
             permit.release_after_success(ctx, request).await;
-            succeed(ctx, user, request.client).await
+            // Only now: refused before, a stranger could see that the account exists and is in use.
+            let success = permit::acquire(ctx, request, permit::log_in_success(ctx, &account)).await?;
+            match succeed(ctx, user, request.client).await {
+                Ok(tokens) => {
+                    success.keep();
+                    Ok(tokens)
+                }
+                Err(failure) => {
+                    success.release(ctx, request).await;
+                    Err(failure.into())
+                }
+            }
         }
         Ok(Checked::Refused(user, reason)) => {
             emit_failure(ctx, &account, user, reason, request.client);
             if reason == LogInFailure::NotVerified {
                 permit.release_after_success(ctx, request).await;
+                // Apart from the owner's successes: an earlier registrant of the address must not use those up.
+                permit::acquire(ctx, request, permit::log_in_unverified(ctx, &account)).await?.keep();
                 return Err(LogInError::EmailNotVerified);
             }
             permit.keep();
@@ -124,14 +141,45 @@ async fn check(
     Ok(Checked::Proven(user))
 }
 
-async fn succeed(ctx: &Context, user: User, client: &Client) -> Result<SessionTokens, LogInError> {
+async fn succeed(ctx: &Context, user: User, client: &Client) -> Result<SessionTokens, Failure> {
     // Hashing took time: the lifetimes start now.
     let now = ctx.now();
     let tokens = prepare(ctx, user, now, client).await?;
-    let tokens = start(ctx, tokens, now, client).await?;
+    let account = tokens.user.email.canonical().as_bytes();
+    let is_known = ctx.device_keys.recognize(client.device(), account).is_some();
+    let device = ctx.device_keys.renew(client.device(), account, &*ctx.random)?;
+    if !is_known {
+        // Before the session, so that no log-in is without its notice.
+        enqueue_notice(ctx, &tokens, now, client).await?;
+    }
+    let tokens = start(ctx, SessionTokens { device_token: Some(device), ..tokens }, now, client).await?;
     let (user_id, session_id) = (tokens.user.id, tokens.session.id);
     ctx.emit(client, EventKind::LogInSucceeded { user_id, session_id });
+    if !is_known {
+        ctx.emit(client, EventKind::LogInFromUnknownDevice { user_id, session_id });
+        ctx.mail_enqueued.notify_one();
+    }
     Ok(tokens)
+}
+
+/// Enqueues the notice of a log-in from a device that is not known. A user who has just verified the address is
+/// logging in for the first time, and needs none.
+async fn enqueue_notice(
+    ctx: &Context,
+    tokens: &SessionTokens,
+    now: DateTime<Utc>,
+    client: &Client,
+) -> Result<(), Failure> {
+    let user = &tokens.user;
+    let just_verified = user.email_verified_at.is_some_and(|at| at <= now && now < after(at, FIRST_LOG_INS));
+    if just_verified
+        || !ctx.policy.unknown_device_notice
+        || !permit::count_by_mailbox(ctx, client, Limit::UnknownDeviceMailbox, &user.email).await?
+    {
+        return Ok(());
+    }
+    let mail = MailRequest::UnknownDevice { user_id: user.id, at: now, ip: client.ip() };
+    enqueue(ctx, &user.email, mail, now).await
 }
 
 fn emit_failure(ctx: &Context, account: &[u8], user: Option<User>, reason: LogInFailure, client: &Client) {

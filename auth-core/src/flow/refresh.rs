@@ -152,7 +152,7 @@ async fn present(
         Decision::Fresh | Decision::Rotate(_) | Decision::Recover(_) => {}
     }
     let by_session = permit::by_key(ctx, limit, &[session.id.as_bytes()]);
-    permit::acquire(ctx, request, [by_session]).await?.keep();
+    permit::acquire(ctx, request, by_session).await?.keep();
     Ok(Presented { token, session, user, decision })
 }
 

@@ -83,7 +83,7 @@ pub(crate) async fn register(
     name: Option<&str>,
 ) -> Result<(), RegisterError> {
     let (email, name) = validate(ctx, email, password, name)?;
-    let share = ctx.share(email.canonical().as_bytes(), request.client);
+    let share = ctx.share_of_registration(email.canonical().as_bytes(), request.client);
     ctx.hashing.admit(share).map_err(Failure::from)?;
     permit::count_by_client(ctx, request, Limit::RegisterClient).await?;
     let client = request.client;
@@ -92,8 +92,7 @@ pub(crate) async fn register(
             InvalidRegistration { email: None, password: Some(PasswordError::Breached), name: None }.into()
         );
     }
-    let mailbox = email.canonical();
-    let may_mail = permit::count_by_mailbox(ctx, client, Limit::RegisterMailbox, mailbox).await?;
+    let may_mail = permit::count_by_mailbox(ctx, client, Limit::RegisterMailbox, &email).await?;
     let password_hash = ctx.hashing.hash_for(share, password).await.map_err(Failure::from)?;
     ctx.emit(client, EventKind::RegistrationRequested { account: ctx.email_tag(&email) });
     if may_mail {

@@ -105,8 +105,16 @@ pub(crate) async fn reset_password(
     }
     mark_spent(ctx, &token, now).await;
     let account = user.email.canonical().as_bytes();
-    permit::reset(ctx, permit::log_in_consecutive_failures(ctx, account)).await;
-    permit::reset(ctx, permit::log_in_account(ctx, account, client)).await;
+    // A client that used these up before does not know the new password.
+    for limit in [
+        permit::log_in_consecutive_failures(ctx, account),
+        permit::devices_consecutive_failures(ctx, account),
+        permit::log_in_success(ctx, account),
+        permit::log_in_account(ctx, account, client),
+        permit::log_in_device(ctx, account, client),
+    ] {
+        permit::reset(ctx, limit).await;
+    }
     ctx.emit(client, EventKind::PasswordReset { user_id: user.id });
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use crate::client::Client;
+use crate::client::{Client, DeviceToken};
 use crate::clock::{after, elapsed};
 use crate::context::Context;
 use crate::event::EventKind;
@@ -32,6 +32,9 @@ pub struct SessionTokens {
     pub refresh_token: RefreshToken,
     /// How long the refresh token works: the smaller of the idle and the absolute time left.
     pub refresh_expires_in: Duration,
+    /// After a log-in: for the client to keep, for longer than its session, and to bring to its next log-ins
+    /// ([`Client::with_device_token`]).
+    pub device_token: Option<DeviceToken>,
 }
 
 /// The access token of a restored session. The client keeps its refresh token.
@@ -51,7 +54,15 @@ impl SessionTokens {
     pub(super) fn of(restored: RestoredSession, refresh_token: RefreshToken, now: DateTime<Utc>) -> Self {
         let RestoredSession { user, session, access_token, expires_in } = restored;
         let refresh_expires_in = elapsed(now, session.idle_expires_at.min(session.expires_at));
-        Self { user, session, access_token, expires_in, refresh_token, refresh_expires_in }
+        Self {
+            user,
+            session,
+            access_token,
+            expires_in,
+            refresh_token,
+            refresh_expires_in,
+            device_token: None,
+        }
     }
 }
 

@@ -32,9 +32,13 @@ enum Place {
 /// Jobs that wait for a thread.
 ///
 /// - The next job is the one that came first, but an account or a network that was just served goes behind
-///   all others that wait. So a job waits for at most one job of each other account and network.
+///   all others that wait. So a job whose account and network have no other waits for one job of each other
+///   account and network.
 /// - A job that comes while the queue is full takes the place of the newest job of the account or network
-///   that has the most jobs in it, if its own has fewer. So no account or network keeps others out.
+///   that has the most jobs in it, if its own still has fewer with this one. So no account or network keeps
+///   others out.
+/// - A job that has waited for two rounds of the whole queue goes behind nobody any more: a job between a busy
+///   account and a busy network would otherwise wait for ever.
 ///
 /// Each call looks at every waiting job once: the queue is short.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(super) struct FairQueue<J> {
 struct Waiting<J> {
     job: J,
     share: Share,
+    /// The step at which it came.
+    arrived: u64,
     /// The step at which it came, or at which its account or network was last served. The lowest is next.
     since: u64,
 }
@@ -76,7 +82,7 @@ impl<J> FairQueue<J> {
             Place::None => return Err(job),
         };
         self.steps += 1;
-        self.waiting.push(Waiting { job, share, since: self.steps });
+        self.waiting.push(Waiting { job, share, arrived: self.steps, since: self.steps });
         Ok(displaced)
     }
 
@@ -85,8 +91,12 @@ impl<J> FairQueue<J> {
         let (next, _) = self.waiting.iter().enumerate().min_by_key(|(_, waiting)| waiting.since)?;
         let served = self.waiting.remove(next);
         self.steps += 1;
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.share.overlaps(served.share)) {
-            waiting.since = self.steps;
+        // A round of a full queue is as many services, each with an arrival.
+        let two_rounds = u64::try_from(self.places).unwrap_or(u64::MAX).saturating_mul(4);
+        for waiting in &mut self.waiting {
+            if waiting.share.overlaps(served.share) && self.steps - waiting.arrived <= two_rounds {
+                waiting.since = self.steps;
+            }
         }
         Some(served.job)
     }
@@ -113,13 +123,9 @@ impl<J> FairQueue<J> {
 mod tests {
     use super::*;
 
-    fn key(number: u8) -> Option<[u8; 16]> {
-        Some([number; 16])
-    }
-
     /// Accounts are named by lower case letters and networks by digits.
     fn share(account: u8, network: u8) -> Share {
-        Share { account: key(account), network: key(network) }
+        Share { account: Some([account; 16]), network: Some([network; 16]) }
     }
 
     fn drain(mut queue: FairQueue<&'static str>) -> Vec<&'static str> {
@@ -194,6 +200,33 @@ mod tests {
         }
         let order = drain(queue);
         assert_eq!(order.iter().position(|name| *name == "second"), Some(30));
+    }
+
+    /// Both its account and its network are kept busy by others, who refill what was served.
+    #[test]
+    fn between_a_busy_account_and_a_busy_network_a_job_is_served() {
+        let mut queue = FairQueue::new(16);
+        let mut network = 100_u8;
+        let mut refill = |queue: &mut FairQueue<_>, name: &'static str| {
+            network = 100 + (network + 1) % 100;
+            let share = if name == "account" { share(b'v', network) } else { share(network, b'1') };
+            queue.push(share, name).unwrap();
+        };
+        for _ in 0..2 {
+            refill(&mut queue, "account");
+            refill(&mut queue, "network");
+        }
+        queue.push(share(b'v', b'1'), "between").unwrap();
+        let mut services = 0;
+        loop {
+            services += 1;
+            match queue.pop() {
+                Some("between") => break,
+                Some(name) => refill(&mut queue, name),
+                None => unreachable!("it waits"),
+            }
+            assert!(services < 100, "it starves");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::config::Problems;
 /// What a limit counts by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimitScope {
-    /// The client's address; an IPv6 address by its /64 network.
+    /// The client's address; an IPv6 address by its /64 network and, at four times the number, by its /48
+    /// network. Registrations count the /24 network of an IPv4 address like a /48.
     Client,
     /// An account, from any address. Never shown in response headers: the count would reveal that
     /// the account exists and is in use.
@@ -19,6 +20,8 @@ pub enum LimitScope {
     Mailbox,
     /// One session of one account.
     Session,
+    /// An account, from one device that has logged in to it before.
+    Device,
 }
 
 /// What a limit protects, which decides what to do while a shared limiter cannot be reached.
@@ -28,7 +31,7 @@ pub enum Protects {
     Passwords,
     /// Mailboxes, from being flooded.
     Mailboxes,
-    /// Only the service, from load: what is presented has 128 random bits or more.
+    /// Only the service, from load: what is presented has 128 random bits or more, or was proven.
     Capacity,
 }
 
@@ -92,7 +95,7 @@ macro_rules! limits {
 
         /// How often each operation may be tried; `None` switches a limit off.
         ///
-        /// Counted before any hashing or mailing. Unknown accounts and mailboxes use the same buckets
+        /// Counted before any hashing or mailing, except for `log_in_success`. Unknown accounts and mailboxes use the same buckets
         /// as known ones, so that a limit reveals nothing about them. [`LimitScope`] says what each
         /// limit counts by.
         #[derive(Debug, Clone)]
@@ -143,6 +146,16 @@ limits! {
     /// Failed log-ins in a row to one account, from any address (NIST SP 800-63B-4 section 3.2.2), until
     /// a success or a reset. Never a permanent lock.
     LogInConsecutiveFailures log_in_consecutive_failures: Account, Passwords, [after 100, one per 15 min];
+    /// Failed log-ins to one account and wrong current passwords, from a device that has logged in to it
+    /// before. It counts instead of the three limits above, so no flood of failures shuts the owner out. All
+    /// known devices of an account share a row of consecutive failures; when it is used up, they count as
+    /// unknown.
+    LogInDevice log_in_device: Device, Passwords, [10 per 15 min];
+    /// Log-ins to one account that succeed. Counted after the password is proven: a stranger must not see that an
+    /// account is in use.
+    LogInSuccess log_in_success: Account, Capacity, [30 per 15 min];
+    /// Notices of a log-in from a device that is not known.
+    UnknownDeviceMailbox unknown_device_mailbox: Mailbox, Mailboxes, [3 per 1 h];
     /// Wrong current passwords, when changing the password and the address together.
     ChangePassword change_password: Session, Passwords, [5 per 15 min];
     /// Registrations.
@@ -181,10 +194,24 @@ limits! {
 }
 
 impl Limit {
+    /// Whether it counts the /24 network of an IPv4 address, too. Registrations do, which fill tables and
+    /// mailboxes. Other limits do not: clients of one provider share such a network.
+    pub(crate) const fn counts_ipv4_networks(self) -> bool {
+        matches!(self, Self::RegisterClient)
+    }
+
+    /// Whether a client that has used up half of it is asked for a challenge: if it shows its state, and protects
+    /// more than capacity.
+    pub(crate) const fn asks_for_challenge(self) -> bool {
+        self.shown() && !matches!(self.protects(), Protects::Capacity)
+    }
+
     /// Whether response headers may show its state.
     pub(crate) const fn shown(self) -> bool {
         match self.scope() {
-            LimitScope::Client | LimitScope::AccountAndClient | LimitScope::Session => true,
+            LimitScope::Client | LimitScope::AccountAndClient | LimitScope::Session | LimitScope::Device => {
+                true
+            }
             LimitScope::Account | LimitScope::Mailbox => false,
         }
     }

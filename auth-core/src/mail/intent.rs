@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::kinds::MailRequest;
@@ -27,6 +27,10 @@ pub struct Intent {
     pub created_at: DateTime<Utc>,
 }
 
+/// How far an urgent mail goes ahead of others in the queue: an hour, more than the lifetime of the links that wait
+/// there.
+const HEAD_START: TimeDelta = TimeDelta::hours(1);
+
 /// The version of the stored form.
 const VERSION: u8 = 1;
 
@@ -40,6 +44,13 @@ struct Payload<'a> {
 }
 
 impl Intent {
+    /// When the intent is first due: at its `created_at`; an hour before for a mail that somebody waits for in
+    /// order to get in, so that a store, which gives the longest due first, gives it before others.
+    pub fn due_at(&self) -> DateTime<Utc> {
+        let urgent = self.created_at.checked_sub_signed(HEAD_START).filter(|_| self.mail.is_urgent());
+        urgent.unwrap_or(self.created_at)
+    }
+
     /// The content for a store, as one text that is opaque to it, so that new kinds of mail need no
     /// new columns. Store `id` and `created_at` beside it.
     pub fn payload(&self) -> String {
@@ -99,6 +110,7 @@ mod tests {
             MailRequest::ChangeEmail { user_id, epoch },
             MailRequest::EmailChanged { user_id, new_email, at },
             MailRequest::SessionsEnded { user_id, session_id, epoch },
+            MailRequest::UnknownDevice { user_id, at, ip: "2001:db8::7".parse().ok() },
             MailRequest::Unreadable { payload: "{\"v\":9}".to_owned() },
         ]
     }
@@ -141,9 +153,23 @@ mod tests {
             format!("{{\"change_email\":{{{user},\"epoch\":9}}}}"),
             format!("{{\"email_changed\":{{{user},\"new_email\":\"New@example.com\",{at}}}}}"),
             format!("{{\"sessions_ended\":{{{user},\"session_id\":\"03030303-0303-0303-0303-030303030303\",\"epoch\":9}}}}"),
+            format!("{{\"unknown_device\":{{{user},{at},\"ip\":\"2001:db8::7\"}}}}"),
         ]) {
             assert_eq!(*stored, format!("{{\"v\":1,\"email\":\"Ada@example.com\",\"mail\":{mail}}}"));
         }
+    }
+
+    #[test]
+    fn a_reset_link_is_due_before_the_mails_of_the_last_hour() {
+        let due = |mail: MailRequest, minutes: i64| {
+            let created_at = DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
+            Intent { id: ID, email: Email::of_nobody(), mail, created_at }.due_at()
+        };
+        assert!(due(MailRequest::PasswordReset, 59) < due(MailRequest::Verification, 0));
+        assert!(
+            due(MailRequest::PasswordReset, 61) > due(MailRequest::Verification, 0),
+            "nothing waits for ever"
+        );
     }
 
     #[test]

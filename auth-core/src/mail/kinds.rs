@@ -3,6 +3,8 @@
 //! A new mail has one line in each list. A request and its message differ: what a mail says
 //! depends on the user at the time it is sent.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -116,10 +118,49 @@ requests! {
         #[serde(with = "stored::epoch")]
         epoch: Epoch,
     };
+    /// A notice of a log-in from a device that is not known.
+    UnknownDevice = "unknown_device", links [] {
+        /// The user.
+        #[serde(with = "stored::text")]
+        user_id: UserId,
+        /// When.
+        #[serde(rename = "at_micros", with = "stored::micros")]
+        at: DateTime<Utc>,
+        /// The address of the client. Not its user agent: no mail has a text that a stranger chose.
+        ip: Option<IpAddr>,
+    };
 }
 
 impl MailRequest {
     const UNREADABLE: &str = "unreadable";
+
+    /// The user whose id the request has.
+    pub(crate) const fn user_id(&self) -> Option<UserId> {
+        match self {
+            Self::Registration { user_id, .. }
+            | Self::PasswordChanged { user_id, .. }
+            | Self::ChangeEmail { user_id, .. }
+            | Self::EmailChanged { user_id, .. }
+            | Self::SessionsEnded { user_id, .. }
+            | Self::UnknownDevice { user_id, .. } => Some(*user_id),
+            Self::Verification | Self::PasswordReset | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// Whether somebody waits for the mail in order to get in, so that it overtakes others.
+    pub(crate) const fn is_urgent(&self) -> bool {
+        match self {
+            Self::PasswordReset => true,
+            Self::Registration { .. }
+            | Self::Verification
+            | Self::PasswordChanged { .. }
+            | Self::ChangeEmail { .. }
+            | Self::EmailChanged { .. }
+            | Self::SessionsEnded { .. }
+            | Self::UnknownDevice { .. }
+            | Self::Unreadable { .. } => false,
+        }
+    }
 }
 
 /// Expands the list of messages to [`Message`] and [`MailKind`].
@@ -243,6 +284,11 @@ messages! {
         };
         /// "We ended your sessions": an old refresh token was presented again.
         SessionsEnded = "sessions_ended";
+        /// "New log-in": from a device that had not logged in to this account before.
+        UnknownDevice = "unknown_device" {
+            /// The address of the client.
+            ip: Option<IpAddr>,
+        };
     }
 }
 
@@ -256,6 +302,21 @@ impl Message {
             | Self::ConfirmEmail { .. }
             | Self::AlreadyRegistered { .. }
             | Self::PasswordChanged { .. }
+            | Self::SessionsEnded { .. }
+            | Self::UnknownDevice { .. } => None,
+        }
+    }
+
+    /// The address of the client that the mail shows, in the notice of a log-in.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::UnknownDevice { ip, .. } => *ip,
+            Self::VerifyEmail { .. }
+            | Self::ResetPassword { .. }
+            | Self::ConfirmEmail { .. }
+            | Self::AlreadyRegistered { .. }
+            | Self::PasswordChanged { .. }
+            | Self::EmailChanged { .. }
             | Self::SessionsEnded { .. } => None,
         }
     }

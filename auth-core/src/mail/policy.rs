@@ -64,6 +64,10 @@ impl LinkPolicy {
 pub struct MailPolicy {
     /// How many mails are sent at once. Default 4.
     pub concurrency: NonZeroU32,
+    /// How many mails the background work of one process sends in a minute on average, after a burst of as many;
+    /// `None` for no limit. Default 600, which bounds what a botnet can make it send. The rest waits. The first
+    /// attempt at a reset link overtakes what was enqueued in the hour before.
+    pub per_minute: Option<NonZeroU32>,
     /// How long a worker owns an intent. Another worker claims the intent of a killed process after
     /// that. Default 30 s.
     pub lease: Duration,
@@ -92,6 +96,7 @@ impl Default for MailPolicy {
     fn default() -> Self {
         Self {
             concurrency: NonZeroU32::new(4).unwrap_or(NonZeroU32::MIN),
+            per_minute: NonZeroU32::new(600),
             lease: Duration::from_secs(30),
             send_timeout: Duration::from_secs(20),
             poll_interval: Duration::from_millis(500),

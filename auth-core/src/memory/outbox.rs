@@ -58,7 +58,7 @@ impl Outbox for MemoryStore {
                     "the outbox is full: is `Auth::run_background` running?",
                 ));
             }
-            intents.put(Queued { intent: intent.clone(), attempt: 0, due_at: intent.created_at });
+            intents.put(Queued { intent: intent.clone(), attempt: 0, due_at: intent.due_at() });
         }
         Ok(())
     }

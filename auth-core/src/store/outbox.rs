@@ -66,7 +66,7 @@ pub enum Removal {
 /// Stores mail intents until they are settled. See [Writing a store](crate::store#writing-a-store).
 #[async_trait]
 pub trait Outbox: Debug + Send + Sync {
-    /// Writes a new intent, due at its `created_at`.
+    /// Writes a new intent, due at its [`due_at`](Intent::due_at).
     ///
     /// # Atomicity
     ///

@@ -115,6 +115,18 @@ impl Email {
         Self::from_stored("nobody@")
     }
 
+    /// Returns what limits by mailbox count: the canonical address without a tag, since many providers deliver
+    /// `ada+tag@` to `ada@`.
+    pub(crate) fn mailbox(&self) -> String {
+        match self.canonical.split_once('@') {
+            Some((local, domain)) => {
+                let untagged = local.split('+').next().filter(|untagged| !untagged.is_empty());
+                format!("{}@{domain}", untagged.unwrap_or(local))
+            }
+            None => self.canonical.clone(),
+        }
+    }
+
     /// The address to mail to, and to show to its owner.
     pub fn address(&self) -> &str {
         &self.address
@@ -178,6 +190,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_mailbox_is_an_address_without_its_tag() {
+        let mailbox = |text| Email::parse(text).unwrap().mailbox();
+        assert_eq!(mailbox("Ada+news+more@Example.com"), "ada@example.com");
+        assert_eq!(mailbox("ada@example.com"), "ada@example.com");
+        assert_eq!(mailbox("+ada@example.com"), "+ada@example.com", "no name is left");
+        assert_eq!(mailbox("a.da@example.com"), "a.da@example.com");
+    }
 
     #[test]
     fn refused_forms_are_refused_with_their_reason() {

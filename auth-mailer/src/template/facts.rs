@@ -14,6 +14,8 @@ pub(super) struct Facts {
     pub(super) expires_at: Option<DateTime<Utc>>,
     /// Masked.
     pub(super) new_email: Option<String>,
+    /// Of the client, in the notice of a log-in.
+    pub(super) ip: Option<String>,
 }
 
 impl Facts {
@@ -26,6 +28,7 @@ impl Facts {
             at: message.at(),
             expires_at: message.expires_at(),
             new_email: message.new_email().map(auth_core::Email::masked),
+            ip: message.ip().map(|ip| ip.to_string()),
         }
     }
 
@@ -39,6 +42,7 @@ impl Facts {
             at,
             expires_at: kind.has_token().then_some(at),
             new_email: (kind == MailKind::EmailChanged).then(|| "n***@example.com".to_owned()),
+            ip: (kind == MailKind::UnknownDevice).then(|| "192.0.2.7".to_owned()),
         }
     }
 }

@@ -34,6 +34,7 @@ async fn mails() -> Vec<Mail> {
         Message::PasswordChanged { at },
         Message::SessionsEnded { at },
         Message::EmailChanged { new_email: Email::parse("new.one@example.org").unwrap(), at },
+        Message::UnknownDevice { ip: "192.0.2.7".parse().ok(), at },
     ] {
         mails.push(Mail { message, ..notice("ada@example.com", Some("Ada <3")) });
     }

@@ -156,6 +156,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::EmailVerified { user_id },
         EventKind::VerificationRequested { account },
         EventKind::LogInSucceeded { user_id, session_id },
+        EventKind::LogInFromUnknownDevice { user_id, session_id },
         EventKind::PasswordRehashed { user_id },
         EventKind::SessionRestored { user_id, session_id },
         EventKind::RestoreRefused,

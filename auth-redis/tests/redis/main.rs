@@ -7,6 +7,8 @@ mod connecting;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod known_device;
+#[cfg(test)]
 mod lost_answers;
 #[cfg(test)]
 mod outage;

@@ -151,7 +151,7 @@ pub(super) fn one_time() -> Outcome<OneTimeToken> {
     })
 }
 
-/// An intent to mail a reset link, enqueued at this time.
+/// An intent to mail a verification link, enqueued and due at this time.
 pub(super) fn intent(created_at: DateTime<Utc>) -> Outcome<Intent> {
-    Ok(Intent { id: intent_id(), email: email()?, mail: MailRequest::PasswordReset, created_at })
+    Ok(Intent { id: intent_id(), email: email()?, mail: MailRequest::Verification, created_at })
 }

@@ -33,6 +33,8 @@ macro_rules! __outbox_cases {
         queue::the_stats_count_what_is_there,
         /// An intent is due from the instant of its creation, and not before.
         claim::an_intent_is_due_from_its_creation,
+        /// An urgent intent is claimed before others, by the time from which it says that it is due.
+        claim::an_urgent_intent_is_claimed_before_older_ones,
         /// A claim gives the longest due first, and no more than asked for.
         claim::a_claim_gives_the_longest_due_up_to_its_limit,
         /// A leased intent is not claimed until its lease ends, and then at the next attempt.

@@ -33,6 +33,8 @@ defects! {
             a_leased_intent_is_claimed_again_when_the_lease_ends,
             a_retried_intent_is_due_again_when_it_says,
         ],
+        /// An urgent intent is due at its creation, like all others.
+        NothingIsUrgent => [an_urgent_intent_is_claimed_before_older_ones],
         /// A claim gives what became due last.
         ShortestDueFirst => [a_claim_gives_the_longest_due_up_to_its_limit],
         /// A claim does not look at its limit.
@@ -94,6 +96,8 @@ pub(crate) struct BrokenOutbox {
     defect: OutboxDefect,
     inner: MemoryStore,
     known: Mutex<HashSet<IntentId>>,
+    /// Urgent intents, each of which was queued as one that is not.
+    urgent: Mutex<HashMap<IntentId, Intent>>,
     /// Intents that were queued twice.
     doubled: Mutex<HashSet<IntentId>>,
     /// Claims that other workers can still read as due.
@@ -113,6 +117,7 @@ impl BrokenOutbox {
             defect,
             inner: MemoryStore::new(),
             known: Mutex::default(),
+            urgent: Mutex::default(),
             doubled: Mutex::default(),
             readable: Mutex::default(),
             leases: Mutex::default(),
@@ -140,6 +145,9 @@ impl BrokenOutbox {
     }
 
     fn read(&self, mut intent: Intent) -> Intent {
+        if let Some(urgent) = lock(&self.urgent).get(&intent.id) {
+            intent = urgent.clone();
+        }
         if self.is(D::WholeSeconds) {
             intent.created_at = whole_seconds(intent.created_at);
         }
@@ -206,6 +214,11 @@ impl Outbox for BrokenOutbox {
         }
         if !lock(&self.known).insert(intent.id) && !known {
             lock(&self.doubled).insert(intent.id);
+        }
+        if self.is(D::NothingIsUrgent) && intent.due_at() < intent.created_at {
+            lock(&self.urgent).insert(intent.id, intent.clone());
+            let late = Intent { mail: MailRequest::Verification, ..intent.clone() };
+            return self.passing().insert_intent(&late).await;
         }
         self.passing().insert_intent(intent).await
     }

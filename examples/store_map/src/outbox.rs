@@ -24,7 +24,7 @@ impl Outbox for MapStore {
     async fn insert_intent(&self, intent: &Intent) -> Result<(), StoreError> {
         self.transaction(|data| {
             if !data.dead_letters.contains_key(&intent.id) {
-                let queued = Queued { intent: intent.clone(), attempt: 0, due_at: intent.created_at };
+                let queued = Queued { intent: intent.clone(), attempt: 0, due_at: intent.due_at() };
                 data.intents.entry(intent.id).or_insert(queued);
             }
         });

@@ -195,12 +195,7 @@ pub(crate) struct IntentRow {
 
 impl From<&Intent> for IntentRow {
     fn from(intent: &Intent) -> Self {
-        Self {
-            payload: intent.payload(),
-            created_at: intent.created_at,
-            attempt: 0,
-            due_at: intent.created_at,
-        }
+        Self { payload: intent.payload(), created_at: intent.created_at, attempt: 0, due_at: intent.due_at() }
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use auth_core::IntentId;
-use auth_core::store::{Outbox, Settlement};
+use auth_core::store::{Intent, MailRequest, Outbox, Settlement};
 use chrono::{DateTime, Utc};
 
 use super::{claimed, nothing_is_due, queued, turn};
 use crate::suite::check::{Outcome, ensure, ensure_eq};
-use crate::suite::fresh::{TICK, long_ago};
+use crate::suite::fresh::{self, TICK, long_ago};
 use crate::suite::race::{RACERS, race};
 
 pub(super) async fn an_intent_is_due_from_its_creation(store: Arc<dyn Outbox>) -> Outcome {
@@ -17,6 +17,21 @@ pub(super) async fn an_intent_is_due_from_its_creation(store: Arc<dyn Outbox>) -
     let intent = queued(&*store, 10).await?;
     nothing_is_due(&*store, long_ago(10) - TICK, "an intent before its time").await?;
     claimed(&*store, &intent, 1, long_ago(10), long_ago(60)).await?;
+    Ok(())
+}
+
+pub(super) async fn an_urgent_intent_is_claimed_before_older_ones(store: Arc<dyn Outbox>) -> Outcome {
+    let _turn = turn(&*store).await?;
+    let older = queued(&*store, 0).await?;
+    let urgent = Intent { mail: MailRequest::PasswordReset, ..fresh::intent(long_ago(30))? };
+    ensure!(urgent.due_at() < older.due_at(), "a reset link has no head start");
+    store.insert_intent(&urgent).await?;
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        let claimed = store.claim(long_ago(30), long_ago(90), 1).await?;
+        found.extend(claimed.iter().map(|claimed| claimed.intent.id));
+    }
+    ensure_eq!(found, [urgent.id, older.id], "the order of `claim`: `insert_intent` writes `Intent::due_at`");
     Ok(())
 }
 

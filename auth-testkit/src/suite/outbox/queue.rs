@@ -34,6 +34,8 @@ pub(super) async fn every_mail_request_reads_back_as_written(store: Arc<dyn Outb
             session_id: fresh::session_id(),
             epoch: Epoch::from_u64(1 << 40),
         },
+        MailRequest::UnknownDevice { user_id, at: at(0), ip: "2001:db8::7".parse().ok() },
+        MailRequest::UnknownDevice { user_id, at: at(0), ip: None },
     ];
     for name in MailRequest::NAMES.iter().filter(|name| **name != "unreadable") {
         ensure!(requests.iter().any(|request| request.name() == *name), "no request of the kind {name}");
@@ -88,7 +90,7 @@ pub(super) async fn an_unreadable_intent_is_claimed_like_any_other(store: Arc<dy
 pub(super) async fn a_second_insert_changes_nothing(store: Arc<dyn Outbox>) -> Outcome {
     let _turn = turn(&*store).await?;
     let intent = queued(&*store, 0).await?;
-    let other = Intent { id: intent.id, mail: MailRequest::Verification, ..fresh::intent(long_ago(5))? };
+    let other = Intent { id: intent.id, mail: MailRequest::PasswordReset, ..fresh::intent(long_ago(5))? };
     store.insert_intent(&other).await?;
     let lease = claimed(&*store, &intent, 1, long_ago(10), long_ago(60)).await?;
 
