@@ -13,7 +13,9 @@ use auth_http::{Api, Code, Endpoint, Problem, Response, endpoints};
 ///
 /// Also puts the [`Api`] where the extractors and [`security_headers`](crate::security_headers()) find it,
 /// and answers unknown paths with a problem; a later
-/// [`App::default_service`](actix_web::App::default_service) replaces that.
+/// [`App::default_service`](actix_web::App::default_service) replaces that. A service that has a health check
+/// or an OpenAPI document already says so with
+/// [`beside_other_routes`](auth_http::HttpConfigBuilder::beside_other_routes).
 pub fn routes(api: &Api) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let mut by_path: BTreeMap<String, Vec<Endpoint>> = BTreeMap::new();
     for endpoint in endpoints() {
@@ -26,8 +28,11 @@ pub fn routes(api: &Api) -> impl FnOnce(&mut ServiceConfig) + use<> {
         for (path, endpoints) in by_path {
             app.service(resource(&path, endpoints, &api));
         }
+        let owns_root = api.config().owns_root();
         app.app_data(Data::new(api));
-        app.default_service(web::to(not_found));
+        if owns_root {
+            app.default_service(web::to(not_found));
+        }
     }
 }
 

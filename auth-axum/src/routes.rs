@@ -20,9 +20,11 @@ use crate::origin::allow_origins;
 /// [`into_make_service_with_connect_info::<SocketAddr>`][connect]: without the peer's address all clients
 /// share the rate limits of one unknown address.
 ///
-/// The router answers unknown paths with a problem, so it has a fallback. Add your routes to it with
-/// [`Router::merge`] or [`Router::nest`]; its layers are around its own routes alone. Replace the fallback
-/// of the whole with [`Router::fallback`].
+/// The router answers unknown paths with a problem, so it has a fallback, and routes `/health`,
+/// `/openapi.json` and `/.well-known/jwks.json`. axum panics when a second router with a fallback or with
+/// these routes is merged: a service that has them says so with
+/// [`beside_other_routes`](auth_http::HttpConfigBuilder::beside_other_routes). Add your routes with
+/// [`Router::merge`] or [`Router::nest`]; the layers of this router are around its own routes alone.
 ///
 /// [connect]: Router::into_make_service_with_connect_info
 pub fn routes(api: &Api) -> Router {
@@ -38,7 +40,9 @@ pub fn routes(api: &Api) -> Router {
         }
     }
     let config = api.config();
-    let router = router.fallback(|| async { Problem::new(Code::NotFound) });
+    if config.owns_root() {
+        router = router.fallback(|| async { Problem::new(Code::NotFound) });
+    }
     security_headers(problems(allow_origins(router, config)), config)
 }
 

@@ -67,6 +67,7 @@ impl Api {
         client_warning.check(config.proxies(), peer, &head.headers);
         let client = client(config, peer, &head.headers);
         let mut request = Request::new(head, client);
+        request.read_client(config);
         let work = async {
             if !request.head.method.is_safe() && cross_site(config, &request.head.headers) {
                 return Err(Code::CrossSiteRequest.into());

@@ -66,6 +66,9 @@ codes! {
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "some values are not acceptable";
     /// Too many requests; `Retry-After` says when to try again.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "too many requests";
+    /// Half of a rate limit is used up: send the request again with the solution of a challenge in
+    /// `X-Challenge-Response`, or wait as `Retry-After` says. Only where the service asks for challenges.
+    ChallengeRequired = "challenge_required", TOO_MANY_REQUESTS, "a challenge must be solved first";
     /// The request failed, and would fail again; the log says why.
     InternalError = "internal_error", INTERNAL_SERVER_ERROR, "something went wrong";
     /// Overloaded; `Retry-After` says when to try again.

@@ -36,7 +36,9 @@ pub struct HttpConfig(Arc<Settings>);
 struct Settings {
     https: bool,
     base_path: String,
+    owns_root: bool,
     cookie_name: String,
+    device_cookie_name: String,
     origins: Vec<HeaderValue>,
     proxies: Proxies,
     body_limit: usize,
@@ -52,7 +54,9 @@ impl HttpConfig {
         HttpConfigBuilder {
             public_url: public_url.into(),
             base_path: "/api/v1".to_owned(),
+            owns_root: true,
             cookie_name: None,
+            device_cookie_name: None,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             proxy_header: ProxyHeader::default(),
@@ -71,9 +75,20 @@ impl HttpConfig {
         &self.0.base_path
     }
 
+    /// Whether some routes are at the root, and unknown paths are answered: not
+    /// [beside other routes](HttpConfigBuilder::beside_other_routes).
+    pub fn owns_root(&self) -> bool {
+        self.0.owns_root
+    }
+
     /// The name of the refresh cookie.
     pub fn cookie_name(&self) -> &str {
         &self.0.cookie_name
+    }
+
+    /// The name of the cookie with the device token.
+    pub fn device_cookie_name(&self) -> &str {
+        &self.0.device_cookie_name
     }
 
     /// The origins that may send requests, this service's own first.
@@ -101,7 +116,9 @@ impl HttpConfig {
 pub struct HttpConfigBuilder {
     public_url: String,
     base_path: String,
+    owns_root: bool,
     cookie_name: Option<String>,
+    device_cookie_name: Option<String>,
     allowed_origins: Vec<String>,
     trusted_proxies: Vec<String>,
     proxy_header: ProxyHeader,
@@ -116,6 +133,16 @@ impl HttpConfigBuilder {
         self
     }
 
+    /// Leaves everything outside of the base path to the service: for one that has a health check, an OpenAPI
+    /// document or a fallback already.
+    ///
+    /// `/health`, `/openapi.json` and `/.well-known/jwks.json` are then under the base path alone, and the
+    /// routes have no answer for unknown paths.
+    pub fn beside_other_routes(mut self) -> Self {
+        self.owns_root = false;
+        self
+    }
+
     /// Another name for the refresh cookie than `__Host-refresh` (https) or `refresh` (http).
     ///
     /// # Security
@@ -123,6 +150,13 @@ impl HttpConfigBuilder {
     /// Keep the `__Host-` prefix: without it a neighbouring host of the same domain can set the cookie.
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = Some(name.into());
+        self
+    }
+
+    /// Another name for the cookie with the device token than `__Host-device` (https) or `device` (http). The
+    /// same about its prefix.
+    pub fn device_cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.device_cookie_name = Some(name.into());
         self
     }
 
@@ -189,10 +223,19 @@ impl HttpConfigBuilder {
         if !plain_path(&base_path) {
             problems.add("base_path", "must look like `/api/v1`: plain segments, no slash at the end");
         }
-        let default_name = if https { "__Host-refresh" } else { "refresh" };
-        let cookie_name = self.cookie_name.unwrap_or_else(|| default_name.to_owned());
-        if let Err(problem) = usable_cookie_name(&cookie_name, https || own.is_none()) {
-            problems.add("cookie_name", problem);
+        if !self.owns_root && base_path.is_empty() {
+            problems.add("base_path", "must not be `/` beside other routes");
+        }
+        let name = |name: &str| if https { format!("__Host-{name}") } else { name.to_owned() };
+        let cookie_name = self.cookie_name.unwrap_or_else(|| name("refresh"));
+        let device_cookie_name = self.device_cookie_name.unwrap_or_else(|| name("device"));
+        for (setting, name) in [("cookie_name", &cookie_name), ("device_cookie_name", &device_cookie_name)] {
+            if let Err(problem) = usable_cookie_name(name, https || own.is_none()) {
+                problems.add(setting, problem);
+            }
+        }
+        if cookie_name == device_cookie_name {
+            problems.add("device_cookie_name", "must differ from `cookie_name`");
         }
         let mut networks = Vec::new();
         for (place, text) in (1..).zip(&self.trusted_proxies) {
@@ -213,7 +256,9 @@ impl HttpConfigBuilder {
         Ok(HttpConfig(Arc::new(Settings {
             https,
             base_path,
+            owns_root: self.owns_root,
             cookie_name,
+            device_cookie_name,
             origins,
             proxies: Proxies::new(networks, self.proxy_header),
             body_limit: self.body_limit,

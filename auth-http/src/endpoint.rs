@@ -37,9 +37,9 @@ pub(crate) use handler;
 pub(crate) enum Mount {
     /// Under the base path.
     Base,
-    /// At the root, whatever the base path is.
+    /// At the root, whatever the base path is; under the base path beside other routes.
     Root,
-    /// At both.
+    /// At both; under the base path beside other routes.
     Both,
 }
 
@@ -95,8 +95,9 @@ impl Endpoint {
         let root = self.path.to_owned();
         let based = format!("{}{}", config.base_path(), self.path);
         match self.mount {
-            Mount::Root => vec![root],
             Mount::Base => vec![based],
+            Mount::Root | Mount::Both if !config.owns_root() => vec![based],
+            Mount::Root => vec![root],
             Mount::Both if based == root => vec![root],
             Mount::Both => vec![based, root],
         }
@@ -182,7 +183,7 @@ impl Endpoint {
     /// Counts requests against these limits.
     pub(crate) fn rate_limits(mut self, limits: &'static [Limit]) -> Self {
         self.rate_limits = limits;
-        self.errors([Code::RateLimited])
+        self.errors([Code::RateLimited, Code::ChallengeRequired])
     }
 
     /// Requires an access token.

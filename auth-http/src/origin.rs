@@ -7,21 +7,26 @@ use http::{HeaderMap, HeaderName, Method};
 
 use crate::config::HttpConfig;
 use crate::rate_limit::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use crate::request::TOKEN_TRANSPORT;
+use crate::request::{CHALLENGE_RESPONSE, DEVICE_TOKEN, TOKEN_TRANSPORT};
 
 /// What a CORS layer allows, to [`HttpConfig::origins`] alone and with credentials.
 pub mod cors {
     use super::{
-        AUTHORIZATION, CONTENT_TYPE, Duration, HeaderName, Method, RATE_LIMIT, RATE_LIMIT_POLICY,
-        RETRY_AFTER, TOKEN_TRANSPORT, WWW_AUTHENTICATE,
+        AUTHORIZATION, CHALLENGE_RESPONSE, CONTENT_TYPE, DEVICE_TOKEN, Duration, HeaderName, Method,
+        RATE_LIMIT, RATE_LIMIT_POLICY, RETRY_AFTER, TOKEN_TRANSPORT, WWW_AUTHENTICATE,
     };
 
     /// The methods that the API has.
     pub const METHODS: [Method; 3] = [Method::GET, Method::POST, Method::DELETE];
 
     /// The headers that a page may send.
-    pub const REQUEST_HEADERS: [HeaderName; 3] =
-        [AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static(TOKEN_TRANSPORT)];
+    pub const REQUEST_HEADERS: [HeaderName; 5] = [
+        AUTHORIZATION,
+        CONTENT_TYPE,
+        HeaderName::from_static(TOKEN_TRANSPORT),
+        HeaderName::from_static(DEVICE_TOKEN),
+        HeaderName::from_static(CHALLENGE_RESPONSE),
+    ];
 
     /// The headers of answers that a page may read.
     pub const EXPOSED_HEADERS: [HeaderName; 5] = [

@@ -189,7 +189,8 @@ impl From<Code> for Problem {
 
 impl From<RateLimited> for Problem {
     fn from(limited: RateLimited) -> Self {
-        Self::new(Code::RateLimited).retry_after(limited.retry_after)
+        let code = if limited.needs_challenge { Code::ChallengeRequired } else { Code::RateLimited };
+        Self::new(code).retry_after(limited.retry_after)
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use crate::bearer::{self, CurrentUser};
 use crate::body;
@@ -15,6 +16,12 @@ use crate::problem::Problem;
 use crate::rate_limit::RateLimitReport;
 
 pub(crate) const TOKEN_TRANSPORT: &str = "x-token-transport";
+
+/// The header with the solution of a challenge.
+pub(crate) const CHALLENGE_RESPONSE: &str = "x-challenge-response";
+
+/// The header in which a native client brings its device token.
+pub(crate) const DEVICE_TOKEN: &str = "x-device-token";
 
 /// How the refresh token travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +47,25 @@ impl Request {
     /// Makes a request whose body is not read yet.
     pub(crate) fn new(head: Parts, client: Client) -> Self {
         Self { head, body: Ok(Bytes::new()), client, limits: RateLimitReport::default() }
+    }
+
+    /// Adds to the client what it brought for rate limits: its device token, from the transport of the request,
+    /// and the solution of a challenge.
+    pub(crate) fn read_client(&mut self, config: &HttpConfig) {
+        let headers = &self.head.headers;
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let device = match self.transport() {
+            Transport::Cookie => cookie::device_cookie(config, headers),
+            Transport::Body => text(DEVICE_TOKEN).map(|text| Zeroizing::new(text.to_owned())),
+        };
+        let mut client = std::mem::take(&mut self.client);
+        if let Some(device) = device {
+            client = client.with_device_token(&device);
+        }
+        if let Some(response) = text(CHALLENGE_RESPONSE) {
+            client = client.with_challenge_response(response);
+        }
+        self.client = client;
     }
 
     pub(crate) fn transport(&self) -> Transport {

@@ -33,7 +33,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::ValidationFailed, Code::Busy])
             .bearer()
-            .rate_limits(&[Limit::ChangePassword]),
+            .rate_limits(&[Limit::ChangePassword, Limit::LogInDevice]),
         Endpoint::post("/users/me/email", handler!(change_email))
             .operation(
                 "changeEmail",
@@ -43,7 +43,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .response::<ConfirmationSent>(StatusCode::ACCEPTED)
             .errors([Code::ValidationFailed, Code::Busy])
             .bearer()
-            .rate_limits(&[Limit::ChangeEmailClient, Limit::ChangePassword]),
+            .rate_limits(&[Limit::ChangeEmailClient, Limit::ChangePassword, Limit::LogInDevice]),
         Endpoint::get("/users/me/sessions", handler!(sessions))
             .operation("sessions", "Lists the live sessions, the oldest first")
             .response::<SessionList>(StatusCode::OK)

@@ -90,6 +90,10 @@ pub(crate) struct SessionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     refresh_token: Option<SecretOutput>,
+    /// Only with `X-Token-Transport: body`, from a log-in. Send it as `X-Device-Token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    device_token: Option<SecretOutput>,
 }
 
 impl SessionBody {
@@ -100,6 +104,7 @@ impl SessionBody {
             expires_in: expires_in.as_secs(),
             user: UserBody::of(user),
             refresh_token: None,
+            device_token: None,
         }
     }
 }
@@ -122,9 +127,16 @@ pub(crate) fn session_response(
     match transport {
         Transport::Body => {
             body.refresh_token = Some(SecretOutput(tokens.refresh_token.expose()));
+            body.device_token = tokens.device_token.as_ref().map(|token| SecretOutput(token.expose()));
             json(StatusCode::OK, &body)
         }
-        Transport::Cookie => with_cookie(json(StatusCode::OK, &body), cookie::set(config, tokens)),
+        Transport::Cookie => {
+            let response = with_cookie(json(StatusCode::OK, &body), cookie::set(config, tokens));
+            match &tokens.device_token {
+                Some(token) => with_cookie(response, cookie::set_device(config, token)),
+                None => response,
+            }
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .body::<LogInBody>()
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::InvalidCredentials, Code::EmailNotVerified, Code::Busy])
-            .rate_limits(&[Limit::LogInClient, Limit::LogInAccount]),
+            .rate_limits(&[Limit::LogInAccount, Limit::LogInClient, Limit::LogInDevice]),
         Endpoint::post("/auth/refresh", handler!(refresh))
             .operation("refresh", "Exchanges the refresh token for a new one and an access token")
             .body::<RefreshTokenBody>()

@@ -31,6 +31,16 @@ fn every_problem_is_reported_at_once() {
 }
 
 #[test]
+fn the_cookies_have_two_names_and_other_routes_a_place() {
+    let same = HttpConfig::builder("https://auth.example.com").cookie_name("__Host-device");
+    assert_eq!(settings(same), ["device_cookie_name"]);
+    let root = HttpConfig::builder("https://auth.example.com").base_path("/").beside_other_routes();
+    assert_eq!(settings(root), ["base_path"]);
+    let development = HttpConfig::builder("http://localhost:3000").build().unwrap();
+    assert_eq!(development.device_cookie_name(), "device");
+}
+
+#[test]
 fn origins_are_exact_and_never_wild() {
     for origin in [
         "*",

@@ -130,11 +130,12 @@ async fn a_preflight_is_answered_for_allowed_origins_alone(stack: Stack) {
     assert_eq!(answer.header("access-control-allow-origin"), Some(FRONT));
     assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
     assert_eq!(listed(&answer, "access-control-allow-methods"), ["delete", "get", "post"]);
-    let headers = ["authorization", "content-type", "x-token-transport"];
+    let headers =
+        ["authorization", "content-type", "x-challenge-response", "x-device-token", "x-token-transport"];
     assert_eq!(listed(&answer, "access-control-allow-headers"), headers);
     if stack == Stack::Axum {
         assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,DELETE"));
-        let headers = "authorization,content-type,x-token-transport";
+        let headers = "authorization,content-type,x-token-transport,x-device-token,x-challenge-response";
         assert_eq!(answer.header("access-control-allow-headers"), Some(headers));
     }
     // Each method of each route.

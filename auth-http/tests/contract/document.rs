@@ -42,7 +42,7 @@ const TABLE: [(&str, &str, &[u16]); 21] = [
 ];
 
 /// The contract: each code with its status.
-const CODES: [(&str, u16); 18] = [
+const CODES: [(&str, u16); 19] = [
     ("malformed_request", 400),
     ("invalid_token", 400),
     ("invalid_credentials", 401),
@@ -58,6 +58,7 @@ const CODES: [(&str, u16); 18] = [
     ("unsupported_media_type", 415),
     ("validation_failed", 422),
     ("rate_limited", 429),
+    ("challenge_required", 429),
     ("internal_error", 500),
     ("busy", 503),
     ("unavailable", 503),

@@ -21,7 +21,7 @@ contract!(
     public_keys_are_cacheable_and_none_for_hs256,
     a_signing_key_is_published_without_its_private_part;
     paused: health_of_a_hanging_store_is_503, health_reports_whether_the_stores_answer,
-    health_checks_read_the_stores_once_a_second,
+    health_checks_read_the_stores_once_a_second, a_health_check_outlives_the_request_that_began_it,
 );
 
 const ALWAYS: [(&str, &str); 7] = [
@@ -214,4 +214,18 @@ async fn a_signing_key_is_published_without_its_private_part(stack: Stack) {
     let keys = world.get("//.well-known/jwks.json", &[]).await.json();
     assert!(keys["keys"][0]["kid"].is_string() && keys["keys"][0]["x"].is_string());
     assert_eq!(keys["keys"][0].get("d"), None);
+}
+
+/// Clients that disconnect at once cost the store no more than one that waits.
+async fn a_health_check_outlives_the_request_that_began_it(stack: Stack) {
+    let world = World::new(stack);
+    world.store.reset();
+    world.store.fail_method("find_dead_letter", Fault::Delay(Duration::from_secs(2)));
+    for _ in 0..20 {
+        let dropped = tokio::time::timeout(Duration::from_millis(50), world.get("//health", &[])).await;
+        assert!(dropped.is_err(), "the store takes two seconds");
+    }
+    assert_eq!(world.get("//health", &[]).await.status, 200);
+    let pings = world.store.calls().iter().filter(|call| **call == "find_dead_letter").count();
+    assert_eq!(pings, 1, "{:?}", world.store.calls());
 }

@@ -42,8 +42,8 @@ async fn every_limited_route_reports_its_policy_and_what_is_left(stack: Stack) {
         (
             "/auth/login",
             wrong,
-            "\"log_in_client\";q=50;w=900, \"log_in_account\";q=5;w=900",
-            "\"log_in_client\";r=49;t=18, \"log_in_account\";r=4;t=180",
+            "\"log_in_account\";q=5;w=900, \"log_in_client\";q=50;w=900, \"log_in_device\";q=10;w=900",
+            "\"log_in_account\";r=4;t=180, \"log_in_client\";r=49;t=18",
         ),
         ("/auth/register", register, "\"register_client\";q=5;w=3600", "\"register_client\";r=4;t=720"),
         (
@@ -69,10 +69,15 @@ async fn every_limited_route_reports_its_policy_and_what_is_left(stack: Stack) {
         (
             "/users/me/email",
             json!({"new_email": "new@example.com", "current_password": "wrong password"}),
-            "\"change_email_client\";q=10;w=3600, \"change_password\";q=5;w=900",
+            "\"change_email_client\";q=10;w=3600, \"change_password\";q=5;w=900, \"log_in_device\";q=10;w=900",
             "\"change_email_client\";r=9;t=360, \"change_password\";r=4;t=180",
         ),
-        ("/users/me/password", change, "\"change_password\";q=5;w=900", "\"change_password\";r=3;t=360"),
+        (
+            "/users/me/password",
+            change,
+            "\"change_password\";q=5;w=900, \"log_in_device\";q=10;w=900",
+            "\"change_password\";r=3;t=360",
+        ),
     ];
     for (path, body, policy, status) in cases {
         let request = post(path, &body.to_string(), &session.bearer());

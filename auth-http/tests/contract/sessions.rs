@@ -31,6 +31,7 @@ contract!(
     native_calls_without_a_token_are_401_and_read_no_cookie,
     a_restore_by_post_is_for_native_clients_alone,
     a_token_in_the_body_is_refused_without_the_header,
+    a_log_in_waits_two_seconds_to_end_the_replaced_session,
 );
 
 const BODY: (&str, &str) = ("x-token-transport", "body");
@@ -53,6 +54,22 @@ async fn a_log_in_answers_exactly_a_session_and_sets_the_cookie(stack: Stack) {
     let (name, value) = pair.split_once('=').unwrap();
     assert_eq!(name, "__Host-refresh");
     assert!(!answer.text().contains(value));
+}
+
+/// The log-in has succeeded: a store that hangs must not keep its answer.
+async fn a_log_in_waits_two_seconds_to_end_the_replaced_session(stack: Stack) {
+    let world = World::new(stack);
+    let first = world.user_and_session().await;
+    world.store.fail_method("revoke_session", Fault::Hang);
+    let begun = Instant::now();
+    let log_in = json!({"email": ADA, "password": PASSWORD});
+    let answer = world.post("/auth/login", log_in, &first.cookie()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let waited = begun.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_secs(20)).contains(&waited), "{waited:?}");
+    world.store.reset();
+    assert_eq!(world.get("/auth/me", &first.cookie()).await.status, 200, "it lives on");
+    assert_eq!(world.get("/auth/me", &answer.logged_in().cookie()).await.status, 200);
 }
 
 async fn over_plain_http_the_cookie_is_named_refresh_and_not_secure(stack: Stack) {
@@ -271,7 +288,8 @@ async fn native_clients_get_the_token_in_json_and_no_cookie(stack: Stack) {
     let answer = world.post("/auth/login", log_in, &[BODY]).await;
     assert_eq!((answer.status.as_u16(), answer.set_cookie()), (200, None));
     let body = answer.json();
-    assert_eq!(keys(&body), ["access_token", "expires_in", "refresh_token", "token_type", "user"]);
+    let members = ["access_token", "device_token", "expires_in", "refresh_token", "token_type", "user"];
+    assert_eq!((keys(&body), answer.device_cookie()), (members.to_vec(), None));
     let token = json!({"refresh_token": body["refresh_token"]});
 
     let me = world.post("/auth/me", token.clone(), &[BODY]).await;

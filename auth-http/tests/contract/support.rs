@@ -197,8 +197,22 @@ impl Answer {
         value
     }
 
+    /// The line that sets or clears the refresh cookie.
     pub(crate) fn set_cookie(&self) -> Option<&str> {
-        self.header("set-cookie")
+        self.cookie_line(|name| !name.ends_with("device"))
+    }
+
+    /// The line that sets the cookie of the device token.
+    pub(crate) fn device_cookie(&self) -> Option<&str> {
+        self.cookie_line(|name| name.ends_with("device"))
+    }
+
+    fn cookie_line(&self, wanted: impl Fn(&str) -> bool) -> Option<&str> {
+        let lines = self.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+        let mut lines = lines.filter(|line| wanted(line.split('=').next().unwrap()));
+        let line = lines.next();
+        assert!(lines.next().is_none(), "a cookie twice");
+        line
     }
 
     /// Whether the response makes the browser drop the cookie.
