@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -105,7 +106,7 @@ async fn start() -> Result<(Service, watch::Sender<bool>), NotStarted> {
         metrics.map_err(|error| (UNAVAILABLE, format!("METRICS_ADDRESS cannot be listened on: {error}")))?;
     let (stop, stopped) = watch::channel(false);
     let (auth, mailbox) = open(&settings).await?;
-    let pages = Pages::new(settings.http.base_path(), auth.policy(), mailbox);
+    let pages = Pages::new(&settings, auth.policy(), mailbox);
     Ok((Service { auth, http: settings.http, pages, listener, metrics, stopped }, stop))
 }
 
@@ -186,6 +187,9 @@ async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStar
     if let Some(limiter) = limiter {
         builder = builder.rate_limiter(Timed::new(limiter));
     }
+    if let Some(check) = &settings.breach_check {
+        builder = builder.breach_check(Arc::clone(check));
+    }
     let auth = builder.build().map_err(|error| (BAD_SETTINGS, error.to_string()))?;
     Ok((auth, mailbox))
 }
@@ -202,7 +206,7 @@ fn no_limiter(error: &ConnectError) -> NotStarted {
 #[derive(Debug)]
 enum Mailing {
     Mailbox(DevMailbox),
-    Smtp(std::sync::Arc<SmtpMailer>),
+    Smtp(Arc<SmtpMailer>),
 }
 
 impl Mailing {

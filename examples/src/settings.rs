@@ -13,8 +13,10 @@ mod secrets;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use auth_core::{ConfigProblem, Policy};
+use auth_hibp::HibpBreachCheck;
 use auth_http::{HttpConfig, ProxyHeader};
 use url::Url;
 use zeroize::Zeroizing;
@@ -44,6 +46,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// Who may read the development mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailboxReaders {
+    /// Browsers on this machine.
+    Loopback,
+    /// Everybody who reaches the server: they can take over any account.
+    Everybody,
+}
+
 /// The settings of a server.
 pub struct Settings {
     /// The environment that the server runs in.
@@ -54,12 +65,18 @@ pub struct Settings {
     pub policy: Policy,
     /// The URL of the Redis that counts for several servers; limits are counted here without one.
     pub shared_limits: Option<Zeroizing<String>>,
+    /// The check for breached passwords, if any.
+    pub breach_check: Option<Arc<HibpBreachCheck>>,
     /// The database.
     pub database: Database,
     /// The keys.
     pub secrets: Secrets,
     /// The destination of mails.
     pub mail: Mail,
+    /// Who may read them, if that is the development mailbox.
+    pub mailbox_readers: MailboxReaders,
+    /// Whether the server has its demonstration page.
+    pub has_pages: bool,
     /// The format of log lines.
     pub log_format: LogFormat,
     /// The address that serves the metrics, if any.
@@ -157,11 +174,26 @@ impl Settings {
                 reader.problem(name, "must have no white space, no backslash and no segment `.` or `..`");
             }
         }
-        let http = http(&mut reader, &public_url, &frontend_url, printed);
+        let http = http(&mut reader, environment, &public_url, &frontend_url, printed);
         let mut policy = policy::read(&mut reader, &public_url);
         let shared_limits = policy::read_limits(&mut reader, environment, &mut policy);
+        let breach_check = policy::read_breach_check(&mut reader, &mut policy).map(Arc::new);
         let database = database::read(&mut reader);
         let mail = mail::read(&mut reader, environment, &frontend_url);
+        let readers = [("loopback", MailboxReaders::Loopback), ("public", MailboxReaders::Everybody)];
+        let mailbox_readers = reader.choice("DEV_MAILBOX", MailboxReaders::Loopback, &readers);
+        let is_published = !host.is_loopback() || public_url.to_ascii_lowercase().starts_with("https:");
+        let mailbox = matches!(mail, Some(Mail::Mailbox(_))) && mailbox_readers == MailboxReaders::Loopback;
+        if environment == Environment::Development && is_published && mailbox {
+            let name = if host.is_loopback() { "PUBLIC_URL" } else { "HOST" };
+            reader.problem(
+                name,
+                "makes the server public, and development keeps mails where everybody reads them: set \
+                 APP_ENV=production, a mail server, or DEV_MAILBOX=public",
+            );
+        }
+        let pages = [("on", true), ("off", false)];
+        let has_pages = reader.choice("PAGES", environment == Environment::Development, &pages);
         let given = secrets::read(&mut reader, environment);
         let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
         let usual = match environment {
@@ -185,9 +217,12 @@ impl Settings {
                 http,
                 policy,
                 shared_limits,
+                breach_check,
                 database,
                 secrets,
                 mail,
+                mailbox_readers,
+                has_pages,
                 log_format,
                 metrics_address,
             }),
@@ -205,6 +240,7 @@ fn is_corrected_url(url: &str) -> bool {
 
 fn http(
     reader: &mut Reader<'_>,
+    environment: Environment,
     public_url: &str,
     frontend_url: &str,
     printed: Option<SocketAddr>,
@@ -212,8 +248,18 @@ fn http(
     let headers = [("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)];
     let header = reader.choice("TRUSTED_PROXY_HEADER", ProxyHeader::default(), &headers);
     let mut config = HttpConfig::builder(public_url).proxy_header(header);
-    for network in reader.list("TRUSTED_PROXIES") {
-        config = config.trust_proxy(network);
+    match reader.text("TRUSTED_PROXIES") {
+        // Behind a proxy that is not trusted, all clients would share the rate limits of one.
+        None if environment == Environment::Production => reader.problem(
+            "TRUSTED_PROXIES",
+            "is required in production: the addresses of your proxies, or `none` if clients connect directly",
+        ),
+        None | Some("none") => {}
+        Some(_) => {
+            for network in reader.list("TRUSTED_PROXIES") {
+                config = config.trust_proxy(network);
+            }
+        }
     }
     let origins = reader.list("ALLOWED_ORIGINS");
     if origins.is_empty() {

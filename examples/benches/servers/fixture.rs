@@ -80,6 +80,28 @@ impl Fixture {
         (0..connections).map(log_in).collect()
     }
 
+    /// Tries to log in to one account with wrong passwords, each client from another network. What the server has
+    /// no place for is sent again at once.
+    pub(crate) fn one_account(&self, networks: usize) -> Vec<Client> {
+        let address = self.addresses.first().cloned().unwrap_or_default();
+        let guess = move |network: usize| -> Client {
+            let body = json!({"email": address, "password": "not the right password"}).to_string();
+            let from = format!("x-forwarded-for: 10.0.{network}.1\r\n");
+            let request = request("POST", "/api/v1/auth/login", &from, &body);
+            Box::new(move |connection| match connection.send(&request)?.status {
+                401 | 503 => Ok(()),
+                status => Err(format!("{status} instead of 401 or 503").into()),
+            })
+        };
+        (0..networks).map(guess).collect()
+    }
+
+    /// Logs in to another account, from another network.
+    pub(crate) fn another_account(&self) -> Vec<u8> {
+        let address = self.addresses.get(1).map_or("", String::as_str);
+        request("POST", "/api/v1/auth/login", "x-forwarded-for: 192.0.2.1\r\n", &credentials(address))
+    }
+
     /// Refreshes each client's own session repeatedly.
     pub(crate) fn refreshes(&self, server: &Server, connections: usize) -> Result<Vec<Client>, Failure> {
         self.sessions(server, connections, |mut cookie, _| {

@@ -16,7 +16,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> Ve
     let length = body.len();
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
     format!(
-        "{method} {path} HTTP/1.1\r\nhost: server\r\ncontent-length: {length}\r\n{kind}{headers}\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n{kind}{headers}\r\n{body}"
     )
     .into_bytes()
 }

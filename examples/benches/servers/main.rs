@@ -1,5 +1,5 @@
 //! The example server under load, on each database: the cost of an operation, against its floor in
-//! the same run; and the effect of a flood of log-ins on other requests.
+//! the same run; and the effect of a flood of log-ins on other requests, and of one account on others.
 //!
 //! `scripts/bench/all` starts the databases and reports the result in `target/reports/performance.md`. By
 //! hand:
@@ -7,6 +7,7 @@
 //! `BENCH_MARIADB_URL` and `BENCH_MYSQL_URL` name databases that may be filled. Linux only: processor time is
 //! read from `/proc`.
 
+mod fairness;
 mod fixture;
 mod floors;
 mod http;
@@ -53,6 +54,7 @@ fn run() -> Result<(), Failure> {
         let floors = Floors::measure(name, &url)?;
         operations::measure(name, &server, &fixture, &floors)?;
         if matches!(name, "memory" | "MariaDB") {
+            fairness::measure(name, &server, &fixture, &floors)?;
             isolation::measure(name, &server, &fixture)?;
         }
     }

@@ -24,6 +24,8 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_server"))
             .env_clear()
             .envs([("PORT", "0"), ("RATE_LIMIT_STORE", "none"), ("DATABASE_URL", database_url)])
+            // The load comes from this machine and says from which network.
+            .env("TRUSTED_PROXIES", "127.0.0.1/32")
             // The line for each request is part of the example, not of the library's cost.
             .env("RUST_LOG", "warn")
             .current_dir(directory.path())

@@ -5,11 +5,12 @@
 use std::process::ExitCode;
 
 use actix_web::http::Method;
+use actix_web::http::header::HOST;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use auth_actix::{Api, Code, Problem, allow_origins, routes, security_headers};
-use auth_examples::pages::Pages;
+use auth_examples::pages::{Pages, Visitor};
 use auth_examples::{Service, run};
 
 #[actix_web::main]
@@ -43,7 +44,11 @@ async fn serve(service: Service) -> std::io::Result<()> {
 
 async fn page(request: HttpRequest, pages: Data<Pages>) -> Result<HttpResponse, Problem> {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
-    let page = pages.get(request.path()).filter(|_| readable).ok_or_else(|| Problem::new(Code::NotFound))?;
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let visitor = Visitor::of(peer, host, |name| request.headers().contains_key(name));
+    let page = pages.get(request.path(), visitor);
+    let page = page.filter(|_| readable).ok_or_else(|| Problem::new(Code::NotFound))?;
     let mut answer = HttpResponse::Ok();
     for header in page.headers {
         answer.insert_header(header);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use auth_core::{BcryptImport, Policy, RateLimits, VerificationProof};
+use auth_core::{BcryptImport, BreachPolicy, Policy, RateLimits, VerificationProof};
+use auth_hibp::HibpBreachCheck;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::reader::Reader;
@@ -84,6 +86,40 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     policy
 }
 
+/// Returns the check for breached passwords, if there is one.
+pub(super) fn read_breach_check(reader: &mut Reader<'_>, policy: &mut Policy) -> Option<HibpBreachCheck> {
+    let choices =
+        [("off", None), ("open", Some(BreachPolicy::FailOpen)), ("closed", Some(BreachPolicy::FailClosed))];
+    let choice = reader.choice("BREACH_CHECK", None, &choices);
+    if choice.is_none() && reader.text("BREACH_CHECK_URL").is_some() {
+        reader
+            .problem("BREACH_CHECK_URL", "must not be set without BREACH_CHECK=open or BREACH_CHECK=closed");
+    }
+    let check = match reader.text("BREACH_CHECK_URL") {
+        Some(url) => HibpBreachCheck::at(url),
+        None if choice.is_none() => return None,
+        None => HibpBreachCheck::new(),
+    };
+    let check = reader.take("BREACH_CHECK_URL", check);
+    policy.password.breach = choice?;
+    check
+}
+
+/// The schemes of a shared limit store.
+const SCHEMES: [&str; 6] = ["redis:", "rediss:", "valkey:", "valkeys:", "unix:", "valkey+unix:"];
+
+/// Whether the URL is of a server on another machine, reached without TLS.
+fn is_remote_plaintext(url: &str) -> bool {
+    let is_plain = url.starts_with("redis:") || url.starts_with("valkey:");
+    let is_local = Url::parse(url).is_ok_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => true,
+    });
+    is_plain && !is_local
+}
+
 /// Returns the shared limit store, if there is one; `none` removes the limits from the policy.
 pub(super) fn read_limits(
     reader: &mut Reader<'_>,
@@ -100,7 +136,13 @@ pub(super) fn read_limits(
             reader.problem("RATE_LIMIT_STORE", "must not be `none` in production");
             None
         }
-        Some(url) if ["redis:", "rediss:", "unix:"].iter().any(|scheme| url.starts_with(scheme)) => {
+        Some(url) if environment == Environment::Production && is_remote_plaintext(url) => {
+            let problem = "must use TLS (`rediss://`) to another machine in production: its password and the \
+                           counts travel in clear text";
+            reader.problem("RATE_LIMIT_STORE", problem);
+            None
+        }
+        Some(url) if SCHEMES.iter().any(|scheme| url.starts_with(scheme)) => {
             Some(Zeroizing::new(url.to_owned()))
         }
         Some(_) => {

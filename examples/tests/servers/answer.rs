@@ -129,7 +129,7 @@ impl Answer {
     /// What it does to the refresh cookie. `every_answer` checks the attributes.
     #[track_caller]
     pub(crate) fn cookie(&self) -> CookieChange {
-        let Some(line) = self.header("set-cookie") else { return CookieChange::Untouched };
+        let Some(line) = self.cookie_line(false) else { return CookieChange::Untouched };
         let (pair, attributes) = line.split_once(';').unwrap();
         let (_, value) = pair.split_once('=').unwrap();
         let max_age = attributes
@@ -143,6 +143,23 @@ impl Answer {
         }
         assert!(max_age > 0 && !value.is_empty(), "neither set nor cleared: {line}");
         CookieChange::Set { value: value.to_owned(), max_age }
+    }
+
+    /// The device token that the answer sets.
+    pub(crate) fn device(&self) -> Option<&str> {
+        let (pair, _) = self.cookie_line(true)?.split_once(';').unwrap();
+        Some(pair.split_once('=').unwrap().1)
+    }
+
+    /// The line of the cookie of the device token, or of the refresh token.
+    #[track_caller]
+    pub(crate) fn cookie_line(&self, of_device: bool) -> Option<&str> {
+        let lines = self.all("set-cookie");
+        let mut lines =
+            lines.into_iter().filter(|line| line.split('=').next().unwrap().ends_with("device") == of_device);
+        let line = lines.next();
+        assert!(lines.next().is_none(), "a cookie is set twice");
+        line
     }
 
     /// All that must be the same in two answers that must look alike: no date, no id, no clock.

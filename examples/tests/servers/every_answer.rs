@@ -13,7 +13,7 @@ use crate::server::{BASE, Server};
 pub(crate) fn check(server: &Server, method: &str, path: &str, answer: &Answer) {
     let shown = || format!("{method} {path}: {} {:?}\n{}", answer.status, answer.headers, answer.text());
     headers(server, path, answer, &shown);
-    cookie(server, answer, &shown);
+    cookies(server, answer, &shown);
     if method == "HEAD" {
         assert!(answer.body.is_empty(), "a HEAD with a body: {}", shown());
     } else if answer.status == 204 {
@@ -76,12 +76,24 @@ fn headers(server: &Server, path: &str, answer: &Answer, shown: &dyn Fn() -> Str
     }
 }
 
-/// The one cookie has exactly the attributes of the contract, whether set or cleared.
-fn cookie(server: &Server, answer: &Answer, shown: &dyn Fn() -> String) {
-    let Some(line) = answer.header("set-cookie") else { return };
+/// Each cookie has exactly the attributes of the contract, whether set or cleared.
+fn cookies(server: &Server, answer: &Answer, shown: &dyn Fn() -> String) {
+    let names = [server.cookie_name(), if server.https() { "__Host-device" } else { "device" }];
+    for (of_device, name) in [(false, names[0]), (true, names[1])] {
+        if let Some(line) = answer.cookie_line(of_device) {
+            cookie(server, answer, (name, line), shown);
+        }
+    }
+    if let Some(line) = answer.cookie_line(true) {
+        assert!(line.contains("Max-Age=34560000"), "{}", shown());
+        assert!(matches!(answer.cookie(), CookieChange::Set { .. }), "only a log-in sets it: {}", shown());
+    }
+}
+
+fn cookie(server: &Server, answer: &Answer, (expected_name, line): (&str, &str), shown: &dyn Fn() -> String) {
     let mut parts = line.split(';').map(str::trim);
     let (name, value) = parts.next().unwrap().split_once('=').unwrap();
-    assert_eq!(name, server.cookie_name(), "{}", shown());
+    assert_eq!(name, expected_name, "{}", shown());
     // What browsers are sure to keep (ASVS 3.3.5).
     assert!(name.len() + value.len() <= 4096, "{}", shown());
     let attributes: Vec<&str> = parts.filter(|part| !part.starts_with("Max-Age=")).collect();
@@ -91,10 +103,10 @@ fn cookie(server: &Server, answer: &Answer, shown: &dyn Fn() -> String) {
     }
     assert_eq!(attributes.len(), expected.len(), "{}", shown());
     assert_eq!(attributes.into_iter().collect::<BTreeSet<_>>(), expected, "{}", shown());
-    if let CookieChange::Set { .. } = answer.cookie() {
-        assert!(!answer.text().contains(value), "the refresh token is in the body: {}", shown());
+    if !value.is_empty() {
+        assert!(!answer.text().contains(value), "the token is in the body: {}", shown());
         let elsewhere = answer.headers.iter().filter(|(_, text)| text.contains(value)).count();
-        assert_eq!(elsewhere, 1, "the refresh token is in another header: {}", shown());
+        assert_eq!(elsewhere, 1, "the token is in another header: {}", shown());
         assert!(answer.status < 300, "a refusal sets a cookie: {}", shown());
     }
     assert!(answer.status != 429 && answer.status < 500, "the cookie is touched by {}", shown());

@@ -111,15 +111,17 @@ impl<'a> Request<'a> {
             head.extend_from_slice(value);
             head.extend_from_slice(b"\r\n");
         };
-        line("Host", self.server.addr.to_string().as_bytes());
+        let has = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        if !has("host") {
+            line("Host", self.server.addr.to_string().as_bytes());
+        }
         line("Connection", b"close");
         for (name, value) in &self.headers {
             line(name, value);
         }
-        let has_length = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         match &self.body {
             Some(_) if self.chunked => line("Transfer-Encoding", b"chunked"),
-            Some(body) if !has_length => line("Content-Length", body.len().to_string().as_bytes()),
+            Some(body) if !has("content-length") => line("Content-Length", body.len().to_string().as_bytes()),
             _ => {}
         }
         head.extend_from_slice(b"\r\n");

@@ -11,9 +11,10 @@ const SECRET: &str = "t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE";
 const OTHER_SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
 
 /// Enough for production.
-const PRODUCTION: [(&str, &str); 6] = [
+const PRODUCTION: [(&str, &str); 7] = [
     ("APP_ENV", "production"),
     ("PUBLIC_URL", "https://auth.example.com"),
+    ("TRUSTED_PROXIES", "none"),
     ("DATABASE_URL", "memory:"),
     ("JWT_SECRET", SECRET),
     ("SMTP_URL", "smtps://user:secret@mail.example.com:465"),
@@ -64,6 +65,10 @@ const BAD: &[(&str, &str, &str)] = &[
     ("TRUSTED_PROXIES", "10.0.0.0/33", "is no address and no network"),
     ("TRUSTED_PROXIES", "10.0.0.1, proxy.internal", "(entry 2) is no address and no network"),
     ("TRUSTED_PROXY_HEADER", "x-real-ip", "must be `x-forwarded-for` or `forwarded`"),
+    ("DEV_MAILBOX", "everybody", "must be `loopback` or `public`"),
+    ("BREACH_CHECK", "yes", "must be `off` or `open` or `closed`"),
+    ("BREACH_CHECK_URL", "http://mirror.internal/range/", "must start with `https://`"),
+    ("PAGES", "yes", "must be `on` or `off`"),
     ("DATABASE_URL", "postgres://localhost/auth", "must be `sqlite://FILE`"),
     ("DATABASE_URL", "sqlite://", "names no file"),
     ("DATABASE_URL", "sqlite://auth.db?mode=ro", "must have no parameters"),
@@ -143,7 +148,7 @@ fn all_problems_are_said_at_once() {
 #[test]
 fn production_makes_nothing_up() {
     assert!(production(&[]).is_ok());
-    let cases: [(&[(&str, &str)], &str); 12] = [
+    let cases: [(&[(&str, &str)], &str); 14] = [
         (&[("PUBLIC_URL", "http://auth.example.com")], "PUBLIC_URL must be an https URL in production"),
         (&[("PUBLIC_URL", "")], "PUBLIC_URL must be an https URL in production"),
         (&[("FRONTEND_URL", "http://app.example.com")], "FRONTEND_URL must be an https URL in production"),
@@ -155,6 +160,8 @@ fn production_makes_nothing_up() {
         (&[("MAILER_SERVICE", "gmail")], "SMTP_URL must not be set together with MAILER_SERVICE"),
         (&[("SMTP_URL", "smtp://localhost:25?tls=none")], "must not be `none` outside development"),
         (&[("RATE_LIMIT_STORE", "none")], "RATE_LIMIT_STORE must not be `none` in production"),
+        (&[("RATE_LIMIT_STORE", "redis://:secret@cache.internal/0")], "RATE_LIMIT_STORE must use TLS"),
+        (&[("TRUSTED_PROXIES", "")], "TRUSTED_PROXIES is required in production"),
         (
             &[("JWT_SECRET", ""), ("JWT_PRIVATE_KEY_FILE", "/nowhere")],
             "TOKEN_SECRET is required in production where JWT_PRIVATE_KEY_FILE signs",
@@ -166,6 +173,37 @@ fn production_makes_nothing_up() {
         let problems = production(variables).expect_err(expected);
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}: {problems:?}");
     }
+}
+
+#[test]
+fn production_takes_a_limit_store_with_tls_or_on_this_machine() {
+    for url in
+        ["rediss://cache.internal/0", "redis://127.0.0.1:6379/0", "redis://[::1]/", "unix:///run/redis.sock"]
+    {
+        assert!(production(&[("RATE_LIMIT_STORE", url)]).is_ok(), "{url}");
+    }
+    assert!(development(&[("RATE_LIMIT_STORE", "redis://cache.internal/0")]).is_ok());
+    assert!(production(&[("TRUSTED_PROXIES", "10.0.0.0/8")]).is_ok());
+}
+
+/// A reader of the mailbox takes over any account.
+#[test]
+fn development_does_not_show_its_mails_to_the_world() {
+    let smtp = [("SMTP_URL", "smtp://127.0.0.1:9?tls=none"), ("MAIL_FROM", "no-reply@example.com")];
+    let published: [&[(&str, &str)]; 3] = [
+        &[("HOST", "0.0.0.0")],
+        &[("PUBLIC_URL", "https://auth.example.com")],
+        &[("HOST", "::"), ("PUBLIC_URL", "https://auth.example.com")],
+    ];
+    for variables in published {
+        let problems = development(variables).unwrap_err();
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert!(problem.contains("APP_ENV=production, a mail server, or DEV_MAILBOX=public"), "{problem}");
+        for public in [&[("DEV_MAILBOX", "public")] as &[_], &smtp] {
+            assert!(development(&[variables, public].concat()).is_ok(), "{variables:?} {public:?}");
+        }
+    }
+    assert!(development(&[("HOST", "::1"), ("PUBLIC_URL", "http://localhost:3000")]).is_ok());
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn a_production_server_sends_its_mails_by_smtp() {
         ("APP_ENV", "production"),
         ("PUBLIC_URL", "https://auth.example.com"),
         ("FRONTEND_URL", "https://app.example.com"),
+        ("TRUSTED_PROXIES", "none"),
         ("JWT_SECRET", "t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE"),
         ("RATE_LIMIT_STORE", "memory"),
         ("SMTP_URL", &url),

@@ -3,14 +3,17 @@
 //! Settings come from the environment (see the README). Without any it stores everything in `auth.db` and
 //! shows its mails at `/dev/mailbox`.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use auth_axum::{Api, Code, Problem, allow_origins, routes, security_headers};
-use auth_examples::pages::Pages;
+use auth_examples::pages::{Pages, Visitor};
 use auth_examples::{Service, run};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Method;
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
@@ -37,7 +40,12 @@ async fn serve(service: Service) -> std::io::Result<()> {
 
 async fn page(State(pages): State<Pages>, request: Request) -> Response {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
-    match pages.get(request.uri().path()).filter(|_| readable) {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.ip());
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 has the host in the URI.
+    let host = host.or_else(|| request.uri().authority().map(Authority::as_str));
+    let visitor = Visitor::of(peer, host, |name| request.headers().contains_key(name));
+    match pages.get(request.uri().path(), visitor).filter(|_| readable) {
         Some(page) => (page.headers, Body::from(page.body.into_owned())).into_response(),
         None => Problem::new(Code::NotFound).into_response(),
     }

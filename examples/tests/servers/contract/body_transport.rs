@@ -26,13 +26,20 @@ fn with(server: &Server, path: &str, token: &str) -> Answer {
 fn log_in(server: &Server) -> (Session, Value) {
     let body = json!({"email": "ada@example.com", "password": PASSWORD});
     let answer = server.post("/auth/login").in_body().json(&body).send().expect(200).touches_no_cookie();
-    (session(&answer), answer.json())
+    let mut body = answer.json();
+    let device = body.as_object_mut().unwrap().remove("device_token").expect("a device token");
+    assert!(device.as_str().is_some_and(|text| !text.is_empty()), "{device}");
+    (session_of(&body), body)
 }
 
 #[track_caller]
 fn session(answer: &Answer) -> Session {
-    let body = answer.json();
-    shapes::session_in_body(&body, 900);
+    session_of(&answer.json())
+}
+
+#[track_caller]
+fn session_of(body: &Value) -> Session {
+    shapes::session_in_body(body, 900);
     Session {
         access: body["access_token"].as_str().unwrap().to_owned(),
         refresh: body["refresh_token"].as_str().unwrap().to_owned(),

@@ -130,7 +130,8 @@ fn own_and_allowed_origins_may_change(program: Program) {
             assert_ne!(answer.status, 403, "{} {origin}", request.path);
         }
     }
-    let server = program.start_with(&[("PUBLIC_URL", "https://auth.example.test")]);
+    let server =
+        program.start_with(&[("PUBLIC_URL", "https://auth.example.test"), ("DEV_MAILBOX", "public")]);
     server.post("/auth/logout").origin("https://auth.example.test").send().expect(204);
     server
         .post("/auth/logout")

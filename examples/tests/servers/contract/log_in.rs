@@ -8,6 +8,7 @@ use crate::server::Program;
 use crate::shapes;
 
 contract!(
+    a_known_device_logs_in_while_others_may_not,
     the_right_password_gives_a_session_and_a_cookie,
     over_https_the_cookie_is_bound_to_the_host,
     each_log_in_begins_a_new_session,
@@ -30,8 +31,29 @@ fn the_right_password_gives_a_session_and_a_cookie(program: Program) {
     assert!((604_790..=604_800).contains(&max_age), "{max_age}");
 }
 
+/// Over both stacks and each store: the whole way of a device token.
+fn a_known_device_logs_in_while_others_may_not(program: Program) {
+    let server = program.start_with(&[("RATE_LIMIT_STORE", "memory")]);
+    server.user("ada@example.com");
+    let log_in = |password: &str, device: &str| {
+        let body = json!({"email": "ada@example.com", "password": password});
+        server.post("/auth/login").header("Cookie", format!("device={device}")).json(&body).send()
+    };
+    let device = log_in(PASSWORD, "").expect(200).device().unwrap().to_owned();
+    for _ in 0..5 {
+        assert_eq!(log_in(OTHER_PASSWORD, "").problem(401, "invalid_credentials").device(), None);
+    }
+    log_in(PASSWORD, "").problem(429, "rate_limited");
+    log_in(PASSWORD, &device).expect(200);
+    for _ in 0..10 {
+        log_in(OTHER_PASSWORD, &device).problem(401, "invalid_credentials");
+    }
+    log_in(PASSWORD, &device).problem(429, "rate_limited");
+}
+
 fn over_https_the_cookie_is_bound_to_the_host(program: Program) {
-    let server = program.start_with(&[("PUBLIC_URL", "https://auth.example.test")]);
+    let server =
+        program.start_with(&[("PUBLIC_URL", "https://auth.example.test"), ("DEV_MAILBOX", "public")]);
     let session = server.session("ada@example.com");
     let renewed = server.refresh(&session);
     assert!(server.lives(&renewed));

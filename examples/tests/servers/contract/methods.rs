@@ -19,6 +19,7 @@ contract!(
     the_mailbox_lists_what_was_sent,
     the_pages_are_served,
     production_has_no_mailbox,
+    the_mailbox_answers_this_machine_alone,
     nothing_secret_is_logged,
     a_termination_ends_it_well,
 );
@@ -210,6 +211,7 @@ fn production_has_no_mailbox(program: Program) {
     let server = program.start_with(&[
         ("APP_ENV", "production"),
         ("PUBLIC_URL", "https://auth.example.test"),
+        ("TRUSTED_PROXIES", "none"),
         ("DATABASE_URL", "sqlite://auth.db"),
         ("TOKEN_SECRET", "Pq4Zt8Lw2Xn6Vb0Kc3My7Rd1Gf5Hj9Se"),
         ("RATE_LIMIT_STORE", "memory"),
@@ -219,7 +221,25 @@ fn production_has_no_mailbox(program: Program) {
     for path in ["/dev/mailbox", "/dev/mailbox.json"] {
         server.root("GET", path).send().problem(404, "not_found");
     }
+    server.root("GET", "/").send().problem(404, "not_found");
     server.root("GET", "/health").send().expect(200);
+}
+
+/// A page of another site can have its own name point to this machine, and a proxy asks for everybody.
+fn the_mailbox_answers_this_machine_alone(program: Program) {
+    let server = program.start();
+    let get = |path| server.root("GET", path);
+    for path in ["/dev/mailbox", "/dev/mailbox.json", "/dev/mailbox/0.html"] {
+        get(path).header("Host", "rebound.example:3000").send().problem(404, "not_found");
+        get(path).header("Host", "localhost.example").send().problem(404, "not_found");
+        get(path).header("X-Forwarded-For", "127.0.0.1").send().problem(404, "not_found");
+        get(path).header("Forwarded", "for=127.0.0.1").send().problem(404, "not_found");
+    }
+    for host in ["localhost:3000", "127.0.0.1", "[::1]:3000", "app.localhost"] {
+        get("/dev/mailbox.json").header("Host", host).send().expect(200);
+    }
+    let public = program.start_with(&[("DEV_MAILBOX", "public")]);
+    public.root("GET", "/dev/mailbox.json").header("Host", "auth.example.test").send().expect(200);
 }
 
 fn nothing_secret_is_logged(program: Program) {

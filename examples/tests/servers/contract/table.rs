@@ -63,7 +63,7 @@ pub(crate) fn methods_by_path() -> BTreeMap<String, BTreeSet<&'static str>> {
 }
 
 /// Every code that a problem may have, and its status.
-pub(crate) const CODES: [(&str, u16); 17] = [
+pub(crate) const CODES: [(&str, u16); 18] = [
     ("malformed_request", 400),
     ("invalid_token", 400),
     ("invalid_credentials", 401),
@@ -78,6 +78,7 @@ pub(crate) const CODES: [(&str, u16); 17] = [
     ("unsupported_media_type", 415),
     ("validation_failed", 422),
     ("rate_limited", 429),
+    ("challenge_required", 429),
     ("internal_error", 500),
     ("busy", 503),
     ("unavailable", 503),
