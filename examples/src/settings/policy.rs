@@ -1,5 +1,6 @@
 //! Lifetimes, limits and costs.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use auth_core::{BcryptImport, BreachPolicy, Policy, RateLimits, VerificationProof};
@@ -112,7 +113,10 @@ const SCHEMES: [&str; 6] = ["redis:", "rediss:", "valkey:", "valkeys:", "unix:",
 fn is_remote_plaintext(url: &str) -> bool {
     let is_plain = url.starts_with("redis:") || url.starts_with("valkey:");
     let is_local = Url::parse(url).is_ok_and(|url| match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
+        // In a URL of this scheme an IPv4 address is a name like any other.
+        Some(Host::Domain(name)) => {
+            name == "localhost" || name.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
+        }
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
         Some(Host::Ipv6(ip)) => ip.is_loopback(),
         None => true,
