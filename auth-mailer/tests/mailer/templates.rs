@@ -93,7 +93,25 @@ async fn every_mail_is_complete_in_every_language() {
             assert!(!format!("{rendered:?}").contains("token="), "Debug shows no link");
         }
     }
-    assert_eq!(seen.len(), 21);
+    assert_eq!(seen.len(), 24);
+}
+
+#[tokio::test]
+async fn a_log_in_notice_shows_the_client_address_if_known() {
+    let templates = builder().build().unwrap();
+    let notice = mails().await.remove(6);
+    let Message::UnknownDevice { at, .. } = notice.message else { panic!("{notice:?}") };
+    for language in ["en", "de", "fr"] {
+        let rendered = templates.render_in(&notice, language).unwrap();
+        assert!(
+            rendered.text.contains("192.0.2.7)") && rendered.html.contains("192.0.2.7)"),
+            "{}",
+            rendered.text
+        );
+        let unknown = Mail { message: Message::UnknownDevice { ip: None, at }, ..notice.clone() };
+        let rendered = templates.render_in(&unknown, language).unwrap();
+        assert!(!rendered.text.contains('('), "{}", rendered.text);
+    }
 }
 
 #[tokio::test]
