@@ -129,12 +129,7 @@ pub fn one_time(number: u32) -> OneTimeToken {
     }
 }
 
-/// An intent to mail a reset link to the address of [`user`] of this number, enqueued at [`at`]`(0)`.
+/// An intent to mail a verification link to the address of [`user`] of this number, enqueued and due at [`at`]`(0)`.
 pub fn intent(number: u32) -> Intent {
-    Intent {
-        id: intent_id(number),
-        email: email(number),
-        mail: MailRequest::PasswordReset,
-        created_at: at(0),
-    }
+    Intent { id: intent_id(number), email: email(number), mail: MailRequest::Verification, created_at: at(0) }
 }

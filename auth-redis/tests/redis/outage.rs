@@ -49,7 +49,8 @@ async fn policy_holds(limiter: &RedisLimiter, open: &[&str]) {
     }
 }
 
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 9] = [
+    "log_in_success",
     "confirm_email_client",
     "verify_client",
     "reset_client",
