@@ -142,7 +142,7 @@ fn report_panic(ctx: &Context, ended: Result<(), JoinError>) {
 async fn deliver_alone(ctx: Arc<Context>, budget: Arc<Budget>, claimed: ClaimedIntent) {
     match deliver(&ctx, &claimed).await {
         Ok(Outcome::Sent | Outcome::Retried) => {}
-        // Nothing was sent, with few exceptions: a mail server's refusal costs less than a mail.
+        // A dropped intent is no mail, and most dead letters were never handed to the mailer.
         Ok(Outcome::Dropped | Outcome::DeadLettered) => budget.put_back(1).await,
         Err(error) => ctx.emit_own(EventKind::OutboxFailed { error: error_chain(&error) }),
     }

@@ -97,13 +97,14 @@ impl AuthBuilder {
         self
     }
 
-    /// Accepts refresh tokens and device tokens of other root secrets, too, so that replacing the secret logs nobody out.
+    /// Accepts refresh tokens and device tokens of other root secrets, too, so that replacing the secret logs
+    /// nobody out.
     ///
     /// Give an earlier secret until the last session from before has ended, at the latest
     /// [`session_lifetime`](crate::RefreshPolicy::session_lifetime) after the replacement. Device tokens that
-    /// were not renewed in this time are not known any more, so their owners get a notice at the next log-in. Where several
-    /// processes are replaced one by one, give the next secret to all of them first: a process refuses tokens
-    /// of a secret that it does not know.
+    /// were not renewed in this time are not known any more, so their owners get a notice at the next log-in.
+    /// Where several processes are replaced one by one, give the next secret to all of them first: a process
+    /// refuses tokens of a secret that it does not know.
     pub fn previous_root_secrets(mut self, root_secrets: impl IntoIterator<Item = RootSecret>) -> Self {
         self.previous_root_secrets.extend(root_secrets);
         self

@@ -67,6 +67,9 @@ pub(crate) async fn log_in(
     match check(ctx, share, email, password).await {
         Ok(Checked::Proven(user)) => {
             permit.release_after_success(ctx, request).await;
+            // Any success ends the row of failures on known devices. The row of all other failures ends above, and
+            // only after a success on a device that is not known.
+            permit::reset(ctx, permit::devices_consecutive_failures(ctx, &account)).await;
             // Only now: refused before, a stranger could see that the account exists and is in use.
             let success = permit::acquire(ctx, request, permit::log_in_success(ctx, &account)).await?;
             match succeed(ctx, user, request.client).await {

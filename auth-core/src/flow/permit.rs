@@ -157,12 +157,25 @@ pub(crate) async fn acquire_current_password(
     session: &[&[u8]],
 ) -> Result<Permit, LimitError> {
     let mut permit = acquire(ctx, request, by_key(ctx, Limit::ChangePassword, session)).await?;
-    let of_account = match acquire_on_known_device(ctx, request, account).await? {
-        Some(of_device) => of_device,
-        None => acquire(ctx, request, log_in_consecutive_failures(ctx, account)).await?,
+    let of_account = match acquire_on_known_device(ctx, request, account).await {
+        Ok(None) => acquire(ctx, request, log_in_consecutive_failures(ctx, account)).await,
+        Ok(Some(of_device)) => Ok(of_device),
+        Err(error) => Err(error),
     };
-    permit.0.extend(of_account.0);
-    Ok(permit)
+    match of_account {
+        Ok(of_account) => {
+            permit.0.extend(of_account.0);
+            Ok(permit)
+        }
+        Err(error) => {
+            // A refused try stays counted; a limiter that failed has judged nothing.
+            match error {
+                LimitError::RateLimited(_) => permit.keep(),
+                LimitError::Failed(_) => permit.release(ctx, request).await,
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Takes the permits of a known device. `None` if the device is not known, or if there were too many failures in
