@@ -4,6 +4,7 @@ mod lines;
 mod record;
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -96,7 +97,7 @@ impl Import<'_> {
         } else {
             format!("line {line}: {problem}")
         };
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| _ = writeln!(std::io::stderr(), "{text}"));
     }
 
     async fn write(&mut self, batch: Vec<(u64, Record)>) -> Result<(), Problem> {

@@ -14,6 +14,7 @@ mod service;
 mod session;
 mod user;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -36,11 +37,12 @@ async fn main() -> ExitCode {
             ExitCode::from(report.status as u8)
         }
         Err(problem) => {
-            if json {
-                eprintln!("{}", problem.json());
+            // The exit status says the most; it must not be lost with a text that cannot be written.
+            _ = if json {
+                writeln!(std::io::stderr(), "{}", problem.json())
             } else {
-                eprintln!("authctl: {problem}");
-            }
+                writeln!(std::io::stderr(), "authctl: {problem}")
+            };
             ExitCode::from(problem.status as u8)
         }
     }
@@ -48,7 +50,6 @@ async fn main() -> ExitCode {
 
 /// Prints a line. A closed pipe is no error: `authctl ... | head` succeeds.
 fn print(text: &str) {
-    use std::io::Write as _;
     if !text.is_empty() {
         _ = writeln!(std::io::stdout(), "{text}");
     }
@@ -93,7 +94,11 @@ fn parse() -> Result<Arguments, Result<Report, Problem>> {
 
 fn log(json: bool) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Internal errors would be printed to standard error, and panic when it cannot be written.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(std::io::stderr);
     if json {
         lines.json().init();
     } else {

@@ -1,6 +1,6 @@
 //! Users.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use auth_core::{Password, User};
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ fn confirm(question: &str) -> Result<(), Problem> {
     if !std::io::stdin().is_terminal() {
         return Err(Problem::new(Status::Usage, "no terminal to confirm on: give --yes"));
     }
-    eprint!("{question} Type `yes`: ");
+    _ = write!(std::io::stderr(), "{question} Type `yes`: ");
     let mut answer = String::new();
     _ = std::io::stdin().read_line(&mut answer);
     if answer.trim() == "yes" { Ok(()) } else { Err(Problem::new(Status::Usage, "not confirmed")) }

@@ -1,6 +1,7 @@
 //! Builds and runs a service from its settings: everything except the HTTP stack.
 
 use std::future::Future;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::logging;
+use crate::logging::{self, Logging};
 use crate::mailbox::DevMailbox;
 use crate::metrics::Exporter;
 use crate::pages::Pages;
@@ -45,6 +46,7 @@ pub struct Service {
     /// The socket, which listens already.
     pub listener: TcpListener,
     metrics: Option<Exporter>,
+    logging: Option<Logging>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -71,7 +73,7 @@ where
     match start().await {
         Ok((service, stop)) => finish(service, stop, serve).await,
         Err((status, problem)) => {
-            eprintln!("{problem}");
+            _ = writeln!(std::io::stderr(), "{problem}");
             ExitCode::from(status)
         }
     }
@@ -100,14 +102,17 @@ async fn start() -> Result<(Service, watch::Sender<bool>), NotStarted> {
     })?;
     let listener = listener
         .map_err(|error| (UNAVAILABLE, format!("PORT {} cannot be listened on: {error}", address.1)))?;
-    logging::start(settings.log_format);
+    let logging = logging::start(settings.log_format);
     let metrics = settings.metrics_address.map(Exporter::start).transpose();
     let metrics =
         metrics.map_err(|error| (UNAVAILABLE, format!("METRICS_ADDRESS cannot be listened on: {error}")))?;
     let (stop, stopped) = watch::channel(false);
     let (auth, mailbox) = open(&settings).await?;
     let pages = Pages::new(&settings, auth.policy(), mailbox);
-    Ok((Service { auth, http: settings.http, pages, listener, metrics, stopped }, stop))
+    Ok((
+        Service { auth, http: settings.http, pages, listener, metrics, logging: Some(logging), stopped },
+        stop,
+    ))
 }
 
 async fn finish<F>(
@@ -121,13 +126,19 @@ where
     // Before the line that others wait for: after it a signal stops the server cleanly.
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     match service.listener.local_addr() {
-        Ok(address) => println!("listening on http://{address}"),
+        // The server works without a reader of it, too.
+        Ok(address) => _ = writeln!(std::io::stdout(), "listening on http://{address}"),
         Err(error) => tracing::warn!(%error, "the address is not known"),
     }
     let background = tokio::spawn({
         let (auth, stopped) = (service.auth.clone(), service.stop());
         async move { auth.run_background(stopped).await }
     });
+    // Until the end: it writes the last lines.
+    let logging = service.logging.take();
+    if let Some(logging) = &logging {
+        tokio::spawn(logging.lost.clone().report(service.stop()));
+    }
     // It ends with the process: a scrape that comes too late is no loss.
     if let Some(metrics) = service.metrics.take() {
         tokio::spawn(metrics.serve(service.auth.clone(), service.stop()));

@@ -20,6 +20,7 @@ mod kills;
 mod leaks;
 mod limit_headers;
 mod lives;
+mod lost_log;
 mod metrics;
 mod mysql;
 mod pages;

@@ -216,9 +216,18 @@ impl Server {
         output(self.dir.path())
     }
 
-    /// What it logged so far.
+    /// Its log so far. A thread of the server writes it a moment later, so this waits until it grows no more.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.dir.path().join(STDERR)).unwrap()
+        let read = || fs::read_to_string(self.dir.path().join(STDERR)).unwrap();
+        let mut log = read();
+        loop {
+            std::thread::sleep(Duration::from_millis(30));
+            let now = read();
+            if now.len() == log.len() {
+                return now;
+            }
+            log = now;
+        }
     }
 
     /// Keeps in mind what must not be found anywhere else.
