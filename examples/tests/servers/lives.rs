@@ -107,7 +107,7 @@ fn the_page_works_under_both_names_of_this_machine_and_no_other() {
 fn an_empty_log_filter_is_unset() {
     let server = over_memory(Program::Axum, &[("RUST_LOG", "")]);
     server.root("GET", "/health").send().expect(200);
-    assert!(server.log().contains("/health"), "{}", server.log());
+    server.logged("/health");
 }
 
 #[test]

@@ -211,12 +211,23 @@ impl Server {
         self.dir.path()
     }
 
-    /// All that it printed and logged so far.
+    /// All that it printed and logged so far, as [`Self::log`].
     pub(crate) fn output(&self) -> String {
+        self.log();
         output(self.dir.path())
     }
 
-    /// Its log so far. A thread of the server writes it a moment later, so this waits until it grows no more.
+    /// Waits for this in its log, for at most ten seconds.
+    #[track_caller]
+    pub(crate) fn logged(&self, text: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.log().contains(text) {
+            assert!(Instant::now() < deadline, "not in its log: {text}");
+        }
+    }
+
+    /// Its log so far. A thread of the server writes it a moment later, so this waits until it grows no more; for a
+    /// line that must come there is [`Self::logged`].
     pub(crate) fn log(&self) -> String {
         let read = || fs::read_to_string(self.dir.path().join(STDERR)).unwrap();
         let mut log = read();
@@ -263,7 +274,7 @@ impl Server {
         {
             secrets.add(secret);
         }
-        assert_eq!(secrets.found_in(self.output()), Vec::<String>::new(), "in what it printed");
+        assert_eq!(secrets.found_in(output(self.dir.path())), Vec::<String>::new(), "in what it printed");
         assert_eq!(secrets.found_in(&said.refusals), Vec::<String>::new(), "in a refusal");
     }
 
@@ -293,7 +304,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
         if std::thread::panicking() {
-            let all = self.output();
+            let all = output(self.dir.path());
             let from = all.len().saturating_sub(4000);
             let end: String = String::from_utf8_lossy(&all.as_bytes()[from..]).into_owned();
             eprintln!("--- the end of what the server printed:\n{end}");
