@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use auth_core::store::StoreError;
 use auth_core::{
-    Auth, AuthBuilder, ChangePasswordError, ClaimsError, ClaimsSource, Clock, Failure, KeyRing, LogInError,
-    Mailbox, MemoryStore, Password, RefreshError, RootSecret, Session, SigningKey, User, VerifyingKey,
+    Auth, AuthBuilder, ChangePasswordError, ClaimsError, ClaimsSource, Clock, Failure, KeyRing, LiveCheck,
+    LogInError, Mailbox, MemoryStore, Password, RefreshError, RootSecret, Session, SigningKey, User,
+    VerifyingKey,
 };
 use auth_testkit::cheap_hashing;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, SECRET, World, client, text};
@@ -54,6 +55,24 @@ async fn a_token_states_user_session_times_issuer_and_audience() {
     assert_eq!(URL_SAFE_NO_PAD.decode(claims["jti"].as_str().unwrap()).unwrap().len(), 16);
     let read = world.claims(&tokens);
     assert_eq!((read.user_id, read.session_id, read.epoch), (user.id, tokens.session.id, user.epoch));
+}
+
+/// As an instance sees them whose clock is behind, or the same one after its clock stepped back.
+#[tokio::test]
+async fn clocks_five_seconds_apart_refuse_no_token() {
+    let world = World::new();
+    world.user(ADA).await;
+    for (behind, accepted) in [(1, true), (5, true), (6, false)] {
+        let tokens = world.log_in(ADA).await;
+        world.clock.rewind(Duration::from_secs(behind));
+        let token = tokens.access_token.expose();
+        assert_eq!(world.auth.authenticate(token).is_ok(), accepted, "{behind} s behind");
+        let live = world.auth.authenticate_live(token, LiveCheck::UserAndSession).await;
+        assert_eq!(live.is_ok(), accepted, "{behind} s behind");
+        // The token that is made here and now counts here and now, although its session is of the future.
+        let renewed = world.auth.refresh(&text(&tokens), &client()).await.unwrap();
+        world.claims(&renewed);
+    }
 }
 
 /// `auth_time` is when the password was typed: refreshing keeps it, changing the password renews it.

@@ -20,9 +20,9 @@ pub struct AccessPolicy {
     /// How long a token lives. Default 15 minutes, at least 1 second, at most 24 hours. A route without
     /// a session check accepts a token that long after its session ended.
     pub lifetime: Duration,
-    /// How far the clocks of signer and verifier may differ: a token counts so much longer, and so
-    /// much earlier. Default none, at most 60 seconds. Several instances need what their clocks are
-    /// apart, some seconds with NTP: else the one that is behind refuses tokens as not yet issued.
+    /// How long a token counts after its `exp`, for verifiers whose clock is behind. Default none, at most 60
+    /// seconds. Times that lie ahead (`iat`, `nbf`) are accepted up to this far, and up to 5 seconds in any case,
+    /// so instances whose clocks differ by less accept each other's tokens without it.
     pub leeway: Duration,
 }
 
