@@ -49,7 +49,7 @@ async fn the_refusals_of_postfix_have_the_right_kind() {
     use MailErrorKind::{Permanent, Transient};
     let mailer = mailer("smtp", PASSWORD);
     for (to, kind) in
-        [("tempfail", Transient), ("full", Transient), ("reject", Permanent), ("policy", Permanent)]
+        [("tempfail", Transient), ("full", Transient), ("reject", Permanent), ("policy", Transient)]
     {
         let error = mailer.send(&notice(&format!("{to}@example.com"), None)).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{to}: {error:?}");
