@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::user::disturbs_text;
 
 mod device_token;
+mod languages;
 
 pub(crate) use device_token::DeviceKeys;
 pub use device_token::DeviceToken;
+pub use languages::Languages;
 
 /// Longest user agent stored, in characters.
 const MAX_USER_AGENT_CHARS: usize = 256;
@@ -22,6 +24,7 @@ pub struct Client {
     user_agent: Option<String>,
     device: Option<DeviceToken>,
     challenge_response: Option<String>,
+    languages: Option<Languages>,
 }
 
 impl Client {
@@ -35,7 +38,7 @@ impl Client {
         let user_agent = user_agent
             .map(|text| text.chars().filter(|c| !disturbs_text(*c)).take(MAX_USER_AGENT_CHARS).collect())
             .filter(|text: &String| !text.is_empty());
-        Self { ip: ip.map(|ip| ip.to_canonical()), user_agent, device: None, challenge_response: None }
+        Self { ip: ip.map(|ip| ip.to_canonical()), user_agent, ..Self::default() }
     }
 
     /// Adds the [device token](crate::SessionTokens::device_token) that the client got at its last log-in. A
@@ -64,6 +67,18 @@ impl Client {
     pub fn with_device_token(mut self, text: &str) -> Self {
         self.device = DeviceToken::parse(text);
         self
+    }
+
+    /// Adds the languages that the client prefers, for the mails that its request asks for.
+    #[must_use]
+    pub fn with_languages(mut self, languages: Languages) -> Self {
+        self.languages = Some(languages);
+        self
+    }
+
+    /// Returns the languages that the client prefers.
+    pub const fn languages(&self) -> Option<&Languages> {
+        self.languages.as_ref()
     }
 
     /// Makes a client without address and user agent, such as a command-line tool.

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::error::error_chain;
 use crate::event::EventKind;
 use crate::mail::{Mail, MailError, MailErrorKind};
-use crate::store::{ClaimedIntent, Intent, Settlement, StoreError};
+use crate::store::{ClaimedIntent, Intent, MailRequest, Settlement, StoreError};
 
 /// The reason of a dead letter whose lifetime has ended.
 const TOO_LATE: &str = "not sent within its lifetime";
@@ -152,11 +152,7 @@ async fn deliver(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, Stor
     let policy = &ctx.policy.mail;
     let age = elapsed(claimed.intent.created_at, ctx.now());
     if age >= lifetime(ctx, &claimed.intent.mail) {
-        return if is_about_nobody(ctx, &claimed.intent).await? {
-            dropped(ctx, claimed).await
-        } else {
-            move_to_dead_letters(ctx, claimed, TOO_LATE).await
-        };
+        return move_to_dead_letters(ctx, claimed, TOO_LATE).await;
     }
     match compose(ctx, &claimed.intent).await {
         Ok(Composed::Mail(mail)) => match send(ctx, &mail).await {
@@ -183,6 +179,9 @@ async fn deliver(ctx: &Context, claimed: &ClaimedIntent) -> Result<Outcome, Stor
 /// Returns whether neither the user of an intent nor one with its address is there any more. Nothing of a deleted
 /// user may be left in a dead letter.
 async fn is_about_nobody(ctx: &Context, intent: &Intent) -> Result<bool, StoreError> {
+    if let MailRequest::Unreadable { .. } = intent.mail {
+        return Ok(false);
+    }
     if let Some(user_id) = intent.mail.user_id()
         && ctx.store.find_by_id(user_id).await?.is_some()
     {
@@ -238,6 +237,9 @@ async fn move_to_dead_letters(
     claimed: &ClaimedIntent,
     reason: &str,
 ) -> Result<Outcome, StoreError> {
+    if is_about_nobody(ctx, &claimed.intent).await? {
+        return dropped(ctx, claimed).await;
+    }
     let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
     let (intent_id, mail, attempt) = (claimed.intent.id, claimed.intent.mail.name(), claimed.attempt);
     match ctx.store.move_to_dead_letters(intent_id, attempt, ctx.now(), &reason).await? {

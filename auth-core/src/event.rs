@@ -203,7 +203,9 @@ events! {
     UserDisabled { user_id: UserId } = "user_disabled", Info;
     /// The service enabled a user again.
     UserEnabled { user_id: UserId } = "user_enabled", Info;
-    /// The service deleted a user, or the owner of an address deleted one who never verified it.
+    /// A user changed or removed the name.
+    NameChanged { user_id: UserId } = "name_changed", Info;
+    /// The service or the user deleted a user, or the owner of an address deleted one who never verified it.
     UserDeleted { user_id: UserId } = "user_deleted", Info;
     /// The breach check gave no answer, and the policy accepts passwords without one.
     BreachCheckSkipped = "breach_check_skipped", Warn;

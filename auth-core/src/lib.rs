@@ -108,7 +108,7 @@ mod user;
 
 pub use auth::{Auth, AuthBuilder, Limited};
 pub use clean_up::CleanedUp;
-pub use client::{Client, DeviceToken};
+pub use client::{Client, DeviceToken, Languages};
 pub use clock::{Clock, SystemClock};
 pub use config::{ConfigError, ConfigProblem};
 pub use crypto::digest::Digest;

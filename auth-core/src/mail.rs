@@ -12,6 +12,7 @@ use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
 
+use crate::client::Languages;
 use crate::id::IntentId;
 use crate::mail::kinds::Message;
 use crate::user::Name;
@@ -29,6 +30,9 @@ pub struct Mail {
     pub name: Option<Name>,
     /// The content.
     pub message: Message,
+    /// The languages of the client that asked for the mail, the best first; `None` for notices and for what the
+    /// service asked for.
+    pub languages: Option<Languages>,
 }
 
 /// The kind of failure of a mail that was not accepted.

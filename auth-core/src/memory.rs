@@ -125,6 +125,7 @@ mod tests {
             id: IntentId::from_bytes(number.to_be_bytes()),
             email: email.clone(),
             mail: MailRequest::Verification,
+            languages: None,
             created_at: DateTime::UNIX_EPOCH,
         };
         for number in 0..MAX_INTENTS as u128 {

@@ -66,6 +66,10 @@ pub struct Policy {
     /// clients do not keep their [device token](crate::SessionTokens::device_token) switches it off: it would
     /// mail a notice of every log-in.
     pub unknown_device_notice: bool,
+    /// How long ago the last log-in of a session may be for what a stolen, still unlocked device must not do, such
+    /// as [deleting the account](crate::Auth::delete_account). Default 10 minutes, at least 1 minute, at most 24
+    /// hours.
+    pub reauthentication_window: Duration,
     /// How long `authenticate_live` may answer from memory where it is asked to; zero for never.
     /// Default 0, at most 5 s: that long a disabled user could still act.
     pub live_cache: Duration,
@@ -83,6 +87,7 @@ impl Default for Policy {
             clean_up: CleanUpPolicy::default(),
             limits: RateLimits::default(),
             unknown_device_notice: true,
+            reauthentication_window: 10 * MINUTE,
             live_cache: Duration::ZERO,
         }
     }
@@ -155,9 +160,11 @@ impl Policy {
         self.refresh.check(problems);
         problems.within("links.verification_lifetime", self.links.verification_lifetime, MINUTE, 7 * DAY);
         problems.within("links.reset_lifetime", self.links.reset_lifetime, MINUTE, DAY);
+        problems.within("links.invitation_lifetime", self.links.invitation_lifetime, HOUR, 30 * DAY);
         self.mail.check(problems);
         self.clean_up.check(&self.links, problems);
         self.limits.check(problems);
+        problems.within("reauthentication_window", self.reauthentication_window, MINUTE, DAY);
         problems.at_most("live_cache", self.live_cache, Duration::from_secs(5));
         problems.extend("access", self.access.problems());
         problems.extend("password", self.password.problems());
@@ -190,7 +197,7 @@ mod tests {
     #[test]
     fn every_bad_value_is_named() {
         type Change = fn(&mut Policy);
-        let cases: [(&str, Change); 21] = [
+        let cases: [(&str, Change); 23] = [
             ("refresh.reuse_leeway", |p| p.refresh.reuse_leeway = Duration::from_secs(61)),
             ("refresh.min_rotation_age", |p| p.refresh.reuse_leeway = Duration::from_secs(1)),
             ("refresh.refresh_lifetime", |p| p.refresh.refresh_lifetime = Duration::ZERO),
@@ -199,6 +206,7 @@ mod tests {
             ("links.verification_lifetime", |p| p.links.verification_lifetime = 8 * DAY),
             ("links.reset_lifetime", |p| p.links.reset_lifetime = DAY + MINUTE),
             ("links.reset_lifetime", |p| p.links.reset_lifetime = Duration::ZERO),
+            ("links.invitation_lifetime", |p| p.links.invitation_lifetime = 31 * DAY),
             ("mail.lease", |p| p.mail.lease = Duration::ZERO),
             ("mail.send_timeout", |p| p.mail.send_timeout = p.mail.lease),
             ("mail.max_backoff", |p| p.mail.max_backoff = Duration::ZERO),
@@ -213,6 +221,7 @@ mod tests {
                 p.limits.log_in_consecutive_failures =
                     Some(Rule::ConsecutiveFailures { failures: 1, then_every: Duration::ZERO });
             }),
+            ("reauthentication_window", |p| p.reauthentication_window = Duration::from_secs(59)),
             ("live_cache", |p| p.live_cache = Duration::from_secs(6)),
             ("access.lifetime", |p| p.access.lifetime = 25 * HOUR),
             ("password.min_length", |p| p.password.min_length = 7),

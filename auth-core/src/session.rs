@@ -40,9 +40,9 @@ pub struct Session {
     pub idle_expires_at: DateTime<Utc>,
     /// When the session ends; never moves.
     pub expires_at: DateTime<Utc>,
-    /// The client's address at log-in, if known.
+    /// The address of the client that used the session last, at a log-in or a rotation, if known.
     pub ip: Option<IpAddr>,
-    /// The user agent at log-in, at most 256 characters, without control characters.
+    /// The user agent of that client, at most 256 characters, without control characters.
     pub user_agent: Option<String>,
 }
 

@@ -57,7 +57,7 @@ pub use import::{ImportProgress, import_users};
 pub use outbox::{ClaimedIntent, DeadLetter, Outbox, OutboxStats, Removal, Settlement};
 pub use split::SplitStore;
 pub use token::{OneTimeInsert, Revocation, SessionRotation, Spend, TokenStore};
-pub use user::{Deletion, EmailVerification, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore};
+pub use user::{EmailVerification, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore};
 
 /// Stores everything in one place. See [Writing a store](crate::store#writing-a-store).
 ///

@@ -92,6 +92,15 @@ impl Name {
         Ok(Self(text.to_owned()))
     }
 
+    /// Reads a name that may be left out: a blank one is none.
+    ///
+    /// # Errors
+    ///
+    /// - [`NameError::TooLong`], [`NameError::ControlCharacter`].
+    pub fn parse_optional(text: Option<&str>) -> Result<Option<Self>, NameError> {
+        text.filter(|text| !text.trim().is_empty()).map(Self::parse).transpose()
+    }
+
     /// Takes a stored name. It is not checked again.
     pub fn from_stored(text: impl Into<String>) -> Self {
         Self(text.into())

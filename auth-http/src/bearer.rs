@@ -95,15 +95,17 @@ pub fn require_recent(auth: &Auth, claims: &AccessClaims, limit: Duration) -> Re
 }
 
 fn require_recent_at(now: DateTime<Utc>, claims: &AccessClaims, limit: Duration) -> Result<(), Problem> {
-    if claims.authenticated_within(now, limit) {
-        return Ok(());
-    }
+    if claims.authenticated_within(now, limit) { Ok(()) } else { Err(reauthentication_required(limit)) }
+}
+
+/// Asks for another log-in (RFC 9470): the last one is longer ago than `limit`.
+pub(crate) fn reauthentication_required(limit: Duration) -> Problem {
     let challenge = format!("Bearer error=\"insufficient_user_authentication\", max_age={}", limit.as_secs());
     let problem = Problem::new(Code::ReauthenticationRequired);
-    Err(match HeaderValue::try_from(challenge) {
+    match HeaderValue::try_from(challenge) {
         Ok(challenge) => problem.with_header(WWW_AUTHENTICATE, challenge),
         Err(_) => problem,
-    })
+    }
 }
 
 /// Returns the token of the one `Authorization: Bearer` header.

@@ -66,11 +66,11 @@ impl<'de> Deserialize<'de> for SecretInput {
     }
 }
 
-/// Reads a field that may be left out, but not be `null`.
-pub(crate) fn not_null<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+/// Reads a field that may be `null`, but not be left out.
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    T::deserialize(deserializer).map(Some)
+    Option::deserialize(deserializer)
 }

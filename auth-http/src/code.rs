@@ -46,10 +46,12 @@ codes! {
     InvalidRefreshToken = "invalid_refresh_token", UNAUTHORIZED, "the refresh token is missing or not valid";
     /// The access token is missing, malformed or expired, or its session has ended.
     InvalidAccessToken = "invalid_access_token", UNAUTHORIZED, "the access token is missing or not valid";
-    /// The password must be typed again; only from [`require_recent`](crate::require_recent).
+    /// The last log-in is too long ago for this: log in again. `WWW-Authenticate` says how long ago it may be.
     ReauthenticationRequired = "reauthentication_required", UNAUTHORIZED, "log in again to do this";
     /// The password is right, but the address is not verified.
     EmailNotVerified = "email_not_verified", FORBIDDEN, "the e-mail address has not been verified";
+    /// The user is known, but may not do this; only from a service's own handlers.
+    Forbidden = "forbidden", FORBIDDEN, "you may not do this";
     /// A page of another site sent the request.
     CrossSiteRequest = "cross_site_request", FORBIDDEN, "requests from this origin are not accepted";
     /// The path or the record does not exist.

@@ -75,6 +75,7 @@ pub struct Endpoint {
     pub(crate) operation_id: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) body: Option<Body>,
+    pub(crate) is_body_optional: bool,
     pub(crate) responses: Vec<(StatusCode, Option<Body>)>,
     pub(crate) errors: Vec<Code>,
     /// Those that clients may see.
@@ -122,6 +123,7 @@ impl Endpoint {
             operation_id: "",
             summary: "",
             body: None,
+            is_body_optional: false,
             responses: Vec::new(),
             errors: vec![Code::InternalError, Code::Unavailable, Code::BodyTooLarge],
             rate_limits: &[],
@@ -137,6 +139,10 @@ impl Endpoint {
 
     pub(crate) fn post(path: &'static str, handler: Handler) -> Self {
         Self::new(Method::POST, HttpMethod::Post, path, handler)
+    }
+
+    pub(crate) fn patch(path: &'static str, handler: Handler) -> Self {
+        Self::new(Method::PATCH, HttpMethod::Patch, path, handler)
     }
 
     pub(crate) fn delete(path: &'static str, handler: Handler) -> Self {
@@ -160,6 +166,12 @@ impl Endpoint {
     pub(crate) fn body<T: ToSchema>(mut self) -> Self {
         self.body = Some(Body::of::<T>());
         self.errors([Code::MalformedRequest, Code::UnsupportedMediaType])
+    }
+
+    /// Reads a JSON body that may be left out.
+    pub(crate) fn optional_body<T: ToSchema>(mut self) -> Self {
+        self.is_body_optional = true;
+        self.body::<T>()
     }
 
     /// Responds with a JSON body.

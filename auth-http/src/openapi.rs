@@ -83,8 +83,7 @@ fn operation(endpoint: &Endpoint, id: String) -> utoipa::openapi::path::Operatio
         );
     }
     if let Some(body) = &endpoint.body {
-        // Browsers send the refresh token as a cookie, and no body.
-        let required = if endpoint.refresh_token { Required::False } else { Required::True };
+        let required = if endpoint.is_body_optional { Required::False } else { Required::True };
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(&body.name))).build();
         let request = RequestBodyBuilder::new().content("application/json", content).required(Some(required));
         operation = operation.request_body(Some(request.build()));

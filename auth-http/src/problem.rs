@@ -63,7 +63,8 @@ pub(crate) struct ProblemBody {
     kind: &'static str,
     title: &'static str,
     status: u16,
-    code: Code,
+    #[schema(value_type = Code)]
+    code: &'static str,
     detail: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -72,11 +73,13 @@ pub(crate) struct ProblemBody {
 
 /// A refusal or a failure, to be sent as `application/problem+json`.
 ///
-/// A service's own handlers make one from a [`Code`]. The cause of a failure goes to the log, and is never
-/// sent.
+/// A service's own handlers make one from a [`Code`], or [of a code of their own](Problem::of). The cause of a failure
+/// goes to the log, and is never sent.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    code: Code,
+    status: StatusCode,
+    code: &'static str,
+    detail: &'static str,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
@@ -85,8 +88,8 @@ pub struct Problem {
 impl Problem {
     /// Makes a problem of a code, with the headers that its status demands.
     pub fn new(code: Code) -> Self {
-        let problem = Self { code, errors: Vec::new(), headers: Vec::new(), cause: None };
-        match code.status() {
+        let problem = Self::of(code.status(), code.as_str(), code.detail());
+        match problem.status {
             StatusCode::TOO_MANY_REQUESTS => problem.retry_after(RATE_LIMITED_RETRY),
             StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(UNAVAILABLE_RETRY),
             _ if code == Code::InvalidAccessToken => {
@@ -94,6 +97,21 @@ impl Problem {
             }
             _ => problem,
         }
+    }
+
+    /// Makes a problem of a service's own: `code` is for machines and stable, `detail` for people.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use auth_http::Problem;
+    /// use http::StatusCode;
+    ///
+    /// let problem = Problem::of(StatusCode::PAYMENT_REQUIRED, "plan_has_ended", "renew the plan to do this");
+    /// # assert_eq!(problem.code(), "plan_has_ended");
+    /// ```
+    pub const fn of(status: StatusCode, code: &'static str, detail: &'static str) -> Self {
+        Self { status, code, detail, errors: Vec::new(), headers: Vec::new(), cause: None }
     }
 
     /// Makes a 422 that lists unacceptable fields.
@@ -109,8 +127,13 @@ impl Problem {
     }
 
     /// Returns the code.
-    pub const fn code(&self) -> Code {
+    pub const fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// Returns the status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// Sets a header of the response, and replaces an earlier one of that name.
@@ -128,13 +151,13 @@ impl Problem {
 
     /// Makes the finished response.
     pub fn into_http(self) -> Response {
-        let status = self.code.status();
+        let (status, busy) = (self.status, self.is_busy());
         let body = ProblemBody {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             code: self.code,
-            detail: self.code.detail(),
+            detail: self.detail,
             errors: self.errors,
         };
         let mut response = Response::new(serde_json::to_vec(&body).map(Bytes::from).unwrap_or_default());
@@ -142,7 +165,7 @@ impl Problem {
         response.headers_mut().extend(self.headers);
         response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
         if let Some(cause) = self.cause {
-            response.extensions_mut().insert(Cause { text: cause, busy: self.code == Code::Busy });
+            response.extensions_mut().insert(Cause { text: cause, busy });
         }
         response
     }
@@ -158,8 +181,12 @@ impl Problem {
     #[cfg(any(feature = "axum", feature = "actix"))]
     pub(crate) fn log(&self) {
         if let Some(cause) = self.cause() {
-            crate::failure::failed!(busy: self.code == Code::Busy, code = self.code.as_str(), cause);
+            crate::failure::failed!(busy: self.is_busy(), code = self.code, cause);
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.code == Code::Busy.as_str()
     }
 
     fn retry_after(self, after: Duration) -> Self {
@@ -175,7 +202,7 @@ pub(crate) fn whole_seconds(duration: Duration) -> u64 {
 /// Writes the text of the code, and never the cause.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code.detail())
+        f.write_str(self.detail)
     }
 }
 

@@ -1,8 +1,9 @@
 //! One request, as a handler sees it: nothing is read before the handler asks.
 
-use auth_core::Client;
+use auth_core::{Client, Languages};
 use bytes::Bytes;
 use http::HeaderValue;
+use http::header::ACCEPT_LANGUAGE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -50,10 +51,10 @@ impl Request {
     }
 
     /// Adds to the client what it brought for rate limits: its device token, from the transport of the request,
-    /// and the solution of a challenge.
+    /// and the solution of a challenge; and for mails the languages that it accepts.
     pub(crate) fn read_client(&mut self, config: &HttpConfig) {
         let headers = &self.head.headers;
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let device = match self.transport() {
             Transport::Cookie => cookie::device_cookie(config, headers),
             Transport::Body => text(DEVICE_TOKEN).map(|text| Zeroizing::new(text.to_owned())),
@@ -64,6 +65,9 @@ impl Request {
         }
         if let Some(response) = text(CHALLENGE_RESPONSE) {
             client = client.with_challenge_response(response);
+        }
+        if let Some(languages) = text(ACCEPT_LANGUAGE.as_str()).and_then(Languages::from_accept_language) {
+            client = client.with_languages(languages);
         }
         self.client = client;
     }

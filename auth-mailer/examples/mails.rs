@@ -45,6 +45,7 @@ async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
     auth.change_email(&claims, "countess@example.org", password(), &client).await?;
     auth.forgot_password("ada@example.com", &client).await?;
     auth.register("ada@example.com", password(), None, &client).await?;
+    auth.invite_user("grace@example.com", Some("Grace Hopper")).await?;
     auth.deliver_due_mails().await?;
     let mut mails = mailbox.mails();
     let (last, at) = (mails.last().cloned().ok_or("no mail")?, "2026-11-24T14:05:00Z".parse()?);
@@ -54,6 +55,7 @@ async fn mails() -> Result<Vec<Mail>, Box<dyn Error>> {
         Message::EmailChanged { new_email, at },
         Message::SessionsEnded { at },
         Message::UnknownDevice { ip: "192.0.2.7".parse().ok(), at },
+        Message::AccountDeleted { at },
     ] {
         mails.push(Mail { name: Name::parse("Ada Lovelace").ok(), message, ..last.clone() });
     }

@@ -1,8 +1,9 @@
 //! The URLs of mailed links: set by configuration alone.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use auth_core::Message;
+use auth_core::{MailKind, Message};
 use url::Url;
 
 /// The base of mailed links.
@@ -16,6 +17,8 @@ use url::Url;
 pub struct Links {
     base: String,
     host: String,
+    /// The pages that are not the default ones.
+    pages: BTreeMap<MailKind, String>,
 }
 
 /// The reason why a base URL is not usable. It does not contain the URL.
@@ -34,6 +37,9 @@ pub enum LinksError {
     /// A path that mail programs may break, or that needs escaping.
     #[error("must have a path of plain segments: letters, digits and `-._~`")]
     Path,
+    /// A page without a fragment for the token, or with characters that need escaping.
+    #[error("must be a path with one `#`, such as `/account/verify#` or `/#/verify`")]
+    Page,
 }
 
 impl Links {
@@ -68,7 +74,43 @@ impl Links {
         if !url.path().bytes().all(plain) {
             return Err(LinksError::Path);
         }
-        Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), host })
+        Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), host, pages: BTreeMap::new() })
+    }
+
+    /// Sets the page that the links of one kind of mail open: a path with a fragment, such as
+    /// `/account/verify#` or `/#/konto/bestaetigen`. The token follows as `token=...`. Default: `/#/` and the name of
+    /// the kind with hyphens, such as `/#/verify-email`; an invitation opens the page of a reset. Kinds without a token have no page.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use auth_core::MailKind;
+    /// # use auth_mailer::Links;
+    /// let links = Links::new("https://app.example.com")?
+    ///     .page(MailKind::VerifyEmail, "/welcome#")?
+    ///     .page(MailKind::ResetPassword, "/#/account/new-password")?;
+    /// // https://app.example.com/welcome#token=...
+    /// // https://app.example.com/#/account/new-password?token=...
+    /// # drop(links);
+    /// # Ok::<(), auth_mailer::LinksError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`LinksError::Page`].
+    ///
+    /// # Security
+    ///
+    /// The token has to be in the fragment, so a page without one is refused.
+    pub fn page(mut self, kind: MailKind, page: impl Into<String>) -> Result<Self, LinksError> {
+        let page = page.into();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/#".contains(&b);
+        let fragments = page.bytes().filter(|b| *b == b'#').count();
+        if !page.starts_with('/') || page.starts_with("//") || fragments != 1 || !page.bytes().all(plain) {
+            return Err(LinksError::Page);
+        }
+        self.pages.insert(kind, page);
+        Ok(self)
     }
 
     /// The URL of the button in mails without a token.
@@ -86,12 +128,23 @@ impl Links {
     pub(crate) fn of(&self, message: &Message) -> String {
         match message.token() {
             Some(token) => {
-                let page = message.kind().name().replace('_', "-");
-                format!("{}/#/{page}?token={}", self.base, *token.expose())
+                let kind = message.kind();
+                let page = match self.pages.get(&kind) {
+                    Some(page) => page.clone(),
+                    None => format!("/#/{}", default_page(kind).name().replace('_', "-")),
+                };
+                let separator = if page.ends_with('#') { "" } else { "?" };
+                format!("{}{page}{separator}token={}", self.base, *token.expose())
             }
             None => self.home(),
         }
     }
+}
+
+/// The kind whose name the page has.
+fn default_page(kind: MailKind) -> MailKind {
+    // Whoever accepts an invitation chooses a password, as after a reset.
+    if kind == MailKind::Invitation { MailKind::ResetPassword } else { kind }
 }
 
 impl fmt::Display for Links {
@@ -104,6 +157,19 @@ impl fmt::Display for Links {
 mod tests {
     use super::LinksError::{Credentials, NotHttp, Path, QueryOrFragment};
     use super::*;
+
+    #[test]
+    fn a_page_has_one_fragment_for_the_token() {
+        let links = Links::new("https://app.example.com").unwrap();
+        for page in ["/verify#", "/#/verify", "/a/b.html#/c", "/#"] {
+            assert!(links.clone().page(MailKind::VerifyEmail, page).is_ok(), "{page}");
+        }
+        for page in
+            ["", "/verify", "verify#", "//evil.example/#", "/#/a#b", "/?a=b#", "/a b#", "/#/a?b", "/ä#"]
+        {
+            assert_eq!(links.clone().page(MailKind::VerifyEmail, page), Err(LinksError::Page), "{page}");
+        }
+    }
 
     #[test]
     fn a_plain_base_is_accepted_and_any_other_refused() {

@@ -41,11 +41,18 @@ struct Settings {
     dark_accent: Color,
     languages: Vec<Language>,
     default_language: usize,
-    choose: Option<Chooser>,
+    choose: Option<Choice>,
     environment: Environment<'static>,
 }
 
-type Chooser = Arc<dyn Fn(&Mail) -> Option<String> + Send + Sync>;
+/// How the language of a mail is chosen.
+#[derive(Clone)]
+enum Choice {
+    /// By the languages of the client that asked for it.
+    Accepted,
+    /// By the service.
+    By(Arc<dyn Fn(&Mail) -> Option<String> + Send + Sync>),
+}
 
 /// A rendered mail.
 #[derive(Clone, PartialEq, Eq)]
@@ -118,7 +125,11 @@ impl Templates {
     ///
     /// - [`RenderError`]: trying again will not help.
     pub fn render(&self, mail: &Mail) -> Result<Rendered, RenderError> {
-        let chosen = self.0.choose.as_ref().and_then(|choose| choose(mail));
+        let chosen = match &self.0.choose {
+            Some(Choice::By(choose)) => choose(mail),
+            Some(Choice::Accepted) => self.0.accepted(mail).map(|language| language.tag.clone()),
+            None => None,
+        };
         self.render_in(mail, chosen.as_deref().unwrap_or_default())
     }
 
@@ -150,9 +161,19 @@ impl fmt::Debug for Templates {
 
 impl Settings {
     fn language(&self, tag: &str) -> Option<&Language> {
+        self.known(tag).or_else(|| self.languages.get(self.default_language))
+    }
+
+    /// The language of a tag, or of the part before its hyphen.
+    fn known(&self, tag: &str) -> Option<&Language> {
         let named = |tag: &str| self.languages.iter().find(|known| known.tag.eq_ignore_ascii_case(tag));
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        named(tag).or_else(|| named(primary)).or_else(|| self.languages.get(self.default_language))
+        named(tag).or_else(|| named(primary))
+    }
+
+    /// The first known language of the client that asked for a mail.
+    fn accepted(&self, mail: &Mail) -> Option<&Language> {
+        mail.languages.as_ref()?.iter().find_map(|tag| self.known(tag))
     }
 
     fn render(&self, language: &Language, facts: &Facts) -> Result<Rendered, RenderError> {

@@ -61,6 +61,7 @@ fn count_details(kind: &EventKind) {
         | EventKind::EmailVerified { .. }
         | EventKind::VerificationRequested { .. }
         | EventKind::LogInFromUnknownDevice { .. }
+        | EventKind::NameChanged { .. }
         | EventKind::PasswordRehashed { .. }
         | EventKind::SessionRestored { .. }
         | EventKind::RestoreRefused

@@ -15,8 +15,8 @@ pub(crate) const SQL: TokenSql = TokenSql {
         session_columns!(),
         " FROM auth_sessions WHERE user_id = ? ORDER BY created_at, id"
     ),
-    rotate: "UPDATE auth_sessions SET generation = ?, digest = ?, rotated_at = ?, idle_expires_at = ? \
-        WHERE id = ? AND generation = ? AND digest = ?",
+    rotate: "UPDATE auth_sessions SET generation = ?, digest = ?, rotated_at = ?, idle_expires_at = ?, \
+        ip = ?, user_agent = ? WHERE id = ? AND generation = ? AND digest = ?",
     revoke_session: "DELETE FROM auth_sessions WHERE id = ? AND user_id = ?",
     insert_one_time: concat!(
         "INSERT INTO auth_one_time_tokens (",

@@ -25,10 +25,11 @@ pub(crate) const SQL: UserSql = UserSql {
         WHERE id = ? AND epoch = ?",
     set_email: "UPDATE auth_users SET email_canonical = ?, email = ?, email_verified_at = ?, \
         contested_at = NULL, epoch = epoch + 1 WHERE id = ? AND epoch = ?",
+    set_name: "UPDATE auth_users SET name = ? WHERE id = ? AND epoch = ?",
     rehash_password: "UPDATE auth_users SET password_hash = ? WHERE id = ? AND epoch = ?",
     set_status: "UPDATE auth_users SET status = ?, epoch = epoch + 1 WHERE id = ? AND epoch = ?",
     advance_epoch: "UPDATE auth_users SET epoch = epoch + 1 WHERE id = ? AND epoch = ?",
-    delete: "DELETE FROM auth_users WHERE id = ?",
+    delete: "DELETE FROM auth_users WHERE id = ? AND epoch = ?",
     delete_unverified: "DELETE FROM auth_users WHERE id = ? AND epoch = ? AND email_verified_at IS NULL \
         AND status = 'active'",
 };

@@ -97,13 +97,15 @@ statements! {
         /// Sets a verified address and advances the epoch. Values: `email_canonical`, `email`,
         /// `email_verified_at`, id, epoch.
         set_email,
+        /// Sets the name. Values: `name`, id, epoch.
+        set_name,
         /// Replaces the password hash. Values: `password_hash`, id, epoch.
         rehash_password,
         /// Sets the status and advances the epoch. Values: `status`, id, epoch.
         set_status,
         /// Advances the epoch. Values: id, epoch.
         advance_epoch,
-        /// Deletes a user. Values: id.
+        /// Deletes a user. Values: id, epoch.
         delete,
         /// Deletes an active user whose address is not verified. Values: id, epoch.
         delete_unverified,
@@ -123,8 +125,8 @@ statements! {
         /// Selects the sessions of a user, the oldest first. Values: `user_id`.
         find_sessions_by_user,
         /// Replaces the refresh token of a session that still has the old one. Values:
-        /// `generation`, `digest`, `rotated_at`, `idle_expires_at`, id, old `generation`, old
-        /// `digest`.
+        /// `generation`, `digest`, `rotated_at`, `idle_expires_at`, `ip`, `user_agent`, id, old
+        /// `generation`, old `digest`.
         rotate,
         /// Deletes a session of a user. Values: id, `user_id`.
         revoke_session,

@@ -92,11 +92,14 @@ impl<D: Database> TokenStore for SqlStore<D> {
     }
 
     async fn rotate(&self, rotation: &SessionRotation) -> Result<GuardedWrite, StoreError> {
+        let ip = rotation.ip.map(|ip| ip.to_string());
         let values = values![
             rotation.generation,
             &rotation.digest,
             rotation.rotated_at,
             rotation.idle_expires_at,
+            ip.as_deref(),
+            rotation.user_agent.as_deref(),
             rotation.id,
             rotation.from_generation,
             &rotation.from_digest,

@@ -1,9 +1,7 @@
 //! Users in SQL: runs the statements and turns affected rows into outcomes.
 
 use async_trait::async_trait;
-use auth_core::store::{
-    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert,
-};
+use auth_core::store::{EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert};
 use auth_core::{Email, Epoch, Name, PasswordHash, StoreError, User, UserId, UserStatus, UserStore};
 use chrono::{DateTime, Utc};
 
@@ -187,6 +185,15 @@ impl<D: Database> UserStore for SqlStore<D> {
         Ok(if guard_holds { SetEmailOutcome::Taken } else { SetEmailOutcome::Stale })
     }
 
+    async fn set_name(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        name: Option<&Name>,
+    ) -> Result<GuardedWrite, StoreError> {
+        self.write_untraced(D::USER.set_name, &values![name.map(Name::as_str)], (id, epoch)).await
+    }
+
     async fn rehash_password(
         &self,
         id: UserId,
@@ -209,9 +216,8 @@ impl<D: Database> UserStore for SqlStore<D> {
         self.write_untraced(D::USER.advance_epoch, &[], (id, epoch)).await
     }
 
-    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
-        let deleted = self.write(D::USER.delete, &values![id]).await?;
-        Ok(if deleted == 0 { Deletion::NotFound } else { Deletion::Deleted })
+    async fn delete(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        self.write_untraced(D::USER.delete, &[], (id, epoch)).await
     }
 
     async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {

@@ -15,8 +15,8 @@ pub(crate) const SQL: TokenSql = TokenSql {
         session_columns!(),
         " FROM auth_sessions WHERE user_id = ?1 ORDER BY created_at, id"
     ),
-    rotate: "UPDATE auth_sessions SET generation = ?1, digest = ?2, rotated_at = ?3, idle_expires_at = ?4 \
-        WHERE id = ?5 AND generation = ?6 AND digest = ?7",
+    rotate: "UPDATE auth_sessions SET generation = ?1, digest = ?2, rotated_at = ?3, idle_expires_at = ?4, \
+        ip = ?5, user_agent = ?6 WHERE id = ?7 AND generation = ?8 AND digest = ?9",
     revoke_session: "DELETE FROM auth_sessions WHERE id = ?1 AND user_id = ?2",
     insert_one_time: concat!(
         "INSERT INTO auth_one_time_tokens (",

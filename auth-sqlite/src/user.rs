@@ -27,10 +27,11 @@ pub(crate) const SQL: UserSql = UserSql {
     // If the address exists, the unique key makes this skip the row.
     set_email: "UPDATE OR IGNORE auth_users SET email_canonical = ?1, email = ?2, email_verified_at = ?3, \
         contested_at = NULL, epoch = epoch + 1 WHERE id = ?4 AND epoch = ?5",
+    set_name: "UPDATE auth_users SET name = ?1 WHERE id = ?2 AND epoch = ?3",
     rehash_password: "UPDATE auth_users SET password_hash = ?1 WHERE id = ?2 AND epoch = ?3",
     set_status: "UPDATE auth_users SET status = ?1, epoch = epoch + 1 WHERE id = ?2 AND epoch = ?3",
     advance_epoch: "UPDATE auth_users SET epoch = epoch + 1 WHERE id = ?1 AND epoch = ?2",
-    delete: "DELETE FROM auth_users WHERE id = ?1",
+    delete: "DELETE FROM auth_users WHERE id = ?1 AND epoch = ?2",
     delete_unverified: "DELETE FROM auth_users WHERE id = ?1 AND epoch = ?2 AND email_verified_at IS NULL \
         AND status = 'active'",
 };

@@ -243,7 +243,7 @@ mod tests {
     fn intent() -> Intent {
         let created_at = DateTime::UNIX_EPOCH;
         let mail = auth_core::store::MailRequest::PasswordReset;
-        Intent { id: IntentId::from_bytes([1; 16]), email: email(), mail, created_at }
+        Intent { id: IntentId::from_bytes([1; 16]), email: email(), mail, languages: None, created_at }
     }
 
     #[tokio::test]
@@ -314,7 +314,8 @@ mod tests {
         mailer.fail_call(0, Fault::ErrorBefore);
         mailer.fail_call(1, Fault::ErrorAfterCommit);
         let message = auth_core::Message::PasswordChanged { at: DateTime::UNIX_EPOCH };
-        let mail = Mail { id: IntentId::from_bytes([1; 16]), to: email(), name: None, message };
+        let mail =
+            Mail { id: IntentId::from_bytes([1; 16]), to: email(), name: None, message, languages: None };
         assert_eq!(mailer.send(&mail).await.unwrap_err().kind(), MailErrorKind::Transient);
         assert!(mailbox.mails().is_empty());
         assert_eq!(mailer.send(&mail).await.unwrap_err().kind(), MailErrorKind::Unknown);

@@ -107,6 +107,8 @@ pub fn rotation(number: u32, generation: u32) -> SessionRotation {
         digest: digest(next),
         rotated_at: at(60),
         idle_expires_at: at(7_200),
+        ip: Some(Ipv4Addr::new(198, 51, 100, 9).into()),
+        user_agent: Some("Firefox".to_owned()),
     }
 }
 
@@ -131,5 +133,11 @@ pub fn one_time(number: u32) -> OneTimeToken {
 
 /// An intent to mail a verification link to the address of [`user`] of this number, enqueued and due at [`at`]`(0)`.
 pub fn intent(number: u32) -> Intent {
-    Intent { id: intent_id(number), email: email(number), mail: MailRequest::Verification, created_at: at(0) }
+    Intent {
+        id: intent_id(number),
+        email: email(number),
+        mail: MailRequest::Verification,
+        languages: None,
+        created_at: at(0),
+    }
 }

@@ -77,7 +77,7 @@ pub(crate) enum UserCommand {
         /// Read the password from the first line of standard input instead of asking for it
         #[arg(long, conflicts_with = "invite")]
         password_stdin: bool,
-        /// Set no password, and enqueue a mail with a link to set one
+        /// Set no password, and enqueue an invitation: a mail with a link to choose one within 7 days
         #[arg(long)]
         invite: bool,
     },

@@ -40,11 +40,6 @@ fn ask() -> Result<Password, Problem> {
     Ok(Password::new(first.as_str()))
 }
 
-/// Generates a password that nobody knows.
-pub(crate) fn unguessable() -> Result<Password, Problem> {
-    Ok(Password::new(random_text::<32>()?.as_str()))
-}
-
 /// Draws this number of random bytes, as hexadecimal digits.
 pub(crate) fn random_text<const BYTES: usize>() -> Result<Zeroizing<String>, Problem> {
     let mut bytes = Zeroizing::new([0; BYTES]);

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use auth_core::{Password, User};
+use auth_core::User;
 use serde_json::{Value, json};
 
 use crate::cli::UserCommand;
@@ -13,9 +13,13 @@ use crate::service::Service;
 pub(crate) async fn run(service: &Service, command: UserCommand) -> Result<Report, Problem> {
     let auth = &service.auth;
     match command {
-        UserCommand::Create { email, name, password_stdin, invite } => {
-            let password = if invite { password::unguessable()? } else { password::read(password_stdin)? };
-            create(service, &email, password, name.as_deref(), invite).await
+        UserCommand::Create { email, name, invite: true, .. } => {
+            let user = auth.invite_user(&email, name.as_deref()).await?;
+            Ok(changed(&user, "invited", "created; invitation enqueued, a running server sends it"))
+        }
+        UserCommand::Create { email, name, password_stdin, .. } => {
+            let user = auth.create_user(&email, password::read(password_stdin)?, name.as_deref()).await?;
+            Ok(changed(&user, "created", "created"))
         }
         UserCommand::Show { user } => show(service, &service.find(&user).await?).await,
         UserCommand::Disable { user } => {
@@ -44,21 +48,6 @@ pub(crate) async fn reset(service: &Service, user: &str) -> Result<Report, Probl
     let user = service.find(user).await?;
     service.auth.send_reset_link(user.id).await?;
     Ok(changed(&user, "reset_enqueued", "reset mail enqueued; a running server sends it"))
-}
-
-async fn create(
-    service: &Service,
-    email: &str,
-    password: Password,
-    name: Option<&str>,
-    invite: bool,
-) -> Result<Report, Problem> {
-    let user = service.auth.create_user(email, password, name).await?;
-    if !invite {
-        return Ok(changed(&user, "created", "created"));
-    }
-    service.auth.send_reset_link(user.id).await?;
-    Ok(changed(&user, "invited", "created; reset mail enqueued, a running server sends it"))
 }
 
 fn changed(user: &User, done: &str, what: &str) -> Report {

@@ -54,7 +54,7 @@ pub(crate) struct ShownMail {
 }
 
 fn rfc_3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
 impl DevMailbox {
@@ -213,6 +213,7 @@ mod tests {
             to: Email::parse(&format!("user-{number}@example.com")).unwrap(),
             name: None,
             message: Message::PasswordChanged { at: DateTime::UNIX_EPOCH },
+            languages: None,
         }
     }
 

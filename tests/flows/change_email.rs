@@ -1,6 +1,6 @@
 //! Changing the address: what it requires, who gets which mail, and what it ends.
 
-use auth_core::store::{Deletion, UserStore};
+use auth_core::store::{GuardedWrite, UserStore};
 use auth_core::{
     ChangeEmailError, ConfirmEmailError, Email, EmailError, LogInError, Mail, Message, Name, Password,
     SessionTokens, User, UserStatus,
@@ -325,8 +325,8 @@ async fn a_deleted_account_gets_no_notice() {
     world.store.fail_method("set_email", Fault::ErrorBefore);
     assert!(matches!(confirm(&world, &token).await, Err(ConfirmEmailError::Failed(_))));
     world.store.reset();
-    let deleted = UserStore::delete(world.store.inner(), user.id).await.unwrap();
-    assert_eq!(deleted, Deletion::Deleted);
+    let deleted = UserStore::delete(world.store.inner(), user.id, user.epoch).await.unwrap();
+    assert_eq!(deleted, GuardedWrite::Applied);
     assert!(notified(&world).await.is_empty());
     assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
 }

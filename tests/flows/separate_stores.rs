@@ -56,7 +56,7 @@ async fn a_whole_life_over_a_store_for_each() {
     assert!(matches!(enters(&third).await, Err(AuthenticateError::InvalidToken)), "reuse ends all sessions");
     // The session of a deleted user stays in the token store, and is refused.
     let last = auth.log_in(ADA, Password::new(OTHER_PASSWORD), &client()).await.unwrap();
-    let _ = users.delete(last.user.id).await.unwrap();
+    let _ = users.delete(last.user.id, last.user.epoch).await.unwrap();
     assert!(tokens.find_session(last.session.id).await.unwrap().is_some());
     assert!(matches!(enters(&last).await, Err(AuthenticateError::InvalidToken)));
     assert!(matches!(auth.refresh(&text(&last), &client()).await, Err(RefreshError::InvalidToken)));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use auth_core::store::GuardedWrite;
 use auth_core::{
-    Auth, AuthenticateError, ChangePasswordError, EventKind, LiveCheck, LoggedOut, Password, PasswordHash,
-    RefreshPolicy, Session, SessionError, SessionId, SessionTokens, User, UserError, UserId,
+    Auth, AuthenticateError, ChangePasswordError, Client, EventKind, LiveCheck, LoggedOut, Password,
+    PasswordHash, RefreshPolicy, Session, SessionError, SessionId, SessionTokens, User, UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, run_until, text};
@@ -23,6 +23,28 @@ async fn enters(auth: &Auth, tokens: &SessionTokens, check: LiveCheck) -> bool {
 
 async fn listed(world: &World, user: UserId) -> Vec<SessionId> {
     world.auth.sessions(user).await.unwrap().iter().map(|session| session.id).collect()
+}
+
+/// Of a refresh that rotates; one that recovers a lost answer writes nothing.
+#[tokio::test]
+async fn a_session_shows_the_client_that_used_it_last() {
+    let world = World::new();
+    let user = world.user(ADA).await;
+    let phone = Client::new("192.0.2.1".parse().ok(), Some("phone"));
+    let shown = async || {
+        let session = world.auth.sessions(user.id).await.unwrap().remove(0);
+        (session.ip.map(|ip| ip.to_string()), session.user_agent)
+    };
+    let tokens = world.auth.log_in(ADA, Password::new(PASSWORD), &phone).await.unwrap();
+    assert_eq!(shown().await, (Some("192.0.2.1".to_owned()), Some("phone".to_owned())));
+    let moved = Client::new("2001:db8::7".parse().ok(), Some("newer phone"));
+    let renewed = world.auth.refresh(&text(&tokens), &moved).await.unwrap();
+    assert_eq!(renewed.session.ip, moved.ip());
+    assert_eq!(shown().await, (Some("2001:db8::7".to_owned()), Some("newer phone".to_owned())));
+    world.auth.restore(&text(&renewed), &phone).await.unwrap();
+    assert_eq!(shown().await.1.as_deref(), Some("newer phone"), "a restore writes nothing");
+    world.auth.refresh(&text(&renewed), &Client::unknown()).await.unwrap();
+    assert_eq!(shown().await, (None, None));
 }
 
 #[tokio::test]

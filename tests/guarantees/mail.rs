@@ -28,6 +28,7 @@ fn kind(mail: &Mail) -> &'static str {
         Message::ConfirmEmail { .. } => "confirm",
         Message::EmailChanged { .. } => "email changed",
         Message::UnknownDevice { .. } => "unknown device",
+        Message::AccountDeleted { .. } => "account deleted",
         _ => "unknown",
     }
 }

@@ -1,6 +1,6 @@
 //! Guarantee 6: a token made for one purpose, user, address and epoch is refused for any other.
 
-use auth_core::store::{Deletion, OneTimeInsert, TokenStore, UserInsert, UserStore};
+use auth_core::store::{GuardedWrite, OneTimeInsert, TokenStore, UserInsert, UserStore};
 use auth_core::{
     ConfirmEmailError, Email, LiveCheck, LoggedOut, Password, Purpose, RefreshError, ResetPasswordError,
     SessionTokens, UserId, VerifyEmailError,
@@ -293,7 +293,7 @@ async fn a_link_proves_nothing_about_another_address_of_its_user() {
     let store = world.store.inner();
     for (address, flow, token) in [(BOB, Flow::Verify, &tokens.verify), (ADA, Flow::Reset, &tokens.reset)] {
         let mut user = store.find_by_email(&Email::parse(address).unwrap()).await.unwrap().unwrap();
-        assert_eq!(UserStore::delete(store, user.id).await.unwrap(), Deletion::Deleted);
+        assert_eq!(UserStore::delete(store, user.id, user.epoch).await.unwrap(), GuardedWrite::Applied);
         user.email = Email::parse(&format!("new-{address}")).unwrap();
         assert_eq!(UserStore::insert_user(store, &user).await.unwrap(), UserInsert::Inserted);
         assert!(!opens(&world, flow, token).await, "{flow:?}");

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, GuardedWrite, OneTimeInsert, OutboxStats, Removal, Revocation, SetEmailOutcome, Settlement,
-    Spend, UserInsert,
+    GuardedWrite, OneTimeInsert, OutboxStats, Removal, Revocation, SetEmailOutcome, Settlement, Spend,
+    UserInsert,
 };
 use auth_core::{AcquireOutcome, methods_of};
 use tokio::task::yield_now;
@@ -71,7 +71,6 @@ answers! {
     UserInsert: Some(Self::Inserted), Some(Self::EmailTaken);
     GuardedWrite: Some(Self::Applied), Some(Self::Stale);
     SetEmailOutcome: Some(Self::Applied), Some(Self::Stale);
-    Deletion: Some(Self::Deleted), Some(Self::NotFound);
     Revocation: Some(Self::Revoked), Some(Self::NotFound);
     OneTimeInsert: Some(Self::Inserted), Some(Self::Exists);
     Spend: Some(Self::Spent), Some(Self::NotSpendable);

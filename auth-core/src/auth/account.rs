@@ -1,10 +1,14 @@
-//! The operations that open an account: register and verify the address.
+//! The operations on the account itself: register, verify the address, change the name, delete.
 
 use super::limited::limited;
 use super::{Auth, Limited};
 use crate::client::Client;
 use crate::flow;
-use crate::flow::{RegisterError, ResendVerificationError, VerifyEmailError};
+use crate::flow::{
+    ChangeNameError, DeleteAccountError, RegisterError, ResendVerificationError, VerifyEmailError,
+};
+use crate::session::access_token::AccessClaims;
+use crate::user::User;
 use crate::user::password::Password;
 
 impl Auth {
@@ -60,5 +64,45 @@ impl Auth {
         client: &'a Client,
     ) -> Limited<'a, (), ResendVerificationError> {
         limited!(client, request => flow::verify_email::resend_verification(&self.0, &mut request, email))
+    }
+
+    /// Changes the name of a logged-in user; none or a blank one removes it. Returns the user as it is now.
+    ///
+    /// # Errors
+    ///
+    /// - [`ChangeNameError::Name`]: the name is not acceptable.
+    /// - [`ChangeNameError::SessionEnded`]: the session of the claims has ended.
+    /// - [`ChangeNameError::Failed`].
+    pub async fn change_name(
+        &self,
+        claims: &AccessClaims,
+        name: Option<&str>,
+        client: &Client,
+    ) -> Result<User, ChangeNameError> {
+        flow::change_name::change_name(&self.0, claims, name, client).await
+    }
+
+    /// Deletes the account of a logged-in user with everything that belongs to it, and mails a notice to its
+    /// address. The address is free at once.
+    ///
+    /// Your own records of the user are yours to delete: your [`EventSink`](crate::EventSink) gets
+    /// [`UserDeleted`](crate::EventKind::UserDeleted).
+    ///
+    /// # Errors
+    ///
+    /// - [`DeleteAccountError::ReauthenticationRequired`]: the last log-in is longer ago than
+    ///   [`Policy::reauthentication_window`](crate::Policy::reauthentication_window).
+    /// - [`DeleteAccountError::SessionEnded`]: the session of the claims has ended.
+    /// - [`DeleteAccountError::Failed`]: repeat the call.
+    ///
+    /// # Security
+    ///
+    /// A session that a reset, a new password or a log-out has ended deletes nothing, also if it began to.
+    pub async fn delete_account(
+        &self,
+        claims: &AccessClaims,
+        client: &Client,
+    ) -> Result<(), DeleteAccountError> {
+        flow::delete_account::delete_account(&self.0, claims, client).await
     }
 }

@@ -47,6 +47,23 @@ impl Auth {
         flow::create_user::create_user(&self.0, email, &password, name).await
     }
 
+    /// Creates a verified user without a password, and enqueues a mail with a link to choose one. The link works for
+    /// [`LinkPolicy::invitation_lifetime`](crate::LinkPolicy::invitation_lifetime), in
+    /// [`reset_password`](Self::reset_password), and only while no password was set. If an unverified user has the
+    /// address, that user is deleted.
+    ///
+    /// # Errors
+    ///
+    /// - [`CreateUserError::Invalid`]: one or more fields are not acceptable.
+    /// - [`CreateUserError::EmailTaken`], [`CreateUserError::Failed`].
+    ///
+    /// # Security
+    ///
+    /// As for [`create_user`](Self::create_user).
+    pub async fn invite_user(&self, email: &str, name: Option<&str>) -> Result<User, CreateUserError> {
+        flow::create_user::invite_user(&self.0, email, name).await
+    }
+
     /// Enqueues a reset link to a user, without a rate limit. The account does not change.
     ///
     /// # Errors

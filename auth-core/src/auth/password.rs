@@ -24,7 +24,8 @@ impl Auth {
         limited!(client, request => flow::reset_password::forgot_password(&self.0, &mut request, email))
     }
 
-    /// Sets a new password by the token of a mailed link. Ends every session, invalidates every other
+    /// Sets a new password by the token of a mailed link: of a reset, or of an
+    /// [invitation](Self::invite_user). Ends every session, invalidates every other
     /// link and verifies the address. It starts no session.
     ///
     /// # Examples

@@ -34,6 +34,7 @@ pub(super) async fn compose(ctx: &Context, intent: &Intent) -> Result<Composed, 
         }
         MailRequest::Verification => verification_mail(ctx, intent).await,
         MailRequest::PasswordReset => reset_mail(ctx, intent).await,
+        MailRequest::Invitation { user_id, epoch } => invitation_mail(ctx, intent, *user_id, *epoch).await,
         MailRequest::PasswordChanged { user_id, at } => password_notice(ctx, intent, *user_id, *at).await,
         MailRequest::ChangeEmail { user_id, epoch } => new_address_mail(ctx, intent, *user_id, *epoch).await,
         MailRequest::EmailChanged { user_id, new_email, at } => {
@@ -46,6 +47,7 @@ pub(super) async fn compose(ctx: &Context, intent: &Intent) -> Result<Composed, 
             let Some(user) = ctx.store.find_by_id(*user_id).await? else { return Ok(Composed::Dropped) };
             Ok(Composed::to_user(intent, user, Message::UnknownDevice { ip: *ip, at: *at }))
         }
+        MailRequest::AccountDeleted { user_id, at } => deletion_notice(ctx, intent, *user_id, *at).await,
         MailRequest::Unreadable { .. } => Ok(Composed::Unreadable),
     }
 }
@@ -100,6 +102,22 @@ async fn reset_mail(ctx: &Context, intent: &Intent) -> Result<Composed, StoreErr
     match active_user(ctx, &intent.email).await? {
         Some(user) => link_mail(ctx, intent, LinkRequest::to_user(user, Purpose::ResetPassword)).await,
         None => Ok(Composed::Dropped),
+    }
+}
+
+/// "You are invited", until the user has chosen a password.
+async fn invitation_mail(
+    ctx: &Context,
+    intent: &Intent,
+    user_id: UserId,
+    epoch: Epoch,
+) -> Result<Composed, StoreError> {
+    match ctx.store.find_by_id(user_id).await? {
+        Some(user) if user.status == UserStatus::Active && user.epoch == epoch => {
+            link_mail(ctx, intent, LinkRequest::to_user(user, Purpose::AcceptInvitation)).await
+        }
+        Some(_) => Ok(Composed::Dropped),
+        None => Ok(Composed::NotYet),
     }
 }
 
@@ -177,6 +195,19 @@ async fn sessions_notice(
     } else {
         Ok(Composed::NotYet)
     }
+}
+
+/// "Your account was deleted", to the address that the user had.
+async fn deletion_notice(
+    ctx: &Context,
+    intent: &Intent,
+    user_id: UserId,
+    at: DateTime<Utc>,
+) -> Result<Composed, StoreError> {
+    Ok(match ctx.store.find_by_id(user_id).await? {
+        Some(_) => Composed::NotYet,
+        None => Composed::mail(intent, intent.email.clone(), None, Message::AccountDeleted { at }),
+    })
 }
 
 /// The user of an address; none if the user is disabled or abandoned.

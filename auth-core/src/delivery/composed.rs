@@ -25,7 +25,7 @@ pub(super) enum Composed {
 
 impl Composed {
     pub(super) fn mail(intent: &Intent, to: Email, name: Option<Name>, message: Message) -> Self {
-        Self::Mail(Box::new(Mail { id: intent.id, to, name, message }))
+        Self::Mail(Box::new(Mail { id: intent.id, to, name, message, languages: intent.languages.clone() }))
     }
 
     /// A mail to the stored address, by name if the user has proven the address.

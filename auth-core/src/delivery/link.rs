@@ -86,6 +86,7 @@ impl LinkRequest {
         let message = match stored.purpose {
             Purpose::VerifyEmail => Message::VerifyEmail { token, requested_at, expires_at },
             Purpose::ResetPassword => Message::ResetPassword { token, requested_at, expires_at },
+            Purpose::AcceptInvitation => Message::Invitation { token, requested_at, expires_at },
             Purpose::ChangeEmail => Message::ConfirmEmail { token, requested_at, expires_at },
         };
         Composed::mail(intent, self.to, self.name, message)

@@ -1,10 +1,11 @@
 //! Reading, disabling, enabling and deleting users.
 
+use crate::client::Client;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::id::UserId;
-use crate::store::{Deletion, GuardedWrite, StoreError};
+use crate::store::{GuardedWrite, StoreError};
 use crate::user::email::Email;
 use crate::user::{User, UserStatus};
 
@@ -55,7 +56,7 @@ pub(super) async fn move_epoch(ctx: &Context, user_id: UserId, change: &EpochMov
             return Ok(());
         }
     }
-    Err(StoreError::unavailable("gave up after 16 conflicting updates of the user").into())
+    Err(gave_up())
 }
 
 pub(crate) async fn user(ctx: &Context, user_id: UserId) -> Result<User, UserError> {
@@ -80,25 +81,63 @@ pub(crate) async fn enable_user(ctx: &Context, user_id: UserId) -> Result<(), Us
 }
 
 pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
-    // First, since only a user who is still there can be deleted again after a failure.
-    if let Some(user) = ctx.store.find_by_id(user_id).await? {
-        remove_dead_letters(ctx, &user).await?;
+    for _ in 0..MAX_TRIES {
+        let user = user(ctx, user_id).await?;
+        match delete(ctx, &user).await? {
+            GuardedWrite::Applied => {
+                ctx.emit_own(EventKind::UserDeleted { user_id });
+                delete_sessions(ctx, user_id).await;
+                return Ok(());
+            }
+            GuardedWrite::Stale => {}
+        }
     }
-    let deleted = match ctx.store.delete(user_id).await {
+    Err(gave_up())
+}
+
+fn gave_up() -> UserError {
+    StoreError::unavailable("gave up after 16 conflicting updates of the user").into()
+}
+
+/// Deletes a user under the epoch that was read. Delete the sessions afterwards; none of them works any more.
+pub(super) async fn delete(ctx: &Context, user: &User) -> Result<GuardedWrite, StoreError> {
+    // First, since only a user who is still there can be deleted again after a failure.
+    remove_dead_letters(ctx, user).await?;
+    let deleted = match ctx.store.delete(user.id, user.epoch).await {
         Ok(deleted) => deleted,
         // The outcome is unknown: a read of the user decides.
-        Err(error) => match ctx.store.find_by_id(user_id).await {
-            Ok(None) => Deletion::Deleted,
-            _ => return Err(error.into()),
+        Err(error) => match ctx.store.find_by_id(user.id).await {
+            Ok(None) => GuardedWrite::Applied,
+            Ok(Some(_)) | Err(_) => return Err(error),
         },
     };
-    ctx.live_cache.forget(user_id);
-    if deleted == Deletion::NotFound {
-        return Err(UserError::NotFound);
+    ctx.live_cache.forget(user.id);
+    Ok(deleted)
+}
+
+/// Deletes a user who has the address without having verified it; returns true if the address is then free.
+/// For whoever proved the mailbox, which that user never did, and for administrators.
+pub(super) async fn delete_unverified_holder(
+    ctx: &Context,
+    client: &Client,
+    email: &Email,
+) -> Result<bool, StoreError> {
+    let Some(holder) = ctx.store.find_by_email(email).await? else { return Ok(true) };
+    if holder.email_verified() || holder.status != UserStatus::Active {
+        return Ok(false);
     }
-    ctx.emit_own(EventKind::UserDeleted { user_id });
-    delete_sessions(ctx, user_id).await;
-    Ok(())
+    let is_deleted = match ctx.store.delete_unverified(holder.id, holder.epoch).await {
+        Ok(outcome) => outcome == GuardedWrite::Applied,
+        // The outcome is unknown: a read of the user decides.
+        Err(error) => match ctx.store.find_by_id(holder.id).await {
+            Ok(None) => true,
+            _ => return Err(error),
+        },
+    };
+    if is_deleted {
+        ctx.emit(client, EventKind::UserDeleted { user_id: holder.id });
+    }
+    Ok(is_deleted)
 }
 
 /// Removes the dead letters about a user, which have the address and perhaps a password hash.
@@ -116,7 +155,7 @@ async fn remove_dead_letters(ctx: &Context, user: &User) -> Result<(), StoreErro
 }
 
 /// Deletes the sessions of a deleted user. None of them works any more.
-async fn delete_sessions(ctx: &Context, user_id: UserId) {
+pub(super) async fn delete_sessions(ctx: &Context, user_id: UserId) {
     let deleted = async {
         for session in ctx.store.find_sessions_by_user(user_id).await? {
             let _gone = ctx.store.revoke_session(user_id, session.id).await?;

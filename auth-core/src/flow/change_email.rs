@@ -1,5 +1,6 @@
 //! Changing the address: requested while logged in, confirmed by the reader of the new mailbox.
 
+use crate::flow::account::delete_unverified_holder;
 use crate::flow::authenticate::live_session;
 use crate::flow::enqueue::{enqueue, enqueue_if_allowed};
 use crate::flow::permit::{self, Request, from_limit_error};
@@ -13,10 +14,10 @@ use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::mail::one_time_token::Purpose;
 use crate::session::access_token::AccessClaims;
-use crate::store::{GuardedWrite, MailRequest, NewEmail, SetEmailOutcome, StoreError};
+use crate::store::{MailRequest, NewEmail, SetEmailOutcome, StoreError};
+use crate::user::User;
 use crate::user::email::{Email, EmailError};
 use crate::user::password::Password;
-use crate::user::{User, UserStatus};
 
 /// Why no mail to a new address was enqueued. Never because the address is taken.
 #[derive(Debug, thiserror::Error)]
@@ -150,25 +151,4 @@ async fn set_email(ctx: &Context, user: &User, new: &NewEmail) -> Result<SetEmai
         },
         outcome => outcome,
     }
-}
-
-/// Deletes a user who has the address without having verified it; returns true if the address is then free.
-/// The confirmed link proves that the caller owns the mailbox, which that user never did.
-async fn delete_unverified_holder(ctx: &Context, client: &Client, email: &Email) -> Result<bool, StoreError> {
-    let Some(holder) = ctx.store.find_by_email(email).await? else { return Ok(true) };
-    if holder.email_verified() || holder.status != UserStatus::Active {
-        return Ok(false);
-    }
-    let is_deleted = match ctx.store.delete_unverified(holder.id, holder.epoch).await {
-        Ok(outcome) => outcome == GuardedWrite::Applied,
-        // The outcome is unknown: a read of the user decides.
-        Err(error) => match ctx.store.find_by_id(holder.id).await {
-            Ok(None) => true,
-            _ => return Err(error),
-        },
-    };
-    if is_deleted {
-        ctx.emit(client, EventKind::UserDeleted { user_id: holder.id });
-    }
-    Ok(is_deleted)
 }

@@ -1,5 +1,7 @@
 //! Creating a verified user, for administrators.
 
+use super::account::delete_unverified_holder;
+use super::enqueue::enqueue;
 use super::register::{InvalidRegistration, validate};
 use crate::client::Client;
 use crate::context::Context;
@@ -8,9 +10,10 @@ use crate::failure::Failure;
 use crate::flow::new_password::check_breach;
 use crate::id::UserId;
 use crate::mail::one_time_token::Registration;
-use crate::store::{EmailVerification, GuardedWrite, StoreError, UserInsert};
+use crate::store::{EmailVerification, GuardedWrite, MailRequest, StoreError, UserInsert};
+use crate::user::email::Email;
 use crate::user::password::{Password, PasswordError};
-use crate::user::{Epoch, PasswordHash, User, UserStatus};
+use crate::user::{Epoch, Name, PasswordHash, User, UserStatus};
 
 /// Most tries while other writers change the same address.
 const MAX_TRIES: usize = 16;
@@ -47,19 +50,7 @@ pub(crate) async fn create_user(
         return Err(InvalidRegistration { email: None, password, name: None }.into());
     }
     let password_hash = ctx.hashing.hash(password).await.map_err(Failure::from)?;
-    let now = ctx.now();
-    let new = User {
-        id: UserId::generate(now, &*ctx.random).map_err(Failure::from)?,
-        email,
-        name,
-        password_hash: Some(password_hash.clone()),
-        password_changed_at: now,
-        epoch: Epoch::default(),
-        status: UserStatus::Active,
-        email_verified_at: Some(now),
-        contested_at: None,
-        created_at: now,
-    };
+    let new = verified_user(ctx, email, name, Some(password_hash.clone()))?;
     for _ in 0..MAX_TRIES {
         if insert(ctx, &new).await? == UserInsert::Inserted {
             ctx.emit_own(EventKind::UserCreated { user_id: new.id });
@@ -78,7 +69,62 @@ pub(crate) async fn create_user(
             Some(_) => return Err(CreateUserError::EmailTaken),
         }
     }
-    Err(StoreError::unavailable("gave up after 16 conflicting updates of the address").into())
+    Err(gave_up())
+}
+
+/// Creates a user without a password, and enqueues the mail with which the user chooses one.
+pub(crate) async fn invite_user(
+    ctx: &Context,
+    email: &str,
+    name: Option<&str>,
+) -> Result<User, CreateUserError> {
+    let (email, name) = match (Email::parse(email), Name::parse_optional(name)) {
+        (Ok(email), Ok(name)) => (email, name),
+        (email, name) => {
+            return Err(InvalidRegistration { email: email.err(), password: None, name: name.err() }.into());
+        }
+    };
+    let new = verified_user(ctx, email, name, None)?;
+    // Written first, so that no crash loses it. It is not sent without the user.
+    let mail = MailRequest::Invitation { user_id: new.id, epoch: new.epoch };
+    enqueue(ctx, &new.email, mail, new.created_at).await?;
+    for _ in 0..MAX_TRIES {
+        if insert(ctx, &new).await? == UserInsert::Inserted {
+            ctx.emit_own(EventKind::UserCreated { user_id: new.id });
+            ctx.emit_own(EventKind::EmailVerified { user_id: new.id });
+            ctx.mail_enqueued.notify_one();
+            return Ok(new);
+        }
+        if !delete_unverified_holder(ctx, &Client::unknown(), &new.email).await? {
+            return Err(CreateUserError::EmailTaken);
+        }
+    }
+    Err(gave_up())
+}
+
+fn gave_up() -> CreateUserError {
+    StoreError::unavailable("gave up after 16 conflicting updates of the address").into()
+}
+
+fn verified_user(
+    ctx: &Context,
+    email: Email,
+    name: Option<Name>,
+    password_hash: Option<PasswordHash>,
+) -> Result<User, Failure> {
+    let now = ctx.now();
+    Ok(User {
+        id: UserId::generate(now, &*ctx.random)?,
+        email,
+        name,
+        password_hash,
+        password_changed_at: now,
+        epoch: Epoch::default(),
+        status: UserStatus::Active,
+        email_verified_at: Some(now),
+        contested_at: None,
+        created_at: now,
+    })
 }
 
 /// Inserts the user. If the outcome is unknown, reads whether it was inserted.

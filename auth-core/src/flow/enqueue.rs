@@ -13,16 +13,29 @@ use crate::limit::Limit;
 use crate::store::{Intent, MailRequest};
 use crate::user::email::Email;
 
-/// Writes an intent. Wake the worker (`ctx.mail_enqueued`) once the record that the mail is about is
+/// Writes an intent for a mail that a client asks for, in its languages. Wake the worker (`ctx.mail_enqueued`) once the record that the mail is about is
 /// written.
+pub(super) async fn enqueue_asked_for(
+    ctx: &Context,
+    client: &Client,
+    email: &Email,
+    mail: MailRequest,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    let id = IntentId::generate(now, &*ctx.random)?;
+    let languages = client.languages().cloned();
+    insert(ctx, Intent { id, email: email.clone(), mail, languages, created_at: now }).await
+}
+
+/// Writes an intent for a notice, or for what the service asks for. Nobody else chooses its language. Wake the
+/// worker once the record that the mail is about is written.
 pub(super) async fn enqueue(
     ctx: &Context,
     email: &Email,
     mail: MailRequest,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    let id = IntentId::generate(now, &*ctx.random)?;
-    insert(ctx, id, email, mail, now).await
+    enqueue_asked_for(ctx, &Client::unknown(), email, mail, now).await
 }
 
 /// Writes an intent whose id is derived from `key`: concurrent calls with one key enqueue one mail.
@@ -34,7 +47,7 @@ pub(super) async fn enqueue_once(
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let id = IntentId::from_bytes(ctx.bucket_key.bucket(mail.name(), key));
-    insert(ctx, id, email, mail, now).await
+    insert(ctx, Intent { id, email: email.clone(), mail, languages: None, created_at: now }).await
 }
 
 /// The two limits of a request for a mailed link.
@@ -66,20 +79,13 @@ pub(super) async fn enqueue_if_allowed(
     by_mailbox: Limit,
 ) -> Result<(), Failure> {
     if permit::count_by_mailbox(ctx, client, by_mailbox, email).await? {
-        enqueue(ctx, email, mail, ctx.now()).await?;
+        enqueue_asked_for(ctx, client, email, mail, ctx.now()).await?;
         ctx.mail_enqueued.notify_one();
     }
     Ok(())
 }
 
-async fn insert(
-    ctx: &Context,
-    id: IntentId,
-    email: &Email,
-    mail: MailRequest,
-    now: DateTime<Utc>,
-) -> Result<(), Failure> {
-    let intent = Intent { id, email: email.clone(), mail, created_at: now };
+async fn insert(ctx: &Context, intent: Intent) -> Result<(), Failure> {
     Ok(ctx.store.insert_intent(&intent).await?)
 }
 
@@ -90,7 +96,7 @@ pub(crate) async fn requeue(ctx: &Context, id: IntentId) -> Result<(), UserError
     let Some(letter) = ctx.store.find_dead_letter(id).await? else { return Err(UserError::NotFound) };
     let now = ctx.now();
     let new_id = IntentId::generate(now, &*ctx.random).map_err(Failure::from)?;
-    insert(ctx, new_id, &letter.intent.email, letter.intent.mail, now).await?;
+    insert(ctx, Intent { id: new_id, created_at: now, ..letter.intent }).await?;
     let _removed = ctx.store.remove_dead_letter(id).await?;
     ctx.mail_enqueued.notify_one();
     Ok(())

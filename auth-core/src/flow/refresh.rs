@@ -94,7 +94,9 @@ async fn exchange(
     Ok(match decision {
         Decision::Fresh => (issue(ctx, user, session, token, now).await?, Renewal::Fresh),
         Decision::Recover(child) => (issue(ctx, user, session, child, now).await?, Renewal::Recovered),
-        Decision::Rotate(child) => (rotate(ctx, session, user, child).await?, Renewal::Rotated),
+        Decision::Rotate(child) => {
+            (rotate(ctx, session, user, child, request.client).await?, Renewal::Rotated)
+        }
         Decision::Refuse | Decision::Reuse => return Err(RefreshError::InvalidToken),
     })
 }
@@ -174,6 +176,7 @@ async fn rotate(
     session: Session,
     user: User,
     child: RefreshToken,
+    client: &Client,
 ) -> Result<SessionTokens, RefreshError> {
     // A later time than that of the request, so that the work since does not shorten the leeway.
     let now = ctx.now();
@@ -185,12 +188,16 @@ async fn rotate(
         digest: child.digest(user.id),
         rotated_at: now,
         idle_expires_at: after(now, ctx.policy.refresh.refresh_lifetime).min(session.expires_at),
+        ip: client.ip(),
+        user_agent: client.user_agent().map(str::to_owned),
     };
     let session = Session {
         generation: rotation.generation,
         digest: rotation.digest,
         rotated_at: rotation.rotated_at,
         idle_expires_at: rotation.idle_expires_at,
+        ip: rotation.ip,
+        user_agent: rotation.user_agent.clone(),
         ..session
     };
     // Signed before the swap: a failure after it would leave an honest client with a consumed token.

@@ -1,6 +1,6 @@
 //! Registering.
 
-use crate::flow::enqueue::enqueue;
+use crate::flow::enqueue::enqueue_asked_for;
 use crate::flow::new_password::check_breach;
 use crate::flow::permit::{self, Request, from_limit_error};
 use crate::limit::{Limit, RateLimited};
@@ -63,7 +63,7 @@ pub(super) fn validate(
     name: Option<&str>,
 ) -> Result<(Email, Option<Name>), InvalidRegistration> {
     let email = Email::parse(email);
-    let name = name.map(Name::parse).transpose();
+    let name = Name::parse_optional(name);
     let password = ctx.policy.password.check(password, email.as_ref().ok());
     match (email, password, name) {
         (Ok(email), Ok(()), Ok(name)) => Ok((email, name)),
@@ -122,7 +122,8 @@ async fn attempt(
         contested_at: None,
         created_at: now,
     };
-    enqueue(ctx, email, MailRequest::Registration { user_id: user.id, registration }, now).await?;
+    let mail = MailRequest::Registration { user_id: user.id, registration };
+    enqueue_asked_for(ctx, client, email, mail, now).await?;
     let inserted = ctx.store.insert_user(&user).await?;
     // Of two registrations of one address, neither may gain from the link of the other; see
     // `MailRequest::Verification` in delivery/compose.rs.

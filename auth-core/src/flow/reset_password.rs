@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::event::EventKind;
 use crate::failure::Failure;
 use crate::id::UserId;
-use crate::mail::one_time_token::Purpose;
+use crate::mail::one_time_token::{MailedToken, Purpose};
 use crate::store::{GuardedWrite, MailRequest, NewPassword};
 use crate::user::UserStatus;
 use crate::user::email::{Email, EmailError};
@@ -77,7 +77,7 @@ pub(crate) async fn send_reset_link(ctx: &Context, user_id: UserId) -> Result<()
     Ok(())
 }
 
-/// Checks the token, hashes the new password, writes the user with one guarded write, then cleans up.
+/// Checks the token of a reset or an invitation, hashes the new password, writes the user with one guarded write, then cleans up.
 pub(crate) async fn reset_password(
     ctx: &Context,
     request: &mut Request<'_>,
@@ -87,8 +87,12 @@ pub(crate) async fn reset_password(
     ctx.policy.password.check(new_password, None)?;
     permit::count_by_client(ctx, request, Limit::ResetClient).await?;
     let (client, now) = (request.client, ctx.now());
-    let Some((token, user)) = redeem(ctx, text, Purpose::ResetPassword, now).await? else {
-        ctx.emit(client, EventKind::MailedTokenRefused { purpose: Purpose::ResetPassword });
+    let purpose = match MailedToken::parse(text, Purpose::AcceptInvitation) {
+        Ok(_) => Purpose::AcceptInvitation,
+        Err(_) => Purpose::ResetPassword,
+    };
+    let Some((token, user)) = redeem(ctx, text, purpose, now).await? else {
+        ctx.emit(client, EventKind::MailedTokenRefused { purpose });
         return Err(ResetPasswordError::InvalidToken);
     };
     ctx.policy.password.check(new_password, Some(&user.email))?;

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::kinds::MailRequest;
+use crate::client::Languages;
 use crate::id::IntentId;
 use crate::user::email::Email;
 
@@ -23,6 +24,8 @@ pub struct Intent {
     pub email: Email,
     /// The mail that is asked for.
     pub mail: MailRequest,
+    /// The languages of the client that asked for the mail, if it is one that somebody asks for.
+    pub languages: Option<Languages>,
     /// When it was enqueued.
     pub created_at: DateTime<Utc>,
 }
@@ -41,6 +44,8 @@ struct Payload<'a> {
     v: u8,
     email: Cow<'a, str>,
     mail: Cow<'a, MailRequest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    languages: Option<String>,
 }
 
 impl Intent {
@@ -61,6 +66,7 @@ impl Intent {
             v: VERSION,
             email: Cow::Borrowed(self.email.address()),
             mail: Cow::Borrowed(&self.mail),
+            languages: self.languages.as_ref().map(Languages::to_string),
         };
         // Strings, integers and options always serialize.
         serde_json::to_string(&payload).unwrap_or_default()
@@ -69,16 +75,20 @@ impl Intent {
     /// Reads a text that [`payload`](Self::payload) gave. A text that this version cannot read becomes
     /// [`MailRequest::Unreadable`]: one bad record must not stop the mails of all others.
     pub fn from_stored(id: IntentId, created_at: DateTime<Utc>, payload: &str) -> Self {
-        let (email, mail) = read(payload)
-            .unwrap_or_else(|| (Email::of_nobody(), MailRequest::Unreadable { payload: payload.to_owned() }));
-        Self { id, email, mail, created_at }
+        let (email, mail, languages) = read(payload).unwrap_or_else(|| {
+            (Email::of_nobody(), MailRequest::Unreadable { payload: payload.to_owned() }, None)
+        });
+        Self { id, email, mail, languages, created_at }
     }
 }
 
-fn read(payload: &str) -> Option<(Email, MailRequest)> {
+fn read(payload: &str) -> Option<(Email, MailRequest, Option<Languages>)> {
     let payload: Payload<'_> = serde_json::from_str(payload).ok()?;
-    let known = payload.v == VERSION;
-    known.then(|| (Email::from_stored(payload.email), payload.mail.into_owned()))
+    if payload.v != VERSION {
+        return None;
+    }
+    let languages = payload.languages.as_deref().and_then(Languages::from_accept_language);
+    Some((Email::from_stored(payload.email), payload.mail.into_owned(), languages))
 }
 
 #[cfg(test)]
@@ -106,18 +116,20 @@ mod tests {
             MailRequest::Registration { user_id, registration },
             MailRequest::Verification,
             MailRequest::PasswordReset,
+            MailRequest::Invitation { user_id, epoch },
             MailRequest::PasswordChanged { user_id, at },
             MailRequest::ChangeEmail { user_id, epoch },
             MailRequest::EmailChanged { user_id, new_email, at },
             MailRequest::SessionsEnded { user_id, session_id, epoch },
             MailRequest::UnknownDevice { user_id, at, ip: "2001:db8::7".parse().ok() },
+            MailRequest::AccountDeleted { user_id, at },
             MailRequest::Unreadable { payload: "{\"v\":9}".to_owned() },
         ]
     }
 
     fn payload(mail: MailRequest) -> String {
         let email = Email::parse("Ada@example.com").unwrap();
-        Intent { id: ID, email, mail, created_at: DateTime::UNIX_EPOCH }.payload()
+        Intent { id: ID, email, mail, languages: None, created_at: DateTime::UNIX_EPOCH }.payload()
     }
 
     fn read_back(payload: &str) -> Intent {
@@ -149,21 +161,36 @@ mod tests {
             format!("{{\"registration\":{{{user},\"registration\":{{\"password_hash\":\"$argon2id$x\",\"name\":\"Ada\"}}}}}}"),
             "\"verification\"".to_owned(),
             "\"password_reset\"".to_owned(),
+            format!("{{\"invitation\":{{{user},\"epoch\":9}}}}"),
             format!("{{\"password_changed\":{{{user},{at}}}}}"),
             format!("{{\"change_email\":{{{user},\"epoch\":9}}}}"),
             format!("{{\"email_changed\":{{{user},\"new_email\":\"New@example.com\",{at}}}}}"),
             format!("{{\"sessions_ended\":{{{user},\"session_id\":\"03030303-0303-0303-0303-030303030303\",\"epoch\":9}}}}"),
             format!("{{\"unknown_device\":{{{user},{at},\"ip\":\"2001:db8::7\"}}}}"),
+            format!("{{\"account_deleted\":{{{user},{at}}}}}"),
         ]) {
             assert_eq!(*stored, format!("{{\"v\":1,\"email\":\"Ada@example.com\",\"mail\":{mail}}}"));
         }
     }
 
     #[test]
+    fn the_languages_of_a_request_round_trip() {
+        let languages = Languages::from_accept_language("de-AT,en");
+        let email = Email::parse("Ada@example.com").unwrap();
+        let (mail, created_at) = (MailRequest::PasswordReset, DateTime::UNIX_EPOCH);
+        let stored = Intent { id: ID, email, mail, languages: languages.clone(), created_at }.payload();
+        assert_eq!(
+            stored,
+            "{\"v\":1,\"email\":\"Ada@example.com\",\"mail\":\"password_reset\",\"languages\":\"de-AT,en\"}"
+        );
+        assert_eq!(read_back(&stored).languages, languages);
+    }
+
+    #[test]
     fn a_reset_link_is_due_before_the_mails_of_the_last_hour() {
         let due = |mail: MailRequest, minutes: i64| {
             let created_at = DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes);
-            Intent { id: ID, email: Email::of_nobody(), mail, created_at }.due_at()
+            Intent { id: ID, email: Email::of_nobody(), mail, languages: None, created_at }.due_at()
         };
         assert!(due(MailRequest::PasswordReset, 59) < due(MailRequest::Verification, 0));
         assert!(

@@ -76,6 +76,15 @@ requests! {
     Verification = "verification", links [VerifyEmail, ResetPassword];
     /// A link to choose a new password.
     PasswordReset = "password_reset", links [ResetPassword];
+    /// A link to choose the first password, for a user whom an administrator created.
+    Invitation = "invitation", links [AcceptInvitation] {
+        /// The user.
+        #[serde(with = "stored::text")]
+        user_id: UserId,
+        /// The epoch of the user who was created. A new epoch means that a password was chosen.
+        #[serde(with = "stored::epoch")]
+        epoch: Epoch,
+    };
     /// A notice that the password of a user was changed or reset.
     PasswordChanged = "password_changed", links [] {
         /// The user.
@@ -129,6 +138,15 @@ requests! {
         /// The address of the client. Not its user agent: no mail has a text that a stranger chose.
         ip: Option<IpAddr>,
     };
+    /// A notice to the address of a user who deleted the account.
+    AccountDeleted = "account_deleted", links [] {
+        /// The user.
+        #[serde(with = "stored::text")]
+        user_id: UserId,
+        /// When.
+        #[serde(rename = "at_micros", with = "stored::micros")]
+        at: DateTime<Utc>,
+    };
 }
 
 impl MailRequest {
@@ -138,11 +156,13 @@ impl MailRequest {
     pub(crate) const fn user_id(&self) -> Option<UserId> {
         match self {
             Self::Registration { user_id, .. }
+            | Self::Invitation { user_id, .. }
             | Self::PasswordChanged { user_id, .. }
             | Self::ChangeEmail { user_id, .. }
             | Self::EmailChanged { user_id, .. }
             | Self::SessionsEnded { user_id, .. }
-            | Self::UnknownDevice { user_id, .. } => Some(*user_id),
+            | Self::UnknownDevice { user_id, .. }
+            | Self::AccountDeleted { user_id, .. } => Some(*user_id),
             Self::Verification | Self::PasswordReset | Self::Unreadable { .. } => None,
         }
     }
@@ -153,11 +173,13 @@ impl MailRequest {
             Self::PasswordReset => true,
             Self::Registration { .. }
             | Self::Verification
+            | Self::Invitation { .. }
             | Self::PasswordChanged { .. }
             | Self::ChangeEmail { .. }
             | Self::EmailChanged { .. }
             | Self::SessionsEnded { .. }
             | Self::UnknownDevice { .. }
+            | Self::AccountDeleted { .. }
             | Self::Unreadable { .. } => false,
         }
     }
@@ -269,6 +291,8 @@ messages! {
         VerifyEmail = "verify_email";
         /// "Choose a new password".
         ResetPassword = "reset_password";
+        /// "You are invited": choose the first password. The link opens the page of a reset.
+        Invitation = "invitation";
         /// "Confirm your new address", to an address that is not the user's yet.
         ConfirmEmail = "confirm_email";
     }
@@ -289,6 +313,8 @@ messages! {
             /// The address of the client.
             ip: Option<IpAddr>,
         };
+        /// "Your account was deleted": by its user, and it cannot be brought back.
+        AccountDeleted = "account_deleted";
     }
 }
 
@@ -299,11 +325,13 @@ impl Message {
             Self::EmailChanged { new_email, .. } => Some(new_email),
             Self::VerifyEmail { .. }
             | Self::ResetPassword { .. }
+            | Self::Invitation { .. }
             | Self::ConfirmEmail { .. }
             | Self::AlreadyRegistered { .. }
             | Self::PasswordChanged { .. }
             | Self::SessionsEnded { .. }
-            | Self::UnknownDevice { .. } => None,
+            | Self::UnknownDevice { .. }
+            | Self::AccountDeleted { .. } => None,
         }
     }
 
@@ -313,11 +341,13 @@ impl Message {
             Self::UnknownDevice { ip, .. } => *ip,
             Self::VerifyEmail { .. }
             | Self::ResetPassword { .. }
+            | Self::Invitation { .. }
             | Self::ConfirmEmail { .. }
             | Self::AlreadyRegistered { .. }
             | Self::PasswordChanged { .. }
             | Self::EmailChanged { .. }
-            | Self::SessionsEnded { .. } => None,
+            | Self::SessionsEnded { .. }
+            | Self::AccountDeleted { .. } => None,
         }
     }
 }

@@ -24,11 +24,14 @@ pub enum Purpose {
     ResetPassword,
     /// Proves a new mailbox and makes it the user's address.
     ChangeEmail,
+    /// Sets the first password of a user whom an administrator invited.
+    AcceptInvitation,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: &[Self] = &[Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail];
+    pub const ALL: &[Self] =
+        &[Self::VerifyEmail, Self::ResetPassword, Self::ChangeEmail, Self::AcceptInvitation];
 
     /// The stable name that a store writes.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Purpose {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
             Self::ChangeEmail => "change_email",
+            Self::AcceptInvitation => "accept_invitation",
         }
     }
 
@@ -48,7 +52,7 @@ impl Purpose {
     /// address names the new one, which is not the user's yet.
     pub(crate) const fn binds_user_email(self) -> bool {
         match self {
-            Self::VerifyEmail | Self::ResetPassword => true,
+            Self::VerifyEmail | Self::ResetPassword | Self::AcceptInvitation => true,
             Self::ChangeEmail => false,
         }
     }
@@ -59,6 +63,7 @@ impl Purpose {
             Self::VerifyEmail => 0x41,
             Self::ResetPassword => 0x42,
             Self::ChangeEmail => 0x43,
+            Self::AcceptInvitation => 0x44,
         }
     }
 }
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_purpose_is_read_back_from_its_name() {
-        for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword] {
+        for purpose in Purpose::ALL.iter().copied() {
             assert_eq!(Purpose::from_stored(purpose.as_str()), Some(purpose));
         }
         assert_eq!(Purpose::from_stored("VERIFY_EMAIL"), None);
@@ -224,8 +229,8 @@ mod tests {
     fn a_text_has_one_purpose() {
         let keys = keys();
         let refresh_keys = RefreshKeys::new(&RootSecret::generate(&SystemRandom).unwrap());
-        let all = [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmail];
-        for (of, other) in all.into_iter().flat_map(|of| all.map(|other| (of, other))) {
+        let pairs = Purpose::ALL.iter().flat_map(|of| Purpose::ALL.iter().map(|other| (*of, *other)));
+        for (of, other) in pairs {
             let (text, secret) = (derive(&keys, of).expose(), derive(&keys, other).secret);
             assert_eq!(MailedToken::parse(&text, other).is_ok(), of == other, "{of:?} as {other:?}");
             assert_eq!(derive(&keys, of).secret.expose() == secret.expose(), of == other);
@@ -249,7 +254,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics_and_accepts_only_canonical_text(text in "[A-Za-z0-9_=+./-]{0,80}|.{0,80}") {
-            for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmail] {
+            for purpose in Purpose::ALL.iter().copied() {
                 if let Ok(token) = MailedToken::parse(&text, purpose) {
                     prop_assert_eq!(&*token.expose(), &text);
                 }

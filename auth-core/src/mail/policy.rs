@@ -34,6 +34,9 @@ pub struct LinkPolicy {
     /// How long a reset link works, from its first sending. Default 15 min, at most 24 h (NIST SP
     /// 800-63B-4 section 4.2 on recovery codes sent by mail).
     pub reset_lifetime: Duration,
+    /// How long the link of an invitation works, from its first sending. Default 7 days, at most 30 days. It sets a
+    /// first password only.
+    pub invitation_lifetime: Duration,
     /// The proof that verifying requires. Default [`VerificationProof::Link`].
     pub verification_proof: VerificationProof,
 }
@@ -43,6 +46,7 @@ impl Default for LinkPolicy {
         Self {
             verification_lifetime: 30 * MINUTE,
             reset_lifetime: 15 * MINUTE,
+            invitation_lifetime: 7 * DAY,
             verification_proof: VerificationProof::default(),
         }
     }
@@ -54,6 +58,7 @@ impl LinkPolicy {
         match purpose {
             Purpose::VerifyEmail | Purpose::ChangeEmail => self.verification_lifetime,
             Purpose::ResetPassword => self.reset_lifetime,
+            Purpose::AcceptInvitation => self.invitation_lifetime,
         }
     }
 }

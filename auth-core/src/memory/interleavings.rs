@@ -48,6 +48,8 @@ fn rotation(from: u8) -> SessionRotation {
         digest: Digest::from_bytes([from + 1; 32]),
         rotated_at: now(),
         idle_expires_at: now() + TimeDelta::days(7),
+        ip: None,
+        user_agent: None,
     }
 }
 
@@ -176,6 +178,7 @@ fn intent() -> Intent {
         id: INTENT,
         email: Email::parse("ada@example.com").unwrap(),
         mail: MailRequest::PasswordReset,
+        languages: None,
         created_at: now(),
     }
 }

@@ -147,6 +147,7 @@ mod tests {
             to: Email::parse(to).unwrap(),
             name: None,
             message: Message::PasswordChanged { at: DateTime::UNIX_EPOCH },
+            languages: None,
         }
     }
 

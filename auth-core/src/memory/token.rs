@@ -74,6 +74,8 @@ impl TokenStore for MemoryStore {
         session.digest = rotation.digest;
         session.rotated_at = rotation.rotated_at;
         session.idle_expires_at = rotation.idle_expires_at;
+        session.ip = rotation.ip;
+        session.user_agent.clone_from(&rotation.user_agent);
         Ok(GuardedWrite::Applied)
     }
 

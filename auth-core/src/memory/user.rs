@@ -1,7 +1,6 @@
 //! Users in memory.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,11 +8,11 @@ use chrono::{DateTime, Utc};
 use super::{MemoryStore, at_most, count, lock};
 use crate::id::UserId;
 use crate::store::{
-    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, StoreError,
-    UserInsert, UserStore,
+    EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, StoreError, UserInsert,
+    UserStore,
 };
 use crate::user::email::Email;
-use crate::user::{Epoch, PasswordHash, User, UserStatus};
+use crate::user::{Epoch, Name, PasswordHash, User, UserStatus};
 
 /// Users, and the unique index on the canonical address.
 #[derive(Default)]
@@ -42,6 +41,17 @@ impl Users {
             }
             _ => GuardedWrite::Stale,
         }
+    }
+
+    /// Deletes the user of this id, if the user still has this epoch and passes the guard, and frees the address.
+    fn delete(&mut self, id: UserId, epoch: Epoch, guard: impl FnOnce(&User) -> bool) -> GuardedWrite {
+        let Self { by_id, by_email } = self;
+        let Some(user) = by_id.get(&id).filter(|user| user.epoch == epoch && guard(user)) else {
+            return GuardedWrite::Stale;
+        };
+        by_email.remove(user.email.canonical());
+        by_id.remove(&id);
+        GuardedWrite::Applied
     }
 }
 
@@ -147,6 +157,15 @@ impl UserStore for MemoryStore {
         Ok(SetEmailOutcome::Applied)
     }
 
+    async fn set_name(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        name: Option<&Name>,
+    ) -> Result<GuardedWrite, StoreError> {
+        Ok(lock(&self.users).write(id, epoch, always, |user| user.name = name.cloned()))
+    }
+
     async fn rehash_password(
         &self,
         id: UserId,
@@ -172,26 +191,13 @@ impl UserStore for MemoryStore {
         Ok(lock(&self.users).write(id, epoch, always, |user| user.epoch = user.epoch.next()))
     }
 
-    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
-        let mut users = lock(&self.users);
-        let Some(user) = users.by_id.remove(&id) else {
-            return Ok(Deletion::NotFound);
-        };
-        users.by_email.remove(user.email.canonical());
-        Ok(Deletion::Deleted)
+    async fn delete(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        Ok(lock(&self.users).delete(id, epoch, always))
     }
 
     async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
-        let mut users = lock(&self.users);
-        let Users { by_id, by_email } = &mut *users;
-        let is_unverified =
-            |user: &User| user.epoch == epoch && user.status == UserStatus::Active && !user.email_verified();
-        let Entry::Occupied(entry) = by_id.entry(id) else { return Ok(GuardedWrite::Stale) };
-        if !is_unverified(entry.get()) {
-            return Ok(GuardedWrite::Stale);
-        }
-        by_email.remove(entry.remove().email.canonical());
-        Ok(GuardedWrite::Applied)
+        let unverified = |user: &User| user.status == UserStatus::Active && !user.email_verified();
+        Ok(lock(&self.users).delete(id, epoch, unverified))
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

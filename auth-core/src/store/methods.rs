@@ -45,10 +45,11 @@ macro_rules! methods_of {
             fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<GuardedWrite, StoreError>;
             fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<GuardedWrite, StoreError>;
             fn set_email(id: UserId, epoch: Epoch, email: &NewEmail) -> Result<SetEmailOutcome, StoreError>;
+            fn set_name(id: UserId, epoch: Epoch, name: Option<&Name>) -> Result<GuardedWrite, StoreError>;
             fn rehash_password(id: UserId, epoch: Epoch, hash: &PasswordHash) -> Result<GuardedWrite, StoreError>;
             fn set_status(id: UserId, epoch: Epoch, status: UserStatus) -> Result<GuardedWrite, StoreError>;
             fn advance_epoch(id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
-            fn delete(id: UserId) -> Result<Deletion, StoreError>;
+            fn delete(id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
             fn delete_unverified(id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
             fn purge_unverified(before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError>;
         } }
@@ -110,17 +111,18 @@ macro_rules! methods_of {
 /// What the macro names.
 #[doc(hidden)]
 pub mod named {
+    pub use std::option::Option;
     pub use std::result::Result;
 
     pub use chrono::{DateTime, Utc};
 
     pub use crate::store::{
-        ClaimedIntent, DeadLetter, Deletion, EmailVerification, GuardedWrite, Intent, NewEmail, NewPassword,
+        ClaimedIntent, DeadLetter, EmailVerification, GuardedWrite, Intent, NewEmail, NewPassword,
         OneTimeInsert, Outbox, OutboxStats, Removal, Revocation, SessionRotation, SetEmailOutcome,
         Settlement, Spend, Store, StoreError, TokenStore, UserInsert, UserStore,
     };
     pub use crate::{
-        AcquireOutcome, Bucket, Email, Epoch, IntentId, Mail, MailError, Mailer, OneTimeToken, PasswordHash,
-        RateLimiter, Rule, Session, SessionId, User, UserId, UserStatus,
+        AcquireOutcome, Bucket, Email, Epoch, IntentId, Mail, MailError, Mailer, Name, OneTimeToken,
+        PasswordHash, RateLimiter, Rule, Session, SessionId, User, UserId, UserStatus,
     };
 }

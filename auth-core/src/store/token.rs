@@ -1,6 +1,7 @@
 //! The trait for sessions and one-time tokens, and its outcomes.
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -28,6 +29,10 @@ pub struct SessionRotation {
     pub rotated_at: DateTime<Utc>,
     /// Becomes `idle_expires_at`.
     pub idle_expires_at: DateTime<Utc>,
+    /// Becomes `ip`: the address of the client that refreshed.
+    pub ip: Option<IpAddr>,
+    /// Becomes `user_agent`.
+    pub user_agent: Option<String>,
 }
 
 /// The outcome of [`TokenStore::revoke_session`].

@@ -9,7 +9,7 @@ use super::{GuardedWrite, StoreError};
 use crate::id::UserId;
 use crate::mail::one_time_token::Registration;
 use crate::user::email::Email;
-use crate::user::{Epoch, PasswordHash, User, UserStatus};
+use crate::user::{Epoch, Name, PasswordHash, User, UserStatus};
 
 /// The outcome of [`UserStore::insert_user`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +19,6 @@ pub enum UserInsert {
     Inserted,
     /// Another user has the same canonical address; nothing was written.
     EmailTaken,
-}
-
-/// The outcome of [`UserStore::delete`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a missing user means that nothing was deleted"]
-pub enum Deletion {
-    /// The user was deleted.
-    Deleted,
-    /// There is no such user.
-    NotFound,
 }
 
 /// The values that [`UserStore::verify_email`] writes.
@@ -164,6 +154,18 @@ pub trait UserStore: Debug + Send + Sync {
         email: &NewEmail,
     ) -> Result<SetEmailOutcome, StoreError>;
 
+    /// Sets or removes the name. The epoch stays.
+    ///
+    /// # Atomicity
+    ///
+    /// One write, guarded by `id` and `epoch`. Setting the name that the user has is applied, too.
+    async fn set_name(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        name: Option<&Name>,
+    ) -> Result<GuardedWrite, StoreError>;
+
     /// Replaces the hash of the *same* password by a stronger one. The epoch stays.
     ///
     /// # Atomicity
@@ -200,8 +202,9 @@ pub trait UserStore: Debug + Send + Sync {
     ///
     /// # Atomicity
     ///
-    /// One delete: of any number of concurrent callers exactly one gets [`Deletion::Deleted`].
-    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError>;
+    /// One delete, guarded by `id` and `epoch`: of any number of concurrent callers exactly one gets
+    /// [`GuardedWrite::Applied`], and a session that a reset has ended meanwhile deletes nobody.
+    async fn delete(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError>;
 
     /// Deletes an active user whose address is not verified, with this epoch. The address is free again at
     /// once. A disabled user stays, or deleting it would lift the ban.

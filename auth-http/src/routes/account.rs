@@ -2,15 +2,18 @@
 
 use std::net::IpAddr;
 
-use auth_core::{ChangeEmailError, ChangePasswordError, Limit, SessionError, SessionId, UserError};
+use auth_core::{
+    ChangeEmailError, ChangeNameError, ChangePasswordError, DeleteAccountError, Limit, SessionError,
+    SessionId, UserError,
+};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::responses::{self, SessionBody, UserBody, json, status};
-use crate::bearer::refused_token;
-use crate::body::SecretInput;
+use crate::bearer::{reauthentication_required, refused_token};
+use crate::body::{SecretInput, present};
 use crate::code::Code;
 use crate::context::Context;
 use crate::endpoint::{Endpoint, HandlerResult, handler};
@@ -23,6 +26,21 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/users/me", handler!(user))
             .operation("user", "Reads the user")
             .response::<UserBody>(StatusCode::OK)
+            .bearer(),
+        Endpoint::patch("/users/me", handler!(change_name))
+            .operation("changeName", "Changes the name; `null` or a blank one removes it")
+            .body::<ChangeNameBody>()
+            .response::<UserBody>(StatusCode::OK)
+            .errors([Code::ValidationFailed])
+            .bearer(),
+        Endpoint::delete("/users/me", handler!(delete_account))
+            .operation(
+                "deleteAccount",
+                "Deletes the account and all that belongs to it; only within 10 minutes after a log-in",
+            )
+            .optional_body::<NoFields>()
+            .no_content()
+            .errors([Code::ReauthenticationRequired])
             .bearer(),
         Endpoint::post("/users/me/password", handler!(change_password))
             .operation(
@@ -62,6 +80,21 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ChangeName)]
+struct ChangeNameBody {
+    /// `null` or blank for none.
+    #[serde(deserialize_with = "present")]
+    #[schema(value_type = Option<String>, required = true)]
+    name: Option<String>,
+}
+
+/// No body, or an object without fields.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NoFields {}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = ChangePassword)]
 struct ChangePasswordBody {
     #[schema(value_type = String, format = Password)]
@@ -90,17 +123,20 @@ struct SessionList {
 struct ListedSession {
     #[schema(format = "uuid")]
     id: String,
+    #[serde(serialize_with = "responses::time")]
     #[schema(value_type = String, format = DateTime)]
     created_at: DateTime<Utc>,
+    #[serde(serialize_with = "responses::time")]
     #[schema(value_type = String, format = DateTime)]
     last_used_at: DateTime<Utc>,
     /// When it ends in any case.
+    #[serde(serialize_with = "responses::time")]
     #[schema(value_type = String, format = DateTime)]
     expires_at: DateTime<Utc>,
-    /// At log-in; `null` when unknown.
+    /// At its last use, a log-in or a refresh; `null` when unknown.
     #[schema(value_type = Option<String>, required = true)]
     ip: Option<IpAddr>,
-    /// At log-in; `null` when unknown.
+    /// At its last use; `null` when unknown.
     #[schema(required = true)]
     user_agent: Option<String>,
     /// Whether it is the session of the access token.
@@ -110,6 +146,40 @@ struct ListedSession {
 async fn user(context: &Context, request: &mut Request) -> HandlerResult {
     let current = request.current_user(context).await?;
     Ok(json(StatusCode::OK, &UserBody::of(&current.user)))
+}
+
+async fn change_name(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
+    let body: ChangeNameBody = request.json()?;
+    let user = context.auth.change_name(&current.claims, body.name.as_deref(), &request.client).await?;
+    Ok(json(StatusCode::OK, &UserBody::of(&user)))
+}
+
+impl From<ChangeNameError> for Problem {
+    fn from(error: ChangeNameError) -> Self {
+        match error {
+            ChangeNameError::Name(error) => Self::invalid_field("name", error.code(), &error),
+            ChangeNameError::SessionEnded => refused_token(),
+            ChangeNameError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+async fn delete_account(context: &Context, request: &mut Request) -> HandlerResult {
+    let current = request.current_user(context).await?;
+    let _none: Option<NoFields> = request.optional_json()?;
+    context.auth.delete_account(&current.claims, &request.client).await?;
+    Ok(responses::clear_cookie(&context.config, request.transport(), no_content()))
+}
+
+impl From<DeleteAccountError> for Problem {
+    fn from(error: DeleteAccountError) -> Self {
+        match error {
+            DeleteAccountError::ReauthenticationRequired { max_age } => reauthentication_required(max_age),
+            DeleteAccountError::SessionEnded => refused_token(),
+            DeleteAccountError::Failed(failure) => failure.into(),
+        }
+    }
 }
 
 async fn change_password(context: &Context, request: &mut Request) -> HandlerResult {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::responses::{json, status};
-use crate::body::{SecretInput, not_null};
+use crate::body::SecretInput;
 use crate::code::Code;
 use crate::context::Context;
 use crate::endpoint::{Endpoint, HandlerResult, handler};
@@ -67,8 +67,8 @@ struct RegisterBody {
     email: String,
     #[schema(value_type = String, format = Password)]
     password: SecretInput,
-    #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, required = false)]
+    /// `null` or blank for none.
+    #[serde(default)]
     name: Option<String>,
 }
 
@@ -79,8 +79,8 @@ struct VerifyEmailBody {
     #[schema(value_type = String)]
     token: SecretInput,
     /// The one typed when registering, where the service asks for it.
-    #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = String, format = Password, required = false)]
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     password: Option<SecretInput>,
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auth_core::{AccessToken, RestoredSession, SessionTokens, User};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use http::header::SET_COOKIE;
 use http::{HeaderValue, StatusCode};
 use serde::{Serialize, Serializer};
@@ -46,8 +46,14 @@ pub(crate) struct UserBody {
     #[schema(required = true)]
     name: Option<String>,
     email_verified: bool,
+    #[serde(serialize_with = "time")]
     #[schema(value_type = String, format = DateTime)]
     created_at: DateTime<Utc>,
+}
+
+/// Writes a time as RFC 3339 in UTC, always with six fraction digits: what a store keeps, in one shape.
+pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
 impl UserBody {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::responses::{self, SessionBody};
-use crate::body::{SecretInput, not_null};
+use crate::body::SecretInput;
 use crate::code::Code;
 use crate::context::Context;
 use crate::cookie::RefreshCookie;
@@ -31,13 +31,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .rate_limits(&[Limit::LogInAccount, Limit::LogInClient, Limit::LogInDevice]),
         Endpoint::post("/auth/refresh", handler!(refresh))
             .operation("refresh", "Exchanges the refresh token for a new one and an access token")
-            .body::<RefreshTokenBody>()
+            .optional_body::<RefreshTokenBody>()
             .response::<SessionBody>(StatusCode::OK)
             .refresh_token()
             .rate_limits(&[Limit::RefreshClient, Limit::RefreshSession]),
         Endpoint::post("/auth/logout", handler!(log_out))
             .operation("logOut", "Ends the session of the refresh token")
-            .body::<RefreshTokenBody>()
+            .optional_body::<RefreshTokenBody>()
             .no_content()
             .refresh_token()
             .rate_limits(&[Limit::LogOutClient]),
@@ -52,7 +52,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
                 "restoreSessionWithBody",
                 "The same for native clients; only with `X-Token-Transport: body`",
             )
-            .body::<RefreshTokenBody>()
+            .optional_body::<RefreshTokenBody>()
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::MethodNotAllowed])
             .refresh_token()
@@ -69,12 +69,12 @@ struct LogInBody {
     password: SecretInput,
 }
 
-/// Only with `X-Token-Transport: body`; otherwise there is no body.
+/// Only with `X-Token-Transport: body`; browsers send the refresh token as a cookie, and no body.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RefreshToken)]
 struct RefreshTokenBody {
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default)]
     #[schema(value_type = String, required = true)]
     refresh_token: Option<SecretInput>,
 }

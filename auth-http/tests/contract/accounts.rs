@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use auth_core::Password;
 use auth_testkit::Fault;
 use auth_tests::{Route, UNKNOWN_ID};
 use serde_json::json;
@@ -14,6 +15,8 @@ contract!(
     every_bearer_route_refuses_a_bad_access_token,
     every_bearer_route_refuses_an_ended_session_at_once,
     a_bearer_route_whose_store_fails_is_503_and_never_401,
+    an_account_is_deleted_only_shortly_after_a_log_in,
+    every_time_has_six_fraction_digits,
     a_changed_password_begins_a_session_and_ends_all_others,
     a_native_client_gets_the_token_of_its_new_session_in_json,
     sessions_are_listed_with_exactly_the_documented_fields,
@@ -37,6 +40,46 @@ async fn a_user_reads_exactly_the_documented_fields(stack: Stack) {
     assert_eq!(keys(&user), ["created_at", "email", "email_verified", "id", "name"]);
     assert_eq!((&user["email"], &user["email_verified"]), (&json!(ADA), &json!(true)));
     assert_eq!(answer.set_cookie(), None);
+}
+
+async fn an_account_is_deleted_only_shortly_after_a_log_in(stack: Stack) {
+    let world = World::new(stack);
+    let session = world.user_and_session().await;
+    world.clock.advance(Duration::from_mins(10));
+    let renewed = world.bare("POST", "/auth/refresh", &session.cookie()).await.logged_in();
+    let answer = world.bare("DELETE", "/users/me", &renewed.bearer()).await;
+    answer.is_problem(401, "reauthentication_required");
+    let challenge = "Bearer error=\"insufficient_user_authentication\", max_age=600";
+    assert_eq!(answer.header("www-authenticate"), Some(challenge));
+    assert_eq!(answer.set_cookie(), None);
+    assert_eq!(world.get("/users/me", &renewed.bearer()).await.status, 200);
+    let session = world.log_in().await;
+    let answer = world.bare("DELETE", "/users/me", &session.bearer()).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.set_cookie().is_some_and(|cookie| cookie.contains("Max-Age=0")), "it is cleared");
+    world.get("/users/me", &session.bearer()).await.is_problem(401, "invalid_access_token");
+}
+
+/// Also those whose last digits are zeros, so that all have one length and sort as text.
+async fn every_time_has_six_fraction_digits(stack: Stack) {
+    let world = World::new(stack);
+    for (at, shown) in [
+        ("2026-03-01T09:05:00Z", "2026-03-01T09:05:00.000000Z"),
+        ("2026-03-01T09:05:01.5Z", "2026-03-01T09:05:01.500000Z"),
+        ("2026-03-01T09:05:02.000001Z", "2026-03-01T09:05:02.000001Z"),
+    ] {
+        world.clock.set(at.parse().unwrap());
+        let address = format!("user-{}@example.com", &at[18..19]);
+        world.auth.create_user(&address, Password::new(PASSWORD), None).await.unwrap();
+        let body = json!({"email": address, "password": PASSWORD});
+        let session = world.post("/auth/login", body, &[]).await.logged_in();
+        let user = world.get("/users/me", &session.bearer()).await.json();
+        assert_eq!(user["created_at"], shown);
+        let listed = world.get("/users/me/sessions", &session.bearer()).await.json();
+        let listed = &listed["sessions"][0];
+        assert_eq!((&listed["created_at"], &listed["last_used_at"]), (&json!(shown), &json!(shown)));
+        assert_eq!(listed["expires_at"].as_str().unwrap().len(), shown.len());
+    }
 }
 
 async fn every_bearer_route_refuses_a_bad_access_token(stack: Stack) {

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::encryption::Encryption;
 use super::provider;
+use crate::message::Sender;
 use crate::problems::{self, Problems};
 
 /// Whether the URL may ask for a connection without encryption.
@@ -158,6 +159,16 @@ impl SmtpSettings {
     pub fn from_address(mut self, address: impl Into<String>) -> Self {
         self.from = Some(address.into());
         self
+    }
+
+    /// Checks a sender as [`SmtpMailer::new`](crate::SmtpMailer::new) does, for a service that reads its settings
+    /// before it needs them all.
+    ///
+    /// # Errors
+    ///
+    /// - A text that says what is wrong, without the sender itself.
+    pub fn check_from_address(address: &str) -> Result<(), &'static str> {
+        Sender::new(address, "").map(drop)
     }
 
     /// Sets the address for replies. Default: the sender.

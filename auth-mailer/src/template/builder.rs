@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 
 use super::colors::Color;
-use super::{Chooser, Part, Settings, Templates, check, language, one_line};
+use super::{Choice, Part, Settings, Templates, check, language, one_line};
 use crate::links::Links;
 use crate::problems::{self, Problems};
 
@@ -30,7 +30,7 @@ pub struct TemplatesBuilder {
     default_language: Option<String>,
     languages: Vec<(String, String)>,
     sources: Vec<(Option<MailKind>, Part, String)>,
-    choose: Option<Chooser>,
+    choose: Option<Choice>,
 }
 
 impl TemplatesBuilder {
@@ -108,7 +108,15 @@ impl TemplatesBuilder {
         mut self,
         choose: impl Fn(&Mail) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        self.choose = Some(Arc::new(choose));
+        self.choose = Some(Choice::By(Arc::new(choose)));
+        self
+    }
+
+    /// Writes each mail in the first language of the client that asked for it
+    /// ([`Mail::languages`](auth_core::Mail::languages)) that there is, and every other mail in the default
+    /// language. Replaces [`choose_language`](Self::choose_language).
+    pub fn accept_languages(mut self) -> Self {
+        self.choose = Some(Choice::Accepted);
         self
     }
 

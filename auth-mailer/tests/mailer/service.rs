@@ -60,6 +60,7 @@ pub(crate) fn notice(to: &str, name: Option<&str>) -> Mail {
         to: Email::from_stored(to),
         name: name.map(Name::from_stored),
         message: Message::PasswordChanged { at: "2026-11-24T14:05:00Z".parse().unwrap() },
+        languages: None,
     }
 }
 

@@ -24,6 +24,8 @@ async fn mails() -> Vec<Mail> {
     auth.deliver_due_mails().await.unwrap();
     let tokens = auth.log_in("ada@example.com", password(), &client()).await.unwrap();
     let claims = auth.authenticate(tokens.access_token.expose()).unwrap();
+    auth.invite_user("grace@example.com", None).await.unwrap();
+    auth.deliver_due_mails().await.unwrap();
     auth.change_email(&claims, "new.one@example.org", password(), &client()).await.unwrap();
     auth.deliver_due_mails().await.unwrap();
     let at = "2026-03-01T09:05:00Z".parse().unwrap();
@@ -35,6 +37,7 @@ async fn mails() -> Vec<Mail> {
         Message::SessionsEnded { at },
         Message::EmailChanged { new_email: Email::parse("new.one@example.org").unwrap(), at },
         Message::UnknownDevice { ip: "192.0.2.7".parse().ok(), at },
+        Message::AccountDeleted { at },
     ] {
         mails.push(Mail { message, ..notice("ada@example.com", Some("Ada <3")) });
     }
@@ -259,5 +262,46 @@ proptest! {
             (rendered.subject, rendered.text.lines().count(), tags)
         };
         prop_assert_eq!(around(Some(&name)), around(None));
+    }
+}
+
+/// In the first language of the client that asked for it which there is.
+#[tokio::test]
+async fn a_mail_is_in_a_language_of_its_client_where_that_is_wanted() {
+    use auth_core::Languages;
+    let links = || Links::new("https://app.example.com").unwrap();
+    let accepting = Templates::builder(links()).default_language("fr").accept_languages().build().unwrap();
+    let fixed = Templates::builder(links()).default_language("fr").build().unwrap();
+    let notice = notice("ada@example.com", None);
+    for (languages, expected) in [
+        (Some("es, de-AT;q=0.9, en;q=0.5"), "de"),
+        (Some("EN-gb"), "en"),
+        (Some("es, pt"), "fr"),
+        (None, "fr"),
+    ] {
+        let languages = languages.and_then(Languages::from_accept_language);
+        let mail = Mail { languages, ..notice.clone() };
+        let html = accepting.render(&mail).unwrap().html;
+        assert!(html.contains(&format!("<html lang=\"{expected}\"")), "{:?}", mail.languages);
+        assert!(fixed.render(&mail).unwrap().html.contains("<html lang=\"fr\""));
+    }
+}
+
+#[tokio::test]
+async fn links_open_the_pages_that_are_set() {
+    let links = Links::new("https://app.example.com/in").unwrap();
+    let links = links.page(MailKind::VerifyEmail, "/welcome#").unwrap();
+    let links = links.page(MailKind::Invitation, "/#/first-password").unwrap();
+    let templates = Templates::builder(links).build().unwrap();
+    for mail in mails().await {
+        let Some(token) = mail.message.token() else { continue };
+        let page = match mail.message.kind() {
+            MailKind::VerifyEmail => "/welcome#",
+            MailKind::Invitation => "/#/first-password?",
+            MailKind::ConfirmEmail => "/#/confirm-email?",
+            _ => "/#/reset-password?",
+        };
+        let link = format!("https://app.example.com/in{page}token={}", *token.expose());
+        assert!(templates.render(&mail).unwrap().text.lines().any(|line| line == link), "{link}");
     }
 }

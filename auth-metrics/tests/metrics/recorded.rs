@@ -222,7 +222,7 @@ async fn all_calls() {
     let rule = Rule::Quota { count: 1, window: Duration::from_secs(1) };
     let message = Message::PasswordChanged { at: DateTime::UNIX_EPOCH };
     let to = auth_core::Email::parse("ada@example.com").unwrap();
-    let mail = Mail { id: nothing, to, name: None, message };
+    let mail = Mail { id: nothing, to, name: None, message, languages: None };
     for (store, mailer) in [
         (StoreErrorKind::Unavailable, MailErrorKind::Transient),
         (StoreErrorKind::Conflict, MailErrorKind::Permanent),

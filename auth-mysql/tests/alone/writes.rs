@@ -94,7 +94,8 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
         "UserStore::set_status": store.set_status(samples::user_id(5), epoch, UserStatus::Disabled)
             => "Applied", then "Stale";
         "UserStore::advance_epoch": store.advance_epoch(samples::user_id(6), epoch) => "Applied", then "Stale";
-        "UserStore::delete": store.delete(samples::user_id(7)) => "Deleted", then "NotFound";
+        "UserStore::set_name": store.set_name(samples::user_id(20), epoch, None) => "Applied", then "Applied";
+        "UserStore::delete": store.delete(samples::user_id(7), epoch) => "Applied", then "Stale";
         "UserStore::delete_unverified": store.delete_unverified(samples::user_id(19), epoch) => "Applied", then "Stale";
         "UserStore::mark_contested": store.mark_contested(&samples::user(8).email, samples::user_id(99), at(5))
             => "Applied", then "Applied";

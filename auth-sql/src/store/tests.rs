@@ -86,6 +86,7 @@ impl Database for Script {
         activate: "",
         set_password: "",
         set_email: "",
+        set_name: "",
         rehash_password: "",
         set_status: "",
         advance_epoch: "",
@@ -189,7 +190,7 @@ async fn an_untraced_write_with_unknown_outcome_is_unavailable() {
     let (id, epoch) = (samples::user_id(1), Epoch::from_u64(1));
     let disabled = without_reads(unknown()).set_status(id, epoch, UserStatus::Disabled).await;
     let advanced = without_reads(unknown()).advance_epoch(id, epoch).await;
-    let deleted = without_reads(unknown()).delete(id).await;
+    let deleted = without_reads(unknown()).delete(id, epoch).await;
     let revoked = without_reads(unknown()).revoke_session(id, samples::session_id(1)).await;
     for error in [disabled.unwrap_err(), advanced.unwrap_err(), deleted.unwrap_err(), revoked.unwrap_err()] {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);

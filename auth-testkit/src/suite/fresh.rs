@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use auth_core::store::{Intent, MailRequest};
 use auth_core::{
-    Digest, Email, Epoch, IntentId, Name, OneTimeToken, PasswordHash, Purpose, Registration, Session,
-    SessionId, User, UserId, UserStatus,
+    Digest, Email, Epoch, IntentId, Languages, Name, OneTimeToken, PasswordHash, Purpose, Registration,
+    Session, SessionId, User, UserId, UserStatus,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -153,5 +153,6 @@ pub(super) fn one_time() -> Outcome<OneTimeToken> {
 
 /// An intent to mail a verification link, enqueued and due at this time.
 pub(super) fn intent(created_at: DateTime<Utc>) -> Outcome<Intent> {
-    Ok(Intent { id: intent_id(), email: email()?, mail: MailRequest::Verification, created_at })
+    let languages = Languages::from_accept_language("de-AT,de");
+    Ok(Intent { id: intent_id(), email: email()?, mail: MailRequest::Verification, languages, created_at })
 }

@@ -163,11 +163,11 @@ impl Record for OneTimeToken {
 
 impl Record for Intent {
     fn row(&self) -> Row {
-        let Self { id, email, mail: _, created_at } = self;
+        let Self { id, email, mail: _, languages: _, created_at } = self;
         vec![
             ("id", id.to_string()),
             ("email", email_text(email)),
-            // The payload is the promise and the address, in a form that compares.
+            // The payload has the request, the address and the languages, in a form that compares.
             ("payload", self.payload()),
             ("created_at", time(*created_at)),
         ]

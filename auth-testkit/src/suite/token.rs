@@ -7,6 +7,8 @@ mod revoke;
 mod rotate;
 mod session;
 
+use std::net::Ipv6Addr;
+
 use auth_core::store::{SessionRotation, TokenStore};
 use auth_core::{Session, SessionId};
 
@@ -155,6 +157,8 @@ pub(super) fn rotation(session: &Session) -> SessionRotation {
         digest: fresh::digest(),
         rotated_at: at(120),
         idle_expires_at: at(7_200),
+        ip: Some(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7).into()),
+        user_agent: Some("the client that refreshed".to_owned()),
     }
 }
 
@@ -165,6 +169,8 @@ pub(super) fn rotated(session: &Session, rotation: &SessionRotation) -> Session 
         digest: rotation.digest,
         rotated_at: rotation.rotated_at,
         idle_expires_at: rotation.idle_expires_at,
+        ip: rotation.ip,
+        user_agent: rotation.user_agent.clone(),
         ..session.clone()
     }
 }

@@ -8,6 +8,7 @@ mod epoch;
 mod handles;
 mod insert;
 mod mark_contested;
+mod name;
 mod password;
 mod purge;
 mod verify;
@@ -108,6 +109,12 @@ macro_rules! __user_store_cases {
         password::a_rehash_is_guarded_by_the_epoch,
         /// A rehash that races a new password never survives it.
         password::a_rehash_never_overwrites_a_newer_password,
+        /// A new name is written, or the name removed, and nothing else changes.
+        name::a_new_name_is_written_and_nothing_else,
+        /// A new name is lost when the epoch moved.
+        name::a_new_name_is_guarded_by_the_epoch,
+        /// A name set again is applied again.
+        name::the_same_name_is_applied_again,
         /// A change of status moves the epoch and changes nothing else.
         epoch::a_status_change_moves_the_epoch,
         /// A change of status is lost when the epoch moved.
@@ -128,6 +135,10 @@ macro_rules! __user_store_cases {
         delete::a_deleted_user_is_gone_and_the_address_is_free,
         /// Of concurrent deletions exactly one deletes.
         delete::racing_deletions_have_one_winner,
+        /// Deleting is lost when the epoch moved.
+        delete::deleting_is_guarded_by_the_epoch,
+        /// Of a deletion and a write that moves the epoch at once exactly one is applied.
+        delete::a_user_whose_epoch_moves_is_not_deleted,
         /// An unverified user is deleted under its epoch, and the address can be taken at once.
         delete::an_unverified_user_is_deleted_and_the_address_is_free,
         /// Deleting an unverified user spares verified and disabled users, and those of another epoch.

@@ -47,6 +47,8 @@ defects! {
         ],
         /// Sessions are listed newest first.
         NewestFirst => [the_sessions_of_a_user_come_oldest_first],
+        /// Rotating keeps the client of the log-in.
+        RotateKeepsTheClient => [a_rotation_writes_what_it_says_and_nothing_else],
         /// Rotating also moves the absolute expiry.
         RotateMovesTheExpiry => [a_rotation_writes_what_it_says_and_nothing_else],
         /// Rotating does not look at the generation.
@@ -253,6 +255,8 @@ fn applied(session: Session, rotation: &SessionRotation) -> Session {
         digest: rotation.digest,
         rotated_at: rotation.rotated_at,
         idle_expires_at: rotation.idle_expires_at,
+        ip: rotation.ip,
+        user_agent: rotation.user_agent.clone(),
         ..session
     }
 }
@@ -309,7 +313,14 @@ impl TokenStore for BrokenTokenStore {
                 Ok(outcome)
             }
             _ => {
+                let before = self.inner.find_session(rotation.id).await?;
                 let outcome = self.inner.rotate(&self.loosened(rotation).await?).await?;
+                if self.is(D::RotateKeepsTheClient)
+                    && let Some(Session { ip, user_agent, .. }) = before
+                    && let Some(session) = self.inner.find_session(rotation.id).await?
+                {
+                    self.save(&Session { ip, user_agent, ..session }).await?;
+                }
                 let moves = self.is(D::RotateMovesTheExpiry) && outcome == GuardedWrite::Applied;
                 if moves && let Some(session) = self.inner.find_session(rotation.id).await? {
                     self.save(&Session { expires_at: session.expires_at + TimeDelta::hours(1), ..session })

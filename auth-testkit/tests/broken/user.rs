@@ -9,10 +9,10 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, StoreError,
-    UserInsert, UserStore,
+    EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, StoreError, UserInsert,
+    UserStore,
 };
-use auth_core::{Email, Epoch, MemoryStore, PasswordHash, User, UserId, UserStatus};
+use auth_core::{Email, Epoch, MemoryStore, Name, PasswordHash, User, UserId, UserStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::RwLock;
 
@@ -66,8 +66,9 @@ impl BrokenUserStore {
     ) -> Result<GuardedWrite, StoreError> {
         let _gate = self.gate.write().await;
         let Some(mut user) = self.passing().find_by_id(id).await? else { return Ok(GuardedWrite::Stale) };
+        let before = user.epoch;
         change(&mut user);
-        let _deleted = self.passing().delete(id).await?;
+        let _deleted = self.passing().delete(id, before).await?;
         let _inserted = self.passing().insert_user(&user).await?;
         Ok(GuardedWrite::Applied)
     }
@@ -114,7 +115,9 @@ impl UserStore for BrokenUserStore {
         match self.defect {
             D::InsertReplaces => {
                 let _gate = self.gate.write().await;
-                let _deleted = self.passing().delete(user.id).await?;
+                if let Some(old) = self.passing().find_by_id(user.id).await? {
+                    let _deleted = self.passing().delete(old.id, old.epoch).await?;
+                }
                 self.passing().insert_user(&user).await
             }
             D::InsertInTwoSteps => {
@@ -298,6 +301,25 @@ impl UserStore for BrokenUserStore {
         }
     }
 
+    async fn set_name(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        name: Option<&Name>,
+    ) -> Result<GuardedWrite, StoreError> {
+        let before = self.passing().find_by_id(id).await?.and_then(|user| user.name);
+        let guard = self.epoch(D::NameIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().set_name(id, guard, name).await?;
+        match self.defect {
+            D::NameMovesTheEpoch => self.passing().advance_epoch(id, epoch).await,
+            D::NameCountsChangedRows if before.as_ref() == name => Ok(GuardedWrite::Stale),
+            D::NameIsNeverRemoved if name.is_none() => {
+                self.passing().set_name(id, epoch, before.as_ref()).await
+            }
+            _ => Ok(self.outcome(outcome)),
+        }
+    }
+
     async fn rehash_password(
         &self,
         id: UserId,
@@ -357,7 +379,7 @@ impl UserStore for BrokenUserStore {
         Ok(self.outcome(self.passing().advance_epoch(id, guard).await?))
     }
 
-    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
+    async fn delete(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
         let found = self.passing().find_by_id(id).await?;
         if let Some(user) = &found
             && self.is(D::DeleteKeepsTheAddress)
@@ -372,14 +394,15 @@ impl UserStore for BrokenUserStore {
         {
             let address = user.email.canonical().to_owned();
             lock(&self.taken).insert(address.clone());
-            let outcome = self.passing().delete(id).await;
+            let outcome = self.passing().delete(id, epoch).await;
             delay().await;
             lock(&self.taken).remove(&address);
             return outcome;
         }
-        let outcome = self.passing().delete(id).await?;
-        let read = self.is(D::DeleteReadsThenDeletes) && found.is_some();
-        Ok(if read { Deletion::Deleted } else { outcome })
+        let guard = self.epoch(D::DeleteIgnoresTheEpoch, id, epoch).await?;
+        let outcome = self.passing().delete(id, guard).await?;
+        let read = self.is(D::DeleteReadsThenDeletes) && found.is_some_and(|user| user.epoch == epoch);
+        Ok(if read { GuardedWrite::Applied } else { self.outcome(outcome) })
     }
 
     async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
@@ -416,7 +439,8 @@ impl UserStore for BrokenUserStore {
                     if self.is(D::PurgeKeepsTheAddress) || self.is(D::PurgeInTwoSteps) {
                         lock(&self.taken).insert(user.email.canonical().to_owned());
                     }
-                    purged += u64::from(self.passing().delete(user.id).await? == Deletion::Deleted);
+                    purged +=
+                        u64::from(self.passing().delete(user.id, user.epoch).await? == GuardedWrite::Applied);
                     if self.is(D::PurgeInTwoSteps) {
                         delay().await;
                         lock(&self.taken).remove(user.email.canonical());

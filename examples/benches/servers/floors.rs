@@ -71,6 +71,8 @@ impl Floors {
                 digest: Digest::from_bytes([7; 32]),
                 rotated_at: session.rotated_at,
                 idle_expires_at: session.idle_expires_at,
+                ip: session.ip,
+                user_agent: session.user_agent.clone(),
             };
             let GuardedWrite::Applied = store.rotate(&rotation).await? else {
                 return Err("the swap was lost".into());

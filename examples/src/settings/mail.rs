@@ -40,6 +40,11 @@ fn templates(reader: &mut Reader<'_>, environment: Environment, frontend_url: &s
         // The host of the links.
         (None, Environment::Production) => {}
     }
+    let languages = [("en", Some("en")), ("de", Some("de")), ("fr", Some("fr")), ("accept", None)];
+    builder = match reader.choice("MAIL_LANGUAGE", Some("en"), &languages) {
+        Some(language) => builder.default_language(language),
+        None => builder.accept_languages(),
+    };
     let templates = builder.build();
     if let Err(error) = &templates {
         error.problems().iter().for_each(|problem| reader.problem("PRODUCT_NAME", &problem.problem));
@@ -78,6 +83,10 @@ fn smtp(reader: &mut Reader<'_>, environment: Environment) -> Result<Option<Smtp
         Environment::Production => Plaintext::Refused,
     };
     let from = reader.text("MAIL_FROM");
+    // Also while no mail server is set that would use it.
+    if let Some(from) = from {
+        reader.take("MAIL_FROM", SmtpSettings::check_from_address(from));
+    }
     let (settings, variable) = match given(reader)? {
         Given::Nothing if environment == Environment::Production => {
             reader.problem("SMTP_URL", "or MAILER_SERVICE is required in production");

@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::{Environment, duration};
 
 /// The variable of each setting of the policy.
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 15] = [
     ("access.lifetime", "ACCESS_TOKEN_EXP"),
     ("access.issuer", "PUBLIC_URL"),
     ("access.audience", "PUBLIC_URL"),
@@ -22,6 +22,7 @@ const NAMES: [(&str, &str); 14] = [
     ("refresh.min_rotation_age", "REFRESH_REUSE_LEEWAY"),
     ("links.verification_lifetime", "EMAIL_VERIFICATION_TOKEN_EXP"),
     ("links.reset_lifetime", "PASSWORD_RESET_TOKEN_EXP"),
+    ("reauthentication_window", "REAUTHENTICATION_WINDOW"),
     ("clean_up.schedule", "CLEANUP_SCHEDULE"),
     ("hashing.memory_kib", "ARGON2_MEMORY_KIB"),
     ("hashing.iterations", "ARGON2_ITERATIONS"),
@@ -39,6 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     time("REFRESH_REUSE_LEEWAY", &mut policy.refresh.reuse_leeway);
     time("EMAIL_VERIFICATION_TOKEN_EXP", &mut policy.links.verification_lifetime);
     time("PASSWORD_RESET_TOKEN_EXP", &mut policy.links.reset_lifetime);
+    time("REAUTHENTICATION_WINDOW", &mut policy.reauthentication_window);
     policy.refresh.min_rotation_age = policy.refresh.reuse_leeway.saturating_mul(2);
     // A default yields to a set variable.
     if reader.text("REFRESH_TOKEN_EXP").is_none() {

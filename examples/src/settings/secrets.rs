@@ -4,12 +4,14 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use auth_core::{KeyError, KeyRing, RootSecret, SigningKey, SystemRandom};
+use auth_core::{KeyError, KeyRing, RootSecret, SigningKey, SystemRandom, VerifyingKey};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use super::reader::Reader;
 use super::{Database, Environment};
+
+const VERIFY_KEY_FILES: &str = "JWT_VERIFY_KEY_FILES";
 
 /// The file in the working directory where a development server stores its generated secret.
 const DEVELOPMENT_FILE: &str = ".auth-dev-secret";
@@ -56,6 +58,18 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Given {
         let key = SigningKey::from_pem(&*pem).map_err(|error| format!("holds no usable key: {error}"));
         reader.take("JWT_PRIVATE_KEY_FILE", key).map(KeyRing::new)
     });
+    let mut key_ring = private.or(hs256);
+    let others = verifying_keys(reader);
+    if !others.is_empty() && key_file.is_none() {
+        reader.problem(
+            VERIFY_KEY_FILES,
+            "is for JWT_PRIVATE_KEY_FILE: beside a shared secret no public key verifies",
+        );
+    } else {
+        for key in others {
+            key_ring = key_ring.and_then(|ring| reader.take(VERIFY_KEY_FILES, ring.also_verify(key)));
+        }
+    }
     let root = match (token, jwt) {
         (Some(secret), _) => reader.take("TOKEN_SECRET", RootSecret::new(secret)),
         // Its problem is recorded above.
@@ -65,7 +79,20 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment) -> Given {
     let previous = reader.text("PREVIOUS_TOKEN_SECRET");
     let previous_root =
         previous.and_then(|secret| reader.take("PREVIOUS_TOKEN_SECRET", RootSecret::new(secret)));
-    Given { key_ring: private.or(hs256), root, previous_root }
+    Given { key_ring, root, previous_root }
+}
+
+/// Reads the public keys of `JWT_VERIFY_KEY_FILES`: the ones before or after the key that signs.
+fn verifying_keys(reader: &mut Reader<'_>) -> Vec<VerifyingKey> {
+    let mut keys = Vec::new();
+    for (number, path) in (1..).zip(reader.list(VERIFY_KEY_FILES)) {
+        let pem = fs::read(path).map_err(|error| format!("(file {number}) cannot be read: {}", error.kind()));
+        let key = reader.take(VERIFY_KEY_FILES, pem).map(VerifyingKey::from_pem);
+        let key = key
+            .map(|key| key.map_err(|error| format!("(file {number}) holds no usable public key: {error}")));
+        keys.extend(key.and_then(|key| reader.take(VERIFY_KEY_FILES, key)));
+    }
+    keys
 }
 
 impl Given {

@@ -44,6 +44,8 @@ impl TokenStore for MapStore {
             session.digest = rotation.digest;
             session.rotated_at = rotation.rotated_at;
             session.idle_expires_at = rotation.idle_expires_at;
+            session.ip = rotation.ip;
+            session.user_agent.clone_from(&rotation.user_agent);
             GuardedWrite::Applied
         }))
     }

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, Email, EmailVerification, Epoch, GuardedWrite, NewEmail, NewPassword, PasswordHash,
+    Email, EmailVerification, Epoch, GuardedWrite, Name, NewEmail, NewPassword, PasswordHash,
     SetEmailOutcome, StoreError, User, UserId, UserInsert, UserStatus, UserStore,
 };
 use chrono::{DateTime, Utc};
@@ -16,6 +16,18 @@ impl MapStore {
                 GuardedWrite::Applied
             }
             _ => GuardedWrite::Stale,
+        })
+    }
+
+    /// Deletes a user that this holds for, and frees the address.
+    fn remove(&self, id: UserId, holds: impl FnOnce(&User) -> bool) -> GuardedWrite {
+        self.transaction(|data| {
+            let Some(user) = data.users.get(&id).filter(|user| holds(user)) else {
+                return GuardedWrite::Stale;
+            };
+            data.users_by_email.remove(user.email.canonical());
+            data.users.remove(&id);
+            GuardedWrite::Applied
         })
     }
 }
@@ -125,6 +137,15 @@ impl UserStore for MapStore {
         }))
     }
 
+    async fn set_name(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        name: Option<&Name>,
+    ) -> Result<GuardedWrite, StoreError> {
+        Ok(self.update(id, epoch, |user| user.name = name.cloned()))
+    }
+
     async fn rehash_password(
         &self,
         id: UserId,
@@ -150,25 +171,13 @@ impl UserStore for MapStore {
         Ok(self.update(id, epoch, |user| user.epoch = user.epoch.next()))
     }
 
-    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
-        Ok(self.transaction(|data| {
-            let Some(user) = data.users.remove(&id) else { return Deletion::NotFound };
-            data.users_by_email.remove(user.email.canonical());
-            Deletion::Deleted
-        }))
+    async fn delete(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        Ok(self.remove(id, |user| user.epoch == epoch))
     }
 
     async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
-        Ok(self.transaction(|data| {
-            let is_unverified = |user: &&User| {
-                user.epoch == epoch && user.status == UserStatus::Active && user.email_verified_at.is_none()
-            };
-            let Some(user) = data.users.get(&id).filter(is_unverified) else {
-                return GuardedWrite::Stale;
-            };
-            data.users_by_email.remove(user.email.canonical());
-            data.users.remove(&id);
-            GuardedWrite::Applied
+        Ok(self.remove(id, |user| {
+            user.epoch == epoch && user.status == UserStatus::Active && user.email_verified_at.is_none()
         }))
     }
 

@@ -83,8 +83,8 @@ pub(crate) struct SessionRow {
     pub(crate) idle_expires_at: DateTime<Utc>,
     #[serde(with = "micros")]
     pub(crate) expires_at: DateTime<Utc>,
-    ip: Option<IpAddr>,
-    user_agent: Option<String>,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) user_agent: Option<String>,
 }
 
 impl From<&Session> for SessionRow {

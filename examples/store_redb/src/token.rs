@@ -67,6 +67,8 @@ impl TokenStore for RedbStore {
             session.digest = *rotation.digest.as_bytes();
             session.rotated_at = rotation.rotated_at;
             session.idle_expires_at = rotation.idle_expires_at;
+            session.ip = rotation.ip;
+            session.user_agent.clone_from(&rotation.user_agent);
             put(&mut sessions, id, &session)?;
             Ok(GuardedWrite::Applied)
         })

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use auth_core::store::{
-    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore,
+    EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserInsert, UserStore,
 };
-use auth_core::{Email, Epoch, PasswordHash, StoreError, User, UserId, UserStatus};
+use auth_core::{Email, Epoch, Name, PasswordHash, StoreError, User, UserId, UserStatus};
 use chrono::{DateTime, Utc};
 use redb::{ReadableTable as _, WriteTransaction};
 
@@ -34,13 +34,19 @@ impl RedbStore {
     }
 }
 
-/// Deletes a user and gives the address free.
-fn remove(transaction: &WriteTransaction, id: UserId) -> Result<Deletion, Failed> {
+/// Deletes a user that this holds for, and frees the address.
+fn remove(
+    transaction: &WriteTransaction,
+    id: UserId,
+    holds: impl FnOnce(&UserRow) -> bool,
+) -> Result<GuardedWrite, Failed> {
     let mut users = transaction.open_table(USERS)?;
-    let Some(user) = get::<UserRow>(&users, *id.as_bytes())? else { return Ok(Deletion::NotFound) };
+    let Some(user) = get::<UserRow>(&users, *id.as_bytes())?.filter(holds) else {
+        return Ok(GuardedWrite::Stale);
+    };
     users.remove(*id.as_bytes())?;
     transaction.open_table(USERS_BY_EMAIL)?.remove(Email::from_stored(user.email).canonical())?;
-    Ok(Deletion::Deleted)
+    Ok(GuardedWrite::Applied)
 }
 
 #[async_trait]
@@ -173,6 +179,20 @@ impl UserStore for RedbStore {
         .await
     }
 
+    async fn set_name(
+        &self,
+        id: UserId,
+        epoch: Epoch,
+        name: Option<&Name>,
+    ) -> Result<GuardedWrite, StoreError> {
+        let name = name.map(|name| name.as_str().to_owned());
+        self.write_user(id, epoch, move |user| {
+            user.name = name;
+            GuardedWrite::Applied
+        })
+        .await
+    }
+
     async fn rehash_password(
         &self,
         id: UserId,
@@ -209,23 +229,16 @@ impl UserStore for RedbStore {
         .await
     }
 
-    async fn delete(&self, id: UserId) -> Result<Deletion, StoreError> {
-        self.write(move |transaction| remove(transaction, id)).await
+    async fn delete(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
+        let is_current = move |row: &UserRow| row.epoch == epoch.as_u64();
+        self.write(move |transaction| remove(transaction, id, is_current)).await
     }
 
     async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
-        self.write(move |transaction| {
-            let row = get::<UserRow>(&transaction.open_table(USERS)?, *id.as_bytes())?;
-            let is_unverified = |row: UserRow| {
-                row.epoch == epoch.as_u64() && !row.disabled && row.email_verified_at.is_none()
-            };
-            if !row.is_some_and(is_unverified) {
-                return Ok(GuardedWrite::Stale);
-            }
-            let _ = remove(transaction, id)?;
-            Ok(GuardedWrite::Applied)
-        })
-        .await
+        let is_unverified = move |row: &UserRow| {
+            row.epoch == epoch.as_u64() && !row.disabled && row.email_verified_at.is_none()
+        };
+        self.write(move |transaction| remove(transaction, id, is_unverified)).await
     }
 
     async fn purge_unverified(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
@@ -238,7 +251,7 @@ impl UserStore for RedbStore {
             };
             let found = find_all(&transaction.open_table(USERS)?, limit, abandoned)?;
             for (id, _) in &found {
-                let _ = remove(transaction, UserId::from_bytes(*id))?;
+                let _ = remove(transaction, UserId::from_bytes(*id), |_| true)?;
             }
             Ok(found.len() as u64)
         })

@@ -34,6 +34,7 @@ mod log_in;
 mod log_out;
 mod methods;
 pub(crate) mod openapi;
+mod own_account;
 mod refresh;
 mod register;
 mod reset;

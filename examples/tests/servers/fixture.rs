@@ -126,6 +126,20 @@ impl Server {
         }
     }
 
+    /// Waits until a mail with this in its subject came to this address.
+    #[track_caller]
+    pub(crate) fn arrives(&self, email: &str, subject: &str) -> Mail {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let mails = self.mails_to(email);
+            if let Some(mail) = mails.iter().find(|mail| mail.subject.contains(subject)) {
+                return mail.clone();
+            }
+            assert!(Instant::now() < deadline, "no mail `{subject}` for {email}: {mails:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// All mails to this address so far, oldest first.
     #[track_caller]
     pub(crate) fn mails_to(&self, email: &str) -> Vec<Mail> {

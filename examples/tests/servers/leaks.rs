@@ -46,6 +46,7 @@ fn nothing_leaks(program: Program, database: &Database) {
     life.comes_and_goes();
     life.changes_passwords();
     life.changes_addresses();
+    life.leaves();
     database.hide("auth_sessions", true);
     life.fails();
     database.hide("auth_sessions", false);

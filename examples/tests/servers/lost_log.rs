@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use auth_tests::Route;
 use tempfile::tempdir;
 
 use crate::fixture::ADA;
@@ -43,6 +44,11 @@ fn works(mut server: Server, why: &str) {
     server.root("GET", "/health").send().expect(200);
     server.reset(ADA);
     server.post("/auth/refresh").cookie("x").send().problem(401, "invalid_refresh_token");
+    // Every route answers something.
+    let document = server.root("GET", "/openapi.json").send().expect(200).json();
+    for route in Route::all(&document) {
+        server.root(&route.method, &route.path).send();
+    }
     server.post("/auth/logout").cookie(&session.refresh).send().expect(204);
     let (status, took) = server.terminate();
     assert_eq!(status.code(), Some(0), "{why}: after {took:?}");

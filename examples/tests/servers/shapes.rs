@@ -73,10 +73,11 @@ pub(crate) fn id(value: &Value) {
     assert_eq!(form, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "{text}");
 }
 
-/// RFC 3339 in UTC, which is written `Z`.
+/// RFC 3339 in UTC, which is written `Z`, always with six fraction digits.
 #[track_caller]
 pub(crate) fn time(value: &Value) -> DateTime<Utc> {
     let text = value.as_str().unwrap();
-    assert!(text.ends_with('Z'), "{text}");
+    let fraction = text.strip_suffix('Z').and_then(|text| text.split_once('.')).map(|(_, fraction)| fraction);
+    assert!(fraction.is_some_and(|digits| digits.len() == 6), "{text}");
     DateTime::parse_from_rfc3339(text).unwrap_or_else(|error| panic!("{text}: {error}")).to_utc()
 }

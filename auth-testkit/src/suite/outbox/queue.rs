@@ -22,6 +22,7 @@ pub(super) async fn every_mail_request_reads_back_as_written(store: Arc<dyn Outb
         MailRequest::Registration { user_id, registration: fresh::registration(None)? },
         MailRequest::Verification,
         MailRequest::PasswordReset,
+        MailRequest::Invitation { user_id, epoch: Epoch::from_u64(1 << 40) },
         MailRequest::PasswordChanged { user_id, at: at(0) },
         MailRequest::ChangeEmail { user_id, epoch: Epoch::from_u64(1 << 40) },
         MailRequest::EmailChanged {
@@ -36,6 +37,7 @@ pub(super) async fn every_mail_request_reads_back_as_written(store: Arc<dyn Outb
         },
         MailRequest::UnknownDevice { user_id, at: at(0), ip: "2001:db8::7".parse().ok() },
         MailRequest::UnknownDevice { user_id, at: at(0), ip: None },
+        MailRequest::AccountDeleted { user_id, at: at(0) },
     ];
     for name in MailRequest::NAMES.iter().filter(|name| **name != "unreadable") {
         ensure!(requests.iter().any(|request| request.name() == *name), "no request of the kind {name}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auth_core::store::{Deletion, GuardedWrite, Revocation, Store, UserInsert};
+use auth_core::store::{GuardedWrite, Revocation, Store, UserInsert};
 use auth_core::{Session, User, UserStatus};
 
 use crate::suite::Handles;
@@ -82,7 +82,7 @@ pub(in crate::suite) async fn a_session_without_a_user_is_found_alone(store: Arc
     holds(&*store, &orphan, None).await?;
     let user = fresh::user()?;
     let session = written(&*store, &user, fresh::session()).await?;
-    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "`delete` of a user");
+    ensure_eq!(store.delete(user.id, user.epoch).await?, GuardedWrite::Applied, "`delete` of a user");
     holds(&*store, &session, None).await
 }
 

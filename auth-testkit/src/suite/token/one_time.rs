@@ -51,7 +51,7 @@ pub(super) async fn a_one_time_token_with_empty_fields_reads_back_as_written(
 ) -> Outcome {
     let nameless = OneTimeToken { registration: Some(fresh::registration(None)?), ..fresh::one_time()? };
     reads_back(&*store, &nameless).await?;
-    for purpose in [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmail] {
+    for purpose in Purpose::ALL.iter().copied() {
         let epoch = Epoch::default();
         let token = OneTimeToken { purpose, epoch, registration: None, ..fresh::one_time()? };
         reads_back(&*store, &token).await?;

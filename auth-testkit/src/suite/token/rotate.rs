@@ -19,6 +19,9 @@ pub(super) async fn a_rotation_writes_what_it_says_and_nothing_else(store: Arc<d
             idle_expires_at: at(60 * step + 3_600),
             ..rotation(&session)
         };
+        // A client whose address and user agent are not known leaves those of an earlier one to nobody.
+        let rotation =
+            if step % 2 == 0 { SessionRotation { ip: None, user_agent: None, ..rotation } } else { rotation };
         ensure_eq!(
             store.rotate(&rotation).await?,
             GuardedWrite::Applied,

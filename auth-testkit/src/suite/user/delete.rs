@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use auth_core::store::{
-    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore,
-};
+use auth_core::store::{EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore};
 use auth_core::{Epoch, User, UserStatus};
 
 use super::{holds, inserted};
@@ -22,10 +20,13 @@ pub(super) async fn a_deleted_user_is_gone_and_the_address_is_free(store: Arc<dy
     let (user, other) = (fresh::user()?, fresh::user()?);
     inserted(&*store, &user).await?;
     inserted(&*store, &other).await?;
-    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "`delete` of a user");
+    let outcome = store.delete(user.id, user.epoch).await?;
+    ensure_eq!(outcome, GuardedWrite::Applied, "`delete` under the user's epoch");
     gone(&*store, &user).await?;
-    ensure_eq!(store.delete(user.id).await?, Deletion::NotFound, "`delete` of a deleted user");
-    ensure_eq!(store.delete(fresh::user_id()).await?, Deletion::NotFound, "`delete` of an unknown user");
+    let outcome = store.delete(user.id, user.epoch).await?;
+    ensure_eq!(outcome, GuardedWrite::Stale, "`delete` of a deleted user");
+    let outcome = store.delete(fresh::user_id(), user.epoch).await?;
+    ensure_eq!(outcome, GuardedWrite::Stale, "`delete` of an unknown user");
     let next = User { email: user.email.clone(), ..fresh::user()? };
     inserted(&*store, &next).await?;
     holds(&*store, &next).await?;
@@ -36,12 +37,44 @@ pub(super) async fn racing_deletions_have_one_winner(store: Arc<dyn UserStore>) 
     let user = fresh::user()?;
     inserted(&*store, &user).await?;
     let outcomes = race((0..RACERS).map(|_| {
-        let (store, id) = (Arc::clone(&store), user.id);
-        async move { store.delete(id).await }
+        let (store, id, epoch) = (Arc::clone(&store), user.id, user.epoch);
+        async move { store.delete(id, epoch).await }
     }))
     .await?;
-    only(&outcomes, &Deletion::Deleted, "`delete` of one user")?;
+    only(&outcomes, &GuardedWrite::Applied, "`delete` of one user")?;
     gone(&*store, &user).await
+}
+
+pub(super) async fn deleting_is_guarded_by_the_epoch(store: Arc<dyn UserStore>) -> Outcome {
+    let user = fresh::user()?;
+    inserted(&*store, &user).await?;
+    for epoch in [Epoch::default(), user.epoch.next()] {
+        let outcome = store.delete(user.id, epoch).await?;
+        ensure_eq!(outcome, GuardedWrite::Stale, "`delete` under an epoch that the user does not have");
+        holds(&*store, &user).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_user_whose_epoch_moves_is_not_deleted(store: Arc<dyn UserStore>) -> Outcome {
+    for round in 0..ROUNDS {
+        let user = fresh::user()?;
+        inserted(&*store, &user).await?;
+        let (id, epoch) = (user.id, user.epoch);
+        let (moving, deleting) = (Arc::clone(&store), Arc::clone(&store));
+        let outcomes = duel(round, async move { moving.advance_epoch(id, epoch).await }, async move {
+            deleting.delete(id, epoch).await
+        })
+        .await?;
+        match outcomes {
+            (GuardedWrite::Applied, GuardedWrite::Stale) => {
+                holds(&*store, &User { epoch: epoch.next(), ..user }).await?;
+            }
+            (GuardedWrite::Stale, GuardedWrite::Applied) => gone(&*store, &user).await?,
+            outcomes => ensure!(false, "`advance_epoch` and `delete` at once: {outcomes:?}"),
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn an_unverified_user_is_deleted_and_the_address_is_free(
@@ -116,7 +149,8 @@ pub(super) async fn a_user_who_verifies_meanwhile_is_not_deleted(store: Arc<dyn 
 pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>) -> Outcome {
     let user = fresh::user()?;
     inserted(&*store, &user).await?;
-    ensure_eq!(store.delete(user.id).await?, Deletion::Deleted, "`delete` of a user");
+    let outcome = store.delete(user.id, user.epoch).await?;
+    ensure_eq!(outcome, GuardedWrite::Applied, "`delete` of a user");
     let (id, epoch, hash) = (user.id, user.epoch, fresh::hash());
     let password = NewPassword { password_hash: fresh::hash(), at: at(10), email_verified_at: Some(at(10)) };
     let outcomes = [
@@ -126,10 +160,12 @@ pub(super) async fn writes_to_a_deleted_user_are_lost(store: Arc<dyn UserStore>)
             store.verify_email(id, epoch, &EmailVerification { at: at(10), activate: None }).await?,
         ),
         ("set_password", store.set_password(id, epoch, &password).await?),
+        ("set_name", store.set_name(id, epoch, user.name.as_ref()).await?),
         ("rehash_password", store.rehash_password(id, epoch, &hash).await?),
         ("set_status", store.set_status(id, epoch, UserStatus::Disabled).await?),
         ("advance_epoch", store.advance_epoch(id, epoch).await?),
         ("delete_unverified", store.delete_unverified(id, epoch).await?),
+        ("delete", store.delete(id, epoch).await?),
     ];
     for (method, outcome) in outcomes {
         ensure_eq!(outcome, GuardedWrite::Stale, "`{method}` on a deleted user");

@@ -75,13 +75,13 @@ pub(super) async fn a_dropped_deletion_leaves_a_whole_user_or_none(store: Arc<dy
     for polls in 1..=POLLS {
         let user = fresh::user()?;
         inserted(&*store, &user).await?;
-        let ended = drop_after(polls, store.delete(user.id)).await?;
+        let ended = drop_after(polls, store.delete(user.id, user.epoch)).await?;
         if takes(&*store, &user.email).await? {
             let gone = is_gone(&*store, &user).await?;
             ensure!(gone, "`delete` was dropped: `find_by_id` finds a user whose address was free");
         } else {
             // Either the user was whole, or the deletion has ended since.
-            let _deleted = store.delete(user.id).await?;
+            let _deleted = store.delete(user.id, user.epoch).await?;
             let free = takes(&*store, &user.email).await?;
             ensure!(free, "`delete` was dropped and repeated: the address of the user cannot be taken");
         }

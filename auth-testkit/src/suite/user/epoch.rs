@@ -193,6 +193,8 @@ pub(super) async fn a_guarded_write_touches_one_user_only(store: Arc<dyn UserSto
     spares!(set_password(&password) => GuardedWrite::Applied);
     spares!(set_status(UserStatus::Disabled) => GuardedWrite::Applied);
     spares!(advance_epoch() => GuardedWrite::Applied);
+    spares!(set_name(None) => GuardedWrite::Applied);
     spares!(set_email(&new) => SetEmailOutcome::Applied);
+    spares!(delete() => GuardedWrite::Applied);
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! Two handles to the same data.
 
-use auth_core::store::{
-    Deletion, EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore,
-};
+use auth_core::store::{EmailVerification, GuardedWrite, NewEmail, NewPassword, SetEmailOutcome, UserStore};
 use auth_core::{User, UserStatus};
 
 use super::{holds, inserted};
@@ -55,11 +53,12 @@ async fn follow(writer: &dyn UserStore, reader: &dyn UserStore, mut user: User) 
         password_hash: Some(hash), password_changed_at: at(30), epoch: user.epoch.next());
     write!(rehash_password(id, user.epoch, &stronger) => GuardedWrite::Applied;
         password_hash: Some(stronger));
+    write!(set_name(id, user.epoch, None) => GuardedWrite::Applied; name: None);
     write!(set_email(id, user.epoch, &new) => SetEmailOutcome::Applied;
         email: new.email.clone(), email_verified_at: Some(at(40)), epoch: user.epoch.next());
     write!(set_status(id, user.epoch, UserStatus::Disabled) => GuardedWrite::Applied;
         status: UserStatus::Disabled, epoch: user.epoch.next());
     write!(advance_epoch(id, user.epoch) => GuardedWrite::Applied; epoch: user.epoch.next());
-    ensure_eq!(writer.delete(id).await?, Deletion::Deleted, "the outcome of `delete`");
+    ensure_eq!(writer.delete(id, user.epoch).await?, GuardedWrite::Applied, "the outcome of `delete`");
     finds_none(reader, &user).await.context("after `delete` by another handle")
 }

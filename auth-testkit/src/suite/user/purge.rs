@@ -61,7 +61,7 @@ pub(super) async fn purging_spares_verified_users(store: Arc<dyn UserStore>) -> 
     ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 0, "how many `purge_unverified` deleted");
     holds(&*store, &verified).await?;
     // Of use to nobody any more, and no purge would ever clear it away.
-    let _deleted = store.delete(verified.id).await?;
+    let _deleted = store.delete(verified.id, verified.epoch).await?;
     Ok(())
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn purging_spares_disabled_users(store: Arc<dyn UserStore>) -> 
     ensure_eq!(store.purge_unverified(long_ago(100), 1_000).await?, 0, "how many `purge_unverified` deleted");
     holds(&*store, &disabled).await?;
     // Of use to nobody any more, and no purge would ever clear it away.
-    let _deleted = store.delete(disabled.id).await?;
+    let _deleted = store.delete(disabled.id, disabled.epoch).await?;
     Ok(())
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn purging_spares_users_contested_since(store: Arc<dyn UserStor
     ensure!(!is_there(&*store, &earlier).await?, "`purge_unverified` left a user contested before the time");
     holds(&*store, &exact).await?;
     holds(&*store, &since).await?;
-    let _deleted = store.delete(since.id).await?;
+    let _deleted = store.delete(since.id, since.epoch).await?;
     Ok(())
 }
 
@@ -177,7 +177,7 @@ async fn survives_if_written(
         "whether a user is there, while `{what}` returned {written:?} and `purge_unverified` {purged}"
     );
     ensure_eq!(purged, u64::from(!survived), "how many `purge_unverified` deleted");
-    let _deleted = store.delete(user.id).await?;
+    let _deleted = store.delete(user.id, user.epoch).await?;
     Ok(())
 }
 

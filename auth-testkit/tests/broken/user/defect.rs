@@ -103,6 +103,14 @@ defects! {
         TakenIsLost => [the_address_of_another_user_is_taken],
         /// Callers whose guard does not hold learn that the address is taken.
         TakenGoesFirst => [a_new_address_is_guarded_by_the_epoch],
+        /// A new name moves the epoch.
+        NameMovesTheEpoch => [a_new_name_is_written_and_nothing_else],
+        /// A new name does not look at the epoch.
+        NameIgnoresTheEpoch => [a_new_name_is_guarded_by_the_epoch],
+        /// A name can be replaced, not removed.
+        NameIsNeverRemoved => [a_new_name_is_written_and_nothing_else],
+        /// Rows that changed are counted, not rows that matched.
+        NameCountsChangedRows => [the_same_name_is_applied_again],
         /// A rehash moves the epoch.
         RehashMovesTheEpoch => [a_rehash_writes_the_hash_and_nothing_else],
         /// A rehash does not look at the epoch.
@@ -129,6 +137,10 @@ defects! {
         DeleteKeepsTheAddress => [a_deleted_user_is_gone_and_the_address_is_free],
         /// Deleting reads whether there is somebody before it deletes.
         DeleteReadsThenDeletes => [racing_deletions_have_one_winner],
+        /// Deleting does not look at the epoch.
+        DeleteIgnoresTheEpoch => [
+            deleting_is_guarded_by_the_epoch, a_user_whose_epoch_moves_is_not_deleted,
+        ],
         /// Deleting an unverified user does not look at the epoch.
         DeleteUnverifiedIgnoresTheEpoch => [deleting_the_unverified_spares_all_others],
         /// Deleting an unverified user takes verified ones, too.

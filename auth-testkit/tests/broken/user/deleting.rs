@@ -26,7 +26,7 @@ impl BrokenUserStore {
             _ => false,
         };
         if is_taken {
-            let _deleted = self.passing().delete(id).await?;
+            let _deleted = self.passing().delete(id, user.epoch).await?;
             return Ok(GuardedWrite::Applied);
         }
         if self.is(D::DeleteUnverifiedInTwoSteps) {

@@ -58,6 +58,17 @@ fn a_name_is_optional(program: Program) {
     server.post("/auth/verify-email").json(&json!({"token": token})).send().expect(200);
     assert_eq!(server.log_in("ada@example.com").user["name"], "Ada Lovelace, Gräfin 🦀");
     assert_eq!(server.session("bob@example.com").user["name"], json!(null));
+    // What an answer says of nobody's name can be sent, and so can an empty field of a form.
+    for (email, name) in
+        [("carol@example.com", json!(null)), ("dan@example.com", json!("")), ("eve@example.com", json!(" "))]
+    {
+        let body = json!({"email": email, "password": PASSWORD, "name": name});
+        server.post("/auth/register").json(&body).send().expect(202);
+        let token = server.verification(email);
+        let body = json!({"token": token, "password": null});
+        server.post("/auth/verify-email").json(&body).send().expect(200);
+        assert_eq!(server.log_in(email).user["name"], json!(null));
+    }
 }
 
 fn weak_passwords_are_refused_by_field(program: Program) {

@@ -24,7 +24,7 @@ const fn unlimited(method: &'static str, path: &'static str) -> Route {
 }
 
 /// Every route. `POST /auth/me` is that of clients which send their refresh token in the body.
-pub(crate) const ROUTES: [Route; 21] = [
+pub(crate) const ROUTES: [Route; 23] = [
     limited("POST", "/api/v1/auth/register"),
     limited("POST", "/api/v1/auth/login"),
     limited("POST", "/api/v1/auth/refresh"),
@@ -36,6 +36,8 @@ pub(crate) const ROUTES: [Route; 21] = [
     limited("POST", "/api/v1/auth/forgot-password"),
     limited("POST", "/api/v1/auth/reset-password"),
     unlimited("GET", "/api/v1/users/me"),
+    unlimited("PATCH", "/api/v1/users/me"),
+    unlimited("DELETE", "/api/v1/users/me"),
     limited("POST", "/api/v1/users/me/password"),
     limited("POST", "/api/v1/users/me/email"),
     limited("POST", "/api/v1/auth/email/confirm"),
@@ -63,12 +65,13 @@ pub(crate) fn methods_by_path() -> BTreeMap<String, BTreeSet<&'static str>> {
 }
 
 /// Every code that a problem may have, and its status.
-pub(crate) const CODES: [(&str, u16); 18] = [
+pub(crate) const CODES: [(&str, u16); 19] = [
     ("malformed_request", 400),
     ("invalid_token", 400),
     ("invalid_credentials", 401),
     ("invalid_refresh_token", 401),
     ("invalid_access_token", 401),
+    ("reauthentication_required", 401),
     ("email_not_verified", 403),
     ("cross_site_request", 403),
     ("not_found", 404),

@@ -121,6 +121,8 @@ impl<'a> Life<'a> {
         self.secrets.add(restored.json()["access_token"].as_str().unwrap());
         self.ask(server.get("/users/me").bearer(&second.access)).expect(200);
         self.ask(server.get("/users/me/sessions").bearer(&second.access)).expect(200);
+        let name = json!({"name": "Ada Lovelace"});
+        self.ask(server.request("PATCH", "/users/me").bearer(&second.access).json(&name)).expect(200);
         // What clients get wrong: a token where it does not belong.
         self.ask(server.get(&format!("/users/me?access_token={}", second.access))).expect(401);
         self.ask(server.get("/users/me").bearer(&second.refresh)).expect(401);
@@ -183,6 +185,16 @@ impl<'a> Life<'a> {
             self.post("/auth/email/confirm", &json!({"token": link})).expect(200);
             self.post("/auth/email/confirm", &json!({"token": link})).expect(400);
         }
+    }
+
+    /// Another user, who deletes the account.
+    pub(crate) fn leaves(&mut self) {
+        const GONE: &str = "gone@example.com";
+        self.post("/auth/register", &json!({"email": GONE, "password": THIRD})).expect(202);
+        let link = self.links(GONE, "verify-email", 1).pop().unwrap();
+        self.post("/auth/verify-email", &json!({"token": link})).expect(200);
+        let session = self.log_in_as(GONE, THIRD);
+        self.ask(self.server.delete("/users/me").bearer(&session.access)).expect(204);
     }
 
     /// While the table of sessions is hidden: what the database says of that is logged.

@@ -1,0 +1,64 @@
+//! Deleting one's own account.
+
+use std::time::Duration;
+
+use super::account::{delete, delete_sessions};
+use super::authenticate::live_session;
+use super::enqueue::enqueue;
+use crate::client::Client;
+use crate::clock::elapsed;
+use crate::context::Context;
+use crate::event::EventKind;
+use crate::failure::Failure;
+use crate::session::access_token::AccessClaims;
+use crate::store::{GuardedWrite, MailRequest, StoreError};
+
+/// Why an account was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteAccountError {
+    /// The last log-in of the session is longer ago than the policy accepts. Log in again.
+    #[error("the last log-in is longer ago than {} s", max_age.as_secs())]
+    ReauthenticationRequired {
+        /// How long ago it may be: [`Policy::reauthentication_window`](crate::Policy::reauthentication_window).
+        max_age: Duration,
+    },
+    /// The session of the claims has ended.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// The work could not be done.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<StoreError> for DeleteAccountError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+pub(crate) async fn delete_account(
+    ctx: &Context,
+    claims: &AccessClaims,
+    client: &Client,
+) -> Result<(), DeleteAccountError> {
+    let now = ctx.now();
+    let Some((session, user)) = live_session(ctx, claims, now).await? else {
+        return Err(DeleteAccountError::SessionEnded);
+    };
+    let max_age = ctx.policy.reauthentication_window;
+    // The older of what the token and the record say counts.
+    if elapsed(claims.authenticated_at.min(session.created_at), now) >= max_age {
+        return Err(DeleteAccountError::ReauthenticationRequired { max_age });
+    }
+    // Written first, so that no crash loses it. It is not sent while the user is still there.
+    let notice = MailRequest::AccountDeleted { user_id: user.id, at: now };
+    enqueue(ctx, &user.email, notice, now).await?;
+    match delete(ctx, &user).await? {
+        GuardedWrite::Applied => {}
+        GuardedWrite::Stale => return Err(DeleteAccountError::SessionEnded),
+    }
+    ctx.emit(client, EventKind::UserDeleted { user_id: user.id });
+    delete_sessions(ctx, user.id).await;
+    ctx.mail_enqueued.notify_one();
+    Ok(())
+}
