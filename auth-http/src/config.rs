@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::ConfigProblem;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use url::Url;
 
@@ -94,6 +94,13 @@ impl HttpConfig {
     /// The origins that may send requests, this service's own first.
     pub fn origins(&self) -> &[HeaderValue] {
         &self.0.origins
+    }
+
+    /// Returns the address of the client, seen through the trusted proxies: for the service's own limits and logs.
+    ///
+    /// `peer` is the address of the other end of the connection.
+    pub fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.0.proxies.client_ip(peer, headers)
     }
 
     pub(crate) fn proxies(&self) -> &Proxies {

@@ -18,6 +18,8 @@ contract!(
     successes_and_preflights_have_security_headers,
     hsts_is_sent_over_https_alone,
     a_request_id_of_the_client_is_replaced,
+    liveness_reads_no_store,
+    readiness_ends_when_the_service_drains,
     public_keys_are_cacheable_and_none_for_hs256,
     a_signing_key_is_published_without_its_private_part;
     paused: health_of_a_hanging_store_is_503, health_reports_whether_the_stores_answer,
@@ -92,7 +94,7 @@ async fn every_route_has_security_headers_when_stores_fail_or_panic(stack: Stack
         let token = [("refresh_token", session.refresh_token())];
         for route in routes() {
             // These ask no store, or none for a link with a malformed token.
-            if route.path.contains(".json") || route.has_field("token") {
+            if route.path.contains(".json") || route.path.ends_with("/live") || route.has_field("token") {
                 continue;
             }
             world.store.reset();
@@ -165,6 +167,39 @@ async fn health_reports_whether_the_stores_answer(stack: Stack) {
             world.store.reset();
         }
     }
+}
+
+async fn liveness_reads_no_store(stack: Stack) {
+    let world = World::new(stack);
+    world.store.fail_every_call(Fault::Panic);
+    world.api.drain();
+    for path in ["//health/live", "/health/live"] {
+        let answer = world.get(path, &[]).await;
+        assert_eq!(answer.text(), r#"{"status":"ok"}"#);
+        guarded_and_not_stored(&answer, 200);
+    }
+    assert_eq!(world.store.calls(), Vec::<&str>::new());
+}
+
+async fn readiness_ends_when_the_service_drains(stack: Stack) {
+    let world = World::new(stack);
+    let paths = ["//health/ready", "/health/ready"];
+    for path in paths {
+        let answer = world.get(path, &[]).await;
+        assert_eq!(answer.text(), r#"{"status":"ok","checks":{"database":"ok"}}"#);
+        guarded_and_not_stored(&answer, 200);
+    }
+    let session = world.user_and_session().await;
+    world.api.clone().drain();
+    for path in paths {
+        let answer = world.get(path, &[]).await;
+        assert_eq!(answer.text(), r#"{"status":"unavailable","checks":{"database":"ok"}}"#);
+        assert!(answer.header("retry-after").is_some());
+        guarded_and_not_stored(&answer, 503);
+    }
+    // Those under way and those that still come are served.
+    assert_eq!(world.get("//health", &[]).await.status, 200);
+    assert_eq!(world.get("/users/me", &session.bearer()).await.status, 200);
 }
 
 async fn health_checks_read_the_stores_once_a_second(stack: Stack) {
