@@ -324,8 +324,10 @@ fn network(text: &str) -> Option<IpNet> {
 }
 
 /// Everything that is wrong with an [`HttpConfig`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpConfigError(Vec<ConfigProblem>);
+
+auth_core::__debug_as_chain! { HttpConfigError }
 
 impl HttpConfigError {
     /// The problems; each names the method of [`HttpConfigBuilder`] or its argument.

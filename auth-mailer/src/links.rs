@@ -19,7 +19,7 @@ pub struct Links {
 }
 
 /// The reason why a base URL is not usable. It does not contain the URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinksError {
     /// Not an absolute `http` or `https` URL with a host.
@@ -35,6 +35,8 @@ pub enum LinksError {
     #[error("must have a path of plain segments: letters, digits and `-._~`")]
     Path,
 }
+
+auth_core::__debug_as_chain! { LinksError }
 
 impl Links {
     /// Takes the URL of the pages that the links open, such as `https://app.example.com` or

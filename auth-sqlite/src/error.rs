@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use auth_core::StoreError;
 use auth_sql::ErrorClass;
 use sqlx::migrate::MigrateError;
 
 /// A database could not be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL is not of the form `sqlite:path`, `sqlite://path` or `sqlite::memory:`.
@@ -24,6 +25,27 @@ pub enum OpenError {
     #[error("schema version mismatch: this version of auth-sqlite did not create the tables")]
     Schema(#[source] Box<dyn Error + Send + Sync>),
 }
+
+auth_core::__debug_as_chain! { OpenError }
+
+impl OpenError {
+    /// Puts the name of the file in front of the cause.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::File(cause) => {
+                Self::File(io::Error::new(cause.kind(), AtPath(path.into(), Box::new(cause))))
+            }
+            Self::Database(cause) => Self::Database(Box::new(AtPath(path.into(), cause))),
+            Self::Schema(cause) => Self::Schema(Box::new(AtPath(path.into(), cause))),
+            Self::MalformedUrl => self,
+        }
+    }
+}
+
+/// A cause, and the file that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+struct AtPath(PathBuf, #[source] Box<dyn Error + Send + Sync>);
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {

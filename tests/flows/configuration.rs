@@ -228,3 +228,15 @@ fn the_presets_start() {
     let auth = builder().secret(SECRET).policy(policy).build().unwrap();
     assert_eq!(auth.policy().refresh.min_rotation_age, Duration::from_secs(20));
 }
+
+/// `fn main() -> Result<(), Box<dyn Error>>` prints an error by its `Debug`.
+#[test]
+fn an_error_of_the_start_shows_its_settings_in_debug_too() {
+    let mut policy = Policy::default();
+    policy.access.lifetime = Duration::ZERO;
+    let error = refused(policy);
+    assert!(error.to_string().contains("access.lifetime must be between 1 s and 24 h"), "{error}");
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let error = SigningKey::from_pem("no key").unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
