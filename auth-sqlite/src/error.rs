@@ -21,6 +21,13 @@ pub enum OpenError {
     /// The file cannot be read or written, stayed locked, or is not a SQLite database.
     #[error("the database cannot be opened")]
     Database(#[source] Box<dyn Error + Send + Sync>),
+    /// The SQLite library in this program is older than [the versions that this crate
+    /// takes](crate#the-version-of-sqlite).
+    #[error(
+        "SQLite {0} is too old: two connections that write at once may corrupt the file; 3.51.3 or newer, \
+         3.50.7 or 3.44.6 is needed. Another dependency of this program, such as sqlx 0.8, chose the version"
+    )]
+    OldSqlite(String),
     /// Another version of this crate, or something else, created the tables.
     #[error("schema version mismatch: this version of auth-sqlite did not create the tables")]
     Schema(#[source] Box<dyn Error + Send + Sync>),
@@ -37,7 +44,7 @@ impl OpenError {
             }
             Self::Database(cause) => Self::Database(Box::new(AtPath(path.into(), cause))),
             Self::Schema(cause) => Self::Schema(Box::new(AtPath(path.into(), cause))),
-            Self::MalformedUrl => self,
+            Self::MalformedUrl | Self::OldSqlite(_) => self,
         }
     }
 }

@@ -7,6 +7,7 @@ mod pool;
 mod row;
 mod token;
 mod user;
+mod version;
 
 use std::fmt;
 use std::path::Path;
@@ -113,6 +114,7 @@ impl SqliteStore {
     ///   seconds.
     /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its
     ///   tables.
+    /// - [`OpenError::OldSqlite`] if another dependency of the program brought an older SQLite.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         self.store.database().migrate().await
     }
