@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use auth_core::{KeyRing, RootSecret, SigningKey};
-use auth_http::{HttpConfig, endpoints};
+use auth_http::{Hsts, HttpConfig, endpoints};
 use auth_testkit::Fault;
 use auth_tests::UNKNOWN_ID;
 use serde_json::json;
@@ -17,6 +17,7 @@ contract!(
     every_route_has_security_headers_when_stores_fail_or_panic,
     successes_and_preflights_have_security_headers,
     hsts_is_sent_over_https_alone,
+    hsts_covers_what_the_setting_says,
     a_request_id_of_the_client_is_replaced,
     liveness_reads_no_store,
     readiness_ends_when_the_service_drains,
@@ -138,6 +139,19 @@ async fn hsts_is_sent_over_https_alone(stack: Stack) {
     let answer = world.get("//health", &[]).await;
     assert_eq!(answer.header("strict-transport-security"), None);
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+}
+
+async fn hsts_covers_what_the_setting_says(stack: Stack) {
+    for (hsts, value) in [
+        (Hsts::WithSubdomains, Some("max-age=31536000; includeSubDomains")),
+        (Hsts::ThisHost, Some("max-age=31536000")),
+        (Hsts::Off, None),
+    ] {
+        let world = World::with(stack, |_| {}, |config| config.hsts(hsts));
+        for path in ["//health", "//nowhere"] {
+            assert_eq!(world.get(path, &[]).await.header("strict-transport-security"), value, "{hsts:?}");
+        }
+    }
 }
 
 async fn a_request_id_of_the_client_is_replaced(stack: Stack) {
