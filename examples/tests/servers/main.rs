@@ -11,6 +11,7 @@
 
 mod answer;
 mod contract;
+mod deploy;
 mod every_answer;
 mod fixture;
 mod guide;
