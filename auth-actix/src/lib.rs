@@ -6,7 +6,7 @@ mod origin;
 mod routes;
 
 pub use auth_http::{
-    Api, BearerClaims, Code, CurrentUser, FieldError, HttpConfig, HttpConfigBuilder, HttpConfigError,
+    Api, BearerClaims, Code, CurrentUser, FieldError, Hsts, HttpConfig, HttpConfigBuilder, HttpConfigError,
     Problem, ProxyHeader, RefreshCookie, require_recent,
 };
 pub use headers::security_headers;

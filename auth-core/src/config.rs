@@ -19,8 +19,10 @@ impl fmt::Display for ConfigProblem {
 }
 
 /// Everything that is wrong with a configuration. Nothing was started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError(Vec<ConfigProblem>);
+
+crate::__debug_as_chain! { ConfigError }
 
 impl ConfigError {
     /// The problems, in the order of the settings.

@@ -76,3 +76,17 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+/// Implements `Debug` of an error by its message and those of its sources, for what can go wrong before a service
+/// starts: `fn main() -> Result<(), Box<dyn Error>>` prints an error that way.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __debug_as_chain {
+    ($($error:ty),+ $(,)?) => {
+        $(impl ::std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(&$crate::error_chain(self))
+            }
+        })+
+    };
+}

@@ -10,6 +10,9 @@ use crate::id::{IntentId, SessionId, UserId};
 use crate::limit::Limit;
 use crate::mail::one_time_token::Purpose;
 
+use self::details::{Details, Logged as _};
+
+mod details;
 mod reason;
 mod sink;
 
@@ -63,6 +66,19 @@ pub enum Severity {
     Error,
 }
 
+/// Describes one kind of event, for documents and alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventDescription {
+    /// The stable name in logs and metrics.
+    pub name: &'static str,
+    /// The log level.
+    pub severity: Severity,
+    /// The fields that [`TracingSink`] logs besides `event` and `client`. One whose value is not known is left out.
+    pub fields: &'static [&'static str],
+    /// A sentence about the event.
+    pub meaning: &'static str,
+}
+
 /// Expands to the value of the named field, or to `None` if there is no such field.
 macro_rules! field {
     (user_id in user_id $value:ident $($rest:tt)*) => { Option::<UserId>::from(*$value) };
@@ -71,8 +87,24 @@ macro_rules! field {
     ($wanted:ident in) => { None };
 }
 
+/// Expands to the name of a field in logs.
+macro_rules! logged_name {
+    (user_id) => {
+        "user"
+    };
+    (session_id) => {
+        "session"
+    };
+    (intent_id) => {
+        "intent"
+    };
+    ($field:ident) => {
+        stringify!($field)
+    };
+}
+
 macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident $({ $($field:ident: $type:ty),* $(,)? })? = $text:literal, $severity:expr;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident $({ $($field:ident: $type:ty),* $(,)? })? = $text:literal, $severity:ident;)*) => {
         /// A security-relevant step.
         ///
         /// A name is that of the OWASP Logging Vocabulary if it has one, else the variant in snake case.
@@ -84,7 +116,7 @@ macro_rules! events {
         )]
         pub enum EventKind {
             $(
-                $(#[$doc])*
+                $(#[doc = $doc])*
                 #[doc = concat!("\n\nName: `", $text, "`.")]
                 $name $({ $($field: $type),* })?,
             )*
@@ -93,6 +125,14 @@ macro_rules! events {
         impl EventKind {
             /// The names of all events.
             pub const NAMES: &[&'static str] = &[$($text,)*];
+
+            /// The descriptions of all events, in the order of their names above.
+            pub const ALL: &[EventDescription] = &[$(EventDescription {
+                name: $text,
+                severity: Severity::$severity,
+                fields: &[$($(logged_name!($field)),*)?],
+                meaning: concat!($($doc),*).trim_ascii(),
+            },)*];
 
             /// The stable name in logs and metrics.
             pub const fn name(&self) -> &'static str {
@@ -121,13 +161,18 @@ macro_rules! events {
 
             /// The log level.
             pub const fn severity(&self) -> Severity {
-                use Severity::{Error, Info, Warn};
+                match self { $(Self::$name { .. } => Severity::$severity,)* }
+            }
+
+            /// Returns the values of the fields, as they are logged. A field that [`Details`] lacks does not compile.
+            pub(crate) fn details(&self) -> Details<'_> {
+                let mut details = Details::default();
                 match self {
                     $(Self::$name $({ $($field),* })? => {
-                        $($(let _ = $field;)*)?
-                        $severity
+                        $($(details.$field = $field.logged();)*)?
                     })*
                 }
+                details
             }
         }
     };

@@ -75,6 +75,16 @@ macro_rules! id {
     };
 }
 
+impl UserId {
+    /// The smallest id of all.
+    pub(crate) const MIN: Self = Self([0; 16]);
+
+    /// Returns the id that follows, compared byte by byte; `None` after the largest.
+    pub(crate) fn successor(self) -> Option<Self> {
+        u128::from_be_bytes(self.0).checked_add(1).map(|next| Self(next.to_be_bytes()))
+    }
+}
+
 id! {
     /// Names a user for ever: never reused, and never an e-mail address.
     UserId

@@ -118,8 +118,8 @@ pub use crypto::secret::Secret;
 pub use delivery::Delivered;
 pub use error::{StoreError, StoreErrorKind, error_chain};
 pub use event::{
-    AccountTag, ClientAddresses, Event, EventKind, EventSink, LogInFailure, RefreshRefusal, Renewal,
-    Severity, TracingSink,
+    AccountTag, ClientAddresses, Event, EventDescription, EventKind, EventSink, LogInFailure, RefreshRefusal,
+    Renewal, Severity, TracingSink,
 };
 pub use failure::{Failure, FailureKind};
 pub use flow::*;

@@ -30,7 +30,7 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 const CACHED: Duration = Duration::from_hours(1);
 
 /// Why a check could not be set up.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HibpError {
     /// The URL is none, or does not use TLS to another machine.
@@ -40,6 +40,8 @@ pub enum HibpError {
     #[error("TLS could not be set up")]
     Tls(#[source] std::io::Error),
 }
+
+auth_core::__debug_as_chain! { HibpError }
 
 /// The reason why there is no answer. It names no password and no prefix.
 #[derive(Debug, thiserror::Error)]

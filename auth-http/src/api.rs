@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use auth_core::{Auth, Client};
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use futures_util::FutureExt as _;
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use http::request::Parts;
+use tracing::Instrument as _;
 
 use crate::body;
 use crate::code::Code;
@@ -33,7 +35,14 @@ impl Api {
     /// Puts the flows and the settings of their HTTP side together.
     pub fn new(auth: Auth, config: HttpConfig) -> Self {
         let document = openapi_document(&config);
-        Self(Context { auth, config, document, last_check: Arc::default(), client_warning: Arc::default() })
+        Self(Context {
+            auth,
+            config,
+            document,
+            last_check: Arc::default(),
+            draining: Arc::default(),
+            client_warning: Arc::default(),
+        })
     }
 
     /// Returns the flows.
@@ -46,11 +55,19 @@ impl Api {
         &self.0.config
     }
 
+    /// Makes `/health/ready` answer 503 from now on, and changes nothing else: for all clones of this `Api`.
+    ///
+    /// Call it before the listener closes, and give load balancers the time to see it.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
     /// Serves one request that was routed to `endpoint`.
     ///
     /// Refuses what another site sent, reads the body where the operation has one, does the operation
     /// within the configured time, and adds the rate limit headers. Never fails and never panics: each
-    /// failure is a [`Problem`]. A failure of the service is logged with the `x-request-id` of the request.
+    /// failure is a [`Problem`]. A failure of the service is logged with the `x-request-id` of the request, and all
+    /// that is logged meanwhile is in a span `request` with the field `request_id`.
     ///
     /// `peer` is the address of the other end of the connection; without it all clients share the limits
     /// of one unknown address. `body` is polled for one request at most, and must refuse what is larger
@@ -68,6 +85,9 @@ impl Api {
         let client = client(config, peer, &head.headers);
         let mut request = Request::new(head, client);
         request.read_client(config);
+        let request_id = request.head.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        // At the level of errors and with the target of events: no filter that shows an event hides its request.
+        let span = tracing::error_span!(target: "auth", "request", request_id);
         let work = async {
             if !request.head.method.is_safe() && cross_site(config, &request.head.headers) {
                 return Err(Code::CrossSiteRequest.into());
@@ -81,7 +101,7 @@ impl Api {
             endpoint.handle(&self.0, &mut request).await
         };
         let in_time = tokio::time::timeout(config.request_timeout(), AssertUnwindSafe(work).catch_unwind());
-        let result = match in_time.await {
+        let result = match in_time.instrument(span).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(panicked(&*panic)),
             Err(_) => Err(Problem::new(Code::Unavailable).with_cause("the request took too long")),

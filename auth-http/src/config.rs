@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth_core::ConfigProblem;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use url::Url;
 
 use crate::client_ip::{Proxies, ProxyHeader};
+use crate::hsts::Hsts;
 
 /// Settings of the HTTP side. Cheap to clone. Made by [`HttpConfig::builder`].
 /// # Examples
@@ -35,6 +36,7 @@ pub struct HttpConfig(Arc<Settings>);
 #[derive(Debug)]
 struct Settings {
     https: bool,
+    hsts: Hsts,
     base_path: String,
     owns_root: bool,
     cookie_name: String,
@@ -53,6 +55,7 @@ impl HttpConfig {
     pub fn builder(public_url: impl Into<String>) -> HttpConfigBuilder {
         HttpConfigBuilder {
             public_url: public_url.into(),
+            hsts: Hsts::default(),
             base_path: "/api/v1".to_owned(),
             owns_root: true,
             cookie_name: None,
@@ -68,6 +71,10 @@ impl HttpConfig {
     /// Whether clients come by https.
     pub fn https(&self) -> bool {
         self.0.https
+    }
+
+    pub(crate) fn hsts(&self) -> Hsts {
+        self.0.hsts
     }
 
     /// Where the routes are mounted, such as `/api/v1`; empty for the root.
@@ -96,6 +103,13 @@ impl HttpConfig {
         &self.0.origins
     }
 
+    /// Returns the address of the client, seen through the trusted proxies: for the service's own limits and logs.
+    ///
+    /// `peer` is the address of the other end of the connection.
+    pub fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.0.proxies.client_ip(peer, headers)
+    }
+
     pub(crate) fn proxies(&self) -> &Proxies {
         &self.0.proxies
     }
@@ -115,6 +129,7 @@ impl HttpConfig {
 #[must_use = "nothing is checked before `build`"]
 pub struct HttpConfigBuilder {
     public_url: String,
+    hsts: Hsts,
     base_path: String,
     owns_root: bool,
     cookie_name: Option<String>,
@@ -130,6 +145,13 @@ impl HttpConfigBuilder {
     /// Where the routes are mounted. Default `/api/v1`; `/` for the root.
     pub fn base_path(mut self, path: impl Into<String>) -> Self {
         self.base_path = path.into();
+        self
+    }
+
+    /// How browsers keep to https where the public URL is https. Default: at the host and all its subdomains, so a
+    /// subdomain without https is out of reach for browsers that were here.
+    pub fn hsts(mut self, hsts: Hsts) -> Self {
+        self.hsts = hsts;
         self
     }
 
@@ -255,6 +277,7 @@ impl HttpConfigBuilder {
         problems.into_result()?;
         Ok(HttpConfig(Arc::new(Settings {
             https,
+            hsts: self.hsts,
             base_path,
             owns_root: self.owns_root,
             cookie_name,
@@ -317,8 +340,10 @@ fn network(text: &str) -> Option<IpNet> {
 }
 
 /// Everything that is wrong with an [`HttpConfig`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpConfigError(Vec<ConfigProblem>);
+
+auth_core::__debug_as_chain! { HttpConfigError }
 
 impl HttpConfigError {
     /// The problems; each names the method of [`HttpConfigBuilder`] or its argument.

@@ -1,6 +1,7 @@
 //! `Context`: the flows and the configuration that every handler uses.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use auth_core::Auth;
 use bytes::Bytes;
@@ -17,5 +18,7 @@ pub(crate) struct Context {
     /// The OpenAPI document, ready to be sent.
     pub(crate) document: Bytes,
     pub(crate) last_check: Arc<LastCheck>,
+    /// Whether the service is about to stop.
+    pub(crate) draining: Arc<AtomicBool>,
     pub(crate) client_warning: Arc<ClientWarning>,
 }

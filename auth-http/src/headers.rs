@@ -22,12 +22,10 @@ const HEADERS: [(&str, &str); 8] = [
     ),
 ];
 
-/// One year, subdomains included (OWASP ASVS 5.0, 3.4.1).
-const HSTS: (&str, &str) = ("strict-transport-security", "max-age=31536000; includeSubDomains");
-
 /// The security headers of every answer, errors included, except where a handler set one itself.
 pub fn security_headers(config: &HttpConfig) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-    let hsts = config.https().then_some(HSTS);
+    let hsts = config.hsts().value().filter(|_| config.https());
+    let hsts = hsts.map(|value| ("strict-transport-security", value));
     HEADERS
         .into_iter()
         .chain(hsts)

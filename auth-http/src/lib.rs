@@ -45,6 +45,7 @@ mod config;
 
 mod client_ip;
 mod client_warning;
+mod hsts;
 
 pub use api::Api;
 pub use bearer::{BearerClaims, CurrentUser, access_claims, current_user, require_recent};
@@ -54,6 +55,7 @@ pub use config::{HttpConfig, HttpConfigBuilder, HttpConfigError};
 pub use cookie::{RefreshCookie, refresh_cookie};
 pub use endpoint::Endpoint;
 pub use headers::security_headers;
+pub use hsts::Hsts;
 pub use openapi::openapi_document;
 pub use origin::cors;
 pub use problem::{FieldError, Problem};

@@ -40,7 +40,7 @@ enum Key {
 }
 
 /// The reason why a key is not usable, or why a mail could not be signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DkimError {
     /// The selector or the domain is not a DNS name.
@@ -56,6 +56,8 @@ pub enum DkimError {
     #[error("the mail could not be signed")]
     Signing,
 }
+
+auth_core::__debug_as_chain! { DkimError }
 
 impl DkimKey {
     /// Reads a private key in PKCS#8 PEM form (`openssl genpkey`). Its public key is published at

@@ -22,7 +22,7 @@ pub struct Links {
 }
 
 /// The reason why a base URL is not usable. It does not contain the URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinksError {
     /// Not an absolute `http` or `https` URL with a host.
@@ -41,6 +41,8 @@ pub enum LinksError {
     #[error("must be a path with one `#`, such as `/account/verify#` or `/#/verify`")]
     Page,
 }
+
+auth_core::__debug_as_chain! { LinksError }
 
 impl Links {
     /// Takes the URL of the pages that the links open, such as `https://app.example.com` or

@@ -10,7 +10,7 @@ use sqlx::mysql::MySqlDatabaseError;
 use crate::user::EMAIL_KEY;
 
 /// A database could not be opened. Contains no password.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL is not of the form `mysql://user:password@host:port/database`, or has an unknown
@@ -25,6 +25,8 @@ pub enum OpenError {
     #[error("schema version mismatch: this version of auth-mysql did not create the tables")]
     Schema(#[source] Box<dyn Error + Send + Sync>),
 }
+
+auth_core::__debug_as_chain! { OpenError }
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {

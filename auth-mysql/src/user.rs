@@ -13,6 +13,7 @@ pub(crate) const SQL: UserSql = UserSql {
     ),
     find_by_id: concat!("SELECT ", user_columns!(), " FROM auth_users WHERE id = ?"),
     find_by_email: concat!("SELECT ", user_columns!(), " FROM auth_users WHERE email_canonical = ?"),
+    find_users: concat!("SELECT ", user_columns!(), " FROM auth_users WHERE id >= ? ORDER BY id LIMIT ?"),
     mark_contested: "UPDATE auth_users SET contested_at = ? WHERE email_canonical = ? AND id <> ?",
     verify_email: "UPDATE auth_users SET email_verified_at = ?, contested_at = NULL \
         WHERE id = ? AND epoch = ? AND email_verified_at IS NULL",

@@ -6,7 +6,7 @@ use std::io;
 use redis::{ErrorKind, RedisError};
 
 /// The reason why no connection was made. No variant holds the URL, which contains the password.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The text is not the URL of a server.
@@ -27,6 +27,8 @@ pub enum ConnectError {
     #[error("Redis refuses the scripts of the rate limits or their commands")]
     Unusable(#[source] Box<dyn Error + Send + Sync>),
 }
+
+auth_core::__debug_as_chain! { ConnectError }
 
 impl From<RedisError> for ConnectError {
     fn from(error: RedisError) -> Self {

@@ -82,6 +82,8 @@ statements! {
         find_by_id,
         /// Selects the user with an address. Values: `email_canonical`.
         find_by_email,
+        /// Selects users in the order of their ids. Values: the first id, limit.
+        find_users,
         /// Sets `contested_at` of the user with an address, unless it is the caller. Values:
         /// `contested_at`, `email_canonical`, id.
         mark_contested,

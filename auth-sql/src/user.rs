@@ -129,6 +129,10 @@ impl<D: Database> UserStore for SqlStore<D> {
         self.find(read, D::USER.find_by_email, &[Value::Canonical(email.canonical())]).await
     }
 
+    async fn find_users(&self, from: UserId, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.list(read, D::USER.find_users, &values![from, limit]).await
+    }
+
     async fn mark_contested(
         &self,
         email: &Email,

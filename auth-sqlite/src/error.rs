@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use auth_core::StoreError;
 use auth_sql::ErrorClass;
 use sqlx::migrate::MigrateError;
 
 /// A database could not be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL is not of the form `sqlite:path`, `sqlite://path` or `sqlite::memory:`.
@@ -20,10 +21,38 @@ pub enum OpenError {
     /// The file cannot be read or written, stayed locked, or is not a SQLite database.
     #[error("the database cannot be opened")]
     Database(#[source] Box<dyn Error + Send + Sync>),
+    /// The SQLite library in this program is older than [the versions that this crate
+    /// takes](crate#the-version-of-sqlite).
+    #[error(
+        "SQLite {0} is too old: two connections that write at once may corrupt the file; 3.51.3 or newer, \
+         3.50.7 or 3.44.6 is needed. Another dependency of this program, such as sqlx 0.8, chose the version"
+    )]
+    OldSqlite(String),
     /// Another version of this crate, or something else, created the tables.
     #[error("schema version mismatch: this version of auth-sqlite did not create the tables")]
     Schema(#[source] Box<dyn Error + Send + Sync>),
 }
+
+auth_core::__debug_as_chain! { OpenError }
+
+impl OpenError {
+    /// Puts the name of the file in front of the cause.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        match self {
+            Self::File(cause) => {
+                Self::File(io::Error::new(cause.kind(), AtPath(path.into(), Box::new(cause))))
+            }
+            Self::Database(cause) => Self::Database(Box::new(AtPath(path.into(), cause))),
+            Self::Schema(cause) => Self::Schema(Box::new(AtPath(path.into(), cause))),
+            Self::MalformedUrl | Self::OldSqlite(_) => self,
+        }
+    }
+}
+
+/// A cause, and the file that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+struct AtPath(PathBuf, #[source] Box<dyn Error + Send + Sync>);
 
 impl From<sqlx::Error> for OpenError {
     fn from(error: sqlx::Error) -> Self {

@@ -7,6 +7,7 @@ mod pool;
 mod row;
 mod token;
 mod user;
+mod version;
 
 use std::fmt;
 use std::path::Path;
@@ -45,11 +46,15 @@ impl SqliteStore {
     ///   locked for more than five seconds.
     /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its
     ///   tables.
+    /// - [`OpenError::OldSqlite`] if another dependency of the program brought an older SQLite.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         // An absolute path is none of SQLite's special names.
-        let path = std::path::absolute(path).map_err(OpenError::File)?;
-        pool::create_private(&path)?;
-        Self::migrated(Pool::open_file(&path).await?).await
+        let path = std::path::absolute(&path).map_err(|error| OpenError::File(error).at(path.as_ref()))?;
+        let opened = async {
+            pool::create_private(&path)?;
+            Self::migrated(Pool::open_file(&path).await?).await
+        };
+        opened.await.map_err(|error: OpenError| error.at(&path))
     }
 
     /// Opens the database of a URL and migrates its tables.
@@ -109,6 +114,7 @@ impl SqliteStore {
     ///   seconds.
     /// - [`OpenError::Schema`] if a later version of this crate, or something else, created its
     ///   tables.
+    /// - [`OpenError::OldSqlite`] if another dependency of the program brought an older SQLite.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         self.store.database().migrate().await
     }

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::{OpenError, class, is_busy, store_error};
 use crate::row::{Row, statement};
+use crate::version;
 
 /// How long a call waits for the locks of other connections.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -134,6 +135,10 @@ impl Pool {
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), OpenError> {
+        let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&self.writes).await?;
+        if !version::is_taken(&version) {
+            return Err(OpenError::OldSqlite(version));
+        }
         let mut retry = Retry::new();
         loop {
             let outcome = migrate(&self.writes).await;

@@ -14,6 +14,7 @@ pub(crate) const SQL: UserSql = UserSql {
     ),
     find_by_id: concat!("SELECT ", user_columns!(), " FROM auth_users WHERE id = ?1"),
     find_by_email: concat!("SELECT ", user_columns!(), " FROM auth_users WHERE email_canonical = ?1"),
+    find_users: concat!("SELECT ", user_columns!(), " FROM auth_users WHERE id >= ?1 ORDER BY id LIMIT ?2"),
     mark_contested: "UPDATE auth_users SET contested_at = ?1 WHERE email_canonical = ?2 AND id <> ?3",
     verify_email: "UPDATE auth_users SET email_verified_at = ?1, contested_at = NULL \
         WHERE id = ?2 AND epoch = ?3 AND email_verified_at IS NULL",

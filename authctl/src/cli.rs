@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create, show, disable, enable and delete users
+    /// Create, list, show, disable, enable and delete users
     #[command(subcommand)]
     User(UserCommand),
     /// List and end sessions
@@ -81,6 +81,15 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         invite: bool,
     },
+    /// List users in the order of their ids, one page at a time
+    List {
+        /// Largest number of users to list, at most 1000
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// List the users behind this id: the last one of the page before
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+    },
     /// Show a user
     Show {
         /// E-mail address or id
@@ -113,16 +122,20 @@ pub(crate) enum SessionCommand {
         /// E-mail address or id
         user: String,
     },
-    /// End one session of a user, or all of them
-    #[command(group(ArgGroup::new("which").required(true).args(["session", "all"])))]
+    /// End one session of a user, all of them, or those of everyone
+    #[command(group(ArgGroup::new("which").required(true).args(["session", "all", "everyone"])))]
     End {
         /// E-mail address or id
-        user: String,
+        #[arg(required_unless_present = "everyone", conflicts_with = "everyone")]
+        user: Option<String>,
         /// Id of the session
         session: Option<String>,
         /// End every session, and invalidate every mailed link
         #[arg(long)]
         all: bool,
+        /// The same for all users
+        #[arg(long)]
+        everyone: bool,
     },
 }
 

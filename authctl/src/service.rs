@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth_core::{
-    Auth, BcryptImport, ConfigProblem, KeyRing, Mail, MailError, MailErrorKind, Mailer, RootSecret,
-    SystemRandom, User, UserStore,
+    Auth, BcryptImport, ClientAddresses, ConfigProblem, KeyRing, Mail, MailError, MailErrorKind, Mailer,
+    RootSecret, SystemRandom, User, UserStore,
 };
 use auth_examples::settings::{Administration, Database, Variables};
 use auth_examples::store;
@@ -33,7 +33,7 @@ impl Service {
         policy.hashing.threads = 1;
         policy.hashing.bcrypt = BcryptImport::Accept { cost: HIGHEST_BCRYPT };
         let unreachable = |problem| Problem::new(Status::Unavailable, format!("DATABASE_URL: {problem}"));
-        let opened = store::open(&database, NoMailer).await.map_err(unreachable)?;
+        let opened = store::open(&database, NoMailer, ClientAddresses::Omit).await.map_err(unreachable)?;
         let failed = |problem: String| Problem::new(Status::Internal, problem);
         // Nothing is signed or derived here: the server that sends a mail makes its link.
         let (ring, root) = (KeyRing::generate(&SystemRandom), RootSecret::generate(&SystemRandom));

@@ -1,16 +1,23 @@
 //! Sessions.
 
-use auth_core::{Client, Session, SessionId};
+use auth_core::{Auth, Client, Session, SessionId, User, UserError};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::cli::SessionCommand;
 use crate::report::{Problem, Report, Status, plain, table, time};
 use crate::service::Service;
 
+/// The number of users whose sessions end at the same time.
+const BATCH: u32 = 32;
+
 pub(crate) async fn run(service: &Service, command: SessionCommand) -> Result<Report, Problem> {
     match command {
         SessionCommand::List { user } => list(service, &user).await,
-        SessionCommand::End { user, session, .. } => end(service, &user, session.as_deref()).await,
+        SessionCommand::End { user: Some(user), session, .. } => {
+            end(service, &user, session.as_deref()).await
+        }
+        SessionCommand::End { user: None, .. } => end_everyone(service).await,
     }
 }
 
@@ -60,4 +67,60 @@ async fn end(service: &Service, user: &str, session: Option<&str>) -> Result<Rep
     })?;
     service.auth.revoke_session(user.id, id, &Client::unknown()).await?;
     Ok(Report::new(format!("session {id} ended"), json!({ "ended": 1 })))
+}
+
+/// The sessions of everyone that have ended so far.
+#[derive(Debug, Default)]
+struct Ended {
+    users: u64,
+    sessions: u64,
+}
+
+/// Ends all sessions of all users, batch by batch.
+///
+/// A user who registers meanwhile may keep the sessions of a log-in that came after.
+async fn end_everyone(service: &Service) -> Result<Report, Problem> {
+    let mut ended = Ended::default();
+    if let Err(problem) = ended.end_all(&service.auth).await {
+        let Ended { users, sessions } = ended;
+        let advice = format!("{problem}; {users} users are done, {sessions} sessions ended: run it again");
+        return Err(Problem::new(problem.status, advice));
+    }
+    let Ended { users, sessions } = ended;
+    let text =
+        format!("all sessions of {users} users ended ({sessions} were live), and all mailed links are dead");
+    Ok(Report::new(text, json!({ "users": users, "ended": sessions })))
+}
+
+impl Ended {
+    async fn end_all(&mut self, auth: &Auth) -> Result<(), Problem> {
+        let mut after = None;
+        loop {
+            let page = auth.users(after, BATCH).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.id);
+            let mut batch: JoinSet<Result<usize, Problem>> = JoinSet::new();
+            for user in page {
+                batch.spawn(end_all_of(auth.clone(), user));
+            }
+            for ended in batch.join_all().await {
+                self.sessions += u64::try_from(ended?).unwrap_or(u64::MAX);
+                self.users += 1;
+            }
+        }
+    }
+}
+
+/// Returns how many sessions were live.
+async fn end_all_of(auth: Auth, user: User) -> Result<usize, Problem> {
+    let ended = async {
+        let live = auth.sessions(user.id).await?.len();
+        auth.log_out_everywhere(user.id, &Client::unknown()).await?;
+        Ok(live)
+    };
+    match ended.await {
+        // Deleted meanwhile.
+        Err(UserError::NotFound) => Ok(0),
+        ended => Ok(ended?),
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use auth_core::User;
+use auth_core::{User, UserId};
 use serde_json::{Value, json};
 
 use crate::cli::UserCommand;
 use crate::password;
-use crate::report::{Problem, Report, Status, fields, plain, time};
+use crate::report::{Problem, Report, Status, fields, plain, table, time};
 use crate::service::Service;
 
 pub(crate) async fn run(service: &Service, command: UserCommand) -> Result<Report, Problem> {
@@ -21,6 +21,7 @@ pub(crate) async fn run(service: &Service, command: UserCommand) -> Result<Repor
             let user = auth.create_user(&email, password::read(password_stdin)?, name.as_deref()).await?;
             Ok(changed(&user, "created", "created"))
         }
+        UserCommand::List { limit, after } => list(service, limit, after.as_deref()).await,
         UserCommand::Show { user } => show(service, &service.find(&user).await?).await,
         UserCommand::Disable { user } => {
             let user = service.find(&user).await?;
@@ -56,6 +57,47 @@ fn changed(user: &User, done: &str, what: &str) -> Report {
         format!("{} ({}): {what}", plain(email), user.id),
         json!({ "id": user.id.to_string(), "email": email, "done": done }),
     )
+}
+
+async fn list(service: &Service, limit: u32, after: Option<&str>) -> Result<Report, Problem> {
+    let after: Option<UserId> = after.map(str::parse).transpose().map_err(|_| {
+        Problem::new(Status::Usage, "--after takes the id of a user, the last one of the page before")
+    })?;
+    let users = service.auth.users(after, limit).await?;
+    let rows: Vec<[String; 5]> = users
+        .iter()
+        .map(|user| {
+            [
+                user.id.to_string(),
+                plain(user.email.address()),
+                user.status.as_str().to_owned(),
+                user.email_verified_at.map_or_else(|| "-".to_owned(), time),
+                time(user.created_at),
+            ]
+        })
+        .collect();
+    // A full page may be the last one.
+    let is_full = u32::try_from(users.len()).is_ok_and(|count| count >= limit);
+    let next = users.last().filter(|_| is_full).map(|user| user.id.to_string());
+    let json: Vec<Value> = users
+        .iter()
+        .map(|user| {
+            json!({
+                "id": user.id.to_string(),
+                "email": user.email.address(),
+                "name": user.name.as_ref().map(|name| name.as_str()),
+                "status": user.status.as_str(),
+                "email_verified_at": user.email_verified_at.map(time),
+                "created_at": time(user.created_at),
+            })
+        })
+        .collect();
+    let nothing = if after.is_none() { "no users" } else { "no more users" };
+    let mut text = table(["user", "email", "status", "verified", "created"], &rows, nothing);
+    if let Some(next) = &next {
+        text.push_str(&format!("\nnext page: authctl user list --limit {limit} --after {next}"));
+    }
+    Ok(Report::new(text, json!({ "users": json, "next": next })))
 }
 
 async fn show(service: &Service, user: &User) -> Result<Report, Problem> {

@@ -1,13 +1,17 @@
 //! The shared parts of the example servers: everything except the HTTP stack.
 
+mod access_log;
+mod arguments;
 mod logging;
 mod mailbox;
 mod metrics;
 pub mod pages;
 mod service;
 pub mod settings;
+mod signals;
 pub mod store;
 
+pub use access_log::{AccessLog, OpenRequest};
 pub use mailbox::DevMailbox;
 pub use service::{Service, run};
 

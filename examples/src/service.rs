@@ -9,19 +9,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth_core::{Auth, Mail as Message, MailError, Mailer, error_chain};
-use auth_http::HttpConfig;
+use auth_http::Api;
 use auth_mailer::SmtpMailer;
 use auth_metrics::Timed;
 use auth_redis::{ConnectError, RedisLimiter};
 use tokio::net::TcpSocket;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::access_log::AccessLog;
+use crate::arguments;
 use crate::logging::{self, Logging};
 use crate::mailbox::DevMailbox;
 use crate::metrics::Exporter;
 use crate::pages::Pages;
-use crate::settings::{self, Database, Mail, Settings, Variables};
+use crate::settings::{self, Database, Mail, Misspelt, Settings, Variables};
+use crate::signals::Signals;
 use crate::store;
 
 /// Settings that cannot be used (`EX_CONFIG` of sysexits.h).
@@ -37,14 +39,15 @@ const BACKLOG: u32 = 4096;
 /// The parts that an HTTP stack serves.
 #[derive(Debug)]
 pub struct Service {
-    /// All flows.
-    pub auth: Auth,
-    /// The HTTP side of the flows.
-    pub http: HttpConfig,
+    /// All flows and their HTTP side.
+    pub api: Api,
     /// The pages beside the API.
     pub pages: Pages,
     /// The socket, which listens already.
     pub listener: TcpListener,
+    /// Logs each request.
+    pub access_log: AccessLog,
+    drain_delay: Duration,
     metrics: Option<Exporter>,
     logging: Option<Logging>,
     stopped: watch::Receiver<bool>,
@@ -62,14 +65,17 @@ impl Service {
 }
 
 /// Runs a server: settings from the environment, the service around it, `serve` for the HTTP stack, until
-/// SIGTERM or SIGINT.
+/// SIGTERM, SIGINT or SIGHUP.
 ///
 /// If it cannot start, it prints the reason to standard error and sets the exit status: 78 for settings, 69
-/// for a database or a port.
+/// for a database or a port, 64 for arguments.
 pub async fn run<F>(serve: impl FnOnce(Service) -> F) -> ExitCode
 where
     F: Future<Output = std::io::Result<()>>,
 {
+    if let Some(answered) = arguments::answer(std::env::args_os()) {
+        return answered;
+    }
     match start().await {
         Ok((service, stop)) => finish(service, stop, serve).await,
         Err((status, problem)) => {
@@ -96,23 +102,39 @@ async fn start() -> Result<(Service, watch::Sender<bool>), NotStarted> {
     let listener = listen(address.into());
     let port = listener.as_ref().ok().and_then(|listener| listener.local_addr().ok());
     let settings = Settings::read(&variables, port.map_or(address.1, |port| port.port()));
+    let misspelt = settings::misspelt(&variables);
     let settings = settings.map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-        (BAD_SETTINGS, format!("the environment is not usable:\n{}", lines.join("\n")))
+        let problems = problems.iter().map(ToString::to_string);
+        let lines = problems.chain(misspelt.iter().map(ToString::to_string));
+        let text = lines.fold(String::new(), |text, line| format!("{text}\n  {line}"));
+        (BAD_SETTINGS, format!("the environment is not usable:{text}"))
     })?;
     let listener = listener
         .map_err(|error| (UNAVAILABLE, format!("PORT {} cannot be listened on: {error}", address.1)))?;
     let logging = logging::start(settings.log_format);
+    for Misspelt { name, meant } in misspelt {
+        tracing::warn!(
+            variable = name,
+            meant,
+            "a variable that is no setting was ignored: perhaps it is misspelt"
+        );
+    }
     let metrics = settings.metrics_address.map(Exporter::start).transpose();
     let metrics =
         metrics.map_err(|error| (UNAVAILABLE, format!("METRICS_ADDRESS cannot be listened on: {error}")))?;
     let (stop, stopped) = watch::channel(false);
     let (auth, mailbox) = open(&settings).await?;
-    let pages = Pages::new(&settings, auth.policy(), mailbox);
-    Ok((
-        Service { auth, http: settings.http, pages, listener, metrics, logging: Some(logging), stopped },
-        stop,
-    ))
+    let service = Service {
+        pages: Pages::new(&settings, auth.policy(), mailbox),
+        api: Api::new(auth, settings.http),
+        listener,
+        access_log: AccessLog::new(settings.client_addresses),
+        drain_delay: settings.drain_delay,
+        metrics,
+        logging: Some(logging),
+        stopped,
+    };
+    Ok((service, stop))
 }
 
 async fn finish<F>(
@@ -124,14 +146,14 @@ where
     F: Future<Output = std::io::Result<()>>,
 {
     // Before the line that others wait for: after it a signal stops the server cleanly.
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let mut signals = Signals::handle();
     match service.listener.local_addr() {
         // The server works without a reader of it, too.
         Ok(address) => _ = writeln!(std::io::stdout(), "listening on http://{address}"),
         Err(error) => tracing::warn!(%error, "the address is not known"),
     }
     let background = tokio::spawn({
-        let (auth, stopped) = (service.auth.clone(), service.stop());
+        let (auth, stopped) = (service.api.auth().clone(), service.stop());
         async move { auth.run_background(stopped).await }
     });
     // Until the end: it writes the last lines.
@@ -141,14 +163,22 @@ where
     }
     // It ends with the process: a scrape that comes too late is no loss.
     if let Some(metrics) = service.metrics.take() {
-        tokio::spawn(metrics.serve(service.auth.clone(), service.stop()));
+        tokio::spawn(metrics.serve(service.api.auth().clone(), service.stop()));
     }
+    let (api, drain_delay) = (service.api.clone(), service.drain_delay);
     let mut served = std::pin::pin!(serve(service));
     tokio::select! {
         outcome = &mut served => return stopped_early(&outcome),
-        () = asked_to_stop(signals) => {}
+        signal = signals.next() => tracing::info!(signal, drain_delay = drain_delay.as_secs(), "stopping"),
     }
-    tracing::info!("stopping");
+    api.drain();
+    if !drain_delay.is_zero() {
+        tokio::select! {
+            outcome = &mut served => return stopped_early(&outcome),
+            () = tokio::time::sleep(drain_delay) => {}
+            signal = signals.next() => tracing::info!(signal, "asked again: the drain delay is cut short"),
+        }
+    }
     stop.send_replace(true);
     // Unfinished work is cancelled after that: a mail that was not sent stays in the outbox.
     let both = async { tokio::join!(served, background) };
@@ -165,18 +195,6 @@ fn stopped_early(outcome: &std::io::Result<()>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn asked_to_stop(signals: (std::io::Result<Signal>, std::io::Result<Signal>)) {
-    match signals {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        }
-        _ => std::future::pending().await,
-    }
-}
-
 /// Opens the store and builds the flows over it.
 async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStarted> {
     let unreachable = |problem: String| (UNAVAILABLE, format!("DATABASE_URL: {problem}"));
@@ -187,7 +205,7 @@ async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStar
     let mailing =
         Mailing::of(settings).map_err(|error| unreachable(format!("no mailbox beside it: {error}")))?;
     let mailbox = mailing.mailbox();
-    let mut builder = store::open(&settings.database, mailing)
+    let mut builder = store::open(&settings.database, mailing, settings.client_addresses)
         .await
         .map_err(unreachable)?
         .builder

@@ -5,6 +5,7 @@
 
 mod database;
 mod duration;
+mod list;
 mod mail;
 mod policy;
 mod reader;
@@ -14,19 +15,24 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use auth_core::{ConfigProblem, Policy};
+use auth_core::{ClientAddresses, ConfigProblem, Policy};
 use auth_hibp::HibpBreachCheck;
 use auth_http::{HttpConfig, ProxyHeader};
 use url::Url;
 use zeroize::Zeroizing;
 
 pub use database::Database;
+pub use list::{Misspelt, describe_variables, misspelt};
 pub use mail::Mail;
 pub use reader::Variables;
 pub use secrets::Secrets;
 
 use self::reader::Reader;
+
+/// The longest `DRAIN_DELAY`: 5 min. No load balancer asks more rarely.
+const MAX_DRAIN_DELAY: Duration = Duration::from_mins(5);
 
 /// The environment that the server runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +87,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The address that serves the metrics, if any.
     pub metrics_address: Option<SocketAddr>,
+    /// Whether log lines have the addresses of clients.
+    pub client_addresses: ClientAddresses,
+    /// The time between the request to stop and the end of the listener.
+    pub drain_delay: Duration,
 }
 
 /// The settings of an administrator's command: no keys and no mail server.
@@ -204,6 +214,12 @@ impl Settings {
         let metrics_address = reader.read("METRICS_ADDRESS", None, |text| {
             text.parse().map(Some).map_err(|_| "must be an address and a port, such as `127.0.0.1:9464`")
         });
+        let logged = [("false", ClientAddresses::Omit), ("true", ClientAddresses::Log)];
+        let client_addresses = reader.choice("LOG_CLIENT_ADDRESSES", ClientAddresses::Omit, &logged);
+        let drain_delay = reader.read("DRAIN_DELAY", Duration::ZERO, |text| match duration::parse(text) {
+            Ok(delay) if delay > MAX_DRAIN_DELAY => Err("must be between 0 s and 5 min"),
+            parsed => parsed,
+        });
         // Files are created only if there is no other problem.
         let secrets = if reader.found_problems() {
             None
@@ -225,6 +241,8 @@ impl Settings {
                 has_pages,
                 log_format,
                 metrics_address,
+                client_addresses,
+                drain_delay,
             }),
             _ => Err(reader.into_problems()),
         }

@@ -54,6 +54,14 @@ fn every_link_inside_the_repository_resolves() {
     assert_eq!(broken, Vec::<String>::new());
 }
 
+/// The crates are in no registry, so no such page exists.
+#[test]
+fn no_document_links_to_a_page_of_an_unpublished_crate() {
+    let published = Regex::new(r"(docs\.rs|crates\.io/crates)/auth[-_]").unwrap();
+    let links = documents().into_iter().filter(|page| published.is_match(&fs::read_to_string(page).unwrap()));
+    assert_eq!(links.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+}
+
 #[test]
 fn every_page_of_the_book_is_in_its_summary() {
     let summary = targets(&fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap());

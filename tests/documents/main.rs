@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 mod blocks;
+mod events;
 mod excerpts;
 mod links;
 mod packages;

@@ -228,3 +228,34 @@ fn the_presets_start() {
     let auth = builder().secret(SECRET).policy(policy).build().unwrap();
     assert_eq!(auth.policy().refresh.min_rotation_age, Duration::from_secs(20));
 }
+
+/// `fn main() -> Result<(), Box<dyn Error>>` prints an error by its `Debug`.
+#[test]
+fn an_error_of_the_start_shows_its_settings_in_debug_too() {
+    let mut policy = Policy::default();
+    policy.access.lifetime = Duration::ZERO;
+    let error = refused(policy);
+    assert!(error.to_string().contains("access.lifetime must be between 1 s and 24 h"), "{error}");
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let error = SigningKey::from_pem("no key").unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+}
+
+#[test]
+fn the_issuer_is_in_place_of_that_of_the_policy() {
+    let mut policy = Policy::default();
+    policy.hashing = cheap_hashing();
+    policy.access.issuer = "other".to_owned();
+    let url = "https://auth.example.com";
+    let before = builder().secret(SECRET).issuer(url).policy(policy.clone()).build().unwrap();
+    let after = builder().secret(SECRET).policy(policy.clone()).issuer(url).build().unwrap();
+    for auth in [before, after] {
+        let access = &auth.policy().access;
+        assert_eq!((access.issuer.as_str(), access.audience.as_str()), (url, url));
+    }
+    let without = builder().secret(SECRET).policy(policy).build().unwrap();
+    let access = &without.policy().access;
+    assert_eq!((access.issuer.as_str(), access.audience.as_str()), ("other", "auth"));
+    let error = builder().secret(SECRET).issuer("").build().unwrap_err();
+    assert!(settings(&error).contains("access.issuer"), "{error}");
+}

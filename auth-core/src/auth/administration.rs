@@ -27,6 +27,33 @@ impl Auth {
         flow::account::find_user(&self.0, email).await
     }
 
+    /// Reads at most `limit` users behind the id `after`, or the first ones, in the order of their ids. Ids that this
+    /// crate makes are in the order of creation.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreError`]: the store failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn doc(auth: auth_core::Auth) -> Result<(), auth_core::StoreError> {
+    /// let mut after = None;
+    /// loop {
+    ///     let page = auth.users(after, 100).await?;
+    ///     let Some(last) = page.last() else { break };
+    ///     after = Some(last.id);
+    ///     for user in &page {
+    ///         println!("{}", user.email.address());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        flow::account::users(&self.0, after, limit).await
+    }
+
     /// Creates a verified user without sending a mail. If an unverified user has the address, that user
     /// is taken over, and links mailed for it stop working.
     ///

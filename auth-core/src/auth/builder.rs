@@ -46,6 +46,7 @@ pub struct AuthBuilder {
     from_secret: Option<(KeyRing, RootSecret)>,
     pepper: Option<Pepper>,
     policy: Policy,
+    issuer: Option<String>,
     problems: Problems,
 }
 
@@ -67,6 +68,7 @@ impl AuthBuilder {
             from_secret: None,
             pepper: None,
             policy: Policy::default(),
+            issuer: None,
             problems: Problems::default(),
         }
     }
@@ -82,6 +84,16 @@ impl AuthBuilder {
             (_, Err(weak)) => self.problems.add("secret", weak.to_string()),
             (Err(error), _) => self.problems.add("secret", error.to_string()),
         }
+        self
+    }
+
+    /// Names the service in access tokens, as `iss` and `aud`: usually by its public URL. It takes precedence over
+    /// the [`policy`](Self::policy), given before or after.
+    ///
+    /// Without it, both are those of the policy, by default `auth`. Access tokens of another name are refused, so
+    /// clients refresh once when the name changes.
+    pub fn issuer(mut self, name: impl Into<String>) -> Self {
+        self.issuer = Some(name.into());
         self
     }
 
@@ -176,6 +188,10 @@ impl AuthBuilder {
     pub fn build(mut self) -> Result<Auth, ConfigError> {
         let mut problems = std::mem::take(&mut self.problems);
         let secret_refused = !problems.is_empty();
+        if let Some(name) = self.issuer {
+            self.policy.access.issuer.clone_from(&name);
+            self.policy.access.audience = name;
+        }
         self.policy.check(&mut problems);
         let (ring, root) = self.from_secret.unzip();
         let keys = match (self.key_ring.or(ring), self.root_secret.or(root)) {

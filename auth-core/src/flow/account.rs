@@ -68,6 +68,13 @@ pub(crate) async fn find_user(ctx: &Context, text: &str) -> Result<User, UserErr
     ctx.store.find_by_email(&email).await?.ok_or(UserError::NotFound)
 }
 
+pub(crate) async fn users(ctx: &Context, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+    match after.map_or(Some(UserId::MIN), UserId::successor) {
+        Some(from) => ctx.store.find_users(from, limit).await,
+        None => Ok(Vec::new()),
+    }
+}
+
 pub(crate) async fn disable_user(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
     move_epoch(ctx, user_id, &EpochMove::Status(UserStatus::Disabled)).await?;
     ctx.emit_own(EventKind::UserDisabled { user_id });

@@ -8,7 +8,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::crypto::keys::{WeakSecret, check_secret};
 
 /// The reason why a pepper was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PepperError {
     /// The secret can be guessed.
@@ -26,6 +26,8 @@ pub enum PepperError {
         id: u32,
     },
 }
+
+crate::__debug_as_chain! { PepperError }
 
 /// A secret that goes into every new password hash (the secret value of Argon2, RFC 9106 section
 /// 3.1), and retired ones that older hashes still need.

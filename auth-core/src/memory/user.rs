@@ -80,6 +80,13 @@ impl UserStore for MemoryStore {
         Ok(id.and_then(|id| users.by_id.get(id)).cloned())
     }
 
+    async fn find_users(&self, from: UserId, limit: u32) -> Result<Vec<User>, StoreError> {
+        let users = lock(&self.users);
+        let mut ids: Vec<&UserId> = users.by_id.keys().filter(|id| **id >= from).collect();
+        ids.sort_unstable();
+        Ok(ids.into_iter().take(at_most(limit)).filter_map(|id| users.user(*id)).collect())
+    }
+
     async fn mark_contested(
         &self,
         email: &Email,

@@ -13,7 +13,7 @@ pub use key::{KeyError, SigningKey, VerifyingKey};
 use crate::crypto::random::{RandomError, RandomSource};
 
 /// Why a key does not fit into a ring. Keys are named by their `kid`, never shown.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyRingError {
     /// Two different keys have one name, so a token could not say which of them signed it.
@@ -38,6 +38,8 @@ pub enum KeyRingError {
         present: String,
     },
 }
+
+crate::__debug_as_chain! { KeyRingError }
 
 /// The key that signs access tokens, and all keys whose tokens are still accepted.
 ///

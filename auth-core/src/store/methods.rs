@@ -41,6 +41,7 @@ macro_rules! methods_of {
             fn insert_user(user: &User) -> Result<UserInsert, StoreError>;
             fn find_by_id(id: UserId) -> Result<Option<User>, StoreError>;
             fn find_by_email(email: &Email) -> Result<Option<User>, StoreError>;
+            fn find_users(from: UserId, limit: u32) -> Result<Vec<User>, StoreError>;
             fn mark_contested(email: &Email, rival: UserId, at: DateTime<Utc>) -> Result<GuardedWrite, StoreError>;
             fn verify_email(id: UserId, epoch: Epoch, with: &EmailVerification) -> Result<GuardedWrite, StoreError>;
             fn set_password(id: UserId, epoch: Epoch, password: &NewPassword) -> Result<GuardedWrite, StoreError>;

@@ -94,6 +94,15 @@ pub trait UserStore: Debug + Send + Sync {
     /// One read. It sees every write that was acknowledged before it began, by any process.
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
 
+    /// Reads at most `limit` users in the order of their ids, compared byte by byte, beginning with the id `from`.
+    ///
+    /// # Atomicity
+    ///
+    /// One read, or several. Pages are read one after the other, each from behind the last id of the page before:
+    /// a user who is there all the time is on exactly one, while others are inserted and deleted. It sees every
+    /// write that was acknowledged before it began, by any process.
+    async fn find_users(&self, from: UserId, limit: u32) -> Result<Vec<User>, StoreError>;
+
     /// Marks the user of this address as contested, unless its id is `rival`.
     ///
     /// `rival` is the id of another registration of the same address, which may have made the user itself.

@@ -1,6 +1,7 @@
 //! What the service says of itself to machines: health, keys and the OpenAPI document.
 
 use std::future::ready;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
@@ -8,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::responses::json;
+use super::responses::{json, status};
 use crate::context::Context;
 use crate::endpoint::{Endpoint, HandlerResult, Mount, handler};
 use crate::failure::Cause;
@@ -27,6 +28,15 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::get("/health", handler!(health))
             .mount(Mount::Both)
             .operation("health", "Says whether the service can work")
+            .response::<Health>(StatusCode::OK)
+            .response::<Health>(StatusCode::SERVICE_UNAVAILABLE),
+        Endpoint::get("/health/live", |_, _| Box::pin(ready(Ok(json(StatusCode::OK, &Alive::default())))))
+            .mount(Mount::Both)
+            .operation("healthLive", "Says that the process serves; reads no store")
+            .response::<Alive>(StatusCode::OK),
+        Endpoint::get("/health/ready", handler!(readiness))
+            .mount(Mount::Both)
+            .operation("healthReady", "Says whether to send requests here: as /health, and 503 before a stop")
             .response::<Health>(StatusCode::OK)
             .response::<Health>(StatusCode::SERVICE_UNAVAILABLE),
         Endpoint::get("/.well-known/jwks.json", |context, _| Box::pin(ready(Ok(jwks(context)))))
@@ -53,10 +63,18 @@ struct Health {
     checks: Checks,
 }
 
+impl Health {
+    const fn of(status: Overall, database: Overall) -> Self {
+        Self { status, checks: Checks { database } }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 struct Checks {
     database: Overall,
 }
+
+status!(Alive, AliveStatus = "ok");
 
 /// A JSON Web Key Set.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,19 +88,33 @@ struct KeySet {
 struct OpenApiDocument(serde_json::Value);
 
 async fn health(context: &Context, _: &mut Request) -> HandlerResult {
+    Ok(match check(context).await {
+        Ok(()) => json(StatusCode::OK, &Health::of(Overall::Ok, Overall::Ok)),
+        Err(cause) => unavailable(Overall::Unavailable, Cause { text: cause, busy: false }),
+    })
+}
+
+/// Answers 503 while the service drains, so that a load balancer sends no more requests.
+async fn readiness(context: &Context, request: &mut Request) -> HandlerResult {
+    if !context.draining.load(Ordering::Relaxed) {
+        return health(context, request).await;
+    }
+    let database = if check(context).await.is_ok() { Overall::Ok } else { Overall::Unavailable };
+    // Expected, so no error in the log.
+    Ok(unavailable(database, Cause { text: "the service is about to stop".to_owned(), busy: true }))
+}
+
+async fn check(context: &Context) -> Result<(), String> {
     let patience = HEALTH_TIMEOUT.min(context.config.request_timeout() / 2);
-    let cause = match context.last_check.check(&context.auth, patience).await {
-        Ok(()) => {
-            let health = Health { status: Overall::Ok, checks: Checks { database: Overall::Ok } };
-            return Ok(json(StatusCode::OK, &health));
-        }
-        Err(cause) => cause,
-    };
-    let health = Health { status: Overall::Unavailable, checks: Checks { database: Overall::Unavailable } };
+    context.last_check.check(&context.auth, patience).await
+}
+
+fn unavailable(database: Overall, cause: Cause) -> Response {
+    let health = Health::of(Overall::Unavailable, database);
     let mut response = json(StatusCode::SERVICE_UNAVAILABLE, &health);
     response.headers_mut().insert(RETRY_AFTER, HEALTH_TIMEOUT.as_secs().into());
-    response.extensions_mut().insert(Cause { text: cause, busy: false });
-    Ok(response)
+    response.extensions_mut().insert(cause);
+    response
 }
 
 fn jwks(context: &Context) -> Response {

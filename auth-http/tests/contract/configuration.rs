@@ -27,6 +27,9 @@ fn every_problem_is_reported_at_once() {
         "body_limit",
         "request_timeout",
     ];
+    let error = builder.clone().build().unwrap_err();
+    // What a `main` that returns it prints.
+    assert_eq!(format!("{error:?}"), error.to_string());
     assert_eq!(settings(builder), expected);
 }
 

@@ -17,7 +17,7 @@ contract!(
 
 /// The contract: each route with the statuses that it must document. The only list of routes that is written
 /// by hand; all other tests walk the document.
-const TABLE: [(&str, &str, &[u16]); 23] = [
+const TABLE: [(&str, &str, &[u16]); 27] = [
     ("post", "/api/v1/auth/register", &[202, 422, 429]),
     ("post", "/api/v1/auth/login", &[200, 401, 403, 429]),
     ("post", "/api/v1/auth/refresh", &[200, 401, 429]),
@@ -39,6 +39,10 @@ const TABLE: [(&str, &str, &[u16]); 23] = [
     ("delete", "/api/v1/users/me/sessions/{id}", &[204, 401, 404]),
     ("get", "/api/v1/health", &[200, 503]),
     ("get", "/health", &[200, 503]),
+    ("get", "/api/v1/health/live", &[200]),
+    ("get", "/health/live", &[200]),
+    ("get", "/api/v1/health/ready", &[200, 503]),
+    ("get", "/health/ready", &[200, 503]),
     ("get", "/.well-known/jwks.json", &[200]),
     ("get", "/openapi.json", &[200]),
 ];

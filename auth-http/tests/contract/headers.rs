@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use auth_core::{KeyRing, RootSecret, SigningKey};
-use auth_http::{HttpConfig, endpoints};
+use auth_http::{Hsts, HttpConfig, endpoints};
 use auth_testkit::Fault;
 use auth_tests::UNKNOWN_ID;
 use serde_json::json;
@@ -17,7 +17,10 @@ contract!(
     every_route_has_security_headers_when_stores_fail_or_panic,
     successes_and_preflights_have_security_headers,
     hsts_is_sent_over_https_alone,
+    hsts_covers_what_the_setting_says,
     a_request_id_of_the_client_is_replaced,
+    liveness_reads_no_store,
+    readiness_ends_when_the_service_drains,
     public_keys_are_cacheable_and_none_for_hs256,
     a_signing_key_is_published_without_its_private_part;
     paused: health_of_a_hanging_store_is_503, health_reports_whether_the_stores_answer,
@@ -92,7 +95,7 @@ async fn every_route_has_security_headers_when_stores_fail_or_panic(stack: Stack
         let token = [("refresh_token", session.refresh_token())];
         for route in routes() {
             // These ask no store, or none for a link with a malformed token.
-            if route.path.contains(".json") || route.has_field("token") {
+            if route.path.contains(".json") || route.path.ends_with("/live") || route.has_field("token") {
                 continue;
             }
             world.store.reset();
@@ -138,6 +141,19 @@ async fn hsts_is_sent_over_https_alone(stack: Stack) {
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
 }
 
+async fn hsts_covers_what_the_setting_says(stack: Stack) {
+    for (hsts, value) in [
+        (Hsts::WithSubdomains, Some("max-age=31536000; includeSubDomains")),
+        (Hsts::ThisHost, Some("max-age=31536000")),
+        (Hsts::Off, None),
+    ] {
+        let world = World::with(stack, |_| {}, |config| config.hsts(hsts));
+        for path in ["//health", "//nowhere"] {
+            assert_eq!(world.get(path, &[]).await.header("strict-transport-security"), value, "{hsts:?}");
+        }
+    }
+}
+
 async fn a_request_id_of_the_client_is_replaced(stack: Stack) {
     let world = World::new(stack);
     let answer = world.get("//health", &[("x-request-id", "chosen")]).await;
@@ -165,6 +181,39 @@ async fn health_reports_whether_the_stores_answer(stack: Stack) {
             world.store.reset();
         }
     }
+}
+
+async fn liveness_reads_no_store(stack: Stack) {
+    let world = World::new(stack);
+    world.store.fail_every_call(Fault::Panic);
+    world.api.drain();
+    for path in ["//health/live", "/health/live"] {
+        let answer = world.get(path, &[]).await;
+        assert_eq!(answer.text(), r#"{"status":"ok"}"#);
+        guarded_and_not_stored(&answer, 200);
+    }
+    assert_eq!(world.store.calls(), Vec::<&str>::new());
+}
+
+async fn readiness_ends_when_the_service_drains(stack: Stack) {
+    let world = World::new(stack);
+    let paths = ["//health/ready", "/health/ready"];
+    for path in paths {
+        let answer = world.get(path, &[]).await;
+        assert_eq!(answer.text(), r#"{"status":"ok","checks":{"database":"ok"}}"#);
+        guarded_and_not_stored(&answer, 200);
+    }
+    let session = world.user_and_session().await;
+    world.api.clone().drain();
+    for path in paths {
+        let answer = world.get(path, &[]).await;
+        assert_eq!(answer.text(), r#"{"status":"unavailable","checks":{"database":"ok"}}"#);
+        assert!(answer.header("retry-after").is_some());
+        guarded_and_not_stored(&answer, 503);
+    }
+    // Those under way and those that still come are served.
+    assert_eq!(world.get("//health", &[]).await.status, 200);
+    assert_eq!(world.get("/users/me", &session.bearer()).await.status, 200);
 }
 
 async fn health_checks_read_the_stores_once_a_second(stack: Stack) {

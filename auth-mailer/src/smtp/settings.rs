@@ -243,8 +243,10 @@ impl fmt::Debug for SmtpSettings {
 }
 
 /// The problems of the settings of a mailer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SmtpSettingsError(Vec<ConfigProblem>);
+
+auth_core::__debug_as_chain! { SmtpSettingsError }
 
 impl SmtpSettingsError {
     pub(crate) const fn new(problems: Vec<ConfigProblem>) -> Self {

@@ -242,8 +242,10 @@ impl fmt::Debug for TemplatesBuilder {
 }
 
 /// The problems of [`Templates`] that could not be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TemplateError(Vec<ConfigProblem>);
+
+auth_core::__debug_as_chain! { TemplateError }
 
 impl TemplateError {
     /// The problems; each names a method of [`TemplatesBuilder`], a template such as

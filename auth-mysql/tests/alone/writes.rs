@@ -119,7 +119,7 @@ pub(crate) fn writes(store: &MySqlStore) -> Vec<Write> {
 }
 
 /// Methods that only read.
-const READS: [&str; 9] = [
+const READS: [&str; 10] = [
     "Store::find_session_and_user",
     "Outbox::dead_letters",
     "Outbox::find_dead_letter",
@@ -129,6 +129,7 @@ const READS: [&str; 9] = [
     "TokenStore::find_sessions_by_user",
     "UserStore::find_by_email",
     "UserStore::find_by_id",
+    "UserStore::find_users",
 ];
 
 /// The names of a trait's methods.

@@ -192,3 +192,25 @@ async fn clones_share_content_and_debug_shows_none() {
     assert!(store.find_session(samples::session_id(1)).await.unwrap().is_some());
     assert_eq!(format!("{store:?}"), "SqliteStore { .. }");
 }
+
+/// `fn main() -> Result<(), Box<dyn Error>>` prints an error by its `Debug`.
+#[tokio::test]
+async fn an_error_of_opening_names_the_file_and_the_cause() {
+    let scratch = Scratch::new();
+    let nowhere = scratch.file("nowhere/auth.db");
+    let error = SqliteStore::open(&nowhere).await.unwrap_err();
+    let shown = format!("{error:?}");
+    assert!(shown.starts_with("the database file cannot be created: "), "{shown}");
+    assert!(shown.contains(nowhere.to_str().unwrap()) && shown.contains("No such file"), "{shown}");
+
+    let other = scratch.file("letter.txt");
+    fs::write(&other, "this is no database, and longer than a header of SQLite ".repeat(4)).unwrap();
+    let shown = format!("{:?}", SqliteStore::open(&other).await.unwrap_err());
+    assert!(shown.starts_with("the database cannot be opened: "), "{shown}");
+    assert!(shown.contains(other.to_str().unwrap()) && shown.contains("not a database"), "{shown}");
+}
+
+#[tokio::test]
+async fn the_bundled_sqlite_is_one_that_is_taken() {
+    SqliteStore::in_memory().await.unwrap();
+}

@@ -7,6 +7,7 @@ mod email;
 mod epoch;
 mod handles;
 mod insert;
+mod list;
 mod mark_contested;
 mod name;
 mod password;
@@ -54,6 +55,12 @@ macro_rules! __user_store_cases {
         address::no_character_of_an_address_is_special,
         /// Addresses of the full 254 bytes that differ in the last byte are different users.
         address::long_addresses_are_compared_to_their_last_byte,
+        /// A page of users begins with its id, is in the order of ids and has at most as many as asked for.
+        list::a_page_of_users_is_in_order_and_whole,
+        /// From the smallest id on all users are listed, those of the smallest and the largest id included.
+        list::a_page_of_users_reaches_both_ends,
+        /// A user who is there all the time is on one page, while neighbours come and go.
+        list::racing_writes_move_no_user_between_pages,
         /// Contesting marks an unverified user and changes nothing else.
         mark_contested::contesting_marks_the_user_and_nothing_else,
         /// An attempt does not contest the user it made itself.

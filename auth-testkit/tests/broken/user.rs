@@ -1,5 +1,6 @@
 mod defect;
 mod deleting;
+mod listing;
 mod reading;
 mod spelling;
 
@@ -46,16 +47,6 @@ impl BrokenUserStore {
 
     fn passing(&self) -> &dyn UserStore {
         &self.inner
-    }
-
-    /// All users that were inserted and are still there.
-    async fn everyone(&self) -> Result<Vec<User>, StoreError> {
-        let mut users = Vec::new();
-        let ids = lock(&self.ids).clone();
-        for id in ids {
-            users.extend(self.passing().find_by_id(id).await?);
-        }
-        Ok(users)
     }
 
     /// Changes the user with this id, without a guard.
@@ -153,6 +144,10 @@ impl UserStore for BrokenUserStore {
             return self.answer(everyone.into_iter().find(|user| self.finds(&user.email, email)));
         }
         self.answer(self.passing().find_by_email(&self.kept(email)).await?)
+    }
+
+    async fn find_users(&self, from: UserId, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.page(from, limit).await
     }
 
     async fn mark_contested(

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use auth_core::{KeyRing, RootSecret, SigningKey};
 use serde_json::Value;
 
-use crate::place::Place;
+use crate::place::{ADA, Place};
 
 #[test]
 fn the_server_reads_a_generated_key_which_is_never_printed() {
@@ -53,7 +53,14 @@ fn config_check_agrees_with_the_server_and_creates_no_file() {
     let checked = place.run(&["config", "check", "--json"]).expect(0).json();
     assert_eq!((&checked["environment"], &checked["database"]), (&"development".into(), &"sqlite".into()));
     assert_eq!(checked["database_reached"], Value::Null);
-    place.run(&["config", "check", "--connect"]).expect(66);
+    let unreached = place.run(&["config", "check", "--connect"]);
+    assert_eq!((unreached.status, unreached.err.as_str()), (66, ""), "{unreached:?}");
+    assert!(unreached.out.starts_with("the settings are usable, but"), "{unreached:?}");
+    assert!(unreached.out.contains("sqlite, not reached: ") && unreached.out.contains("no such file"));
+    assert!(
+        unreached.out.contains("\nmail           development mailbox\n"),
+        "all the rest, too: {unreached:?}"
+    );
     assert_eq!(fs::read_dir(place.directory.path()).unwrap().count(), 0, "neither database nor secret");
 
     let mut bad = place.command(&["config", "check"]);
@@ -65,4 +72,46 @@ fn config_check_agrees_with_the_server_and_creates_no_file() {
         assert!(said.lines().any(|line| line.starts_with(&format!("  {name} "))), "{said}");
     }
     assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn config_check_connects_and_reports_everything_at_once() {
+    let place = Place::sqlite();
+    place.create(ADA);
+    let check = |variables: &[(&str, &str)]| {
+        let mut command = place.command(&["config", "check", "--connect", "--json"]);
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let (status, out, _) = check(&[]);
+    assert_eq!((status, &json(&out)["database_reached"]), (0, &true.into()));
+    assert_eq!(json(&out)["rate_limits_reached"], Value::Null);
+
+    // Port 1 of this machine answers to nobody.
+    let limits = [("RATE_LIMIT_STORE", "redis://:hunter2@127.0.0.1:1/0"), ("JWT_SECRETS", "hunter2")];
+    let (status, out, err) = check(&limits);
+    assert_eq!((status, err.as_str()), (69, ""), "{out}");
+    assert_eq!(json(&out)["database_reached"], true);
+    assert_eq!(json(&out)["rate_limits_reached"], false);
+    assert!(json(&out)["rate_limits_problem"].as_str().unwrap().starts_with("RATE_LIMIT_STORE: "), "{out}");
+    assert_eq!(json(&out)["misspelt"], serde_json::json!(["JWT_SECRETS"]));
+    assert!(!out.contains("hunter2"), "{out}");
+
+    let wrong = [("PORT", "http"), ("PAGES", "yes"), ("JWT_SECRETS", "hunter2")];
+    for (url, said) in [
+        (place.url.as_str(), "the database was reached"),
+        ("sqlite://nowhere.db", "the database was not reached: nowhere.db: no such file"),
+    ] {
+        let (status, out, err) = check(&[&wrong[..], &[("DATABASE_URL", url)]].concat());
+        assert_eq!((status, out.as_str()), (78, ""));
+        let message = json(&err)["error"]["message"].as_str().unwrap().to_owned();
+        for piece in ["PORT must be", "PAGES must be", "perhaps JWT_SECRET is meant", said] {
+            assert!(message.contains(piece), "{piece}: {message}");
+        }
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    let (_, _, err) = check(&[("PORT", "http"), ("DATABASE_URL", "postgres://x")]);
+    assert_eq!(err.matches("DATABASE_URL").count(), 1, "said once: {err}");
 }

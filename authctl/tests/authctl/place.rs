@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use auth_core::{Auth, AuthBuilder, BcryptImport, Client, Mailbox, Mailer, Password, Policy};
+use auth_core::{
+    Auth, AuthBuilder, BcryptImport, Client, ClientAddresses, Mailbox, Mailer, Password, Policy,
+};
 use auth_examples::settings::Database;
 use auth_examples::store;
 use auth_mysql::MySqlOptions;
@@ -120,7 +122,7 @@ impl Place {
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
-        let opened = store::open(&self.database(), mailer).await.unwrap();
+        let opened = store::open(&self.database(), mailer, ClientAddresses::Omit).await.unwrap();
         let builder = opened.builder.policy(policy).secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P");
         change(builder).build().unwrap()
     }

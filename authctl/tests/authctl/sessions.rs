@@ -45,6 +45,33 @@ async fn sessions_are_listed_and_end_singly_or_together() {
     }
 }
 
+/// More users than one batch has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sessions_of_everyone_end() {
+    for place in Place::each("everyone").await {
+        place.create(ADA);
+        let auth = place.service(Mailbox::new()).await;
+        let mut grants = vec![log_in(&auth, "Firefox").await, log_in(&auth, "curl").await];
+        for number in 0..40 {
+            let email = format!("user{number}@example.com");
+            auth.create_user(&email, Password::new(PASSWORD), None).await.unwrap();
+            if number % 13 == 0 {
+                let client = Client::unknown();
+                grants.push(auth.log_in(&email, Password::new(PASSWORD), &client).await.unwrap());
+            }
+        }
+        place.run(&["user", "disable", "user1@example.com"]).expect(0);
+        let ended = place.run(&["session", "end", "--everyone", "--json"]).expect(0).json();
+        assert_eq!(ended, serde_json::json!({ "users": 41, "ended": grants.len() }));
+        for grant in &grants {
+            assert!(!lives(&auth, grant).await);
+        }
+        let again = place.run(&["session", "end", "--everyone"]).expect(0).out;
+        assert_eq!(again, "all sessions of 41 users ended (0 were live), and all mailed links are dead\n");
+        log_in(&auth, "Firefox").await;
+    }
+}
+
 /// A mailer that sends no mail.
 #[derive(Debug)]
 struct Refuses;

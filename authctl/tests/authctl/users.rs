@@ -60,6 +60,46 @@ async fn the_server_mails_invitations_and_resets_to_set_a_password() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_are_listed_page_by_page() {
+    for place in Place::each("list").await {
+        place.create(ADA);
+        let emails = [ADA, "bob@example.com", "cleo@example.com"];
+        for email in &emails[1..] {
+            place.create(email);
+        }
+        place.run(&["user", "disable", emails[1]]).expect(0);
+        let all = place.run(&["user", "list", "--json"]).expect(0).json();
+        let listed: Vec<&str> =
+            all["users"].as_array().unwrap().iter().map(|user| user["email"].as_str().unwrap()).collect();
+        // Ids are in the order of creation.
+        assert_eq!((listed, &all["next"]), (emails.to_vec(), &serde_json::Value::Null));
+        assert_eq!(all["users"][1]["status"], "disabled");
+        for secret in ["hash", "epoch", "argon2"] {
+            assert!(!all.to_string().contains(secret), "{all}");
+        }
+
+        let first = place.run(&["user", "list", "--limit", "2", "--json"]).expect(0).json();
+        assert_eq!(first["users"], serde_json::json!([all["users"][0], all["users"][1]]));
+        let next = first["next"].as_str().unwrap();
+        let text = place.run(&["user", "list", "--limit", "2"]).expect(0).out;
+        assert_eq!(text.lines().count(), 4);
+        assert!(
+            text.ends_with(&format!("next page: authctl user list --limit 2 --after {next}\n")),
+            "{text}"
+        );
+        let second = place.run(&["user", "list", "--limit", "2", "--after", next]).expect(0).out;
+        assert!(second.lines().count() == 2 && second.contains(emails[2]), "{second}");
+        let last = all["users"][2]["id"].as_str().unwrap();
+        let behind = ["user", "list", "--after", last];
+        assert_eq!(place.run(&behind).expect(0).out, "no more users\n");
+        let largest = ["user", "list", "--after", "ffffffff-ffff-ffff-ffff-ffffffffffff"];
+        assert_eq!(place.run(&largest).expect(0).out, "no more users\n");
+    }
+    let empty = Place::sqlite();
+    assert_eq!(empty.run(&["user", "list", "--create-database"]).expect(0).out, "no users\n");
+}
+
 #[test]
 fn user_create_refuses_what_registration_refuses() {
     let place = Place::sqlite();

@@ -2,16 +2,20 @@
 
 #![expect(clippy::future_not_send, reason = "actix-web serves each connection on the thread that took it")]
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::HOST;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer};
 use auth_actix::{Api, Code, Problem, allow_origins, routes, security_headers};
 use auth_examples::pages::{Pages, Visitor};
-use auth_examples::{Service, run};
+use auth_examples::{AccessLog, Service, run};
+use auth_http::actix::request_head;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -20,8 +24,7 @@ async fn main() -> ExitCode {
 
 async fn serve(service: Service) -> std::io::Result<()> {
     let stop = service.stop();
-    let Service { auth, http, pages, listener, .. } = service;
-    let api = Api::new(auth, http);
+    let Service { api, pages, listener, access_log, .. } = service;
 
     let server = HttpServer::new(move || {
         App::new()
@@ -31,6 +34,8 @@ async fn serve(service: Service) -> std::io::Result<()> {
             .default_service(web::to(page))
             .wrap(allow_origins(api.config()))
             .wrap(from_fn(security_headers))
+            .app_data(access_log)
+            .wrap(from_fn(log))
     });
     // `run` handles signals and ends the worker too.
     let server = server.disable_signals().listen(listener)?.run();
@@ -40,6 +45,26 @@ async fn serve(service: Service) -> std::io::Result<()> {
         handle.stop(true).await;
     });
     server.await
+}
+
+/// Logs each request.
+async fn log(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let access_log = request.app_data::<AccessLog>().copied();
+    let open = access_log.map(|log| log.begin(request.method(), request.path(), || client(&request)));
+    let response = next.call(request).await?;
+    if let Some(open) = open {
+        let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+        open.end(response.status().as_u16(), request_id);
+    }
+    Ok(response)
+}
+
+fn client(request: &ServiceRequest) -> Option<IpAddr> {
+    let config = request.app_data::<Data<Api>>()?.config();
+    Some(config.client_ip(request.peer_addr()?.ip(), &request_head(request.request()).ok()?.headers))
 }
 
 async fn page(request: HttpRequest, pages: Data<Pages>) -> Result<HttpResponse, Problem> {

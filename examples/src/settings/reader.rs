@@ -15,6 +15,12 @@ impl Variables {
     pub fn of_process() -> Self {
         Self(std::env::vars_os().collect())
     }
+
+    /// Returns the names of those that are set, as far as they are UTF-8.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let set = self.0.iter().filter(|(_, value)| !value.is_empty());
+        set.filter_map(|(name, _)| name.to_str())
+    }
 }
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Variables {

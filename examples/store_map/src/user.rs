@@ -59,6 +59,12 @@ impl UserStore for MapStore {
         }))
     }
 
+    async fn find_users(&self, from: UserId, limit: u32) -> Result<Vec<User>, StoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(self
+            .transaction(|data| data.users.range(from..).map(|(_, user)| user.clone()).take(limit).collect()))
+    }
+
     async fn mark_contested(
         &self,
         email: &Email,

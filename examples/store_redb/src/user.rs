@@ -89,6 +89,20 @@ impl UserStore for RedbStore {
         .await
     }
 
+    async fn find_users(&self, from: UserId, limit: u32) -> Result<Vec<User>, StoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.read(move |transaction| {
+            let users = transaction.open_table(USERS)?;
+            let mut page = Vec::new();
+            for entry in users.range(*from.as_bytes()..)?.take(limit) {
+                let id = entry?.0.value();
+                page.extend(get::<UserRow>(&users, id)?.map(|user| user.into_user(id)));
+            }
+            Ok(page)
+        })
+        .await
+    }
+
     async fn mark_contested(
         &self,
         email: &Email,

@@ -155,5 +155,6 @@ fn field_errors(errors: &Value, shown: &dyn Fn() -> String) {
 }
 
 fn is_health(path: &str) -> bool {
-    path == "/health" || path.strip_prefix(BASE) == Some("/health")
+    let path = path.strip_prefix(BASE).unwrap_or(path);
+    ["/health", "/health/ready"].contains(&path)
 }

@@ -7,7 +7,6 @@ mod doors;
 mod life;
 
 use std::panic::{self, AssertUnwindSafe};
-use std::time::Duration;
 
 use auth_tests::Secrets;
 use serde_json::json;

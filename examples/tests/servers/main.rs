@@ -11,6 +11,7 @@
 
 mod answer;
 mod contract;
+mod deploy;
 mod every_answer;
 mod fixture;
 mod guide;
@@ -20,9 +21,11 @@ mod kills;
 mod leaks;
 mod limit_headers;
 mod lives;
+mod log_lines;
 mod lost_log;
 mod metrics;
 mod mysql;
+mod operator;
 mod pages;
 mod proxy;
 mod relay;

@@ -288,8 +288,12 @@ impl Server {
     pub(crate) fn terminate(&mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();
         self.signal("TERM");
-        let status = ended_within(&mut self.child, Duration::from_secs(20)).expect("it stops within 20 s");
-        (status, begun.elapsed())
+        (self.ended(), begun.elapsed())
+    }
+
+    /// Waits until it has stopped.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        ended_within(&mut self.child, Duration::from_secs(20)).expect("it stops within 20 s")
     }
 
     /// What it leaves behind, for the next one; kills it where it still runs.

@@ -114,6 +114,9 @@ const BAD: &[(&str, &str, &str)] = &[
     ("PASSWORD_MIN_LENGTH", "7", "must be 8 to 64 characters"),
     ("PASSWORD_SITE_WORDS", "acme,2024", "must each contain a letter"),
     ("LOG_FORMAT", "xml", "must be `text` or `json`"),
+    ("LOG_CLIENT_ADDRESSES", "yes", "must be `false` or `true`"),
+    ("DRAIN_DELAY", "5", "must be a duration"),
+    ("DRAIN_DELAY", "6m", "must be between 0 s and 5 min"),
 ];
 
 #[test]

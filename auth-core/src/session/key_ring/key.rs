@@ -26,7 +26,7 @@ const MAX_KID_CHARS: usize = 128;
 const SIGNATURE_ROOM: usize = 66;
 
 /// Why a key was refused. The key itself is never part of the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// The shared secret can be guessed.
@@ -47,6 +47,8 @@ pub enum KeyError {
     #[error("a kid has 1 to 128 visible ASCII characters without quotes and backslashes")]
     BadKid,
 }
+
+crate::__debug_as_chain! { KeyError }
 
 /// What a key signs with. Fixed when the key is made; a token has no say in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -41,6 +41,16 @@ defects! {
         ],
         /// Whether the address is free is read before the user is written.
         InsertReadsThenWrites => [racing_inserts_of_one_address_have_one_winner],
+        /// A page of users is in the order in which they were written.
+        PagesAreUnordered => [a_page_of_users_is_in_order_and_whole],
+        /// A page of users begins behind its id.
+        PagesBeginBehindTheId => [
+            a_page_of_users_is_in_order_and_whole, a_page_of_users_reaches_both_ends,
+        ],
+        /// A page of users does not look at its limit.
+        PagesIgnoreTheLimit => [a_page_of_users_is_in_order_and_whole],
+        /// The users before a page are counted, and then passed over.
+        PagesAreCountedOff => [racing_writes_move_no_user_between_pages],
         /// Contesting passes over verified users.
         ContestSparesVerified => [contesting_marks_a_verified_user_too],
         /// Contesting does not look at the rival.

@@ -6,19 +6,18 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use auth_axum::{Api, Code, Problem, allow_origins, routes, security_headers};
+use auth_axum::{Code, HttpConfig, Problem, allow_origins, routes, security_headers};
 use auth_examples::pages::{Pages, Visitor};
-use auth_examples::{Service, run};
+use auth_examples::{AccessLog, Service, run};
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::Method;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::{Router, middleware};
 use tokio::net::TcpListener;
-
-mod access_log;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -27,15 +26,31 @@ async fn main() -> ExitCode {
 
 async fn serve(service: Service) -> std::io::Result<()> {
     let stop = service.stop();
-    let Service { auth, http, pages, listener, .. } = service;
-    let api = Api::new(auth, http);
+    let Service { api, pages, listener, access_log, .. } = service;
 
     // The server's pages; a service has its own routes here.
     let own = allow_origins(Router::new().fallback(page).with_state(pages), api.config());
     let own = security_headers(own, api.config());
-    let app = routes(&api).fallback_service(own).layer(middleware::from_fn(access_log::log));
+    let log = from_fn_with_state((access_log, api.config().clone()), log);
+    let app = routes(&api).fallback_service(own).layer(log);
 
     auth_axum::serve(TcpListener::from_std(listener)?, app, stop).await
+}
+
+/// Logs each request.
+async fn log(
+    State((access_log, config)): State<(AccessLog, HttpConfig)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let open = access_log.begin(request.method(), request.uri().path(), || {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.ip();
+        Some(config.client_ip(peer, request.headers()))
+    });
+    let response = next.run(request).await;
+    let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    open.end(response.status().as_u16(), request_id);
+    response
 }
 
 async fn page(State(pages): State<Pages>, request: Request) -> Response {

@@ -1,4 +1,4 @@
-//! `GET /health`, and what a dead database makes of every route.
+//! `GET /health` and its like, and what a dead database makes of every route.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -27,9 +27,18 @@ fn health(server: &Server, status: u16, word: &str, database: &str) {
     while server.get("/health").send().status != status && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(50));
     }
-    for request in [server.root("GET", "/health"), server.get("/health")] {
+    for request in [
+        server.root("GET", "/health"),
+        server.get("/health"),
+        server.root("GET", "/health/ready"),
+        server.get("/health/ready"),
+    ] {
         let answer = request.send().expect_json(status, &body).touches_no_cookie();
         assert_eq!(answer.header("content-type"), Some("application/json"));
+    }
+    // A server that is started again for it reaches the database no sooner.
+    for request in [server.root("GET", "/health/live"), server.get("/health/live")] {
+        request.send().expect_json(200, &json!({"status": "ok"})).touches_no_cookie();
     }
 }
 

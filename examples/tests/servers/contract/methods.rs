@@ -82,6 +82,8 @@ fn head_is_get_without_a_body(program: Program) {
     for path in [
         "/health",
         "/api/v1/health",
+        "/health/live",
+        "/health/ready",
         "/.well-known/jwks.json",
         "/openapi.json",
         "/api/v1/users/me",

@@ -24,7 +24,7 @@ const fn unlimited(method: &'static str, path: &'static str) -> Route {
 }
 
 /// Every route. `POST /auth/me` is that of clients which send their refresh token in the body.
-pub(crate) const ROUTES: [Route; 23] = [
+pub(crate) const ROUTES: [Route; 27] = [
     limited("POST", "/api/v1/auth/register"),
     limited("POST", "/api/v1/auth/login"),
     limited("POST", "/api/v1/auth/refresh"),
@@ -46,6 +46,10 @@ pub(crate) const ROUTES: [Route; 23] = [
     unlimited("DELETE", "/api/v1/users/me/sessions"),
     unlimited("GET", "/api/v1/health"),
     unlimited("GET", "/health"),
+    unlimited("GET", "/api/v1/health/live"),
+    unlimited("GET", "/health/live"),
+    unlimited("GET", "/api/v1/health/ready"),
+    unlimited("GET", "/health/ready"),
     unlimited("GET", "/.well-known/jwks.json"),
     unlimited("GET", "/openapi.json"),
 ];

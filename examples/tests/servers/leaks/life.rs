@@ -164,7 +164,15 @@ impl<'a> Life<'a> {
         self.post("/auth/reset-password", &json!({"token": link, "password": "password"})).expect(422);
         self.post("/auth/reset-password", &json!({"token": link, "password": THIRD})).expect(200);
         self.post("/auth/reset-password", &json!({"token": link, "password": FOURTH})).expect(400);
-        for path in ["/api/v1/health", "/health", "/.well-known/jwks.json", "/openapi.json", "/nowhere"] {
+        for path in [
+            "/api/v1/health",
+            "/health",
+            "/health/live",
+            "/health/ready",
+            "/.well-known/jwks.json",
+            "/openapi.json",
+            "/nowhere",
+        ] {
             self.ask(server.root("GET", path));
         }
     }
