@@ -1,5 +1,6 @@
 //! The shared parts of the example servers: everything except the HTTP stack.
 
+pub mod access_log;
 mod logging;
 mod mailbox;
 mod metrics;

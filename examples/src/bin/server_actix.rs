@@ -4,12 +4,15 @@
 
 use std::process::ExitCode;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::HOST;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer};
 use auth_actix::{Api, Code, Problem, allow_origins, routes, security_headers};
+use auth_examples::access_log::Begun;
 use auth_examples::pages::{Pages, Visitor};
 use auth_examples::{Service, run};
 
@@ -31,6 +34,7 @@ async fn serve(service: Service) -> std::io::Result<()> {
             .default_service(web::to(page))
             .wrap(allow_origins(api.config()))
             .wrap(from_fn(security_headers))
+            .wrap(from_fn(log))
     });
     // `run` handles signals and ends the worker too.
     let server = server.disable_signals().listen(listener)?.run();
@@ -40,6 +44,17 @@ async fn serve(service: Service) -> std::io::Result<()> {
         handle.stop(true).await;
     });
     server.await
+}
+
+async fn log(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let begun = Begun::now(request.method().as_str(), request.path());
+    let response = next.call(request).await?;
+    let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    begun.answered(response.status().as_u16(), request_id);
+    Ok(response)
 }
 
 async fn page(request: HttpRequest, pages: Data<Pages>) -> Result<HttpResponse, Problem> {
