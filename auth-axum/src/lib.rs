@@ -7,7 +7,7 @@ mod routes;
 mod serve;
 
 pub use auth_http::{
-    Api, BearerClaims, Code, CurrentUser, FieldError, HttpConfig, HttpConfigBuilder, HttpConfigError,
+    Api, BearerClaims, Code, Cors, CurrentUser, FieldError, HttpConfig, HttpConfigBuilder, HttpConfigError,
     Problem, ProxyHeader, RefreshCookie, require_recent,
 };
 pub use headers::security_headers;

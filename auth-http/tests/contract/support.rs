@@ -18,6 +18,8 @@ pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
 pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const PUBLIC: &str = "https://auth.example.com";
 pub(crate) const FRONT: &str = "https://app.example.com";
+/// A hybrid app whose origin the settings allow.
+pub(crate) const APP: &str = "capacitor://localhost";
 
 /// Every route, read from the document.
 pub(crate) fn routes() -> Vec<Route> {
@@ -71,7 +73,8 @@ impl World {
         let builder =
             Auth::builder(store.clone(), mailbox.clone()).clock(clock.clone()).secret(SECRET).policy(policy);
         let auth = parts(builder).build().unwrap();
-        let config = config(HttpConfig::builder(PUBLIC).allow_origin(FRONT)).build().unwrap();
+        let origins = HttpConfig::builder(PUBLIC).allow_origin(FRONT).allow_origin(APP);
+        let config = config(origins).build().unwrap();
         let api = Api::new(auth.clone(), config);
         Self { stack, auth, api, store, mailbox, clock }
     }
