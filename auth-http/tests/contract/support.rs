@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 
+use crate::document::documents_a_cookie;
 use crate::stack::Stack;
 
 pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
@@ -80,10 +81,14 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let usual = IpAddr::from([192, 0, 2, 1]);
         let peer = request.extensions().get::<Peer>().map_or(usual, |peer| peer.0);
         let (status, headers, body) =
             self.stack.send(&self.api, SocketAddr::from((peer, 4711)), request).await;
+        if headers.contains_key("set-cookie") {
+            assert!(documents_a_cookie(&method, &path, status), "{method} {path} {status}");
+        }
         Answer { status, headers, body }
     }
 
