@@ -3,10 +3,7 @@
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap,
-    HeaderName, HeaderValue, ORIGIN,
-};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use auth_http::{Api, HttpConfig};
@@ -29,23 +26,10 @@ pub async fn security_headers(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = request_id();
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
-    if !from_allowed_origin(api.config(), request.headers()) {
-        // actix-cors would answer the preflight of an unknown origin without a problem. Without this header it
-        // is an `OPTIONS` request like any other.
-        request.headers_mut().remove(ACCESS_CONTROL_REQUEST_METHOD);
-    }
     let mut response = next.call(request).await?;
-    if !response.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
-        response.headers_mut().remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
-    }
     response.headers_mut().insert(X_REQUEST_ID, id);
     add_missing(response.headers_mut(), api.config());
     Ok(response)
-}
-
-fn from_allowed_origin(config: &HttpConfig, headers: &HeaderMap) -> bool {
-    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
-    origin.is_some_and(|origin| config.origins().iter().any(|allowed| allowed.as_bytes() == origin))
 }
 
 fn add_missing(headers: &mut HeaderMap, config: &HttpConfig) {

@@ -6,9 +6,11 @@ mod origin;
 mod routes;
 
 pub use auth_http::{
-    Api, BearerClaims, Code, CurrentUser, FieldError, Hsts, HttpConfig, HttpConfigBuilder, HttpConfigError,
-    Problem, ProxyHeader, RefreshCookie, require_recent,
+    Api, BearerClaims, Code, Cors, CurrentUser, FieldError, Hsts, HttpConfig, HttpConfigBuilder,
+    HttpConfigError, Problem, ProxyHeader, RefreshCookie, require_recent,
 };
 pub use headers::security_headers;
-pub use origin::allow_origins;
+// What `Cors` takes; actix-web has an older version of it.
+pub use http;
+pub use origin::{AllowOrigins, AllowOriginsService, allow_origins};
 pub use routes::routes;

@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use auth_axum::{Api, CurrentUser, HttpConfig, allow_origins, routes, security_headers};
-use auth_core::{Auth, Mailbox, MemoryStore};
+use auth_core::{Auth, Mailbox, MemoryStore, Policy, RefreshPolicy};
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
@@ -45,8 +45,13 @@ async fn greeting(State(state): State<AppState>, caller: CurrentUser) -> String 
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let auth =
-        Auth::builder(MemoryStore::new(), Mailbox::new()).secret(std::env::var("AUTH_SECRET")?).build()?;
+    // For pages: several tabs share one cookie.
+    let mut policy = Policy::default();
+    policy.refresh = RefreshPolicy::browser();
+    let auth = Auth::builder(MemoryStore::new(), Mailbox::new())
+        .secret(std::env::var("AUTH_SECRET")?)
+        .policy(policy)
+        .build()?;
     // Sends requested mails and deletes expired records.
     let worker = auth.clone();
     tokio::spawn(async move { worker.run_background(std::future::pending()).await });

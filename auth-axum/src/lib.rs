@@ -7,8 +7,8 @@ mod routes;
 mod serve;
 
 pub use auth_http::{
-    Api, BearerClaims, Code, CurrentUser, FieldError, Hsts, HttpConfig, HttpConfigBuilder, HttpConfigError,
-    Problem, ProxyHeader, RefreshCookie, require_recent,
+    Api, BearerClaims, Code, Cors, CurrentUser, FieldError, Hsts, HttpConfig, HttpConfigBuilder,
+    HttpConfigError, Problem, ProxyHeader, RefreshCookie, require_recent,
 };
 pub use headers::security_headers;
 pub use origin::allow_origins;

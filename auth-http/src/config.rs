@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::client_ip::{Proxies, ProxyHeader};
 use crate::hsts::Hsts;
+use crate::origin::Origin;
 
 /// Settings of the HTTP side. Cheap to clone. Made by [`HttpConfig::builder`].
 /// # Examples
@@ -41,7 +42,7 @@ struct Settings {
     owns_root: bool,
     cookie_name: String,
     device_cookie_name: String,
-    origins: Vec<HeaderValue>,
+    origins: Vec<Origin>,
     proxies: Proxies,
     body_limit: usize,
     request_timeout: Duration,
@@ -99,7 +100,7 @@ impl HttpConfig {
     }
 
     /// The origins that may send requests, this service's own first.
-    pub fn origins(&self) -> &[HeaderValue] {
+    pub fn origins(&self) -> &[Origin] {
         &self.0.origins
     }
 
@@ -108,6 +109,11 @@ impl HttpConfig {
     /// `peer` is the address of the other end of the connection.
     pub fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         self.0.proxies.client_ip(peer, headers)
+    }
+
+    /// Whether this value of `Origin` is one of [`origins`](Self::origins), byte for byte.
+    pub(crate) fn allows(&self, origin: &HeaderValue) -> bool {
+        self.0.origins.iter().any(|allowed| allowed.as_header() == origin)
     }
 
     pub(crate) fn proxies(&self) -> &Proxies {
@@ -182,8 +188,13 @@ impl HttpConfigBuilder {
         self
     }
 
-    /// Lets pages of another origin send requests with cookies: exactly as browsers write it, such as
-    /// `https://app.example.com`. There is no wildcard.
+    /// Lets pages of another origin send requests and read the responses. Write the [`Origin`] exactly as browsers
+    /// do, such as `https://app.example.com`, or `capacitor://localhost` for a hybrid app. There is no wildcard.
+    ///
+    /// A page of another *site* never gets the refresh cookie back, which has `SameSite=Strict`: its log-in
+    /// succeeds, and its next refresh is a 401. Serve pages that use the cookie from the same site, such as
+    /// `app.example.com` for `auth.example.com`. Pages and apps of other sites (`capacitor://localhost` too) keep
+    /// the refresh token themselves: they send `X-Token-Transport: body`.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.allowed_origins.push(origin.into());
         self
@@ -228,17 +239,14 @@ impl HttpConfigBuilder {
         let mut problems = Problems::default();
         let public = public_url(&self.public_url).map_err(|problem| problems.add("public_url", problem)).ok();
         let https = public.as_ref().is_some_and(|url| url.scheme() == "https");
-        let own = public.map(|url| url.origin().ascii_serialization());
-        let mut origins = Vec::new();
+        let own = public.as_ref().and_then(Origin::of);
+        let mut origins: Vec<Origin> = own.iter().cloned().collect();
         // Entries are named by their place: a configuration is not repeated in logs.
-        for (place, origin) in own.iter().chain(&self.allowed_origins).enumerate() {
-            match exact_origin(origin) {
+        for (place, text) in (1..).zip(&self.allowed_origins) {
+            match text.parse() {
                 Ok(origin) if origins.contains(&origin) => {}
                 Ok(origin) => origins.push(origin),
-                Err(problem) => {
-                    let place = place + usize::from(own.is_none());
-                    problems.add("allowed_origins", format!("(entry {place}) {problem}"));
-                }
+                Err(problem) => problems.add("allowed_origins", format!("(entry {place}) {problem}")),
             }
         }
         let base_path = if self.base_path == "/" { String::new() } else { self.base_path };
@@ -302,18 +310,6 @@ fn public_url(text: &str) -> Result<Url, &'static str> {
         return Err("must have no query and no fragment");
     }
     Ok(url)
-}
-
-fn exact_origin(text: &str) -> Result<HeaderValue, &'static str> {
-    const SHAPE: &str = "must be one origin as browsers write it, such as `https://app.example.com`";
-    if text.contains('*') {
-        return Err("must not contain a wildcard: each origin is named exactly");
-    }
-    let url = Url::parse(text).map_err(|_| SHAPE)?;
-    if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != text {
-        return Err(SHAPE);
-    }
-    HeaderValue::from_str(text).map_err(|_| SHAPE)
 }
 
 fn plain_path(path: &str) -> bool {

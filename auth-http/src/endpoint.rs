@@ -43,6 +43,17 @@ pub(crate) enum Mount {
     Both,
 }
 
+/// Where an operation reads the refresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefreshTokenIn {
+    /// In the cookie.
+    Cookie,
+    /// In the cookie, or with `X-Token-Transport: body` in the body.
+    CookieOrBody,
+    /// In the body, with `X-Token-Transport: body`.
+    Body,
+}
+
 /// The JSON body of a request or a response, as the document names it.
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
@@ -81,7 +92,8 @@ pub struct Endpoint {
     /// Those that clients may see.
     pub(crate) rate_limits: &'static [Limit],
     pub(crate) bearer: bool,
-    pub(crate) refresh_token: bool,
+    pub(crate) refresh_token: Option<RefreshTokenIn>,
+    pub(crate) sets_cookie: bool,
 }
 
 impl Endpoint {
@@ -128,7 +140,8 @@ impl Endpoint {
             errors: vec![Code::InternalError, Code::Unavailable, Code::BodyTooLarge],
             rate_limits: &[],
             bearer: false,
-            refresh_token: false,
+            refresh_token: None,
+            sets_cookie: false,
         };
         if safe { endpoint } else { endpoint.errors([Code::CrossSiteRequest]) }
     }
@@ -204,10 +217,16 @@ impl Endpoint {
         self.errors([Code::InvalidAccessToken])
     }
 
-    /// Reads the refresh token, from the cookie or from the body.
-    pub(crate) fn refresh_token(mut self) -> Self {
-        self.refresh_token = true;
+    /// Reads the refresh token.
+    pub(crate) fn refresh_token(mut self, place: RefreshTokenIn) -> Self {
+        self.refresh_token = Some(place);
         self.errors([Code::InvalidRefreshToken])
+    }
+
+    /// Sets or clears the refresh cookie when it succeeds, unless the tokens travel in bodies.
+    pub(crate) const fn sets_cookie(mut self) -> Self {
+        self.sets_cookie = true;
+        self
     }
 }
 

@@ -18,9 +18,10 @@ mod openapi;
 mod routes;
 
 // What serving adds to an operation: cross-site checks, CORS, rate limit headers, security headers.
+mod cors;
+mod cross_site;
 mod headers;
 mod health;
-mod origin;
 
 // What an operation is made of.
 mod endpoint;
@@ -46,6 +47,7 @@ mod config;
 mod client_ip;
 mod client_warning;
 mod hsts;
+mod origin;
 
 pub use api::Api;
 pub use bearer::{BearerClaims, CurrentUser, access_claims, current_user, require_recent};
@@ -53,11 +55,12 @@ pub use client_ip::ProxyHeader;
 pub use code::Code;
 pub use config::{HttpConfig, HttpConfigBuilder, HttpConfigError};
 pub use cookie::{RefreshCookie, refresh_cookie};
+pub use cors::Cors;
 pub use endpoint::Endpoint;
 pub use headers::security_headers;
 pub use hsts::Hsts;
 pub use openapi::openapi_document;
-pub use origin::cors;
+pub use origin::{Origin, OriginError};
 pub use problem::{FieldError, Problem};
 pub use response::Response;
 pub use routes::endpoints;

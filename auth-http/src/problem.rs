@@ -62,6 +62,7 @@ pub(crate) struct ProblemBody {
     #[schema(examples("about:blank"))]
     kind: &'static str,
     title: &'static str,
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     #[schema(value_type = Code)]
     code: &'static str,

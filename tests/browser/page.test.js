@@ -420,6 +420,37 @@ test('with a leeway, a lost answer is asked for again; with the policy, verifyin
   await home.close();
 });
 
+test('two tabs that refresh at once stay logged in, on a strict server', async () => {
+  const origin = await startServer({ RATE_LIMIT_STORE: 'none' });
+  const post = (path, body) => fetch(`${origin}/api/v1${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  await post('/auth/register', ADA);
+  const [mail] = await mailed((subject) => subject.includes('Confirm your address'), 1, origin);
+  assert.equal((await post('/auth/verify-email', { token: mail.text.match(/token=(\S+)/)[1] })).status, 200);
+  const home = await context({}, origin);
+  const tabs = [await home.newPage(), await home.newPage()];
+  await logIn(tabs[0], ADA.password, origin);
+  await tabs[1].goto(origin);
+  await view(tabs[1], 'account');
+  const cookie = async () => (await home.cookies(origin)).find(({ name }) => name === 'refresh')?.value;
+  for (let round = 1; round <= 15; round += 1) {
+    const before = await cookie();
+    const answers = tabs.map((tab) => tab.waitForResponse('**/auth/refresh'));
+    await Promise.all(tabs.map((tab) => tab.evaluate(() => document.getElementById('refresh').click())));
+    for (const answer of await Promise.all(answers)) assert.equal(answer.status(), 200, `round ${round}`);
+    for (const tab of tabs) await tab.locator('#refresh:not([disabled])').waitFor();
+    assert.notEqual(await cookie(), before, 'it was exchanged');
+  }
+  for (const tab of tabs) {
+    await tab.getByRole('button', { name: 'Who am I?' }).click();
+    await shown(tab, `The server says: ${ADA.email}`);
+    await tab.reload();
+    await view(tab, 'account');
+  }
+  const mails = await mailed(() => true, 1, origin);
+  assert.deepEqual(mails.map(({ subject }) => subject), [mail.subject], 'nobody was taken for a thief');
+  await home.close();
+});
+
 test('it looks good on a phone, in the dark', async () => {
   const pocket = await context({ viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, colorScheme: 'dark', hasTouch: true, isMobile: true });
   const page = await pocket.newPage();

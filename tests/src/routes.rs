@@ -52,14 +52,15 @@ impl Route {
             all.into_iter().any(|requirement| requirement.get(scheme).is_some())
         };
         let responses = operation["responses"].as_object().unwrap();
+        let fields = fields(document, operation);
         Self {
             method: method.to_uppercase(),
             path: path.replace("{id}", UNKNOWN_ID),
             operation: operation["operationId"].as_str().unwrap().to_owned(),
             bearer: needs("accessToken"),
-            refresh_token: needs("refreshCookie"),
+            refresh_token: needs("refreshCookie") || fields.iter().any(|field| field.name == "refresh_token"),
             limited: responses.contains_key("429"),
-            fields: fields(document, operation),
+            fields,
         }
     }
 

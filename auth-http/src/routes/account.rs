@@ -51,6 +51,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::ValidationFailed, Code::Busy])
             .bearer()
+            .sets_cookie()
             .rate_limits(&[Limit::ChangePassword, Limit::LogInDevice]),
         Endpoint::post("/users/me/email", handler!(change_email))
             .operation(
@@ -69,7 +70,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         Endpoint::delete("/users/me/sessions", handler!(log_out_everywhere))
             .operation("logOutEverywhere", "Ends all sessions, this one too")
             .no_content()
-            .bearer(),
+            .bearer()
+            .sets_cookie(),
         Endpoint::delete("/users/me/sessions/{id}", handler!(revoke_session))
             .operation("revokeSession", "Ends one session")
             .no_content()
@@ -97,9 +99,9 @@ struct NoFields {}
 #[serde(deny_unknown_fields)]
 #[schema(as = ChangePassword)]
 struct ChangePasswordBody {
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, max_length = 4096)]
     current_password: SecretInput,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 4096)]
     new_password: SecretInput,
 }
 
@@ -107,8 +109,9 @@ struct ChangePasswordBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = ChangeEmail)]
 struct ChangeEmailBody {
+    #[schema(format = "idn-email", min_length = 3, max_length = 254)]
     new_email: String,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, max_length = 4096)]
     current_password: SecretInput,
 }
 
@@ -137,7 +140,7 @@ struct ListedSession {
     #[schema(value_type = Option<String>, required = true)]
     ip: Option<IpAddr>,
     /// At its last use; `null` when unknown.
-    #[schema(required = true)]
+    #[schema(required = true, max_length = 256)]
     user_agent: Option<String>,
     /// Whether it is the session of the access token.
     current: bool,

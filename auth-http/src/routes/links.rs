@@ -64,11 +64,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[serde(deny_unknown_fields)]
 #[schema(as = Register)]
 struct RegisterBody {
+    #[schema(format = "idn-email", min_length = 3, max_length = 254)]
     email: String,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 4096)]
     password: SecretInput,
     /// `null` or blank for none.
     #[serde(default)]
+    #[schema(max_length = 100)]
     name: Option<String>,
 }
 
@@ -76,11 +78,11 @@ struct RegisterBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = VerifyEmail)]
 struct VerifyEmailBody {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
     token: SecretInput,
     /// The one typed when registering, where the service asks for it.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = Password)]
+    #[schema(value_type = Option<String>, format = Password, max_length = 4096)]
     password: Option<SecretInput>,
 }
 
@@ -88,6 +90,7 @@ struct VerifyEmailBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = Address)]
 struct AddressBody {
+    #[schema(format = "idn-email", min_length = 3, max_length = 254)]
     email: String,
 }
 
@@ -95,9 +98,9 @@ struct AddressBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = ResetPassword)]
 struct ResetPasswordBody {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
     token: SecretInput,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 4096)]
     password: SecretInput,
 }
 
@@ -105,7 +108,7 @@ struct ResetPasswordBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = ConfirmEmail)]
 struct ConfirmEmailBody {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, min_length = 1, max_length = 256)]
     token: SecretInput,
 }
 

@@ -41,9 +41,10 @@ pub(crate) use status;
 pub(crate) struct UserBody {
     #[schema(format = "uuid")]
     id: String,
+    #[schema(format = "idn-email", max_length = 254)]
     email: String,
     /// `null` when none was given.
-    #[schema(required = true)]
+    #[schema(required = true, max_length = 100)]
     name: Option<String>,
     email_verified: bool,
     #[serde(serialize_with = "time")]
@@ -90,15 +91,16 @@ pub(crate) struct SessionBody {
     access_token: SecretOutput,
     token_type: TokenType,
     /// Seconds.
+    #[schema(minimum = 0, maximum = 86400)]
     expires_in: u64,
     user: UserBody,
     /// Only with `X-Token-Transport: body`, and never from `/auth/me`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = String, required = false, max_length = 256)]
     refresh_token: Option<SecretOutput>,
     /// Only with `X-Token-Transport: body`, from a log-in. Send it as `X-Device-Token`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false)]
+    #[schema(value_type = String, required = false, max_length = 256)]
     device_token: Option<SecretOutput>,
 }
 

@@ -13,7 +13,7 @@ use crate::body::SecretInput;
 use crate::code::Code;
 use crate::context::Context;
 use crate::cookie::RefreshCookie;
-use crate::endpoint::{Endpoint, HandlerResult, handler};
+use crate::endpoint::{Endpoint, HandlerResult, RefreshTokenIn, handler};
 use crate::problem::Problem;
 use crate::request::{Request, Transport};
 use crate::response::no_content;
@@ -28,34 +28,37 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .body::<LogInBody>()
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::InvalidCredentials, Code::EmailNotVerified, Code::Busy])
+            .sets_cookie()
             .rate_limits(&[Limit::LogInAccount, Limit::LogInClient, Limit::LogInDevice]),
         Endpoint::post("/auth/refresh", handler!(refresh))
             .operation("refresh", "Exchanges the refresh token for a new one and an access token")
             .optional_body::<RefreshTokenBody>()
             .response::<SessionBody>(StatusCode::OK)
-            .refresh_token()
+            .refresh_token(RefreshTokenIn::CookieOrBody)
+            .sets_cookie()
             .rate_limits(&[Limit::RefreshClient, Limit::RefreshSession]),
         Endpoint::post("/auth/logout", handler!(log_out))
             .operation("logOut", "Ends the session of the refresh token")
             .optional_body::<RefreshTokenBody>()
             .no_content()
-            .refresh_token()
+            .refresh_token(RefreshTokenIn::CookieOrBody)
+            .sets_cookie()
             .rate_limits(&[Limit::LogOutClient]),
         Endpoint::get("/auth/me", handler!(restore))
             .operation("restoreSession", "Restores the session of the refresh token without rotating it")
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::MalformedRequest])
-            .refresh_token()
+            .refresh_token(RefreshTokenIn::Cookie)
             .rate_limits(&[Limit::RestoreClient, Limit::RestoreSession]),
         Endpoint::post("/auth/me", handler!(restore_with_body))
             .operation(
                 "restoreSessionWithBody",
                 "The same for native clients; only with `X-Token-Transport: body`",
             )
-            .optional_body::<RefreshTokenBody>()
+            .body::<RefreshTokenBody>()
             .response::<SessionBody>(StatusCode::OK)
             .errors([Code::MethodNotAllowed])
-            .refresh_token()
+            .refresh_token(RefreshTokenIn::Body)
             .rate_limits(&[Limit::RestoreClient, Limit::RestoreSession]),
     ]
 }
@@ -64,8 +67,9 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 #[serde(deny_unknown_fields)]
 #[schema(as = LogIn)]
 struct LogInBody {
+    #[schema(format = "idn-email", min_length = 3, max_length = 254)]
     email: String,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, max_length = 4096)]
     password: SecretInput,
 }
 
@@ -75,7 +79,7 @@ struct LogInBody {
 #[schema(as = RefreshToken)]
 struct RefreshTokenBody {
     #[serde(default)]
-    #[schema(value_type = String, required = true)]
+    #[schema(value_type = String, required = true, min_length = 1, max_length = 256)]
     refresh_token: Option<SecretInput>,
 }
 

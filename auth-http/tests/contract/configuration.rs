@@ -1,6 +1,6 @@
 //! Settings are checked as a whole.
 
-use auth_http::HttpConfig;
+use auth_http::{HttpConfig, Origin};
 use std::time::Duration;
 
 fn settings(builder: auth_http::HttpConfigBuilder) -> Vec<String> {
@@ -44,28 +44,31 @@ fn the_cookies_have_two_names_and_other_routes_a_place() {
 }
 
 #[test]
-fn origins_are_exact_and_never_wild() {
-    for origin in [
-        "*",
-        "https://*.example.com",
-        "null",
-        "",
-        "app.example.com",
-        "https://APP.example.com",
-        "https://app.example.com/x",
-        "https://app.example.com:443",
-        "ftp://app.example.com",
-        "https://user@app.example.com",
-    ] {
-        let builder = HttpConfig::builder("https://auth.example.com").allow_origin(origin);
-        assert_eq!(settings(builder), ["allowed_origins"], "{origin}");
-    }
+fn the_own_origin_is_first_and_none_is_listed_twice() {
     let config = HttpConfig::builder("https://auth.example.com:443/")
         .allow_origin("http://localhost:5173")
         .allow_origin("https://auth.example.com")
+        .allow_origin("capacitor://localhost")
         .build()
         .unwrap();
-    assert_eq!(config.origins(), ["https://auth.example.com", "http://localhost:5173"]);
+    let origins: Vec<_> = config.origins().iter().map(Origin::as_str).collect();
+    assert_eq!(origins, ["https://auth.example.com", "http://localhost:5173", "capacitor://localhost"]);
+}
+
+#[test]
+fn an_unusable_origin_is_named_by_its_place_and_not_repeated() {
+    for (origin, problem) in [
+        ("https://*.example.com", "wildcard"),
+        ("file:///etc/passwd", "scheme"),
+        ("https://app.example.com/x", "as browsers write it"),
+    ] {
+        let builder = HttpConfig::builder("https://auth.example.com").allow_origin("http://a.example");
+        let error = builder.allow_origin(origin).build().unwrap_err();
+        let [found] = error.problems() else { panic!("{error}") };
+        assert_eq!(found.setting, "allowed_origins");
+        assert!(found.problem.starts_with("(entry 2) must "), "{error}");
+        assert!(found.problem.contains(problem) && !error.to_string().contains(origin), "{error}");
+    }
 }
 
 #[test]

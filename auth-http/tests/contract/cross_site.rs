@@ -4,7 +4,7 @@ use auth_tests::Route;
 use serde_json::json;
 
 use crate::stack::Stack;
-use crate::support::{ADA, Answer, FRONT, OTHER_PASSWORD, PASSWORD, PUBLIC, World, build, routes};
+use crate::support::{ADA, APP, Answer, FRONT, OTHER_PASSWORD, PASSWORD, PUBLIC, World, build, routes};
 
 contract!(
     no_route_accepts_a_request_of_another_site,
@@ -12,9 +12,11 @@ contract!(
     own_origins_allowed_origins_and_no_origin_are_accepted,
     cors_headers_name_exactly_the_allowed_origin,
     a_preflight_is_answered_for_allowed_origins_alone,
+    an_options_request_of_no_page_is_like_any_other,
+    own_routes_choose_their_methods_and_headers,
 );
 
-const FOREIGN: [&str; 14] = [
+const FOREIGN: [&str; 17] = [
     "https://evil.example",
     "null",
     "NULL",
@@ -29,6 +31,9 @@ const FOREIGN: [&str; 14] = [
     "https://app.example.com/",
     "https://app.example.com https://evil.example",
     "https://example.com",
+    "capacitor://localhost/",
+    "capacitor://localhost:8080",
+    "ionic://localhost",
 ];
 
 async fn no_route_accepts_a_request_of_another_site(stack: Stack) {
@@ -73,11 +78,13 @@ async fn a_cross_site_request_counts_against_no_limit(stack: Stack) {
 async fn own_origins_allowed_origins_and_no_origin_are_accepted(stack: Stack) {
     let world = World::new(stack);
     world.user(ADA).await;
-    let cases: [&[(&str, &str)]; 7] = [
+    let cases: [&[(&str, &str)]; 9] = [
         &[],
         &[("origin", PUBLIC)],
         &[("origin", FRONT)],
         &[("origin", FRONT), ("sec-fetch-site", "cross-site")],
+        &[("origin", APP)],
+        &[("origin", APP), ("sec-fetch-site", "cross-site")],
         &[("sec-fetch-site", "same-origin")],
         &[("sec-fetch-site", "same-site")],
         &[("sec-fetch-site", "none")],
@@ -91,12 +98,13 @@ async fn own_origins_allowed_origins_and_no_origin_are_accepted(stack: Stack) {
 
 async fn cors_headers_name_exactly_the_allowed_origin(stack: Stack) {
     let world = World::new(stack);
-    for origin in [FRONT, PUBLIC] {
+    for origin in [FRONT, PUBLIC, APP] {
         for path in ["//health", "/auth/login", "//nothing"] {
             let answer = world.get(path, &[("origin", origin)]).await;
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
             assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-            assert!(answer.header("access-control-expose-headers").unwrap().contains("ratelimit"));
+            let exposed = "ratelimit,ratelimit-policy,retry-after,www-authenticate,x-request-id";
+            assert_eq!(answer.header("access-control-expose-headers"), Some(exposed));
             vary(&answer);
         }
     }
@@ -117,40 +125,61 @@ fn vary(answer: &Answer) {
 
 async fn a_preflight_is_answered_for_allowed_origins_alone(stack: Stack) {
     let world = World::new(stack);
-    let preflight = async |origin: &str| {
-        let headers = [
-            ("origin", origin),
-            ("access-control-request-method", "POST"),
-            ("access-control-request-headers", "content-type,x-token-transport"),
-        ];
-        world.send(build("OPTIONS", "/auth/login", &headers, "")).await
-    };
-    let answer = preflight(FRONT).await;
-    assert!(answer.status.is_success());
-    assert_eq!(answer.header("access-control-allow-origin"), Some(FRONT));
-    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
-    assert_eq!(listed(&answer, "access-control-allow-methods"), ["delete", "get", "post"]);
-    let headers =
-        ["authorization", "content-type", "x-challenge-response", "x-device-token", "x-token-transport"];
-    assert_eq!(listed(&answer, "access-control-allow-headers"), headers);
-    if stack == Stack::Axum {
-        assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,DELETE"));
+    for origin in [FRONT, PUBLIC, APP] {
+        let answer = preflight(&world, "/auth/login", origin).await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (204, ""));
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+        assert_eq!(answer.header("access-control-allow-methods"), Some("GET,POST,PUT,PATCH,DELETE"));
         let headers = "authorization,content-type,x-token-transport,x-device-token,x-challenge-response";
         assert_eq!(answer.header("access-control-allow-headers"), Some(headers));
-    }
-    // Each method of each route.
-    for Route { method, path, .. } in routes() {
-        assert!(listed(&answer, "access-control-allow-methods").contains(&method.to_lowercase()), "{path}");
+        assert_eq!(answer.header("access-control-max-age"), Some("600"));
+        vary(&answer);
     }
     for origin in FOREIGN {
-        assert_eq!(preflight(origin).await.header("access-control-allow-origin"), None);
+        let answer = preflight(&world, "/auth/login", origin).await;
+        assert_eq!((answer.status.as_u16(), answer.text().as_str()), (204, ""), "{origin}");
+        let mut names = answer.headers.keys().map(http::HeaderName::as_str);
+        assert!(!names.any(|name| name.starts_with("access-control-")), "{origin}: {:?}", answer.headers);
+        vary(&answer);
     }
 }
 
-/// The names that a header lists, in lower case and sorted: actix-cors writes them in any order.
-fn listed(answer: &Answer, header: &str) -> Vec<String> {
-    let names = answer.header(header).unwrap().split(',');
-    let mut names: Vec<String> = names.map(|name| name.trim().to_ascii_lowercase()).collect();
-    names.sort();
-    names
+async fn preflight(world: &World, path: &str, origin: &str) -> Answer {
+    let headers = [
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type,x-token-transport"),
+    ];
+    world.send(build("OPTIONS", path, &headers, "")).await
+}
+
+async fn an_options_request_of_no_page_is_like_any_other(stack: Stack) {
+    let world = World::new(stack);
+    for headers in [&[] as &[_], &[("origin", FRONT)], &[("access-control-request-method", "POST")]] {
+        let answer = world.send(build("OPTIONS", "/auth/login", headers, "")).await;
+        answer.is_problem(405, "method_not_allowed");
+    }
+}
+
+async fn own_routes_choose_their_methods_and_headers(stack: Stack) {
+    let world = World::new(stack);
+    let answer = preflight(&world, "//notes", FRONT).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(FRONT));
+    let methods = answer.header("access-control-allow-methods");
+    let headers = answer.header("access-control-allow-headers").unwrap();
+    match stack {
+        Stack::Axum => {
+            assert_eq!(methods, Some("GET,PUT"));
+            assert!(headers.ends_with(",if-match"), "{headers}");
+        }
+        // One middleware is around the whole service.
+        Stack::Actix => assert_eq!(methods, Some("GET,POST,PUT,PATCH,DELETE")),
+    }
+    let answer = world.get("//notes", &[("origin", FRONT)]).await;
+    let exposed = answer.header("access-control-expose-headers").unwrap();
+    assert_eq!(exposed.ends_with(",etag"), stack == Stack::Axum, "{exposed}");
+    let varies: Vec<_> = answer.headers.get_all("vary").iter().collect();
+    assert_eq!(varies, ["accept-language", "origin"]);
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use auth_http::Code;
-use serde_json::Value;
+use auth_core::{MAX_EMAIL_BYTES, MAX_NAME_CHARS, MAX_PASSWORD_BYTES};
+use auth_http::{Code, HttpConfig, openapi_document};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use crate::stack::Stack;
-use crate::support::{World, short};
+use crate::support::{PUBLIC, World, short};
 
 contract!(
     the_document_lists_exactly_the_routes_of_the_contract,
@@ -162,6 +164,117 @@ async fn the_document_names_every_code_and_resolves_all_references(stack: Stack)
         schemas["Problem"]["required"],
         serde_json::json!(["type", "title", "status", "code", "detail"])
     );
+}
+
+fn usual_document() -> Value {
+    let config = HttpConfig::builder(PUBLIC).build().unwrap();
+    serde_json::from_slice(&openapi_document(&config)).unwrap()
+}
+
+/// Whether the document says that this response may set a cookie. Each response of the suite that does is checked.
+pub(crate) fn documents_a_cookie(method: &Method, path: &str, status: StatusCode) -> bool {
+    let fits = |template: &str| {
+        template.split('/').count() == path.split('/').count()
+            && template.split('/').zip(path.split('/')).all(|(a, b)| a == b || a == "{id}")
+    };
+    let document = usual_document();
+    let (_, item) = document["paths"].as_object().unwrap().iter().find(|(path, _)| fits(path)).unwrap();
+    let operation = &item[method.as_str().to_ascii_lowercase()];
+    operation["responses"][status.as_str()]["headers"]["Set-Cookie"].is_object()
+}
+
+#[test]
+fn each_operation_names_the_credentials_that_it_reads() {
+    let document = usual_document();
+    for (method, path, _) in TABLE {
+        let short = path.strip_prefix("/api/v1").unwrap_or(path);
+        let expected = match (method, short) {
+            ("get", "/auth/me") => json!([{"refreshCookie": []}]),
+            (_, "/auth/refresh" | "/auth/logout") => json!([{"refreshCookie": []}, {}]),
+            _ if short.starts_with("/users/") => json!([{"accessToken": []}]),
+            _ => json!([]),
+        };
+        assert_eq!(document["paths"][path][method]["security"], expected, "{method} {path}");
+    }
+    let with_body = &document["paths"]["/api/v1/auth/me"]["post"];
+    assert_eq!(with_body["requestBody"]["required"], true);
+    assert_eq!(document["paths"]["/api/v1/auth/refresh"]["post"]["requestBody"]["required"], false);
+}
+
+#[test]
+fn native_clients_find_their_headers() {
+    let document = usual_document();
+    let mut found = BTreeSet::new();
+    for (method, path, _) in TABLE {
+        let operation = &document["paths"][path][method];
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter["in"] == "header" {
+                let name = parameter["name"].as_str().unwrap().to_owned();
+                found.insert((
+                    name,
+                    operation["operationId"].as_str().unwrap(),
+                    parameter["required"] == true,
+                ));
+            }
+        }
+    }
+    let with = |name: &str| -> Vec<_> {
+        found.iter().filter(|(own, ..)| own == name).map(|(_, id, required)| (*id, *required)).collect()
+    };
+    assert_eq!(
+        with("X-Token-Transport"),
+        [
+            ("changePassword", false),
+            ("logIn", false),
+            ("logOut", false),
+            ("logOutEverywhere", false),
+            ("refresh", false),
+            ("restoreSessionWithBody", true),
+        ]
+    );
+    assert_eq!(with("X-Device-Token"), [("changeEmail", false), ("changePassword", false), ("logIn", false)]);
+    // Each limited operation may ask for a challenge.
+    let limited = TABLE.iter().filter(|(.., statuses)| statuses.contains(&429)).count();
+    assert_eq!(with("X-Challenge-Response").len(), limited);
+}
+
+#[test]
+fn each_operation_has_a_listed_tag_and_there_is_a_server() {
+    let document = usual_document();
+    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].clone()).collect();
+    assert_eq!(tags, ["auth", "users", "service"]);
+    for (method, path, _) in TABLE {
+        let own = document["paths"][path][method]["tags"].as_array().unwrap();
+        assert!(own.len() == 1 && tags.contains(&own[0]), "{method} {path}: {own:?}");
+    }
+    assert_eq!(document["servers"], json!([{"url": PUBLIC}]));
+    assert_eq!(document["info"]["license"]["identifier"], "MIT");
+}
+
+/// A generated client checks a form before it sends it, so no bound may be stricter than the service.
+#[test]
+fn each_text_of_a_request_has_the_bounds_of_the_service() {
+    let document = usual_document();
+    let mut checked = 0;
+    for (method, path, _) in TABLE {
+        let body = &document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"];
+        let Some(name) = body["$ref"].as_str().and_then(|text| text.rsplit('/').next()) else { continue };
+        for (field, schema) in document["components"]["schemas"][name]["properties"].as_object().unwrap() {
+            let (least, most) = match field.as_str() {
+                "email" | "new_email" => (Some(3), MAX_EMAIL_BYTES),
+                "new_password" => (Some(8), MAX_PASSWORD_BYTES),
+                "password" if ["Register", "ResetPassword"].contains(&name) => (Some(8), MAX_PASSWORD_BYTES),
+                "password" | "current_password" => (None, MAX_PASSWORD_BYTES),
+                "name" => (None, MAX_NAME_CHARS),
+                "token" | "refresh_token" => (Some(1), 256),
+                other => panic!("{name}.{other}: which bounds?"),
+            };
+            assert_eq!(schema["maxLength"], most, "{name}.{field}: {schema}");
+            assert_eq!(schema["minLength"].as_u64(), least, "{name}.{field}: {schema}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 15, "{checked}");
 }
 
 async fn another_base_path_moves_routes_and_document(stack: Stack) {

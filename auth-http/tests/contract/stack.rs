@@ -3,17 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::dev::Service as _;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, init_service, read_body};
 use actix_web::web::{self, Data, ServiceConfig};
-use auth_http::{Api, BearerClaims, CurrentUser, RefreshCookie, require_recent};
+use auth_http::{Api, BearerClaims, Cors, CurrentUser, HttpConfig, RefreshCookie, require_recent};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, FromRef, State};
 use axum::routing::get;
 use bytes::Bytes;
+use http::header::{ETAG, IF_MATCH, VARY};
 use http::{HeaderMap, Method, Request, StatusCode};
 use tower::ServiceExt as _;
 
@@ -52,7 +54,7 @@ async fn send_to_axum(
     request: Request<Bytes>,
 ) -> (StatusCode, HeaderMap, Bytes) {
     let own = auth_axum::security_headers(own_axum_routes(api.clone()), api.config());
-    let app = auth_axum::routes(api).merge(own);
+    let app = auth_axum::routes(api).merge(own).merge(notes(api.config()));
     let chunked = request.extensions().get::<Chunked>().is_some();
     let mut request = request.map(|body| {
         let one_piece = futures_util::stream::iter([Ok::<_, std::io::Error>(body.clone())]);
@@ -61,6 +63,16 @@ async fn send_to_axum(
     request.extensions_mut().insert(ConnectInfo(peer));
     let (head, body) = app.oneshot(request).await.unwrap().into_parts();
     (head.status, head.headers, to_bytes(body, 1 << 20).await.unwrap())
+}
+
+/// A route that pages of the allowed origins read and change.
+fn notes(config: &HttpConfig) -> Router {
+    let notes = get(|| async { ([(VARY, "accept-language")], "nothing yet") }).put(|| async {});
+    let cors = Cors::new(config).methods([Method::GET, Method::PUT]);
+    auth_axum::allow_origins(
+        Router::new().route("/notes", notes),
+        cors.request_header(IF_MATCH).exposed_header(ETAG),
+    )
 }
 
 /// The state of a service that has more than the [`Api`].
@@ -132,6 +144,11 @@ fn own_actix_routes(app: &mut ServiceConfig) {
         web::get().to(async |BearerClaims(claims): BearerClaims| claims.user_id.to_string()),
     )
     .route("/user", web::get().to(async |current: CurrentUser| email(&current)))
+    .route(
+        "/notes",
+        web::get()
+            .to(async || HttpResponse::Ok().insert_header(("vary", "accept-language")).body("nothing yet")),
+    )
     .route("/cookie", web::get().to(async |cookie: RefreshCookie| shown(&cookie)))
     .route(
         "/sensitive",

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 
+use crate::document::documents_a_cookie;
 use crate::stack::Stack;
 
 pub(crate) const SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
@@ -18,6 +19,8 @@ pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
 pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const PUBLIC: &str = "https://auth.example.com";
 pub(crate) const FRONT: &str = "https://app.example.com";
+/// A hybrid app whose origin the settings allow.
+pub(crate) const APP: &str = "capacitor://localhost";
 
 /// Every route, read from the document.
 pub(crate) fn routes() -> Vec<Route> {
@@ -71,16 +74,21 @@ impl World {
         let builder =
             Auth::builder(store.clone(), mailbox.clone()).clock(clock.clone()).secret(SECRET).policy(policy);
         let auth = parts(builder).build().unwrap();
-        let config = config(HttpConfig::builder(PUBLIC).allow_origin(FRONT)).build().unwrap();
+        let origins = HttpConfig::builder(PUBLIC).allow_origin(FRONT).allow_origin(APP);
+        let config = config(origins).build().unwrap();
         let api = Api::new(auth.clone(), config);
         Self { stack, auth, api, store, mailbox, clock }
     }
 
     pub(crate) async fn send(&self, request: Request<Bytes>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let usual = IpAddr::from([192, 0, 2, 1]);
         let peer = request.extensions().get::<Peer>().map_or(usual, |peer| peer.0);
         let (status, headers, body) =
             self.stack.send(&self.api, SocketAddr::from((peer, 4711)), request).await;
+        if headers.contains_key("set-cookie") {
+            assert!(documents_a_cookie(&method, &path, status), "{method} {path} {status}");
+        }
         Answer { status, headers, body }
     }
 

@@ -11,6 +11,7 @@
 
 mod answer;
 mod contract;
+mod cross_site_bytes;
 mod deploy;
 mod every_answer;
 mod fixture;

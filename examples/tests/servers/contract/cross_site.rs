@@ -3,6 +3,7 @@
 use auth_tests::UNKNOWN_ID;
 use serde_json::{Value, json};
 
+use super::table::ROUTES;
 use crate::answer::Answer;
 use crate::fixture::{OTHER_PASSWORD, PASSWORD, Session};
 use crate::http::Request;
@@ -16,10 +17,14 @@ contract!(
     reading_is_not_refused,
     answers_name_exactly_the_allowed_origin,
     preflights_are_answered_for_allowed_origins,
-    a_wildcard_is_refused_at_start,
+    origins_of_hybrid_apps_are_allowed_exactly,
+    what_is_no_origin_is_refused_at_start,
 );
 
-const FOREIGN: [&str; 16] = [
+/// Of an app, an app on the desktop and an extension.
+const HYBRID: &str = "capacitor://localhost,ionic://localhost,tauri://localhost,chrome-extension://abcdefghijklmnopabcdefghijklmnop";
+
+const FOREIGN: [&str; 17] = [
     "null",
     "https://evil.example",
     "http://app.example.test",
@@ -34,6 +39,7 @@ const FOREIGN: [&str; 16] = [
     "https://localhost:4321",
     "http://127.0.0.1:4321",
     "https://app.example.test https://evil.example",
+    "capacitor://localhost",
     "*",
     "",
 ];
@@ -199,45 +205,77 @@ fn answers_name_exactly_the_allowed_origin(program: Program) {
 
 fn preflights_are_answered_for_allowed_origins(program: Program) {
     let server = program.start();
-    let ask = |path: &str, method: &str, origin: &str| {
-        server
-            .request("OPTIONS", path)
-            .origin(origin)
-            .header("Access-Control-Request-Method", method)
-            .header("Access-Control-Request-Headers", "authorization,content-type,x-token-transport")
-            .send()
-    };
-    for (path, method) in [
-        ("/auth/login", "POST"),
-        ("/auth/refresh", "POST"),
-        ("/users/me", "GET"),
-        ("/users/me/sessions", "DELETE"),
-        (&format!("/users/me/sessions/{UNKNOWN_ID}"), "DELETE"),
-    ] {
+    let paths = ROUTES.iter().filter_map(|route| Some((route.path.strip_prefix(BASE)?, route.method)));
+    // A page asks before it knows which methods a path has.
+    for (path, method) in paths.chain([("/users/me", "PUT"), ("/users/me", "PATCH")]) {
+        let path = &path.replace("{id}", UNKNOWN_ID);
         for origin in [APP, ADMIN] {
-            let answer = ask(path, method, origin);
-            assert!([200, 204].contains(&answer.status), "{BASE}{path}: {}", answer.status);
+            let answer = preflight(&server, path, method, origin).expect(204);
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
             assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
             assert!(answer.lists("access-control-allow-methods", method), "{path}: {answer:?}");
-            for name in ["authorization", "content-type", "x-token-transport"] {
+            for name in ["authorization", "content-type", "x-token-transport", "x-device-token"] {
                 assert!(answer.lists("access-control-allow-headers", name), "{path}: {answer:?}");
             }
             assert!(answer.lists("vary", "origin"), "{answer:?}");
         }
         for origin in FOREIGN {
-            let answer = ask(path, method, origin);
-            assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}: {answer:?}");
-            assert!(answer.status < 500, "{answer:?}");
+            let answer = preflight(&server, path, method, origin).expect(204);
+            let allows = answer.headers.iter().any(|(name, _)| name.starts_with("access-control-"));
+            assert!(!allows && answer.lists("vary", "origin"), "{origin}: {answer:?}");
         }
     }
 }
 
-fn a_wildcard_is_refused_at_start(program: Program) {
-    for origins in ["*", "https://app.example.test,*"] {
+fn preflight(server: &Server, path: &str, method: &str, origin: &str) -> Answer {
+    server
+        .request("OPTIONS", path)
+        .origin(origin)
+        .header("Access-Control-Request-Method", method)
+        .header("Access-Control-Request-Headers", "authorization,content-type,x-token-transport")
+        .send()
+}
+
+fn origins_of_hybrid_apps_are_allowed_exactly(program: Program) {
+    let server = program.start_with(&[("ALLOWED_ORIGINS", HYBRID)]);
+    server.user("ada@example.com");
+    for origin in HYBRID.split(',') {
+        let answer = preflight(&server, "/auth/login", "POST", origin).expect(204);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        // An app of another site keeps its refresh token itself.
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let log_in = server.post("/auth/login").origin(origin).in_body().json(&body).send().expect(200);
+        assert_eq!(log_in.header("access-control-allow-origin"), Some(origin));
+        let refresh = server.post("/auth/refresh").origin(origin).header("Sec-Fetch-Site", "cross-site");
+        let token = json!({"refresh_token": log_in.json()["refresh_token"]});
+        refresh.in_body().json(&token).send().expect(200);
+        for foreign in [format!("{origin}/"), format!("{origin}:1"), origin.to_uppercase()] {
+            assert!(!HYBRID.split(',').any(|allowed| allowed == foreign));
+            refused(&server.post("/auth/logout").origin(&foreign).send());
+        }
+    }
+}
+
+fn what_is_no_origin_is_refused_at_start(program: Program) {
+    for origins in [
+        "*",
+        "https://app.example.test,*",
+        "capacitor://*",
+        "null",
+        "file://",
+        "file:///index.html",
+        "data:text/html,x",
+        "javascript:alert(1)",
+        "blob:https://app.example.test",
+        "about:blank",
+        "ftp://app.example.test",
+        "capacitor://localhost/",
+        "capacitor://user@localhost",
+        "https://app.example.test/",
+    ] {
         let (status, printed) = program.refuses(&[("ALLOWED_ORIGINS", origins)]);
-        assert_eq!(status.code(), Some(78), "{printed}");
-        assert!(printed.contains("ALLOWED_ORIGINS"), "{printed}");
+        assert_eq!(status.code(), Some(78), "{origins}: {printed}");
+        assert!(printed.contains("ALLOWED_ORIGINS") && !printed.contains(origins), "{printed}");
         assert!(!printed.contains("listening"), "{printed}");
     }
 }
