@@ -13,6 +13,7 @@ use crate::user::PasswordHash;
 use crate::user::password::{MAX_PASSWORD_BYTES, Password};
 
 mod bcrypt;
+mod comparison;
 mod engine;
 #[cfg(all(test, shuttle))]
 mod interleavings;
@@ -64,7 +65,8 @@ pub enum HashingError {
 #[derive(Debug)]
 #[must_use = "only `Match` and `MatchOutdated` prove the password"]
 pub enum Verified {
-    /// The password is right.
+    /// The password is right, and the stored hash stays: it is good, or it is a bcrypt hash that does not distinguish this
+    /// password from others.
     Match,
     /// The password is right, and this is a better hash of it for the store, made with the current
     /// parameters and pepper.

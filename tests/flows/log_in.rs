@@ -109,6 +109,28 @@ async fn an_accepted_bcrypt_hash_works_and_is_replaced_at_log_in() {
     }
 }
 
+/// bcrypt reads 72 bytes: with any end after them a log-in succeeds, and must not change what the owner types.
+#[tokio::test]
+async fn a_long_password_under_bcrypt_stays_the_owners() {
+    // `password_hash` of PHP 8.2, of 80 times "x".
+    let bcrypt = "$2y$04$M1q2ZyGYIvAhp8Yt7psJb.tEqKFGJhquuAyA.9gjzHdZLQjYrMdWS";
+    let world = World::with(|policy| policy.hashing.bcrypt = BcryptImport::Accept { cost: 4 });
+    let user = world.user(ADA).await;
+    plant(&world, &user, PasswordHash::from_stored(bcrypt)).await;
+    let owners = "x".repeat(80);
+    for typed in ["x".repeat(72), "x".repeat(72) + "anything", owners.clone()] {
+        log_in(&world, ADA, &typed).await.unwrap();
+        assert_eq!(exposed(&row(&world, ADA).await), bcrypt, "{typed}");
+    }
+    assert_eq!(world.events.count("password_rehashed"), 0);
+    assert!(log_in(&world, ADA, &"x".repeat(71)).await.is_err());
+    // A reset ends it.
+    let link = world.reset_token(ADA).await;
+    world.auth.reset_password(&link, Password::new(owners.clone() + "y"), &client()).await.unwrap();
+    assert!(log_in(&world, ADA, &owners).await.is_err());
+    log_in(&world, ADA, &(owners + "y")).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_imported_user_without_a_password_gets_one_by_mail_alone() {
     let world = World::new();

@@ -2,6 +2,11 @@
 
 use std::hint::black_box;
 
+use super::comparison::Comparison;
+
+/// The bytes of a password that bcrypt reads.
+const READ_BYTES: usize = 72;
+
 /// A bcrypt string that may be verified.
 pub(super) struct StoredBcrypt<'a> {
     text: &'a str,
@@ -22,14 +27,23 @@ impl<'a> StoredBcrypt<'a> {
     }
 
     /// Compares in constant time, always with the work of one bcrypt of `cost`.
-    ///
-    /// Like every bcrypt, it reads only the first 72 bytes of a password. The Argon2 hash that replaces it
-    /// reads all bytes.
-    pub(super) fn matches(&self, password: &[u8], cost: u32) -> bool {
+    pub(super) fn compare(&self, password: &[u8], cost: u32) -> Comparison {
         let matches = ::bcrypt::verify(password, self.text).unwrap_or(false);
         // 2^c + (2^c + 2^(c+1) + ... + 2^(cost-1)) = 2^cost.
         (self.cost..cost).for_each(burn);
-        matches
+        if matches { reading(password) } else { Comparison::Different }
+    }
+}
+
+/// Returns what a match says of this password.
+///
+/// bcrypt reads 72 bytes: a longer password is the same to it as every other that begins with them, and the owner of 72
+/// bytes may be the owner of a longer one. It repeats a shorter password with a zero byte after each: `a\0a` is the same
+/// to it as `a`, and zero bytes alone are the same as none.
+fn reading(password: &[u8]) -> Comparison {
+    match Comparison::of_zero_bytes(password) {
+        Comparison::Same if password.len() >= READ_BYTES => Comparison::Alike,
+        comparison => comparison,
     }
 }
 

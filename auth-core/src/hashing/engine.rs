@@ -94,9 +94,9 @@ impl Engine {
         match stored {
             Some(Stored::Bcrypt(stored, cost)) => {
                 self.count_bcrypt();
-                let matches = stored.matches(hashable(password), cost);
+                let comparison = stored.compare(hashable(password), cost);
                 let fresh = self.hash(password, salt)?;
-                Ok(if matches { Verified::MatchOutdated(fresh) } else { Verified::NoMatch })
+                Ok(comparison.verified(fresh))
             }
             Some(Stored::Argon2(stored)) => {
                 self.burn_bcrypt();

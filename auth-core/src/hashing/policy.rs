@@ -23,6 +23,9 @@ pub enum BcryptImport {
     Refuse,
     /// `$2a$`, `$2b$` and `$2y$` strings match, and a new Argon2id hash replaces them.
     ///
+    /// bcrypt reads the first 72 bytes of a password. If the typed one has 72 bytes or more, or a zero byte, the log-in
+    /// succeeds and the string stays until the password is changed or reset: the owner's password may be another.
+    ///
     /// # Security
     ///
     /// Every verification, of known and unknown users, then computes one bcrypt of this cost and one
