@@ -13,9 +13,12 @@ use crate::user::PasswordHash;
 use crate::user::password::{MAX_PASSWORD_BYTES, Password};
 
 mod bcrypt;
+mod comparison;
 mod engine;
 #[cfg(all(test, shuttle))]
 mod interleavings;
+#[cfg(feature = "legacy-hashes")]
+mod legacy;
 mod memory;
 mod pepper;
 mod policy;
@@ -26,11 +29,16 @@ mod stored;
 mod threads;
 
 use engine::{Engine, is_hashable};
+#[cfg(feature = "legacy-hashes")]
+pub use legacy::{
+    FirebaseSignerKey, LegacyAlgorithm, LegacyCost, LegacyHashes, LegacyHashesError, SignerKeyError,
+};
 pub use pepper::{Pepper, PepperError};
 pub use policy::{BcryptImport, CostFloor, HashingPolicy};
 pub(crate) use queue::Share;
-use settings::{FreshSalt, SALT_BYTES, Settings};
+use settings::{FreshSalt, SALT_BYTES, Secrets, Settings};
 use stored::Stored;
+pub use stored::{HashKind, UnusableHash};
 use threads::{Full, Job, Threads};
 
 /// The reason why no hash was computed. It says nothing about the password.
@@ -64,7 +72,8 @@ pub enum HashingError {
 #[derive(Debug)]
 #[must_use = "only `Match` and `MatchOutdated` prove the password"]
 pub enum Verified {
-    /// The password is right.
+    /// The password is right, and the stored hash stays: it is good, or it is a bcrypt hash that does not distinguish this
+    /// password from others.
     Match,
     /// The password is right, and this is a better hash of it for the store, made with the current
     /// parameters and pepper.
@@ -84,6 +93,9 @@ pub struct HashingStats {
     pub argon2_kib: u64,
     /// Work of [`BcryptImport::Accept`], in bcrypts of the accepted cost.
     pub bcrypts: u64,
+    /// Work of [`LegacyHashes`], the sum of the accepted costs.
+    #[cfg(feature = "legacy-hashes")]
+    pub legacy: u64,
     /// Requests whose callers gave up before a thread began. They cost nothing.
     pub skipped: u64,
     /// Requests that were refused as [`Busy`](HashingError::Busy).
@@ -165,7 +177,30 @@ impl HashingPool {
         pepper: Option<Pepper>,
         random: Arc<dyn RandomSource>,
     ) -> Result<Self, HashingError> {
-        let settings = Arc::new(Settings::checked(policy, pepper)?);
+        Self::start_with(policy, Secrets::of(pepper), random)
+    }
+
+    /// As [`start`](Self::start), with the signer key of the Firebase project that hashes were imported from.
+    ///
+    /// # Errors
+    ///
+    /// - As of [`start`](Self::start).
+    #[cfg(feature = "legacy-hashes")]
+    pub fn start_with_signer_key(
+        policy: &HashingPolicy,
+        pepper: Option<Pepper>,
+        signer_key: Option<FirebaseSignerKey>,
+        random: Arc<dyn RandomSource>,
+    ) -> Result<Self, HashingError> {
+        Self::start_with(policy, Secrets { pepper, signer_key }, random)
+    }
+
+    fn start_with(
+        policy: &HashingPolicy,
+        secrets: Secrets,
+        random: Arc<dyn RandomSource>,
+    ) -> Result<Self, HashingError> {
+        let settings = Arc::new(Settings::checked(policy, secrets)?);
         let threads = Threads::start(&settings).map_err(HashingError::Threads)?;
         Ok(Self { shared: Arc::new(Shared { settings, random, threads }) })
     }
@@ -204,7 +239,7 @@ impl HashingPool {
     /// reveal whether a user exists. The reason may be no user, no password, a too long password, a text
     /// that is no hash or asks for more than the policy accepts, or a wrong password. Against an older,
     /// cheaper hash, the missing work is added. With [`BcryptImport::Accept`], every call costs one bcrypt
-    /// more.
+    /// more, and likewise with each accepted legacy hash.
     ///
     /// Stated limits: an imported hash that is *stronger* than the current parameters takes longer. A match
     /// with an outdated hash costs the old hash and the new one, which only a caller with the right
@@ -233,12 +268,20 @@ impl HashingPool {
         self.submit(share, move |engine| engine.verify(&password, stored.as_ref(), &salt)).await
     }
 
-    /// Whether a password could match this stored hash.
-    ///
-    /// It is a hash of an accepted kind within the limits of the policy. Use it to check hashes of another
-    /// system before their import.
+    /// Whether a password could match this stored hash: see [`examine`](Self::examine).
     pub fn accepts(&self, stored: &PasswordHash) -> bool {
-        Stored::read(stored.expose(), &self.shared.settings).is_some()
+        self.examine(stored).is_ok()
+    }
+
+    /// Returns the kind of a stored hash that a password could match, without any hashing.
+    ///
+    /// Use it to check hashes of another system before their import.
+    ///
+    /// # Errors
+    ///
+    /// - [`UnusableHash`] if the text never matches: it is no hash of an accepted kind within the limits of the policy.
+    pub fn examine(&self, stored: &PasswordHash) -> Result<HashKind, UnusableHash> {
+        Stored::read(stored.expose(), &self.shared.settings).map(|stored| stored.kind())
     }
 
     /// Returns the counts since the start.
@@ -248,6 +291,8 @@ impl HashingPool {
             hashes: counters.hashes.load(Relaxed),
             argon2_kib: counters.argon2_kib.load(Relaxed),
             bcrypts: counters.bcrypts.load(Relaxed),
+            #[cfg(feature = "legacy-hashes")]
+            legacy: counters.legacy.load(Relaxed),
             skipped: counters.skipped.load(Relaxed),
             refused: counters.refused.load(Relaxed),
             jobs: counters.jobs.load(Relaxed),

@@ -124,8 +124,12 @@ pub use event::{
 pub use failure::{Failure, FailureKind};
 pub use flow::*;
 pub use hashing::{
-    BcryptImport, CostFloor, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper, PepperError,
-    Verified,
+    BcryptImport, CostFloor, HashKind, HashingError, HashingPolicy, HashingPool, HashingStats, Pepper,
+    PepperError, UnusableHash, Verified,
+};
+#[cfg(feature = "legacy-hashes")]
+pub use hashing::{
+    FirebaseSignerKey, LegacyAlgorithm, LegacyCost, LegacyHashes, LegacyHashesError, SignerKeyError,
 };
 pub use id::{IntentId, MalformedId, SessionId, UserId};
 pub use limit::{

@@ -50,7 +50,7 @@ pub(crate) enum Command {
         /// E-mail address or id
         user: String,
     },
-    /// Import users of another system, with their bcrypt or Argon2 hashes
+    /// Import users of another system, with their password hashes
     Import(ImportArguments),
     /// Delete expired sessions and links, abandoned registrations and old dead letters
     CleanUp,
@@ -151,7 +151,8 @@ pub(crate) enum Format {
 #[command(after_help = "\
 Fields:
   email              required
-  password_hash      bcrypt ($2a$, $2b$, $2y$) or Argon2 ($argon2id$...); without one, a reset sets a password
+  password_hash      bcrypt ($2a$, $2b$, $2y$), Argon2 ($argon2id$...), or of another system in a form of
+                     docs/migrating.md; without one, a reset sets a password
   id                 of the other system: a UUID stays, from any other text one is derived.
                      Give it if you can: it distinguishes a user of an earlier run from another
                      person with the same address

@@ -1,5 +1,6 @@
 //! Imports users of another system.
 
+mod costs;
 mod lines;
 mod record;
 
@@ -17,6 +18,7 @@ use crate::cli::ImportArguments;
 use crate::report::{Problem, Report, Status};
 use crate::service::Service;
 
+use self::costs::Costs;
 use self::record::{Reader, Record};
 
 /// The number of users written at the same time.
@@ -60,8 +62,7 @@ struct Counts {
     refused: u64,
     unverified: u64,
     without_password: u64,
-    /// The highest cost of a bcrypt hash.
-    bcrypt_cost: Option<u32>,
+    costs: Costs,
 }
 
 struct Import<'a> {
@@ -119,7 +120,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn count(&mut self, line: u64, Record { user, named, bcrypt_cost }: &Record, written: &ImportProgress) {
+    fn count(&mut self, line: u64, Record { user, named, hash_kind }: &Record, written: &ImportProgress) {
         if written.id_taken.contains(&user.id) {
             return self.refuse(line, "id: a user with another address has it");
         }
@@ -132,7 +133,9 @@ impl Import<'_> {
         }
         self.counts.unverified += u64::from(!user.email_verified());
         self.counts.without_password += u64::from(user.password_hash.is_none());
-        self.counts.bcrypt_cost = self.counts.bcrypt_cost.max(*bcrypt_cost);
+        if let Some(kind) = *hash_kind {
+            self.counts.costs.add(kind);
+        }
     }
 
     fn interrupted(&self, error: StoreError) -> Problem {
@@ -147,8 +150,7 @@ impl Import<'_> {
 
     fn finish(self) -> Report {
         self.bar.finish_and_clear();
-        let Counts { lines, inserted, present, refused, unverified, without_password, bcrypt_cost } =
-            self.counts;
+        let Counts { lines, inserted, present, refused, unverified, without_password, costs } = self.counts;
         let mut text =
             vec![format!("{lines} lines: {inserted} written, {present} there already, {refused} refused")];
         if unverified > 0 {
@@ -159,11 +161,7 @@ impl Import<'_> {
         if without_password > 0 {
             text.push(format!("{without_password} without a password: a reset sets one"));
         }
-        if let Some(cost) = bcrypt_cost {
-            text.push(format!(
-                "bcrypt hashes: they match only on servers started with BCRYPT_IMPORT_COST={cost} or more"
-            ));
-        }
+        text.extend(costs.lines());
         let json = json!({
             "lines": lines,
             "inserted": inserted,
@@ -171,7 +169,8 @@ impl Import<'_> {
             "refused": refused,
             "unverified": unverified,
             "without_password": without_password,
-            "bcrypt_cost": bcrypt_cost,
+            "bcrypt_cost": costs.bcrypt,
+            "legacy_hashes": costs.legacy.to_string(),
         });
         let status = if refused > 0 { Status::Refused } else { Status::Done };
         Report { status, ..Report::new(text.join("\n"), json) }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth_core::{
-    Auth, BcryptImport, ClientAddresses, ConfigProblem, KeyRing, Mail, MailError, MailErrorKind, Mailer,
-    RootSecret, SystemRandom, User, UserStore,
+    Auth, BcryptImport, ClientAddresses, ConfigProblem, KeyRing, LegacyHashes, Mail, MailError,
+    MailErrorKind, Mailer, RootSecret, SystemRandom, User, UserStore,
 };
 use auth_examples::settings::{Administration, Database, Variables};
 use auth_examples::store;
@@ -26,22 +26,26 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) async fn open(create: bool) -> Result<Self, Problem> {
         let settings = Administration::read(&Variables::of_process());
-        let Administration { mut policy, database } =
+        let Administration { mut policy, signer_key, database } =
             settings.map_err(|problems| Problem::new(Status::BadSettings, list_problems(&problems)))?;
         check_place(&database, create)?;
         // authctl hashes one password at a time. It accepts every hash that some server may accept.
         policy.hashing.threads = 1;
         policy.hashing.bcrypt = BcryptImport::Accept { cost: HIGHEST_BCRYPT };
+        policy.hashing.legacy = LegacyHashes::highest();
         let unreachable = |problem| Problem::new(Status::Unavailable, format!("DATABASE_URL: {problem}"));
         let opened = store::open(&database, NoMailer, ClientAddresses::Omit).await.map_err(unreachable)?;
         let failed = |problem: String| Problem::new(Status::Internal, problem);
         // Nothing is signed or derived here: the server that sends a mail makes its link.
         let (ring, root) = (KeyRing::generate(&SystemRandom), RootSecret::generate(&SystemRandom));
-        let builder = opened
+        let mut builder = opened
             .builder
             .key_ring(ring.map_err(|error| failed(error.to_string()))?)
             .root_secret(root.map_err(|error| failed(error.to_string()))?)
             .policy(policy);
+        if let Some(key) = signer_key {
+            builder = builder.firebase_signer_key(key);
+        }
         let auth = builder.build().map_err(|error| Problem::new(Status::BadSettings, error.to_string()))?;
         Ok(Self { auth, users: opened.users })
     }

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use auth_core::{User, UserId};
+use auth_core::{HashKind, LegacyAlgorithm, UnusableHash, User, UserId};
 use serde_json::{Value, json};
 
 use crate::cli::UserCommand;
@@ -103,10 +103,14 @@ async fn list(service: &Service, limit: u32, after: Option<&str>) -> Result<Repo
 async fn show(service: &Service, user: &User) -> Result<Report, Problem> {
     let sessions = service.auth.sessions(user.id).await?.len();
     let status = user.status.as_str();
-    let kind = user
-        .password_hash
-        .as_ref()
-        .map(|hash| if hash.expose().starts_with("$2") { "bcrypt" } else { "argon2" });
+    let kind = user.password_hash.as_ref().map(|hash| match service.auth.hashing().examine(hash) {
+        // authctl has no pepper.
+        Ok(HashKind::Argon2) | Err(UnusableHash::UnknownPepper { .. }) => "argon2",
+        Ok(HashKind::Bcrypt { .. }) => "bcrypt",
+        Ok(HashKind::Legacy { algorithm, .. }) => algorithm.name(),
+        Err(UnusableHash::NoSignerKey { .. }) => LegacyAlgorithm::Scrypt.name(),
+        Ok(_) | Err(_) => "unusable",
+    });
     let name = user.name.as_ref().map(|name| name.as_str().to_owned());
     let or_no = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let text = fields(&[

@@ -216,6 +216,9 @@ async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStar
     if let Some(limiter) = limiter {
         builder = builder.rate_limiter(Timed::new(limiter));
     }
+    if let Some(key) = &settings.signer_key {
+        builder = builder.firebase_signer_key(key.clone());
+    }
     if let Some(check) = &settings.breach_check {
         builder = builder.breach_check(Arc::clone(check));
     }

@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{ClientAddresses, ConfigProblem, Policy};
+use auth_core::{ClientAddresses, ConfigProblem, FirebaseSignerKey, Policy};
 use auth_hibp::HibpBreachCheck;
 use auth_http::{HttpConfig, ProxyHeader};
 use url::Url;
@@ -71,6 +71,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The URL of the Redis that counts for several servers; limits are counted here without one.
     pub shared_limits: Option<Zeroizing<String>>,
+    /// The signer key of the Firebase project that users were imported from, if any.
+    pub signer_key: Option<FirebaseSignerKey>,
     /// The check for breached passwords, if any.
     pub breach_check: Option<Arc<HibpBreachCheck>>,
     /// The database.
@@ -98,6 +100,8 @@ pub struct Settings {
 pub struct Administration {
     /// Lifetimes, limits and costs.
     pub policy: Policy,
+    /// The signer key of the Firebase project that users are imported from, if any.
+    pub signer_key: Option<FirebaseSignerKey>,
     /// The database.
     pub database: Database,
 }
@@ -112,8 +116,12 @@ impl Administration {
         let mut reader = Reader::new(variables);
         // The URL is for tokens; no token is issued here.
         let policy = policy::read(&mut reader, "http://localhost");
+        let signer_key = policy::read_signer_key(&mut reader);
         let database = database::read(&mut reader);
-        if reader.found_problems() { Err(reader.into_problems()) } else { Ok(Self { policy, database }) }
+        if reader.found_problems() {
+            return Err(reader.into_problems());
+        }
+        Ok(Self { policy, signer_key, database })
     }
 }
 
@@ -186,6 +194,7 @@ impl Settings {
         }
         let http = http(&mut reader, environment, &public_url, &frontend_url, printed);
         let mut policy = policy::read(&mut reader, &public_url);
+        let signer_key = policy::read_signer_key(&mut reader);
         let shared_limits = policy::read_limits(&mut reader, environment, &mut policy);
         let breach_check = policy::read_breach_check(&mut reader, &mut policy).map(Arc::new);
         let database = database::read(&mut reader);
@@ -233,6 +242,7 @@ impl Settings {
                 http,
                 policy,
                 shared_limits,
+                signer_key,
                 breach_check,
                 database,
                 secrets,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use auth_core::store::{UserInsert, UserStore};
 use auth_core::{
-    BcryptImport, Client, Clock, Email, EventKind, HashingPolicy, HashingPool, LogInError, LogInFailure,
-    Password, PasswordHash, Pepper, SystemRandom, User,
+    BcryptImport, Client, Clock, Email, EventKind, FirebaseSignerKey, HashingPolicy, HashingPool, LogInError,
+    LogInFailure, Password, PasswordHash, Pepper, SystemRandom, User,
 };
 use auth_testkit::cheap_hashing;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
@@ -107,6 +107,60 @@ async fn an_accepted_bcrypt_hash_works_and_is_replaced_at_log_in() {
             assert!(log_in(&world, ADA, "U*V").await.is_err());
         }
     }
+}
+
+/// A hash of Django (see `auth-core/src/hashing/tests/legacy.rs`) of this password, and Firebase's own example.
+#[tokio::test]
+async fn an_accepted_legacy_hash_is_replaced_at_log_in() {
+    let signer_key =
+        "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==";
+    let firebase = "$firebase-scrypt$ln=14,r=8,ss=Bw==$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==";
+    let django = "pbkdf2_sha256$1000$seasalt2026$WRlqyw3Sv16VUn0ZG6z+nKFG6ssu93/RjlI/Jz9vwNE=";
+    let of_django = "correct horse \u{e9} battery";
+    for (text, password, accepted, has_key, logs_in) in [
+        (django, of_django, "", false, false),
+        (django, of_django, "pbkdf2-sha256:999", false, false),
+        (django, of_django, "pbkdf2-sha256:1000", false, true),
+        (firebase, "user1password", "scrypt:16384", false, false),
+        (firebase, "user1password", "", true, false),
+        (firebase, "user1password", "scrypt:16384", true, true),
+    ] {
+        let key = FirebaseSignerKey::from_base64(signer_key).unwrap();
+        let world = World::built(
+            |policy| policy.hashing.legacy = accepted.parse().unwrap(),
+            |builder| if has_key { builder.firebase_signer_key(key) } else { builder },
+        );
+        let user = world.user(ADA).await;
+        plant(&world, &user, PasswordHash::from_stored(text)).await;
+        assert!(log_in(&world, ADA, OTHER_PASSWORD).await.is_err());
+        assert_eq!(exposed(&row(&world, ADA).await), text, "a wrong password replaces nothing");
+        assert_eq!(log_in(&world, ADA, password).await.is_ok(), logs_in, "{accepted}");
+        assert_eq!(exposed(&row(&world, ADA).await).starts_with("$argon2id$"), logs_in);
+        assert_eq!(world.events.count("password_rehashed"), usize::from(logs_in));
+        assert_eq!(log_in(&world, ADA, password).await.is_ok(), logs_in);
+    }
+}
+
+/// bcrypt reads 72 bytes: with any end after them a log-in succeeds, and must not change what the owner types.
+#[tokio::test]
+async fn a_long_password_under_bcrypt_stays_the_owners() {
+    // `password_hash` of PHP 8.2, of 80 times "x".
+    let bcrypt = "$2y$04$M1q2ZyGYIvAhp8Yt7psJb.tEqKFGJhquuAyA.9gjzHdZLQjYrMdWS";
+    let world = World::with(|policy| policy.hashing.bcrypt = BcryptImport::Accept { cost: 4 });
+    let user = world.user(ADA).await;
+    plant(&world, &user, PasswordHash::from_stored(bcrypt)).await;
+    let owners = "x".repeat(80);
+    for typed in ["x".repeat(72), "x".repeat(72) + "anything", owners.clone()] {
+        log_in(&world, ADA, &typed).await.unwrap();
+        assert_eq!(exposed(&row(&world, ADA).await), bcrypt, "{typed}");
+    }
+    assert_eq!(world.events.count("password_rehashed"), 0);
+    assert!(log_in(&world, ADA, &"x".repeat(71)).await.is_err());
+    // A reset ends it.
+    let link = world.reset_token(ADA).await;
+    world.auth.reset_password(&link, Password::new(owners.clone() + "y"), &client()).await.unwrap();
+    assert!(log_in(&world, ADA, &owners).await.is_err());
+    log_in(&world, ADA, &(owners + "y")).await.unwrap();
 }
 
 #[tokio::test]

@@ -16,6 +16,10 @@ use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client};
 /// `$2a$` of "U*U", cost 5: an account imported from an older system.
 const BCRYPT: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
+/// Of Django, 1,000 iterations of SHA-256; and of WordPress, 2^7 rounds.
+const PBKDF2: &str = "pbkdf2_sha256$1000$seasalt2026$WRlqyw3Sv16VUn0ZG6z+nKFG6ssu93/RjlI/Jz9vwNE=";
+const PHPASS: &str = "$P$5UgqspQPOg9638wjIwP5tFT8ptWdFC/";
+
 /// All that somebody outside can see or measure of one request.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
@@ -24,6 +28,7 @@ struct Seen {
     hashes: u64,
     argon2_kib: u64,
     bcrypts: u64,
+    legacy: u64,
     limits: Vec<LimitStatus>,
 }
 
@@ -38,6 +43,7 @@ async fn seen<T, E: std::fmt::Debug>(world: &World, request: Limited<'_, T, E>) 
         hashes: after.hashes - before.hashes,
         argon2_kib: after.argon2_kib - before.argon2_kib,
         bcrypts: after.bcrypts - before.bcrypts,
+        legacy: after.legacy - before.legacy,
         limits,
     }
 }
@@ -64,8 +70,13 @@ async fn imported(world: &World, address: &str, hash: Option<PasswordHash>) {
 
 /// One account of every class.
 async fn world_of_all(bcrypt: BcryptImport, iterations: u32) -> World {
+    world_of_all_with(bcrypt, "", iterations).await
+}
+
+async fn world_of_all_with(bcrypt: BcryptImport, legacy: &str, iterations: u32) -> World {
     let world = World::with(|policy| {
         policy.hashing.bcrypt = bcrypt;
+        policy.hashing.legacy = legacy.parse().unwrap();
         policy.hashing.iterations = iterations;
     });
     world.user("verified@example.com").await;
@@ -77,6 +88,8 @@ async fn world_of_all(bcrypt: BcryptImport, iterations: u32) -> World {
     world.register("contested@example.com", OTHER_PASSWORD).await;
     imported(&world, "passwordless@example.com", None).await;
     imported(&world, "bcrypt@example.com", Some(PasswordHash::from_stored(BCRYPT))).await;
+    imported(&world, "pbkdf2@example.com", Some(PasswordHash::from_stored(PBKDF2))).await;
+    imported(&world, "phpass@example.com", Some(PasswordHash::from_stored(PHPASS))).await;
     imported(&world, "blank@example.com", Some(PasswordHash::from_stored(""))).await;
     imported(&world, "corrupt@example.com", Some(PasswordHash::from_stored("$argon2id$v=19$m=64"))).await;
     let mut weak = cheap_hashing();
@@ -88,7 +101,7 @@ async fn world_of_all(bcrypt: BcryptImport, iterations: u32) -> World {
     world
 }
 
-const EVERYBODY: [&str; 10] = [
+const EVERYBODY: [&str; 12] = [
     "unknown@example.com",
     "verified@example.com",
     "disabled@example.com",
@@ -96,6 +109,8 @@ const EVERYBODY: [&str; 10] = [
     "contested@example.com",
     "passwordless@example.com",
     "bcrypt@example.com",
+    "pbkdf2@example.com",
+    "phpass@example.com",
     "blank@example.com",
     "corrupt@example.com",
     "weak@example.com",
@@ -105,8 +120,11 @@ const EVERYBODY: [&str; 10] = [
 async fn a_failed_log_in_looks_the_same_for_every_account() {
     let long = "x".repeat(5_000);
     let not_addresses = ["", "no address", "a@b", "@", "\"quoted\"@example.com", &"x".repeat(300)];
-    for (bcrypt, bcrypts) in [(BcryptImport::Refuse, 0), (BcryptImport::Accept { cost: 5 }, 1)] {
-        let world = world_of_all(bcrypt, 2).await;
+    for (bcrypt, bcrypts, accepted, legacy) in [
+        (BcryptImport::Refuse, 0, "", 0),
+        (BcryptImport::Accept { cost: 5 }, 1, "pbkdf2-sha256:1500,scrypt:16x2,phpass:8", 1500 + 32 + 8),
+    ] {
+        let world = world_of_all_with(bcrypt, accepted, 2).await;
         let cases = EVERYBODY
             .into_iter()
             .chain(not_addresses)
@@ -125,6 +143,7 @@ async fn a_failed_log_in_looks_the_same_for_every_account() {
                 hashes: 1,
                 argon2_kib: 128,
                 bcrypts,
+                legacy,
                 limits: this.limits.clone(),
             };
             assert_eq!(this, expected, "{address:?} {password:.20?}");

@@ -54,9 +54,13 @@ pub(crate) const LOG_IN: &[Class] = &[
     class("disabled, right password", "disabled", Typed::Right, 0),
     of("no password", "passwordless"),
     of("legacy bcrypt", "bcrypt"),
-    class("unknown, over-long password", "unknown", Typed::OverLong, 7),
-    class("over-long password", "verified", Typed::OverLong, 7),
-    class("legacy bcrypt, over-long password", "bcrypt", Typed::OverLong, 7),
+    of("legacy PBKDF2", "pbkdf2"),
+    of("legacy scrypt", "scrypt"),
+    of("legacy phpass", "phpass"),
+    class("unknown, over-long password", "unknown", Typed::OverLong, 10),
+    class("over-long password", "verified", Typed::OverLong, 10),
+    class("legacy bcrypt, over-long password", "bcrypt", Typed::OverLong, 10),
+    class("legacy phpass, over-long password", "phpass", Typed::OverLong, 10),
 ];
 pub(crate) const MAIL: &[Class] = &[
     of("unknown", "unknown"),
@@ -115,6 +119,19 @@ pub(crate) const CONTROLS: Classes = Classes {
     register: &slower("free", "free"),
     reset: &slower("invented link", "unknown"),
 };
+
+/// The accounts with hashes of other systems: `$2a$` of "U*U"; Django's, passlib's and WordPress' of other passwords. Each
+/// has the highest accepted cost.
+pub(crate) const LEGACY: [(&str, &str); 4] = [
+    ("bcrypt", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+    ("pbkdf2", "pbkdf2_sha256$1000$seasalt2026$WRlqyw3Sv16VUn0ZG6z+nKFG6ssu93/RjlI/Jz9vwNE="),
+    ("scrypt", "$scrypt$ln=10,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$BAwX4wy5syErtutELBM6CD892Gi+Mr8Abge5OUkZrdo"),
+    ("phpass", "$P$5UgqspQPOg9638wjIwP5tFT8ptWdFC/"),
+];
+/// The cost of the first.
+pub(crate) const BCRYPT_COST: u32 = 5;
+/// The costs of the others.
+pub(crate) const LEGACY_COSTS: &str = "pbkdf2-sha256:1000,scrypt:1024,phpass:7";
 
 /// The address of an account, as long as any other's.
 pub(crate) fn address(account: &str) -> String {

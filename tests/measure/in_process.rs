@@ -7,13 +7,11 @@ use auth_core::store::{UserInsert, UserStore};
 use auth_core::{BcryptImport, Email, HashingPolicy, MemoryStore, Password, PasswordHash, RateLimits, User};
 use auth_tests::{PASSWORD, World, client};
 
-use crate::classes::{Class, Classes, LINKED, NEW, address, bad_link, to_register};
+use crate::classes::{
+    BCRYPT_COST, Class, Classes, LEGACY, LEGACY_COSTS, LINKED, NEW, address, bad_link, to_register,
+};
 use crate::rounds::{Draws, samples};
 use crate::verdict::Report;
-
-/// `$2a$` of "U*U", cost 5.
-pub(crate) const BCRYPT: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
-pub(crate) const BCRYPT_COST: u32 = 5;
 
 pub(crate) fn measure(report: &mut Report, classes: &Classes, slow: usize, fast: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -31,12 +29,14 @@ async fn world_of_all() -> World {
         policy.limits = RateLimits::none();
         policy.hashing = HashingPolicy::default();
         policy.hashing.bcrypt = BcryptImport::Accept { cost: BCRYPT_COST };
+        policy.hashing.legacy = LEGACY_COSTS.parse().unwrap();
     });
     let verified = world.user(&address("verified")).await;
     let disabled = world.user(&address("disabled")).await;
     world.auth.disable_user(disabled.id).await.unwrap();
     world.register(&address("unverified"), PASSWORD).await;
-    for (account, hash) in [("passwordless", None), ("bcrypt", Some(PasswordHash::from_stored(BCRYPT)))] {
+    let legacy = LEGACY.map(|(account, text)| (account, Some(PasswordHash::from_stored(text))));
+    for (account, hash) in [("passwordless", None)].into_iter().chain(legacy) {
         let temporary = world.user("temporary@example.com").await;
         world.auth.delete_user(temporary.id).await.unwrap();
         let email = Email::parse(&address(account)).unwrap();

@@ -4,9 +4,10 @@ use auth_tests::PASSWORD;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
-use crate::classes::{Class, Classes, LINKED, NEW, address, bad_link, to_register};
+use crate::classes::{
+    BCRYPT_COST, Class, Classes, LEGACY, LEGACY_COSTS, LINKED, NEW, address, bad_link, to_register,
+};
 use crate::connection::Connection;
-use crate::in_process::{BCRYPT, BCRYPT_COST};
 use crate::rounds::{Draws, samples};
 use crate::server::Server;
 use crate::verdict::Report;
@@ -15,7 +16,8 @@ const API: &str = "/api/v1/auth";
 
 /// `fast` is for what hashes no password.
 pub(crate) fn measure(report: &mut Report, classes: &Classes, slow: usize, fast: usize) {
-    let server = Server::start(&[("BCRYPT_IMPORT_COST", &BCRYPT_COST.to_string())]);
+    let bcrypt_cost = BCRYPT_COST.to_string();
+    let server = Server::start(&[("BCRYPT_IMPORT_COST", &bcrypt_cost), ("LEGACY_HASHES", LEGACY_COSTS)]);
     let mut connection = Connection::open(server.address);
     accounts(&server, &mut connection);
     // Links to set a new password are compared while they are new: nothing is cleaned up meanwhile.
@@ -67,7 +69,8 @@ type Body<'a> = dyn Fn(Class, [usize; 2]) -> Value + 'a;
 
 /// One account of every class: registered through the API, then made what it is by hand.
 fn accounts(server: &Server, connection: &mut Connection) {
-    for account in ["verified", "disabled", "unverified", "passwordless", "bcrypt"] {
+    let legacy = LEGACY.map(|(account, _)| account);
+    for account in ["verified", "disabled", "unverified", "passwordless"].into_iter().chain(legacy) {
         let body = json!({"email": address(account), "password": PASSWORD});
         assert_eq!(connection.post(&format!("{API}/register"), &body).status, 202);
     }
@@ -82,7 +85,10 @@ fn accounts(server: &Server, connection: &mut Connection) {
         ] {
             assert!(sqlx::query(sql).execute(&mut hand).await.unwrap().rows_affected() > 0, "{sql}");
         }
-        let legacy = sqlx::query("UPDATE auth_users SET password_hash = ? WHERE email LIKE 'bcrypt%'");
-        assert_eq!(legacy.bind(BCRYPT).execute(&mut hand).await.unwrap().rows_affected(), 1);
+        for (account, hash) in LEGACY {
+            let legacy = sqlx::query("UPDATE auth_users SET password_hash = ? WHERE email LIKE ?");
+            let imported = legacy.bind(hash).bind(format!("{account}%")).execute(&mut hand).await.unwrap();
+            assert_eq!(imported.rows_affected(), 1);
+        }
     });
 }

@@ -12,6 +12,8 @@ use crate::context::Context;
 use crate::crypto::keys::{BucketKey, RootSecret};
 use crate::crypto::random::{RandomSource, SystemRandom};
 use crate::event::{EventKind, EventSink, TracingSink};
+#[cfg(feature = "legacy-hashes")]
+use crate::hashing::FirebaseSignerKey;
 use crate::hashing::{HashingPool, Pepper};
 use crate::limit::{Challenge, InProcessLimiter, RateLimiter};
 use crate::mail::Mailer;
@@ -45,6 +47,8 @@ pub struct AuthBuilder {
     /// The default of both.
     from_secret: Option<(KeyRing, RootSecret)>,
     pepper: Option<Pepper>,
+    #[cfg(feature = "legacy-hashes")]
+    signer_key: Option<FirebaseSignerKey>,
     policy: Policy,
     issuer: Option<String>,
     problems: Problems,
@@ -67,6 +71,8 @@ impl AuthBuilder {
             previous_root_secrets: Vec::new(),
             from_secret: None,
             pepper: None,
+            #[cfg(feature = "legacy-hashes")]
+            signer_key: None,
             policy: Policy::default(),
             issuer: None,
             problems: Problems::default(),
@@ -125,6 +131,13 @@ impl AuthBuilder {
     /// Mixes a secret from outside the database into every password hash.
     pub fn pepper(mut self, pepper: Pepper) -> Self {
         self.pepper = Some(pepper);
+        self
+    }
+
+    /// The signer key of the Firebase project whose users were imported. Without it their hashes never match.
+    #[cfg(feature = "legacy-hashes")]
+    pub fn firebase_signer_key(mut self, signer_key: FirebaseSignerKey) -> Self {
+        self.signer_key = Some(signer_key);
         self
     }
 
@@ -212,7 +225,13 @@ impl AuthBuilder {
         let Some((key_ring, root)) = keys.filter(|_| problems.is_empty()) else {
             return Err(problems.into_error());
         };
-        let hashing = match HashingPool::start(&self.policy.hashing, self.pepper, Arc::clone(&self.random)) {
+        let random = Arc::clone(&self.random);
+        #[cfg(not(feature = "legacy-hashes"))]
+        let pool = HashingPool::start(&self.policy.hashing, self.pepper, random);
+        #[cfg(feature = "legacy-hashes")]
+        let pool =
+            HashingPool::start_with_signer_key(&self.policy.hashing, self.pepper, self.signer_key, random);
+        let hashing = match pool {
             Ok(pool) => pool,
             Err(error) => {
                 problems.add("hashing", format!("could not be started: {error}"));

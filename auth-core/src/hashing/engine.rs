@@ -10,6 +10,9 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::bcrypt::burn;
+use super::comparison::Comparison;
+#[cfg(feature = "legacy-hashes")]
+use super::legacy::{self, LegacyAlgorithm};
 use super::memory::Memory;
 use super::policy::BcryptImport;
 use super::settings::{FreshSalt, OUTPUT_BYTES, SALT_BYTES, Settings, cost};
@@ -90,24 +93,73 @@ impl Engine {
         let settings = Arc::clone(&self.settings);
         let stored = stored
             .filter(|_| is_hashable(password))
-            .and_then(|stored| Stored::read(stored.expose(), &settings));
+            .and_then(|stored| Stored::read(stored.expose(), &settings).ok());
+        let imported = self.compare_imported(hashable(password), stored.as_ref())?;
+        if let Some(Stored::Argon2(stored)) = stored {
+            return self.verify_argon2(password, &stored, salt);
+        }
+        let fresh = black_box(self.hash(password, salt)?);
+        Ok(imported.verified(fresh))
+    }
+
+    /// Compares with a hash of another system. Every call computes each accepted algorithm at its highest cost,
+    /// whatever is stored.
+    fn compare_imported(
+        &mut self,
+        password: &[u8],
+        stored: Option<&Stored<'_>>,
+    ) -> Result<Comparison, Failed> {
+        let by_bcrypt = self.compare_bcrypt(password, stored);
+        #[cfg(feature = "legacy-hashes")]
+        let by_legacy = self.compare_legacy(password, stored)?;
         match stored {
-            Some(Stored::Bcrypt(stored, cost)) => {
-                self.count_bcrypt();
-                let matches = stored.matches(hashable(password), cost);
-                let fresh = self.hash(password, salt)?;
-                Ok(if matches { Verified::MatchOutdated(fresh) } else { Verified::NoMatch })
-            }
-            Some(Stored::Argon2(stored)) => {
-                self.burn_bcrypt();
-                self.verify_argon2(password, &stored, salt)
-            }
-            None => {
-                self.burn_bcrypt();
-                black_box(self.hash(password, salt)?);
-                Ok(Verified::NoMatch)
+            None | Some(Stored::Argon2(_)) => Ok(Comparison::Different),
+            Some(Stored::Bcrypt(_)) => Ok(by_bcrypt),
+            #[cfg(feature = "legacy-hashes")]
+            Some(Stored::LegacyArgon2(..) | Stored::Legacy(_)) => Ok(by_legacy),
+        }
+    }
+
+    fn compare_bcrypt(&self, password: &[u8], stored: Option<&Stored<'_>>) -> Comparison {
+        let BcryptImport::Accept { cost } = self.settings.policy.bcrypt else { return Comparison::Different };
+        self.settings.counters.bcrypts.fetch_add(1, Relaxed);
+        if let Some(Stored::Bcrypt(stored)) = stored {
+            return stored.compare(password, cost);
+        }
+        burn(cost);
+        Comparison::Different
+    }
+
+    #[cfg(feature = "legacy-hashes")]
+    fn compare_legacy(&mut self, password: &[u8], stored: Option<&Stored<'_>>) -> Result<Comparison, Failed> {
+        let settings = Arc::clone(&self.settings);
+        let mut result = Comparison::Different;
+        for (algorithm, highest) in settings.policy.legacy.iter() {
+            let done = match stored {
+                Some(Stored::Legacy(stored)) if stored.algorithm == algorithm => {
+                    result = stored.compare(password, settings.signer_key())?;
+                    Some(stored.cost)
+                }
+                Some(Stored::LegacyArgon2(stored, cost)) if algorithm == LegacyAlgorithm::Argon2 => {
+                    let matches = self.matches_argon2(password, stored)?;
+                    result = if matches { Comparison::Same } else { Comparison::Different };
+                    Some(*cost)
+                }
+                None
+                | Some(
+                    Stored::Argon2(_) | Stored::Bcrypt(_) | Stored::LegacyArgon2(..) | Stored::Legacy(_),
+                ) => None,
+            };
+            settings.counters.legacy.fetch_add(highest.total(), Relaxed);
+            match (algorithm, done) {
+                (LegacyAlgorithm::Argon2, None) => self.burn_argon2(highest.amount(), highest.passes())?,
+                (LegacyAlgorithm::Argon2, Some(done)) => {
+                    self.pad(highest.total().saturating_sub(done.total()))?
+                }
+                (_, done) => legacy::burn(algorithm, done, highest, password)?,
             }
         }
+        Ok(result)
     }
 
     fn verify_argon2(
@@ -117,11 +169,7 @@ impl Engine {
         salt: &FreshSalt,
     ) -> Result<Verified, Failed> {
         let settings = Arc::clone(&self.settings);
-        let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
-        let output = output.get_mut(..stored.hash.len()).ok_or(Failed)?;
-        let argon2 = stored.argon2(&settings)?;
-        self.compute(&argon2, password.expose().as_bytes(), stored.salt.as_ref(), output)?;
-        if !bool::from(output.ct_eq(stored.hash.as_ref())) {
+        if !self.matches_argon2(password.expose().as_bytes(), stored)? {
             self.pad(cost(&settings.params).saturating_sub(stored.cost()))?;
             return Ok(Verified::NoMatch);
         }
@@ -129,6 +177,15 @@ impl Engine {
             return self.hash(password, salt).map(Verified::MatchOutdated);
         }
         Ok(Verified::Match)
+    }
+
+    fn matches_argon2(&mut self, password: &[u8], stored: &StoredArgon2) -> Result<bool, Failed> {
+        let settings = Arc::clone(&self.settings);
+        let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
+        let output = output.get_mut(..stored.hash.len()).ok_or(Failed)?;
+        let argon2 = stored.argon2(&settings)?;
+        self.compute(&argon2, password, stored.salt.as_ref(), output)?;
+        Ok(output.ct_eq(stored.hash.as_ref()).into())
     }
 
     /// Computes this number of blocks for nothing, in no more memory than a current hash needs. A wrong
@@ -140,20 +197,14 @@ impl Engine {
             return Ok(());
         }
         let small = |number: u64| u32::try_from(number).map_err(|_| Failed);
-        let params = Params::new(small(memory)?, small(passes)?, 1, None)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        self.burn_argon2(small(memory)?, small(passes)?)
+    }
+
+    /// Computes one Argon2 for nothing.
+    fn burn_argon2(&mut self, memory_kib: u32, passes: u32) -> Result<(), Failed> {
+        let argon2 =
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(memory_kib, passes, 1, None)?);
         self.compute(&argon2, b"nobody", &[0; SALT_BYTES], &mut [0; OUTPUT_BYTES])
-    }
-
-    fn burn_bcrypt(&self) {
-        if let BcryptImport::Accept { cost } = self.settings.policy.bcrypt {
-            self.count_bcrypt();
-            burn(cost);
-        }
-    }
-
-    fn count_bcrypt(&self) {
-        self.settings.counters.bcrypts.fetch_add(1, Relaxed);
     }
 
     #[cfg(test)]

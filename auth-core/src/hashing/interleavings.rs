@@ -5,7 +5,7 @@ use shuttle::sync::mpsc::channel;
 
 use super::queue::Share;
 use super::threads::{Job, Threads};
-use super::{CostFloor, Engine, HashingPolicy, Settings};
+use super::{CostFloor, Engine, HashingPolicy, Secrets, Settings};
 use crate::sync::{Arc, Mutex, breaks, thread, try_orders};
 
 fn pool(threads: u32, queue: u32) -> Threads {
@@ -18,7 +18,7 @@ fn pool(threads: u32, queue: u32) -> Threads {
         floor: CostFloor::Off,
         ..HashingPolicy::default()
     };
-    Threads::start(&Arc::new(Settings::checked(&policy, None).unwrap())).unwrap()
+    Threads::start(&Arc::new(Settings::checked(&policy, Secrets::of(None)).unwrap())).unwrap()
 }
 
 /// Pushes a job and returns whether there was room before: another caller may have taken it since.

@@ -1,5 +1,8 @@
 //! The cost of a password hash, and the number of concurrent hashes.
 
+#[cfg(feature = "legacy-hashes")]
+use super::legacy::LegacyHashes;
+
 /// Whether settings below the recommended cost are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -23,6 +26,9 @@ pub enum BcryptImport {
     Refuse,
     /// `$2a$`, `$2b$` and `$2y$` strings match, and a new Argon2id hash replaces them.
     ///
+    /// bcrypt reads the first 72 bytes of a password. If the typed one has 72 bytes or more, or a zero byte, the log-in
+    /// succeeds and the string stays until the password is changed or reset: the owner's password may be another.
+    ///
     /// # Security
     ///
     /// Every verification, of known and unknown users, then computes one bcrypt of this cost and one
@@ -37,7 +43,8 @@ pub enum BcryptImport {
 /// Sets the cost of a password hash, and the number of concurrent hashes.
 ///
 /// The pool uses `threads` times `memory_kib` of memory for its whole lifetime, and at most `threads` times
-/// `max_memory_kib` while it verifies stronger stored hashes.
+/// `max_memory_kib` while it verifies stronger stored hashes. Accepted legacy hashes of scrypt and Argon2 take their
+/// memory besides.
 ///
 /// # Examples
 ///
@@ -81,6 +88,15 @@ pub struct HashingPolicy {
     pub max_parallelism: u32,
     /// Whether bcrypt strings are accepted. Default: no.
     pub bcrypt: BcryptImport,
+    /// Which hashes of other systems are accepted, besides bcrypt. Default: none. Each log-in replaces one.
+    ///
+    /// # Security
+    ///
+    /// Every verification, of known and unknown users, then computes each accepted algorithm at its highest
+    /// accepted cost. Otherwise the time would reveal which accounts exist and which have an old hash. So accept no
+    /// more than was imported, and turn it off when the last old hash has been replaced.
+    #[cfg(feature = "legacy-hashes")]
+    pub legacy: LegacyHashes,
     /// Whether the recommended cost is enforced. Default: yes.
     pub floor: CostFloor,
 }
@@ -98,6 +114,8 @@ impl Default for HashingPolicy {
             max_iterations: 16,
             max_parallelism: 4,
             bcrypt: BcryptImport::Refuse,
+            #[cfg(feature = "legacy-hashes")]
+            legacy: LegacyHashes::default(),
             floor: CostFloor::Enforced,
         }
     }
@@ -137,6 +155,8 @@ impl HashingPolicy {
         if let BcryptImport::Accept { cost } = self.bcrypt {
             bounds("bcrypt.cost", cost, 4, 15);
         }
+        #[cfg(feature = "legacy-hashes")]
+        problems.extend(self.legacy.problems().map(|(algorithm, problem)| (algorithm.setting(), problem)));
         if self.floor == CostFloor::Enforced && !meets_floor(self.memory_kib, self.iterations) {
             const FLOOR: &str = "is weaker than OWASP recommends: at least 47104 KiB with 1 pass, \
                                  19456 with 2, 12288 with 3, 9216 with 4 or 7168 with 5";

@@ -6,6 +6,8 @@ use std::time::Duration;
 use argon2::{Params, ParamsBuilder};
 
 use super::HashingError;
+#[cfg(feature = "legacy-hashes")]
+use super::legacy::FirebaseSignerKey;
 use super::pepper::Pepper;
 use super::policy::HashingPolicy;
 
@@ -17,12 +19,30 @@ pub(super) const OUTPUT_BYTES: usize = 32;
 /// A salt that the caller draws, one for each job.
 pub(super) type FreshSalt = [u8; SALT_BYTES];
 
+/// The secrets from outside the database.
+#[derive(Debug)]
+pub(super) struct Secrets {
+    pub(super) pepper: Option<Pepper>,
+    #[cfg(feature = "legacy-hashes")]
+    pub(super) signer_key: Option<FirebaseSignerKey>,
+}
+
+impl Secrets {
+    pub(super) const fn of(pepper: Option<Pepper>) -> Self {
+        Self {
+            pepper,
+            #[cfg(feature = "legacy-hashes")]
+            signer_key: None,
+        }
+    }
+}
+
 /// The settings and counters that all threads share.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) policy: HashingPolicy,
     pub(super) params: Params,
-    pepper: Option<Pepper>,
+    secrets: Secrets,
     pub(super) counters: Counters,
 }
 
@@ -32,6 +52,8 @@ pub(super) struct Counters {
     pub(super) hashes: AtomicU64,
     pub(super) argon2_kib: AtomicU64,
     pub(super) bcrypts: AtomicU64,
+    #[cfg(feature = "legacy-hashes")]
+    pub(super) legacy: AtomicU64,
     pub(super) skipped: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) jobs: AtomicU64,
@@ -47,27 +69,27 @@ pub(super) fn cost(params: &Params) -> u64 {
 }
 
 impl Settings {
-    fn new(policy: HashingPolicy, pepper: Option<Pepper>) -> Result<Self, argon2::Error> {
+    fn new(policy: HashingPolicy, secrets: Secrets) -> Result<Self, argon2::Error> {
         let mut builder = ParamsBuilder::new();
         builder
             .m_cost(policy.memory_kib)
             .t_cost(policy.iterations)
             .p_cost(policy.parallelism)
             .output_len(OUTPUT_BYTES);
-        if let Some(pepper) = &pepper {
+        if let Some(pepper) = &secrets.pepper {
             builder.keyid(pepper.key_id()?);
         }
-        Ok(Self { policy, params: builder.build()?, pepper, counters: Counters::default() })
+        Ok(Self { policy, params: builder.build()?, secrets, counters: Counters::default() })
     }
 
     /// The settings of a policy without problems.
-    pub(super) fn checked(policy: &HashingPolicy, pepper: Option<Pepper>) -> Result<Self, HashingError> {
+    pub(super) fn checked(policy: &HashingPolicy, secrets: Secrets) -> Result<Self, HashingError> {
         let problems = policy.problems();
         if !problems.is_empty() {
             let texts: Vec<_> = problems.iter().map(|(field, text)| format!("{field} {text}")).collect();
             return Err(HashingError::Policy(texts.join("; ")));
         }
-        Self::new(policy.clone(), pepper).map_err(|error| HashingError::Policy(error.to_string()))
+        Self::new(policy.clone(), secrets).map_err(|error| HashingError::Policy(error.to_string()))
     }
 
     /// The pepper that these parameters name; `None` if it is not known.
@@ -75,7 +97,13 @@ impl Settings {
         if params.keyid().is_empty() {
             return Some(&[]);
         }
-        self.pepper.as_ref()?.secret(params.keyid())
+        self.secrets.pepper.as_ref()?.secret(params.keyid())
+    }
+
+    /// The signer key of the Firebase project that hashes were imported from, if any.
+    #[cfg(feature = "legacy-hashes")]
+    pub(super) const fn signer_key(&self) -> Option<&FirebaseSignerKey> {
+        self.secrets.signer_key.as_ref()
     }
 }
 

@@ -1,4 +1,5 @@
 mod bcrypt;
+mod legacy;
 mod memory;
 mod queue;
 

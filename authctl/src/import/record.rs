@@ -1,6 +1,9 @@
 //! Makes a user of the fields of a line.
 
-use auth_core::{Email, Epoch, HashingPool, Name, PasswordHash, SystemRandom, User, UserId, UserStatus};
+use auth_core::{
+    Email, Epoch, HashKind, HashingPool, Name, PasswordHash, SystemRandom, UnusableHash, User, UserId,
+    UserStatus,
+};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
@@ -10,7 +13,7 @@ pub(super) struct Record {
     pub(super) user: User,
     /// Whether the id comes from the other system, so that a second run uses the same id.
     pub(super) named: bool,
-    pub(super) bcrypt_cost: Option<u32>,
+    pub(super) hash_kind: Option<HashKind>,
 }
 
 const FIELDS: [&str; 8] =
@@ -60,7 +63,7 @@ impl Reader {
         let email_verified_at = says.then(|| verified_at.unwrap_or(created_at));
         // Clean-up deletes users who do not verify their address in time. Their time begins now.
         let created_at = if says { created_at } else { self.now };
-        let (password_hash, bcrypt_cost) = hash.unzip();
+        let (password_hash, hash_kind) = hash.unzip();
         let user = User {
             id: self.id(id.map(String::as_str))?,
             email,
@@ -73,7 +76,7 @@ impl Reader {
             contested_at: None,
             created_at,
         };
-        Ok(Record { user, named: id.is_some(), bcrypt_cost: bcrypt_cost.flatten() })
+        Ok(Record { user, named: id.is_some(), hash_kind })
     }
 
     /// Returns a UUID unchanged, a UUID derived from any other text, or a new one without a text.
@@ -85,14 +88,10 @@ impl Reader {
         Ok(UserId::from_bytes(uuid.into_bytes()))
     }
 
-    fn hash(&self, text: &str) -> Result<(PasswordHash, Option<u32>), &'static str> {
+    fn hash(&self, text: &str) -> Result<(PasswordHash, HashKind), UnusableHash> {
         let hash = PasswordHash::from_stored(text);
-        if !self.hashing.accepts(&hash) {
-            return Err("is no bcrypt or Argon2 hash that could match: see --help");
-        }
-        // `$2b$12$...`
-        let cost = text.strip_prefix("$2").and_then(|rest| rest.split('$').nth(1)?.parse().ok());
-        Ok((hash, cost))
+        let kind = self.hashing.examine(&hash)?;
+        Ok((hash, kind))
     }
 
     fn time(&self, text: &str) -> Result<DateTime<Utc>, &'static str> {

@@ -100,6 +100,27 @@ async fn imported_users_log_in_with_the_passwords_they_had() {
     }
 }
 
+/// The command names the setting with which a server accepts the hashes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hashes_of_other_systems_log_in_with_the_named_setting() {
+    // Of Django 5.2.19, passlib 1.7.4 and PHP 8.2 (as WordPress 6.8 calls it).
+    let text = "email,password_hash,email_verified\n\
+        django@example.com,pbkdf2_sha256$1000$seasalt2026$WRlqyw3Sv16VUn0ZG6z+nKFG6ssu93/RjlI/Jz9vwNE=,true\n\
+        old@example.com,$P$5UgqspQPOg9638wjIwP5tFT8ptWdFC/,true\n\
+        wordpress@example.com,$wp$2y$04$YtO9MIP4etZeQnh5ANMXqe6BlyeXq.cw4Mc.LTtEVbl0gOGWMlm56,true\n";
+    for place in Place::each("legacy").await {
+        let auth = place.service(Mailbox::new()).await;
+        let done = place.run_with(&["import", "-", "--format", "csv"], text).expect(0).out;
+        assert!(done.contains("BCRYPT_IMPORT_COST=4 or more"), "{done}");
+        assert!(done.contains("LEGACY_HASHES=pbkdf2-sha256:1000,phpass:7\n"), "{done}");
+        for name in ["django", "old", "wordpress"] {
+            let address = format!("{name}@example.com");
+            assert!(!logs_in(&auth, &address, "correct horse").await);
+            assert!(logs_in(&auth, &address, "correct horse \u{e9} battery").await, "{name}");
+        }
+    }
+}
+
 /// A field, a bad value, and the message.
 const BAD: &[(&str, &str, &str)] = &[
     ("email", "\"\"", "email: is missing"),
@@ -108,18 +129,29 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "password_hash",
         "\"$2x$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\"",
-        "password_hash: is no bcrypt",
+        "password_hash: is no hash of bcrypt: it begins with none of",
     ),
     (
         "password_hash",
         "\"$2b$16$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe\"",
-        "password_hash: is no bcrypt",
+        "password_hash: is a hash of bcrypt that costs 16: at most 15 is accepted",
     ),
-    ("password_hash", "\"$2b$06$short\"", "password_hash: is no bcrypt"),
+    ("password_hash", "\"$2b$06$short\"", "password_hash: is no hash of bcrypt: it is not the 60 characters"),
     (
         "password_hash",
         "\"$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA\"",
-        "is no bcrypt or Argon2",
+        "password_hash: is a hash of Argon2 that costs 4194304x2 KiB: at most 131072x4 is accepted",
+    ),
+    ("password_hash", "\"5f4dcc3b5aa765d61d8327deb882cf99\"", "password_hash: is no hash of a known kind"),
+    (
+        "password_hash",
+        "\"pbkdf2_sha256$2000001$c2FsdA$MDEyMzQ1Njc4OWFiY2RlZg==\"",
+        "costs 2000001 iterations: at most 2000000",
+    ),
+    (
+        "password_hash",
+        "\"$firebase-scrypt$ln=14,r=8,ss=Bw==$42xEC+ixf3L2lw==$MDEyMzQ1Njc4OWFiY2RlZg==\"",
+        "password_hash: is a hash of Firebase's scrypt, and the signer key of its project is not set",
     ),
     ("name", "\"a\\u0007b\"", "name: a name must not contain control characters"),
     ("email_verified", "\"maybe\"", "email_verified: must be true or false"),

@@ -122,6 +122,7 @@ impl Place {
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
+        policy.hashing.legacy = "pbkdf2-sha256:1000,phpass:7".parse().unwrap();
         let opened = store::open(&self.database(), mailer, ClientAddresses::Omit).await.unwrap();
         let builder = opened.builder.policy(policy).secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P");
         change(builder).build().unwrap()

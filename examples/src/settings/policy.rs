@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use auth_core::{BcryptImport, BreachPolicy, Policy, RateLimits, VerificationProof};
+use auth_core::{
+    BcryptImport, BreachPolicy, FirebaseSignerKey, LegacyHashes, Policy, RateLimits, VerificationProof,
+};
 use auth_hibp::HibpBreachCheck;
 use url::{Host, Url};
 use zeroize::Zeroizing;
@@ -71,6 +73,7 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
     if bcrypt_cost > 0 || reader.text("BCRYPT_IMPORT_COST").is_some() {
         policy.hashing.bcrypt = BcryptImport::Accept { cost: bcrypt_cost };
     }
+    policy.hashing.legacy = reader.read("LEGACY_HASHES", LegacyHashes::default(), str::parse);
     policy.password.site_words = reader.list("PASSWORD_SITE_WORDS").into_iter().map(str::to_owned).collect();
     if let Some(schedule) = reader.text("CLEANUP_SCHEDULE") {
         schedule.clone_into(&mut policy.clean_up.schedule);
@@ -87,6 +90,12 @@ pub(super) fn read(reader: &mut Reader<'_>, public_url: &str) -> Policy {
         reader.problem(&name, named(&problem.problem));
     }
     policy
+}
+
+/// Returns the signer key of the Firebase project that users were imported from, if there is one.
+pub(super) fn read_signer_key(reader: &mut Reader<'_>) -> Option<FirebaseSignerKey> {
+    let key = FirebaseSignerKey::from_base64(reader.text("FIREBASE_SIGNER_KEY")?);
+    reader.take("FIREBASE_SIGNER_KEY", key)
 }
 
 /// Returns the check for breached passwords, if there is one.

@@ -9,6 +9,8 @@ use crate::server::{PROGRAMS, Program};
 
 const SECRET: &str = "t3Vn6Hk9Qw2Xz5Lr8Yc1Bm4Jd7Fp0GsE";
 const OTHER_SECRET: &str = "n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P";
+const SIGNER_KEY: &str =
+    "CzBVep/E6Q4zWH2ix+wRNluApcrvFDleg6jN8hc8YYar0PUaP2SJrtP4HUJnjLHW+yBFao+02f4jSG2St9wBJg==";
 
 /// Enough for production.
 const PRODUCTION: [(&str, &str); 7] = [
@@ -111,6 +113,9 @@ const BAD: &[(&str, &str, &str)] = &[
     ("ARGON2_MEMORY_KIB", "lots", "must be a whole number"),
     ("ARGON2_MEMORY_KIB", "1024", "is weaker than OWASP recommends"),
     ("ARGON2_ITERATIONS", "0", "must be 1 to"),
+    ("LEGACY_HASHES", "django", "must be a list of NAME:COST; the names are pbkdf2-sha1, "),
+    ("LEGACY_HASHES", "pbkdf2-sha256:2000001", "LEGACY_HASHES pbkdf2-sha256 must be 1 to 2000000 iterations"),
+    ("FIREBASE_SIGNER_KEY", "dG9vIHNob3J0", "FIREBASE_SIGNER_KEY has fewer than 32 bytes"),
     ("PASSWORD_MIN_LENGTH", "7", "must be 8 to 64 characters"),
     ("PASSWORD_SITE_WORDS", "acme,2024", "must each contain a letter"),
     ("LOG_FORMAT", "xml", "must be `text` or `json`"),
@@ -226,6 +231,8 @@ fn good_values_arrive() {
         ("PASSWORD_SITE_WORDS", "acme, rocket"),
         ("CLEANUP_SCHEDULE", "30 4 * * *"),
         ("BCRYPT_IMPORT_COST", "10"),
+        ("LEGACY_HASHES", "pbkdf2-sha256:1000000, scrypt:16384x5"),
+        ("FIREBASE_SIGNER_KEY", SIGNER_KEY),
         ("ALLOWED_ORIGINS", "https://app.example.com, https://admin.example.com"),
         ("JWT_SECRET", SECRET),
         ("TOKEN_SECRET", OTHER_SECRET),
@@ -242,11 +249,13 @@ fn good_values_arrive() {
     assert_eq!(policy.password.site_words, ["acme", "rocket"]);
     assert_eq!(policy.clean_up.schedule, "30 4 * * *");
     assert_eq!(policy.hashing.bcrypt, auth_core::BcryptImport::Accept { cost: 10 });
+    assert_eq!(policy.hashing.legacy.to_string(), "pbkdf2-sha256:1000000,scrypt:16384x5");
+    assert!(settings.signer_key.is_some());
     assert_eq!(settings.http.origins().len(), 4, "its own under two names, and two");
     assert!(matches!(settings.database, Database::Memory));
     assert!(matches!(settings.mail, Mail::Mailbox(_)));
     let shown = format!("{settings:?}");
-    assert!(!shown.contains(SECRET) && !shown.contains(OTHER_SECRET));
+    assert!(![SECRET, OTHER_SECRET, SIGNER_KEY].iter().any(|secret| shown.contains(secret)));
 }
 
 /// Browsers leave the default port out of an origin, and so must the server's own.

@@ -47,6 +47,9 @@ fn matches(stored: &PasswordHash) -> bool {
 }
 
 fn reference(text: &str) -> bool {
+    // Django's forms.
+    let django = ["argon2", "bcrypt$"].iter().find_map(|before| text.strip_prefix(before));
+    let text = django.filter(|rest| rest.starts_with('$')).unwrap_or(text);
     if text.starts_with("$2") {
         return bcrypt::verify(PASSWORD, text).unwrap_or_default();
     }
