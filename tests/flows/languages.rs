@@ -43,16 +43,15 @@ async fn a_notice_has_the_language_of_the_service() {
     world.wait(7_200);
     let tokens = world.auth.log_in(ADA, Password::new(PASSWORD), &intruder).await.unwrap();
     world.auth.refresh(&text(&tokens), &intruder).await.unwrap();
-    let other = world.log_in(ADA).await;
     world.auth.refresh(&text(&tokens), &intruder).await.unwrap_err();
     let again = world.auth.log_in(ADA, Password::new(PASSWORD), &intruder).await.unwrap();
     let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
     let changed = world.auth.change_password(&world.claims(&again), current, new, &intruder).await.unwrap();
-    world.auth.delete_account(&world.claims(&changed), &intruder).await.unwrap();
-    drop(other);
-    for kind in [MailKind::UnknownDevice, MailKind::SessionsEnded, MailKind::AccountDeleted] {
+    for kind in [MailKind::UnknownDevice, MailKind::SessionsEnded, MailKind::PasswordChanged] {
         assert_eq!(languages(&world, ADA, kind).await, None, "{kind:?}");
     }
+    world.auth.delete_account(&world.claims(&changed), &intruder).await.unwrap();
+    assert_eq!(languages(&world, ADA, MailKind::AccountDeleted).await, None);
 }
 
 #[tokio::test]

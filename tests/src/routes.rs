@@ -107,7 +107,10 @@ fn fields(document: &Value, operation: &Value) -> Vec<Field> {
     let reference = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
     let Some(name) = reference.as_str().and_then(|text| text.rsplit('/').next()) else { return Vec::new() };
     let schema = &document["components"]["schemas"][name];
-    let required = schema["required"].as_array().unwrap();
-    let names = schema["properties"].as_object().unwrap().keys();
-    names.map(|name| Field { name: name.clone(), required: required.contains(&json!(name)) }).collect()
+    let is_required = |name: &str| {
+        let required = schema["required"].as_array();
+        required.is_some_and(|required| required.contains(&json!(name)))
+    };
+    let names = schema["properties"].as_object().into_iter().flat_map(Map::keys);
+    names.map(|name| Field { name: name.clone(), required: is_required(name) }).collect()
 }

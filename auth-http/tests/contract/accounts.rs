@@ -192,7 +192,7 @@ async fn sessions_are_listed_with_exactly_the_documented_fields(stack: Stack) {
     assert_eq!((&list[1]["user_agent"], &list[1]["current"]), (&json!(null), &json!(true)));
     assert_eq!(list[0]["created_at"], "2026-01-01T12:00:00.123456Z");
     assert_eq!(list[0]["last_used_at"], "2026-01-01T12:00:00.123456Z");
-    assert_eq!(list[0]["expires_at"], "2026-01-31T12:00:00Z");
+    assert_eq!(list[0]["expires_at"], "2026-01-31T12:00:00.000000Z");
     let list = world.get("/users/me/sessions", &agent.bearer()).await.json();
     assert_eq!(list["sessions"][0]["current"], true);
 }

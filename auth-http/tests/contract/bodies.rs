@@ -9,7 +9,7 @@ use crate::support::{ADA, Answer, PASSWORD, World, build, post, request, routes,
 contract!(
     anything_but_exactly_the_documented_object_is_malformed,
     every_route_refuses_any_other_body,
-    an_optional_field_may_be_left_out_but_is_not_null,
+    an_optional_field_may_be_left_out_or_null,
     sixteen_kib_are_read_and_one_byte_more_is_not,
     only_json_is_read,
     a_form_changes_nothing_and_no_body_needs_no_content_type,
@@ -95,12 +95,19 @@ async fn every_route_refuses_any_other_body(stack: Stack) {
     }
 }
 
-async fn an_optional_field_may_be_left_out_but_is_not_null(stack: Stack) {
+async fn an_optional_field_may_be_left_out_or_null(stack: Stack) {
     let world = World::new(stack);
     for body in [
+        json!({"email": ADA, "password": PASSWORD}),
         json!({"email": ADA, "password": PASSWORD, "name": null}),
-        json!({"email": ADA, "password": PASSWORD, "name": 5}),
+        json!({"email": ADA, "password": PASSWORD, "name": ""}),
     ] {
+        assert_eq!(world.post("/auth/register", body, &[]).await.status, 202);
+    }
+    let body = json!({"email": ADA, "password": PASSWORD, "name": 5});
+    world.post("/auth/register", body, &[]).await.is_problem(400, "malformed_request");
+    // A field that is required is not.
+    for body in [json!({"email": null, "password": PASSWORD}), json!({"email": ADA, "password": null})] {
         world.post("/auth/register", body, &[]).await.is_problem(400, "malformed_request");
     }
 }
@@ -173,7 +180,7 @@ async fn unknown_paths_and_methods_are_problems(stack: Stack) {
         ("GET", "/auth/login", "POST"),
         ("OPTIONS", "/auth/login", "POST"),
         ("PUT", "/users/me/sessions", "DELETE,GET,HEAD"),
-        ("PATCH", "/users/me", "GET,HEAD"),
+        ("PUT", "/users/me", "DELETE,GET,HEAD,PATCH"),
         ("TRACE", "//health", "GET,HEAD"),
         ("DELETE", "/auth/me", "GET,HEAD"),
     ] {

@@ -81,6 +81,7 @@ impl Database for Script {
         insert: "",
         find_by_id: "",
         find_by_email: "",
+        find_users: "",
         mark_contested: "",
         verify_email: "",
         activate: "",

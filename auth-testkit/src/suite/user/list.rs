@@ -62,7 +62,7 @@ pub(super) async fn a_page_of_users_reaches_both_ends(store: Arc<dyn UserStore>)
     let ends = [UserId::from_bytes([0; 16]), UserId::from_bytes([0xff; 16])];
     // An interrupted run may have left them.
     for id in ends {
-        let _deleted = store.delete(id).await?;
+        deleted(&*store, id).await?;
         inserted(&*store, &User { id, ..fresh::user()? }).await?;
     }
     for id in ends {
@@ -71,7 +71,15 @@ pub(super) async fn a_page_of_users_reaches_both_ends(store: Arc<dyn UserStore>)
     }
     ensure_eq!(store.find_users(ends[1], 10).await?.len(), 1, "how many have the largest id or a larger one");
     for id in ends {
-        let _deleted = store.delete(id).await?;
+        deleted(&*store, id).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the user with this id, if there is one.
+async fn deleted(store: &dyn UserStore, id: UserId) -> Outcome {
+    if let Some(user) = store.find_by_id(id).await? {
+        let _deleted = store.delete(id, user.epoch).await?;
     }
     Ok(())
 }
@@ -97,7 +105,7 @@ pub(super) async fn racing_writes_move_no_user_between_pages(store: Arc<dyn User
         };
         let write = async move {
             for user in goes {
-                let _deleted = writer.delete(user.id).await?;
+                let _deleted = writer.delete(user.id, user.epoch).await?;
             }
             let _inserted = writer.insert_user(&comes).await?;
             Ok(())
