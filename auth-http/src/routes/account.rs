@@ -40,6 +40,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             )
             .optional_body::<NoFields>()
             .no_content()
+            .sets_cookie()
             .errors([Code::ReauthenticationRequired])
             .bearer(),
         Endpoint::post("/users/me/password", handler!(change_password))
@@ -86,7 +87,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 struct ChangeNameBody {
     /// `null` or blank for none.
     #[serde(deserialize_with = "present")]
-    #[schema(value_type = Option<String>, required = true)]
+    #[schema(value_type = Option<String>, required = true, max_length = 100)]
     name: Option<String>,
 }
 

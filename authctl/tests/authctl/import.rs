@@ -54,7 +54,7 @@ async fn a_repeated_import_after_a_kill_writes_every_good_line_once() {
         let again = place.run(&["import", "users.jsonl", "--json"]).expect(65);
         let expected = json!({
             "lines": count, "inserted": i64::from(good) - written, "present": written, "refused": count - good,
-            "unverified": 0, "without_password": 0, "bcrypt_cost": 6,
+            "unverified": 0, "without_password": 0, "bcrypt_cost": 6, "legacy_hashes": "",
         });
         assert_eq!(again.json(), expected);
         let reported: Vec<Value> =

@@ -93,8 +93,11 @@ pub(super) async fn racing_writes_move_no_user_between_pages(store: Arc<dyn User
         let goes = settle(&*store, first, &[1, 3]).await?;
         let comes = User { id: neighbour(first, 7), ..fresh::user()? };
         let (reader, writer) = (Arc::clone(&store), Arc::clone(&store));
+        // The first page is read before the writes, so that they meet the second.
+        let page: Vec<UserId> = store.find_users(first, 2).await?.into_iter().map(|user| user.id).collect();
+        let begun = page.last().map_or(first, |last| neighbour(*last, 1));
         let read = async move {
-            let (mut found, mut from) = (Vec::new(), first);
+            let (mut found, mut from) = (page, begun);
             while from < neighbour(first, 9) {
                 let page = reader.find_users(from, 2).await?;
                 let Some(last) = page.last().map(|user| user.id) else { break };
