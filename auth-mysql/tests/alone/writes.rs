@@ -29,11 +29,11 @@ fn outcome_text<T: Debug>(outcome: Result<T, StoreError>) -> String {
 }
 
 /// The number of writes.
-pub(crate) const WRITES: u32 = 26;
+pub(crate) const WRITES: u32 = 27;
 
 /// Inserts the records that the writes change.
 pub(crate) async fn prepare(store: &MySqlStore) {
-    for number in [2, 3, 4, 5, 6, 7, 8, 17, 18, 19] {
+    for number in [2, 3, 4, 5, 6, 7, 8, 17, 18, 19, 20] {
         let _ = UserStore::insert_user(store, &samples::user(number)).await.unwrap();
     }
     let stale = User { created_at: at(-10), ..samples::user(9) };
