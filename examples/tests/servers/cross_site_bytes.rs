@@ -34,7 +34,8 @@ fn bytes(server: &Server, request: &str) -> Bytes {
 
 /// A request with these origins; every other byte is the same for both servers.
 fn request(method: &str, path: &str, origins: &[&str], rest: &str) -> String {
-    let origins: String = origins.iter().map(|origin| format!("Origin: {origin}\r\n")).collect();
+    let origins: Vec<String> = origins.iter().map(|origin| format!("Origin: {origin}\r\n")).collect();
+    let origins = origins.concat();
     format!("{method} {path} HTTP/1.1\r\nHost: localhost:4321\r\nConnection: close\r\n{origins}{rest}\r\n")
 }
 
@@ -45,7 +46,7 @@ fn requests() -> Vec<String> {
              Access-Control-Request-Headers: authorization,content-type,x-token-transport\r\n"
         )
     };
-    let json = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    let json = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n[]";
     let origins: [&[&str]; 9] = [
         &[],
         &[APP],
