@@ -168,6 +168,12 @@ impl MySqlOptions {
         self
     }
 
+    /// Names the database, `host:port/database`, without a user or password.
+    pub fn location(&self) -> String {
+        let database = self.connect.get_database().unwrap_or_default();
+        format!("{}:{}/{database}", self.connect.get_host(), self.connect.get_port())
+    }
+
     /// Connects and migrates the tables.
     ///
     /// # Errors

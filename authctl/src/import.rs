@@ -1,25 +1,39 @@
 //! Imports users of another system.
 
+mod columns;
 mod costs;
-mod lines;
+mod csv_rows;
+mod done;
+mod input;
+mod json_rows;
+mod preset;
+mod progress;
 mod record;
+mod summary;
+mod tidy;
+mod value;
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use auth_core::store::{ImportProgress, StoreError, import_users};
 use auth_core::{Clock as _, SystemClock, User, UserId};
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget};
-use serde_json::json;
+use chrono::SubsecRound as _;
 
 use crate::cli::ImportArguments;
 use crate::report::{Problem, Report, Status};
 use crate::service::Service;
 
-use self::costs::Costs;
+pub(crate) use self::columns::Rule;
+pub(crate) use self::preset::{PRESETS, Preset};
+
+use self::columns::Columns;
+use self::done::Done;
+use self::input::Line;
+use self::progress::Progress;
 use self::record::{Reader, Record};
+use self::summary::Counts;
 
 /// The number of users written at the same time.
 const BATCH: NonZeroUsize = NonZeroUsize::new(32).unwrap();
@@ -29,57 +43,58 @@ pub(crate) async fn run(
     arguments: &ImportArguments,
     json: bool,
 ) -> Result<Report, Problem> {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    if !json {
-        // Drawn only if standard error is a terminal.
-        bar.set_draw_target(ProgressDrawTarget::stderr());
-    }
-    let lines = lines::open(&arguments.file, arguments.format, &bar)?;
-    let reader = Reader::new(service.auth.hashing().clone(), arguments.verified, SystemClock.now());
+    let mut columns = Columns::new(&arguments.map, arguments.from, arguments.ignore_unknown);
+    let progress = Progress::new(json, arguments.progress);
+    let lines = input::open(arguments, &columns, &progress)?;
+    let done = arguments.done.as_deref().map(|path| Done::open(path, &service.database)).transpose()?;
+    let reader = Reader {
+        hashing: service.auth.hashing().clone(),
+        verified: arguments.verified,
+        drops_hashes: arguments.drop_unknown_hashes,
+        now: SystemClock.now().trunc_subsecs(6),
+    };
     let (counts, emails, ids) = (Counts::default(), HashMap::new(), HashMap::new());
-    let mut import = Import { service, bar, json, counts, emails, ids, reader };
+    let mut import = Import { service, progress, counts, done, emails, ids };
     let mut batch = Vec::with_capacity(BATCH.get());
-    for line in lines {
-        let record = line.problem.map_or_else(|| import.reader.read(&line.fields), Err);
+    for Line { number, row } in lines {
         import.counts.lines += 1;
-        match record.and_then(|record| import.first_of_its_kind(line.number, record)) {
-            Ok(record) => batch.push((line.number, record)),
-            Err(problem) => import.refuse(line.number, &problem),
+        let fields = row.and_then(|row| columns.fields(&*row));
+        let record = fields.and_then(|fields| reader.read(fields));
+        let chosen = match record {
+            Ok(Some(record)) => import.choose(number, record),
+            Ok(None) => {
+                import.counts.deleted += 1;
+                Ok(None)
+            }
+            Err(problem) => Err(problem),
+        };
+        match chosen {
+            Ok(record) => batch.extend(record.map(|record| (number, record))),
+            Err(problem) => import.refuse(number, &problem),
         }
         if batch.len() == BATCH.get() {
             import.write(std::mem::take(&mut batch)).await?;
         }
+        import.progress.show(&import.counts);
     }
     import.write(batch).await?;
-    Ok(import.finish())
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    lines: u64,
-    inserted: u64,
-    present: u64,
-    refused: u64,
-    unverified: u64,
-    without_password: u64,
-    costs: Costs,
+    import.finish(&columns.never_found())
 }
 
 struct Import<'a> {
     service: &'a Service,
-    bar: ProgressBar,
-    json: bool,
+    progress: Progress,
     counts: Counts,
+    done: Option<Done>,
     /// The line of each address.
     emails: HashMap<String, u64>,
     /// The line of each id.
     ids: HashMap<UserId, u64>,
-    reader: Reader,
 }
 
 impl Import<'_> {
-    /// Refuses a record whose address or id an earlier line has.
-    fn first_of_its_kind(&mut self, line: u64, record: Record) -> Result<Record, String> {
+    /// Refuses a record whose address or id an earlier line has, and leaves out a user that is done.
+    fn choose(&mut self, line: u64, record: Record) -> Result<Option<Record>, String> {
         let first = *self.emails.entry(record.user.email.canonical().to_owned()).or_insert(line);
         if first != line {
             return Err(format!("email: line {first} has the same"));
@@ -88,59 +103,63 @@ impl Import<'_> {
         if first != line {
             return Err(format!("id: line {first} has the same"));
         }
-        Ok(record)
+        if self.done.as_ref().is_some_and(|done| done.has(&record)) {
+            self.counts.done += 1;
+            return Ok(None);
+        }
+        Ok(Some(record))
     }
 
     fn refuse(&mut self, line: u64, problem: &str) {
         self.counts.refused += 1;
-        let text = if self.json {
-            json!({ "line": line, "problem": problem }).to_string()
-        } else {
-            format!("line {line}: {problem}")
-        };
-        self.bar.suspend(|| _ = writeln!(std::io::stderr(), "{text}"));
+        self.progress.report(line, "problem", problem);
     }
 
     async fn write(&mut self, batch: Vec<(u64, Record)>) -> Result<(), Problem> {
         let users: Vec<User> = batch.iter().map(|(_, record)| record.user.clone()).collect();
         let written = import_users(Arc::clone(&self.service.users), users, BATCH, |_| {}).await;
-        let written = written.map_err(|error| self.interrupted(error))?;
+        let written = written.map_err(|error: StoreError| self.interrupted(&Problem::from(error)))?;
         self.counts.inserted += written.inserted;
         self.counts.present += written.present;
-        for (line, record) in batch {
-            self.count(line, &record, &written);
+        let batch = batch.into_iter().filter(|(line, record)| self.count(*line, record, &written));
+        let imported: Vec<Record> = batch.map(|(_, record)| record).collect();
+        if let Some(mut done) = self.done.take() {
+            done.add(imported.iter()).map_err(|problem| self.interrupted(&problem))?;
+            self.done = Some(done);
         }
-        let Counts { inserted, present, refused, .. } = self.counts;
-        self.bar.set_message(format!(
-            "{} written, {} there already, {} refused",
-            HumanCount(inserted),
-            HumanCount(present),
-            HumanCount(refused)
-        ));
         Ok(())
     }
 
-    fn count(&mut self, line: u64, Record { user, named, hash_kind }: &Record, written: &ImportProgress) {
+    /// Counts a record, and returns whether its user is in the database.
+    fn count(&mut self, line: u64, record: &Record, written: &ImportProgress) -> bool {
+        let user = &record.user;
         if written.id_taken.contains(&user.id) {
-            return self.refuse(line, "id: a user with another address has it");
+            self.refuse(line, "id: a user with another address has it");
+            return false;
         }
         if written.email_taken.contains(&user.id) {
-            if *named {
-                return self.refuse(line, "email: a user with another id has it");
+            if record.named {
+                self.refuse(line, "email: a user with another id has it");
+                return false;
             }
             // Without an id, an earlier run and a registration of the user look the same.
             self.counts.present += 1;
         }
+        if record.has_cut_name {
+            self.counts.cut_names += 1;
+            self.progress.report(line, "note", "name: was cut to 100 characters");
+        }
+        self.counts.dropped_hashes += u64::from(record.has_dropped_hash);
         self.counts.unverified += u64::from(!user.email_verified());
         self.counts.without_password += u64::from(user.password_hash.is_none());
-        if let Some(kind) = *hash_kind {
+        if let Some(kind) = record.hash_kind {
             self.counts.costs.add(kind);
         }
+        true
     }
 
-    fn interrupted(&self, error: StoreError) -> Problem {
-        self.bar.finish_and_clear();
-        let cause = Problem::from(error);
+    fn interrupted(&self, cause: &Problem) -> Problem {
+        self.progress.end();
         let Counts { inserted, present, .. } = self.counts;
         let text = format!(
             "interrupted after {inserted} written and {present} there already; run it again to continue: {cause}"
@@ -148,31 +167,19 @@ impl Import<'_> {
         Problem::new(cause.status, text)
     }
 
-    fn finish(self) -> Report {
-        self.bar.finish_and_clear();
-        let Counts { lines, inserted, present, refused, unverified, without_password, costs } = self.counts;
-        let mut text =
-            vec![format!("{lines} lines: {inserted} written, {present} there already, {refused} refused")];
-        if unverified > 0 {
-            text.push(format!(
-                "{unverified} unverified: clean-up deletes them unless they verify their address in time"
-            ));
+    fn finish(self, never_found: &[&str]) -> Result<Report, Problem> {
+        self.progress.end();
+        if let Some(done) = &self.done {
+            done.end()?;
         }
-        if without_password > 0 {
-            text.push(format!("{without_password} without a password: a reset sets one"));
-        }
-        text.extend(costs.lines());
-        let json = json!({
-            "lines": lines,
-            "inserted": inserted,
-            "present": present,
-            "refused": refused,
-            "unverified": unverified,
-            "without_password": without_password,
-            "bcrypt_cost": costs.bcrypt,
-            "legacy_hashes": costs.legacy.to_string(),
-        });
-        let status = if refused > 0 { Status::Refused } else { Status::Done };
-        Report { status, ..Report::new(text.join("\n"), json) }
+        let (is_remembered, is_lost) = (self.done.is_some(), self.progress.lost.get());
+        let text = self.counts.text(never_found, is_remembered, is_lost);
+        let json = self.counts.json(never_found, is_remembered, is_lost);
+        let status = match (is_lost, self.counts.refused) {
+            (true, _) => Status::ReportLost,
+            (false, 0) => Status::Done,
+            (false, 1..) => Status::Refused,
+        };
+        Ok(Report { status, needs_reader: true, ..Report::new(text, json) })
     }
 }

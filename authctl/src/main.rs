@@ -5,6 +5,7 @@
 
 mod cli;
 mod config;
+mod encoding;
 mod import;
 mod key;
 mod mail;
@@ -31,27 +32,34 @@ use crate::service::Service;
 async fn main() -> ExitCode {
     // Needed before parsing, to report that parsing failed.
     let json = std::env::args_os().any(|argument| argument == "--json");
-    match run(json).await {
-        Ok(report) => {
-            print(&if json { report.json.to_string() } else { report.text });
-            ExitCode::from(report.status as u8)
-        }
-        Err(problem) => {
-            // The exit status says the most; it must not be lost with a text that cannot be written.
-            _ = if json {
-                writeln!(std::io::stderr(), "{}", problem.json())
-            } else {
-                writeln!(std::io::stderr(), "authctl: {problem}")
-            };
-            ExitCode::from(problem.status as u8)
-        }
-    }
+    let done = run(json).await.and_then(|report| {
+        let text = if json { report.json.to_string() } else { report.text };
+        print(&text, report.needs_reader).map(|()| report.status)
+    });
+    let status = done.unwrap_or_else(|problem| {
+        // The exit status says the most; it must not be lost with a text that cannot be written.
+        _ = if json {
+            writeln!(std::io::stderr(), "{}", problem.json())
+        } else {
+            writeln!(std::io::stderr(), "authctl: {problem}")
+        };
+        problem.status
+    });
+    ExitCode::from(status as u8)
 }
 
-/// Prints a line. A closed pipe is no error: `authctl ... | head` succeeds.
-fn print(text: &str) {
-    if !text.is_empty() {
-        _ = writeln!(std::io::stdout(), "{text}");
+/// Prints a line. `authctl ... | head` is no mistake: a reader may close the pipe, unless the text is needed.
+fn print(text: &str, needs_reader: bool) -> Result<(), Problem> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe || needs_reader => {
+            let text = format!("done, but the report is lost: standard output cannot be written: {error}");
+            Err(Problem::new(Status::ReportLost, text))
+        }
+        _ => Ok(()),
     }
 }
 

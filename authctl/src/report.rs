@@ -19,6 +19,7 @@ pub(crate) enum Status {
     Unavailable = 69,
     Internal = 70,
     CannotCreate = 73,
+    ReportLost = 74,
     BadSettings = 78,
 }
 
@@ -33,6 +34,7 @@ impl Status {
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
             Self::CannotCreate => "cannot_create",
+            Self::ReportLost => "report_lost",
             Self::BadSettings => "bad_settings",
         }
     }
@@ -44,11 +46,13 @@ pub(crate) struct Report {
     pub(crate) status: Status,
     pub(crate) text: String,
     pub(crate) json: Value,
+    /// Whether a reader that closes its pipe loses something: nothing else says what an import did.
+    pub(crate) needs_reader: bool,
 }
 
 impl Report {
     pub(crate) fn new(text: impl Into<String>, json: Value) -> Self {
-        Self { status: Status::Done, text: text.into(), json }
+        Self { status: Status::Done, text: text.into(), json, needs_reader: false }
     }
 }
 

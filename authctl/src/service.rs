@@ -1,5 +1,6 @@
 //! An `Auth` on the database that the environment names.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ const HIGHEST_BCRYPT: u32 = 15;
 pub(crate) struct Service {
     pub(crate) auth: Auth,
     pub(crate) users: Arc<dyn UserStore>,
+    /// Which database it is, without a user or password.
+    pub(crate) database: String,
 }
 
 impl Service {
@@ -34,6 +37,7 @@ impl Service {
         policy.hashing.bcrypt = BcryptImport::Accept { cost: HIGHEST_BCRYPT };
         policy.hashing.legacy = LegacyHashes::highest();
         let unreachable = |problem| Problem::new(Status::Unavailable, format!("DATABASE_URL: {problem}"));
+        let name = name(&database);
         let opened = store::open(&database, NoMailer, ClientAddresses::Omit).await.map_err(unreachable)?;
         let failed = |problem: String| Problem::new(Status::Internal, problem);
         // Nothing is signed or derived here: the server that sends a mail makes its link.
@@ -47,7 +51,7 @@ impl Service {
             builder = builder.firebase_signer_key(key);
         }
         let auth = builder.build().map_err(|error| Problem::new(Status::BadSettings, error.to_string()))?;
-        Ok(Self { auth, users: opened.users })
+        Ok(Self { auth, users: opened.users, database: name })
     }
 
     /// Finds the user of an address or an id.
@@ -74,12 +78,10 @@ fn check_place(database: &Database, create: bool) -> Result<(), Problem> {
     match database {
         Database::Memory => Err(Problem::new(Status::BadSettings, in_memory)),
         Database::Sqlite(url) => {
-            let path = url.strip_prefix("sqlite:").unwrap_or(url);
-            let path = path.strip_prefix("//").unwrap_or(path);
+            let path = sqlite_path(url);
             if path == ":memory:" {
                 return Err(Problem::new(Status::BadSettings, in_memory));
             }
-            let path = percent_decode_str(path).decode_utf8_lossy();
             if create || Path::new(&*path).exists() {
                 return Ok(());
             }
@@ -87,6 +89,25 @@ fn check_place(database: &Database, create: bool) -> Result<(), Problem> {
             Err(Problem::new(Status::NoInput, format!("{path}: {advice}")))
         }
         Database::MySql(_) => Ok(()),
+    }
+}
+
+/// The path in a URL of SQLite.
+fn sqlite_path(url: &str) -> Cow<'_, str> {
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    percent_decode_str(path.strip_prefix("//").unwrap_or(path)).decode_utf8_lossy()
+}
+
+/// Names a database for people and for comparison.
+fn name(database: &Database) -> String {
+    match database {
+        Database::Memory => "memory".to_owned(),
+        Database::Sqlite(url) => {
+            let path = sqlite_path(url);
+            let whole = std::path::absolute(&*path).unwrap_or_else(|_| path.as_ref().into());
+            format!("sqlite {}", whole.display())
+        }
+        Database::MySql(options) => format!("mysql {}", options.location()),
     }
 }
 

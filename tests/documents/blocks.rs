@@ -12,12 +12,13 @@ use crate::{documents, root};
 /// Which test takes the blocks from a page and does what they say: all of that kind, for each fails at a
 /// block that it has no use for. Rust that rustdoc runs is not listed, nor is `text`: what a program prints,
 /// or a picture.
-const TAKEN: [(&str, &str, &str); 21] = [
+const TAKEN: [(&str, &str, &str); 22] = [
     ("README.md", "sh", "examples/tests/servers/pages.rs"),
     ("docs/authctl.md", "sh", "authctl/tests/authctl/guide.rs"),
     ("docs/authctl.md", "sh run", "authctl/tests/authctl/guide.rs"),
     ("docs/deploy.md", "sh", "examples/tests/servers/deploy.rs"),
     ("docs/http.md", "sh", "examples/tests/servers/guide.rs"),
+    ("docs/import.md", "sh", "authctl/tests/authctl/exports.rs"),
     ("docs/logs.md", "json", "examples/tests/servers/log_lines.rs"),
     ("docs/metrics.md", "sh", "examples/tests/servers/pages.rs"),
     ("docs/operations.md", "nginx", "examples/tests/servers/proxy.rs"),

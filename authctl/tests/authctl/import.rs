@@ -54,7 +54,8 @@ async fn a_repeated_import_after_a_kill_writes_every_good_line_once() {
         let again = place.run(&["import", "users.jsonl", "--json"]).expect(65);
         let expected = json!({
             "lines": count, "inserted": i64::from(good) - written, "present": written, "refused": count - good,
-            "unverified": 0, "without_password": 0, "bcrypt_cost": 6, "legacy_hashes": "",
+            "done": 0, "deleted": 0, "unverified": 0, "without_password": 0, "bcrypt_cost": 6, "legacy_hashes": "", "cut_names": 0,
+            "dropped_hashes": 0, "columns_never_found": [], "repeat_restores_deleted": true, "report_lost": false,
         });
         assert_eq!(again.json(), expected);
         let reported: Vec<Value> =
@@ -96,7 +97,7 @@ async fn imported_users_log_in_with_the_passwords_they_had() {
         assert_eq!(user.name.unwrap().as_str(), "Grace, Admiral");
         assert_eq!(user.email_verified_at.unwrap().to_rfc3339(), "2024-01-02T02:04:05.500+00:00");
         let again = place.run_with(&["import", "-", "--format", "csv"], &text).expect(0).out;
-        assert!(again.starts_with("4 lines: 0 written, 4 there already, 0 refused\n"), "{again}");
+        assert!(again.contains("\n4 lines: 0 written, 4 there already, 0 refused\n"), "{again}");
     }
 }
 
@@ -159,7 +160,8 @@ const BAD: &[(&str, &str, &str)] = &[
     ("created_at", "\"yesterday\"", "created_at: is no time"),
     ("created_at", "\"0001-01-01T00:00:00Z\"", "created_at: is before 1970"),
     ("created_at", "\"2999-01-01T00:00:00Z\"", "created_at: is in the future"),
-    ("email_verified_at", "1700000000", "email_verified_at: is no time"),
+    ("email_verified_at", "45360", "email_verified_at: is no time"),
+    ("created_at", "\"03/09/2024\"", "created_at: is no time"),
     ("passwordHash", "\"x\"", "has an unknown field"),
 ];
 
@@ -194,7 +196,7 @@ fn a_file_without_known_columns_is_refused_before_any_write() {
     assert!(import("id,name\n1,Ada\n").contains("no column has the name email"));
     assert!(import("email,name\nada@example.com\n").contains("line 2: has 1 columns instead of 2"));
     let done = place.run_with(&["import", "-", "--format", "csv"], "\u{feff}email\r\nada@example.com\r\n");
-    assert!(done.expect(0).out.starts_with("1 lines: 1 written"));
+    assert!(done.expect(0).out.contains("\n1 lines: 1 written"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

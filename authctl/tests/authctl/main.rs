@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod again;
+mod exports;
+mod forms;
 mod guide;
 mod import;
 mod keys;

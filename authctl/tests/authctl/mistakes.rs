@@ -33,7 +33,7 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("dead-letter list --limit many", 64, "invalid value 'many'"),
     ("reset bob@example.com", 67, "there is no such user"),
     ("import nowhere.csv", 66, "nowhere.csv cannot be read"),
-    ("import users", 64, "give --format csv or --format jsonl"),
+    ("import users", 64, "give --format csv, --format jsonl or --format json"),
     ("import . --format csv", 66, "is a directory"),
     ("key generate", 64, "--out"),
     ("key generate --algorithm rsa --out k.pem", 64, "[possible values: ed25519, es256, secret]"),

@@ -86,11 +86,16 @@ impl Place {
 
     /// Runs the command without a terminal.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        finish(self.command(arguments).spawn().unwrap(), "")
+        finish(self.command(arguments).spawn().unwrap(), b"")
     }
 
     /// Runs the command with a text on standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        self.run_with_bytes(arguments, input.as_bytes())
+    }
+
+    /// Runs the command with bytes on standard input.
+    pub(crate) fn run_with_bytes(&self, arguments: &[&str], input: &[u8]) -> Ran {
         finish(self.command(arguments).stdin(Stdio::piped()).spawn().unwrap(), input)
     }
 
@@ -141,10 +146,10 @@ impl Place {
     }
 }
 
-fn finish(mut child: Child, input: &str) -> Ran {
+fn finish(mut child: Child, input: &[u8]) -> Ran {
     if let Some(mut stdin) = child.stdin.take() {
         // It may have answered already.
-        _ = stdin.write_all(input.as_bytes());
+        _ = stdin.write_all(input);
     }
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();

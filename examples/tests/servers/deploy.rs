@@ -150,7 +150,7 @@ fn the_commands_of_the_page_start_a_server() {
 #[test]
 fn secrets_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let [_, install, secrets, ..] = all(PAGE, "sh");
+    let [_, install, secrets, _, _] = all(PAGE, "sh");
     let machine = Machine::new();
     machine.type_in(install);
     machine.type_in(secrets);
@@ -194,7 +194,7 @@ fn instructions() -> Vec<String> {
 /// No docker builds it here.
 #[test]
 fn the_image_is_built_as_the_page_builds_it() {
-    let [build, .., image] = all(PAGE, "sh");
+    let [build, _, _, _, image] = all(PAGE, "sh");
     let instructions = instructions();
     let cargo = instructions.iter().find_map(|line| line.strip_prefix("RUN cargo")).unwrap();
     let cargo = format!("cargo{cargo}");
