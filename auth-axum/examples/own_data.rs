@@ -1,4 +1,4 @@
-//! A service with roles, profiles and routes of its own: who may do what, and what belongs to a user.
+//! A service that adds roles, profiles and routes: who may do what, and what belongs to a user.
 //!
 //! `AUTH_SECRET=$(openssl rand -base64 48) cargo run -p auth-axum --example own_data`
 

@@ -74,7 +74,7 @@ pub(crate) struct ProblemBody {
 
 /// A refusal or a failure, to be sent as `application/problem+json`.
 ///
-/// A service's own handlers make one from a [`Code`], or [of a code of their own](Problem::of). The cause of a failure
+/// A service's own handlers make one from a [`Code`], or [with another code](Problem::of). The cause of a failure
 /// goes to the log, and is never sent.
 #[derive(Debug, Clone)]
 pub struct Problem {

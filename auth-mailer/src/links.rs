@@ -145,7 +145,7 @@ impl Links {
 
 /// The kind whose name the page has.
 fn default_page(kind: MailKind) -> MailKind {
-    // Whoever accepts an invitation chooses a password, as after a reset.
+    // An invited user chooses a password, as after a reset.
     if kind == MailKind::Invitation { MailKind::ResetPassword } else { kind }
 }
 

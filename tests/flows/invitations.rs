@@ -1,4 +1,4 @@
-//! Users whom an administrator invites: no password until the mailed link sets one.
+//! Users that an administrator invites: no password until the mailed link sets one.
 
 use auth_core::{CreateUserError, Email, LogInError, Message, Password, ResetPasswordError};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client};

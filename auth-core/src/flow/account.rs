@@ -123,7 +123,7 @@ pub(super) async fn delete(ctx: &Context, user: &User) -> Result<GuardedWrite, S
 }
 
 /// Deletes a user who has the address without having verified it; returns true if the address is then free.
-/// For whoever proved the mailbox, which that user never did, and for administrators.
+/// For the owner of the mailbox, who has proven it, and for administrators.
 pub(super) async fn delete_unverified_holder(
     ctx: &Context,
     client: &Client,

@@ -76,7 +76,7 @@ requests! {
     Verification = "verification", links [VerifyEmail, ResetPassword];
     /// A link to choose a new password.
     PasswordReset = "password_reset", links [ResetPassword];
-    /// A link to choose the first password, for a user whom an administrator created.
+    /// A link to choose the first password, for a user that an administrator created.
     Invitation = "invitation", links [AcceptInvitation] {
         /// The user.
         #[serde(with = "stored::text")]

@@ -24,7 +24,7 @@ pub enum Purpose {
     ResetPassword,
     /// Proves a new mailbox and makes it the user's address.
     ChangeEmail,
-    /// Sets the first password of a user whom an administrator invited.
+    /// Sets the first password of a user that an administrator invited.
     AcceptInvitation,
 }
 

@@ -87,7 +87,7 @@ impl SmtpError {
 /// The kind of a 5xx reply to the recipient or to the content.
 ///
 /// The enhanced code (RFC 3463) decides whether it is about this mail, so that a retry fails, too, or about the
-/// sender, whose operator can mend it while the mail waits: a relay that denies (5.7.1), a quota (5.4.5), a sender
+/// sender, whose operator can correct it while the mail waits: a relay that denies (5.7.1), a quota (5.4.5), a sender
 /// that is not verified. Without an enhanced code only the replies about a mailbox are about this mail (RFC 5321
 /// section 4.2.3); 554 is also what services answer whose sender is not verified.
 fn refusal(code: u16, text: &str) -> MailErrorKind {

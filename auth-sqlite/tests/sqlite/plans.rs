@@ -39,7 +39,8 @@ async fn no_statement_scans_or_sorts() {
 #[test]
 fn every_statement_is_listed() {
     for (file, source, expected) in [
-        ("pool.rs", include_str!("../../src/pool.rs"), 0),
+        // The version of SQLite: it reads no table.
+        ("pool.rs", include_str!("../../src/pool.rs"), 1),
         ("database.rs", include_str!("../../src/database.rs"), 0),
         ("row.rs", include_str!("../../src/row.rs"), 0),
         ("lib.rs", include_str!("../../src/lib.rs"), 1),

@@ -62,7 +62,7 @@ fn an_event_has_the_id_of_its_request_and_plain_fields() {
 }
 
 #[test]
-fn an_access_line_tells_of_one_request() {
+fn an_access_line_describes_one_request() {
     for program in PROGRAMS {
         let server = started(program, &[]);
         server.user(ADA);

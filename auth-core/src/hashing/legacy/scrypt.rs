@@ -114,8 +114,8 @@ fn parameters(n: &str, r: &str, p: &str) -> Result<Parameters, &'static str> {
     Ok(Parameters { log_n, r: number(r).ok_or(problem)?, p: number(p).ok_or(problem)? })
 }
 
-/// Reads `$firebase-scrypt$ln=MEM_COST,r=ROUNDS,ss=SALT_SEPARATOR$SALT$HASH`, a form of our own: Firebase exports the
-/// parts. The signer key is not in it.
+/// Reads `$firebase-scrypt$ln=MEM_COST,r=ROUNDS,ss=SALT_SEPARATOR$SALT$HASH`. Firebase exports the
+/// parts; the form is of this library. The signer key is not in it.
 pub(in crate::hashing) fn read_firebase(text: &str) -> Result<LegacyHash, &'static str> {
     const FORM: &str =
         "it has not the form $firebase-scrypt$ln=MEM_COST,r=ROUNDS,ss=SALT_SEPARATOR$SALT$HASH";

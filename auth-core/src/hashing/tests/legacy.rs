@@ -60,7 +60,7 @@ const VECTORS: [(&str, &[&str]); 9] = [
         ],
     ),
     (
-        "firebase-scrypt 2.2.0 for Node: hash, with SIGNER_KEY, the salt separator \"Bw==\" and 8 rounds; in our form",
+        "firebase-scrypt 2.2.0 for Node: hash, with SIGNER_KEY, the salt separator \"Bw==\" and 8 rounds",
         &[
             "$firebase-scrypt$ln=5,r=8,ss=Bw==$42xEC+ixf3L2lw==$BrmVS8F7H9Sh59LvnLMb3JO4RfyFYsovAuKXsw9eNkXKrPsJ7GE/jImwy7sQ8fxj4jSMvXsXV8pO9i5Y627wMg==",
         ],
@@ -144,6 +144,8 @@ async fn hashes_of_other_systems_match_and_are_replaced() {
         check(text, "my password").await;
     }
     check(FIREBASE, "user1password").await;
+    // wordpress-hash-node 1.0.0: HashPassword.
+    check("$P$Bi3aPVFKAsoANd89J9DHmaruazvXL81", "ascii password").await;
 }
 
 /// Of each scheme, an account's verification costs what none costs, and so does a wrong password.
