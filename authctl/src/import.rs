@@ -1,14 +1,17 @@
 //! Imports users of another system.
 
+mod arguments;
 mod columns;
 mod costs;
 mod csv_rows;
 mod done;
+mod field;
 mod input;
 mod json_rows;
 mod preset;
 mod progress;
 mod record;
+mod source;
 mod summary;
 mod tidy;
 mod value;
@@ -21,18 +24,16 @@ use auth_core::store::{ImportProgress, StoreError, import_users};
 use auth_core::{Clock as _, SystemClock, User, UserId};
 use chrono::SubsecRound as _;
 
-use crate::cli::ImportArguments;
 use crate::report::{Problem, Report, Status};
 use crate::service::Service;
 
-pub(crate) use self::columns::Rule;
-pub(crate) use self::preset::{PRESETS, Preset};
+pub(crate) use self::arguments::ImportArguments;
 
 use self::columns::Columns;
 use self::done::Done;
-use self::input::Line;
 use self::progress::Progress;
 use self::record::{Reader, Record};
+use self::source::Line;
 use self::summary::Counts;
 
 /// The number of users written at the same time.

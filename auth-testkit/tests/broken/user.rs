@@ -1,6 +1,7 @@
 mod defect;
 mod deleting;
 mod listing;
+mod naming;
 mod reading;
 mod spelling;
 
@@ -302,17 +303,7 @@ impl UserStore for BrokenUserStore {
         epoch: Epoch,
         name: Option<&Name>,
     ) -> Result<GuardedWrite, StoreError> {
-        let before = self.passing().find_by_id(id).await?.and_then(|user| user.name);
-        let guard = self.epoch(D::NameIgnoresTheEpoch, id, epoch).await?;
-        let outcome = self.passing().set_name(id, guard, name).await?;
-        match self.defect {
-            D::NameMovesTheEpoch => self.passing().advance_epoch(id, epoch).await,
-            D::NameCountsChangedRows if before.as_ref() == name => Ok(GuardedWrite::Stale),
-            D::NameIsNeverRemoved if name.is_none() => {
-                self.passing().set_name(id, epoch, before.as_ref()).await
-            }
-            _ => Ok(self.outcome(outcome)),
-        }
+        self.rename(id, epoch, name).await
     }
 
     async fn rehash_password(
@@ -375,29 +366,7 @@ impl UserStore for BrokenUserStore {
     }
 
     async fn delete(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {
-        let found = self.passing().find_by_id(id).await?;
-        if let Some(user) = &found
-            && self.is(D::DeleteKeepsTheAddress)
-        {
-            lock(&self.taken).insert(user.email.canonical().to_owned());
-        }
-        if self.is(D::DeleteReadsThenDeletes) {
-            delay().await;
-        }
-        if let Some(user) = &found
-            && self.is(D::DeleteInTwoSteps)
-        {
-            let address = user.email.canonical().to_owned();
-            lock(&self.taken).insert(address.clone());
-            let outcome = self.passing().delete(id, epoch).await;
-            delay().await;
-            lock(&self.taken).remove(&address);
-            return outcome;
-        }
-        let guard = self.epoch(D::DeleteIgnoresTheEpoch, id, epoch).await?;
-        let outcome = self.passing().delete(id, guard).await?;
-        let read = self.is(D::DeleteReadsThenDeletes) && found.is_some_and(|user| user.epoch == epoch);
-        Ok(if read { GuardedWrite::Applied } else { self.outcome(outcome) })
+        self.delete_as_any(id, epoch).await
     }
 
     async fn delete_unverified(&self, id: UserId, epoch: Epoch) -> Result<GuardedWrite, StoreError> {

@@ -7,8 +7,8 @@ use csv::{ByteRecord, ReaderBuilder, StringRecord};
 use serde_json::Value;
 
 use super::columns::{Columns, Path, Row, normal};
-use super::input::{Input, Line, Lines};
 use super::json_rows;
+use super::source::{Input, Line, Lines};
 use super::tidy::Tidy;
 use super::value::is_null;
 use crate::report::{Problem, Status};

@@ -7,7 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Value};
 
 use super::columns::{Path, Row, normal};
-use super::input::{Input, Line, Lines};
+use super::source::{Input, Line, Lines};
 
 /// JSON in which no object has a key twice: readers disagree about which of the two counts.
 struct Strict(Value);

@@ -1,7 +1,18 @@
 //! The list of systems whose exports are known by name.
 
-use super::columns::Field;
-use crate::cli::Format;
+use clap::ValueEnum;
+
+use super::field::Field;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Values separated by commas, semicolons or tabs; the first line names the columns
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+    /// A JSON array of users, an object with such an array as `users`, or JSON lines
+    Json,
+}
 
 /// The columns of a system's export. Columns with the name of a field are read in any case.
 #[derive(Debug)]

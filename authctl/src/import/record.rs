@@ -8,7 +8,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 
-use super::columns::Field;
+use super::field::Field;
 use super::value::{self, Moment};
 
 /// A user of another system.
