@@ -33,6 +33,8 @@ pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, frontend_u
 }
 
 fn templates(reader: &mut Reader<'_>, environment: Environment, frontend_url: &str) -> Option<Templates> {
+    let languages = [("en", Some("en")), ("de", Some("de")), ("fr", Some("fr")), ("accept", None)];
+    let language = reader.choice("MAIL_LANGUAGE", Some("en"), &languages);
     let mut builder = Templates::builder(reader.take("FRONTEND_URL", Links::new(frontend_url))?);
     match (reader.text("PRODUCT_NAME"), environment) {
         (Some(name), _) => builder = builder.product_name(name),
@@ -40,8 +42,7 @@ fn templates(reader: &mut Reader<'_>, environment: Environment, frontend_url: &s
         // The host of the links.
         (None, Environment::Production) => {}
     }
-    let languages = [("en", Some("en")), ("de", Some("de")), ("fr", Some("fr")), ("accept", None)];
-    builder = match reader.choice("MAIL_LANGUAGE", Some("en"), &languages) {
+    builder = match language {
         Some(language) => builder.default_language(language),
         None => builder.accept_languages(),
     };

@@ -169,6 +169,8 @@ impl<'a> Life<'a> {
             "/health",
             "/health/live",
             "/health/ready",
+            "/api/v1/health/live",
+            "/api/v1/health/ready",
             "/.well-known/jwks.json",
             "/openapi.json",
             "/nowhere",
