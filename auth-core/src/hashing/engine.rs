@@ -154,7 +154,7 @@ impl Engine {
             match (algorithm, done) {
                 (LegacyAlgorithm::Argon2, None) => self.burn_argon2(highest.amount(), highest.passes())?,
                 (LegacyAlgorithm::Argon2, Some(done)) => {
-                    self.pad(highest.total().saturating_sub(done.total()))?
+                    self.pad(highest.total().saturating_sub(done.total()))?;
                 }
                 (_, done) => legacy::burn(algorithm, done, highest, password)?,
             }

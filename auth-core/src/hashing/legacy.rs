@@ -238,13 +238,11 @@ impl FromStr for LegacyHashes {
                 return Err(LegacyHashesError(format!("must be a list of NAME:COST; the names are {names}")));
             };
             let (amount, passes) = cost.split_once('x').unwrap_or((cost, "1"));
-            let cost = match (amount.parse(), passes.parse()) {
-                (Ok(amount), Ok(passes)) => LegacyCost { amount, passes },
-                _ => {
-                    let problem = format!("{name} must have a cost, such as {name}:{}", example(algorithm));
-                    return Err(LegacyHashesError(problem));
-                }
+            let (Ok(amount), Ok(passes)) = (amount.parse(), passes.parse()) else {
+                let problem = format!("{name} must have a cost, such as {name}:{}", example(algorithm));
+                return Err(LegacyHashesError(problem));
             };
+            let cost = LegacyCost { amount, passes };
             if let Some(problem) = problem(algorithm, cost) {
                 return Err(LegacyHashesError(format!("{name} {problem}")));
             }

@@ -29,6 +29,9 @@ pub struct ImportProgress {
 /// system's: what an interrupted import had written is then counted as present. To let bcrypt hashes log in, set
 /// [`HashingPolicy::bcrypt`](crate::HashingPolicy::bcrypt); the first log-in replaces each.
 ///
+/// A second run writes users again that were deleted in between, with their old passwords: stores do not remember
+/// deleted users. Remember the ids of imported users, and leave them out.
+///
 /// # Errors
 ///
 /// - The first [`StoreError`] of a user; those of its batch may have been written.
