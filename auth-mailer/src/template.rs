@@ -51,8 +51,10 @@ enum Choice {
     /// By the languages of the client that asked for it.
     Accepted,
     /// By the service.
-    By(Arc<dyn Fn(&Mail) -> Option<String> + Send + Sync>),
+    By(Chooser),
 }
+
+type Chooser = Arc<dyn Fn(&Mail) -> Option<String> + Send + Sync>;
 
 /// A rendered mail.
 #[derive(Clone, PartialEq, Eq)]

@@ -19,6 +19,25 @@ fn started(program: Program, variables: &[(&str, &str)]) -> Server {
     program.start_in(tempdir().unwrap(), &[&USUAL, variables].concat())
 }
 
+/// A server whose parent left it this disposition of SIGHUP: the tests themselves may be run under `nohup`.
+fn started_from_a_shell(program: Program, disposition: &str) -> Server {
+    let directory = tempdir().unwrap();
+    let file = |name| Stdio::from(File::create(directory.path().join(name)).unwrap());
+    let child = Command::new("/usr/bin/env")
+        .arg(disposition)
+        .arg(program.command(directory.path(), &USUAL).get_program())
+        .env_clear()
+        .envs(USUAL)
+        .env("PORT", "0")
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(file(STDOUT))
+        .stderr(file(STDERR))
+        .spawn()
+        .unwrap();
+    Server::listening(child, directory, &USUAL)
+}
+
 #[test]
 fn arguments_are_refused_and_never_repeated() {
     for program in PROGRAMS {
@@ -83,7 +102,7 @@ fn begun(server: &Server, body: &str) -> TcpStream {
 fn each_signal_to_stop_finishes_the_open_requests() {
     for program in PROGRAMS {
         for signal in ["TERM", "INT", "HUP"] {
-            let mut server = started(program, &[]);
+            let mut server = started_from_a_shell(program, "--default-signal=HUP,INT");
             let body = json!({"email": ADA, "password": PASSWORD}).to_string();
             let mut open = begun(&server, &body);
             server.signal(signal);
@@ -102,22 +121,7 @@ fn each_signal_to_stop_finishes_the_open_requests() {
 #[test]
 fn a_server_under_nohup_outlives_its_terminal() {
     for program in PROGRAMS {
-        let directory = tempdir().unwrap();
-        let file = |name| Stdio::from(File::create(directory.path().join(name)).unwrap());
-        let command = program.command(directory.path(), &USUAL);
-        let child = Command::new("sh")
-            .args(["-c", "trap '' HUP; exec \"$0\""])
-            .arg(command.get_program())
-            .env_clear()
-            .envs(USUAL)
-            .env("PORT", "0")
-            .current_dir(directory.path())
-            .stdin(Stdio::null())
-            .stdout(file(STDOUT))
-            .stderr(file(STDERR))
-            .spawn()
-            .unwrap();
-        let mut server = Server::listening(child, directory, &USUAL);
+        let mut server = started_from_a_shell(program, "--ignore-signal=HUP");
         server.signal("HUP");
         server.root("GET", "/health").send().expect(200);
         let (status, _) = server.terminate();

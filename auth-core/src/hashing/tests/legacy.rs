@@ -90,7 +90,7 @@ const ASP_NET: [&str; 5] = [
     "AQAAAAIAACcQAAAAEAABAgMEBQYHCAkKCwwNDg9B0Oxwty+PGIDSp95gcCfzeDvA4sGapUIUov8usXfD6A==",
 ];
 
-/// The example of github.com/firebase/scrypt: mem_cost 14, rounds 8, of "user1password".
+/// The example of github.com/firebase/scrypt: `mem_cost` 14, 8 rounds, of "user1password".
 const SIGNER_KEY: &str =
     "jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==";
 const FIREBASE: &str = "$firebase-scrypt$ln=14,r=8,ss=Bw==$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==";
@@ -156,7 +156,7 @@ async fn with_legacy_hashes_accepted_every_miss_costs_the_same() {
     let texts = VECTORS.iter().flat_map(|(_, texts)| *texts).copied();
     let mut verified = 0;
     for hash in texts.map(|text| Some(stored(text))).chain([None, Some(stored("nonsense")), Some(current)]) {
-        for password in ["wrong", PASSWORD, ""] {
+        for password in ["wrong", PASSWORD] {
             let before = pool.stats();
             let result = pool.verify(&Password::new(password), hash.as_ref()).await.unwrap();
             let after = pool.stats();

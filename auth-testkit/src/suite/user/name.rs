@@ -9,14 +9,14 @@ use super::{holds, inserted};
 use crate::suite::check::{Outcome, ensure_eq};
 use crate::suite::fresh::{self, at};
 
-fn name() -> Option<Name> {
-    Some(Name::from_stored("Countess Ada \u{1f980}"))
+fn name() -> Name {
+    Name::from_stored("Countess Ada \u{1f980}")
 }
 
 pub(super) async fn a_new_name_is_written_and_nothing_else(store: Arc<dyn UserStore>) -> Outcome {
     let mut user = User { contested_at: Some(at(5)), ..fresh::user()? };
     inserted(&*store, &user).await?;
-    for name in [name(), None, name()] {
+    for name in [Some(name()), None, Some(name())] {
         let outcome = store.set_name(user.id, user.epoch, name.as_ref()).await?;
         ensure_eq!(outcome, GuardedWrite::Applied, "`set_name` under the user's epoch");
         user = User { name, ..user };
@@ -29,7 +29,7 @@ pub(super) async fn a_new_name_is_guarded_by_the_epoch(store: Arc<dyn UserStore>
     let user = fresh::user()?;
     inserted(&*store, &user).await?;
     for epoch in [Epoch::default(), user.epoch.next()] {
-        let outcome = store.set_name(user.id, epoch, name().as_ref()).await?;
+        let outcome = store.set_name(user.id, epoch, Some(&name())).await?;
         ensure_eq!(outcome, GuardedWrite::Stale, "`set_name` under an epoch that the user does not have");
         holds(&*store, &user).await?;
     }
