@@ -41,13 +41,13 @@ async fn reach_database() -> Result<(), Problem> {
 async fn unusable(problems: &str, misspelt: &[Misspelt], connect: bool) -> Problem {
     let mut text = problems.to_owned();
     for one in misspelt {
-        text.push_str(&format!("\n  {one}"));
+        text = format!("{text}\n  {one}");
     }
     if connect {
         match reach_database().await {
             // Its settings are among the problems above.
             Err(problem) if problem.status == Status::BadSettings => {}
-            Err(problem) => text.push_str(&format!("\nthe database was not reached: {problem}")),
+            Err(problem) => text = format!("{text}\nthe database was not reached: {problem}"),
             Ok(()) => text.push_str("\nthe database was reached"),
         }
     }

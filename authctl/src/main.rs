@@ -32,7 +32,7 @@ use crate::service::Service;
 async fn main() -> ExitCode {
     // Needed before parsing, to report that parsing failed.
     let json = std::env::args_os().any(|argument| argument == "--json");
-    let done = run(json).await.and_then(|report| {
+    let done = Box::pin(run(json)).await.and_then(|report| {
         let text = if json { report.json.to_string() } else { report.text };
         print(&text, report.needs_reader).map(|()| report.status)
     });
@@ -74,11 +74,11 @@ async fn run(json: bool) -> Result<Report, Problem> {
         Command::User(command) => user::run(&open().await?, command).await,
         Command::Session(command) => session::run(&open().await?, command).await,
         Command::Reset { user } => user::reset(&open().await?, &user).await,
-        Command::Import(import) => import::run(&open().await?, &import, json).await,
+        Command::Import(import) => Box::pin(import::run(&open().await?, &import, json)).await,
         Command::CleanUp => mail::clean_up(&open().await?).await,
         Command::DeadLetter(command) => mail::dead_letters(&open().await?, command).await,
         Command::Key(command) => key::run(command),
-        Command::Config(command) => config::run(&command).await,
+        Command::Config(command) => Box::pin(config::run(&command)).await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use auth_core::{HashKind, LegacyAlgorithm, UnusableHash, User, UserId};
+use auth_core::{HashKind, LegacyAlgorithm, Name, UnusableHash, User, UserId};
 use serde_json::{Value, json};
 
 use crate::cli::UserCommand;
@@ -85,7 +85,7 @@ async fn list(service: &Service, limit: u32, after: Option<&str>) -> Result<Repo
             json!({
                 "id": user.id.to_string(),
                 "email": user.email.address(),
-                "name": user.name.as_ref().map(|name| name.as_str()),
+                "name": user.name.as_ref().map(Name::as_str),
                 "status": user.status.as_str(),
                 "email_verified_at": user.email_verified_at.map(time),
                 "created_at": time(user.created_at),
@@ -95,7 +95,7 @@ async fn list(service: &Service, limit: u32, after: Option<&str>) -> Result<Repo
     let nothing = if after.is_none() { "no users" } else { "no more users" };
     let mut text = table(["user", "email", "status", "verified", "created"], &rows, nothing);
     if let Some(next) = &next {
-        text.push_str(&format!("\nnext page: authctl user list --limit {limit} --after {next}"));
+        text = format!("{text}\nnext page: authctl user list --limit {limit} --after {next}");
     }
     Ok(Report::new(text, json!({ "users": json, "next": next })))
 }

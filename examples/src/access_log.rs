@@ -21,7 +21,7 @@ impl AccessLog {
     /// The path comes without the query: a client that puts a token there by mistake does not get it into a log.
     pub fn begin(
         self,
-        method: impl ToString,
+        method: &impl ToString,
         path: &str,
         client: impl FnOnce() -> Option<IpAddr>,
     ) -> OpenRequest {

@@ -62,7 +62,7 @@ fn with_values(sql: &str) -> String {
             break;
         }
         let words: Vec<&str> = part.split([' ', ',', '(']).filter(|word| !word.is_empty()).collect();
-        let column = words.iter().rev().find(|word| !["=", "<", "<=", "<>"].contains(word));
+        let column = words.iter().rev().find(|word| !["=", "<", "<=", ">=", "<>"].contains(word));
         // Without the name of its table.
         match column.and_then(|column| column.rsplit('.').next()) {
             Some("id" | "user_id") => whole.push_str(ID),

@@ -243,13 +243,13 @@ impl BrokenTokenStore {
         delay().await;
         let there = self.inner.find_session(rotation.id).await?.is_some();
         if there || self.is(D::RotateSavesTheWholeSession) {
-            self.save(&applied(read, rotation)).await?;
+            self.save(&applied(&read, rotation)).await?;
         }
         Ok(GuardedWrite::Applied)
     }
 }
 
-fn applied(session: Session, rotation: &SessionRotation) -> Session {
+fn applied(session: &Session, rotation: &SessionRotation) -> Session {
     Session {
         generation: rotation.generation,
         digest: rotation.digest,
@@ -257,7 +257,7 @@ fn applied(session: Session, rotation: &SessionRotation) -> Session {
         idle_expires_at: rotation.idle_expires_at,
         ip: rotation.ip,
         user_agent: rotation.user_agent.clone(),
-        ..session
+        ..session.clone()
     }
 }
 

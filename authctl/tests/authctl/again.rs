@@ -115,10 +115,9 @@ fn a_file_of_done_is_for_one_database_and_one_import() {
 #[test]
 fn an_import_continues_when_nobody_reads_its_reports() {
     let count = 2_000;
-    let mut text = String::from("email\n");
-    for number in 0..count {
-        text.push_str(&format!("user{number}@example.com\nbad{number}\n"));
-    }
+    let lines: Vec<String> =
+        (0..count).map(|number| format!("user{number}@example.com\nbad{number}\n")).collect();
+    let text = format!("email\n{}", lines.concat());
     for (out, err) in [(true, true), (false, true), (true, false)] {
         let place = Place::sqlite();
         fs::write(place.directory.path().join("users.csv"), &text).unwrap();

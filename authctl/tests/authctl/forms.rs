@@ -19,7 +19,7 @@ fn import_into(place: &Place, bytes: &[u8], arguments: &[&str]) -> Ran {
 /// The lines that a run refused.
 fn refused(ran: &Ran) -> Vec<u64> {
     let lines = ran.err.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.map(|line| line["line"].as_u64().unwrap()).collect()
+    lines.map(|line| line.get("line").and_then(Value::as_u64).unwrap()).collect()
 }
 
 #[test]
