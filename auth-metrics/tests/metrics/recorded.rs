@@ -173,6 +173,7 @@ fn all_events(account: AccountTag) -> Vec<EventKind> {
         EventKind::EmailTaken { user_id },
         EventKind::UserDisabled { user_id },
         EventKind::UserEnabled { user_id },
+        EventKind::NameChanged { user_id },
         EventKind::UserDeleted { user_id },
         EventKind::BreachCheckSkipped,
         EventKind::BestEffortFailed { what: "delete a spent token", error: error() },

@@ -33,7 +33,7 @@ pub(crate) fn run(input: &[u8]) {
             && members.iter().all(|(name, value)| {
                 (needed.contains(&name.as_str()) || optional.contains(&name.as_str()))
                     && once(name)
-                    && value.is_string()
+                    && (value.is_string() || value.is_null() && optional.contains(&name.as_str()))
             })
     });
     let mut headers = HeaderMap::new();
