@@ -74,7 +74,7 @@ fn checking_a_token_allocates_twice_and_refusing_it_once() {
 /// Boxed futures of the operation, of two calls of the store and two of the limiter, what the user and the session own, the
 /// two tokens and what they are made of.
 #[test]
-fn a_refresh_allocates_nineteen_times() {
+fn a_refresh_allocates_twenty_one_times() {
     let service = Service::new();
     let client = client();
     let mut token = service.log_in().refresh_token.expose();
@@ -82,7 +82,8 @@ fn a_refresh_allocates_nineteen_times() {
         let tokens = service.runtime.block_on(service.auth.refresh(&token, &client)).unwrap();
         token = tokens.refresh_token.expose();
     });
-    assert!(refreshed <= 19, "{refreshed} allocations");
+    // Two of them are the user agent, in the record and in the answer.
+    assert!(refreshed <= 21, "{refreshed} allocations");
 }
 
 /// What each flow costs in password hashes. Guarantee 10 shows that a refused log-in costs one for every

@@ -5,6 +5,9 @@ use std::fmt;
 /// Most languages kept: what comes after the fifth is read by nobody.
 const MAX_LANGUAGES: usize = 5;
 
+/// Most elements read of a header: browsers send fewer, and a stranger may send any number.
+const MAX_ELEMENTS: usize = 32;
+
 /// Longest language tag kept, in bytes (RFC 5646 section 4.4.1).
 const MAX_TAG_BYTES: usize = 35;
 
@@ -27,7 +30,8 @@ impl Languages {
     /// assert!(Languages::from_accept_language("*").is_none());
     /// ```
     pub fn from_accept_language(header: &str) -> Option<Self> {
-        let mut weighted: Vec<(u16, &str)> = header.split(',').filter_map(weighted).collect();
+        let elements = header.split(',').take(MAX_ELEMENTS);
+        let mut weighted: Vec<(u16, &str)> = elements.filter_map(weighted).collect();
         // A stable sort: of equal weights the first is preferred.
         weighted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
         let tags: Vec<String> =
