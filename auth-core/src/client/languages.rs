@@ -118,6 +118,7 @@ mod tests {
             assert_eq!(read(header).as_deref(), expected, "{header}");
         }
         assert_eq!(read(&format!("{}-x", "abcdefgh-".repeat(4))), None, "too long");
+        assert_eq!(read(&format!("{}de", "*,".repeat(MAX_ELEMENTS))), None, "too far behind");
     }
 
     proptest! {
