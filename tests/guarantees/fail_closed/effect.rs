@@ -35,10 +35,14 @@ impl Flow {
             Self::ResetPassword => "reset_password",
             Self::ChangePassword => "change_password",
             Self::ChangeEmail | Self::ChangeEmailTaken => "change_email",
-            Self::ConfirmEmail | Self::ConfirmEmailTaken | Self::ConfirmEmailLapsed => "confirm_email",
+            Self::ConfirmEmail | Self::ConfirmEmailTaken | Self::ConfirmEmailAbandoned => "confirm_email",
+            Self::ChangeName => "change_name",
+            Self::DeleteAccount => "delete_account",
             Self::ReadUser => "user",
+            Self::ReadUsers => "users",
             Self::FindUser => "find_user",
             Self::CreateUser | Self::CreateUserTakingOver => "create_user",
+            Self::InviteUser | Self::InviteUserReplacing => "invite_user",
             Self::SendResetLink => "send_reset_link",
             Self::DisableUser => "disable_user",
             Self::EnableUser => "enable_user",
@@ -47,7 +51,7 @@ impl Flow {
             | Self::DeliverNotice
             | Self::DeliverEmailNotices
             | Self::DeliverRetried
-            | Self::DeliverBuried => "deliver_due_mails",
+            | Self::DeliverDeadLettered => "deliver_due_mails",
             Self::CleanUp => "clean_up",
             Self::RequeueDeadLetter => "requeue_dead_letter",
             Self::DeadLetters => "dead_letters",
@@ -67,10 +71,13 @@ impl Flow {
                 | Self::ResetPassword
                 | Self::ChangePassword
                 | Self::ConfirmEmail
-                | Self::ConfirmEmailLapsed
+                | Self::ConfirmEmailAbandoned
                 | Self::RevokeSession
                 | Self::CreateUser
                 | Self::CreateUserTakingOver
+                | Self::InviteUser
+                | Self::InviteUserReplacing
+                | Self::DeleteAccount
                 | Self::DeleteUser
                 | Self::RequeueDeadLetter
         )
@@ -118,6 +125,17 @@ async fn confirms_by_mail(world: &World) -> bool {
     });
     let token = token.unwrap_or_else(|| panic!("no link to a new address among {mails:?}"));
     world.auth.confirm_email(&token, &client()).await.is_ok()
+}
+
+async fn accepts_by_mail(world: &World) -> bool {
+    let mails = mails(world, NEW).await;
+    let token = mails.iter().find_map(|mail| match &mail.message {
+        Message::Invitation { token, .. } => Some(token.expose().to_string()),
+        _ => None,
+    });
+    let token = token.unwrap_or_else(|| panic!("no invitation among {mails:?}"));
+    world.auth.reset_password(&token, Password::new(PASSWORD), &client()).await.unwrap();
+    logs_in(world, NEW, PASSWORD).await
 }
 
 /// Returns whether the old and the new address got notices, once notices without a change are dropped.
@@ -184,6 +202,7 @@ impl Fixture {
             | Flow::Restore
             | Flow::Sessions
             | Flow::ReadUser
+            | Flow::ReadUsers
             | Flow::FindUser
             | Flow::DeadLetters
             | Flow::OutboxStats
@@ -214,7 +233,7 @@ impl Fixture {
                 let is_notice = |mail: &Mail| matches!(mail.message, Message::AlreadyRegistered { .. });
                 mails(world, NEW).await.iter().any(is_notice) && self.refreshes(tokens).await
             }
-            Flow::ConfirmEmail | Flow::ConfirmEmailLapsed => {
+            Flow::ConfirmEmail | Flow::ConfirmEmailAbandoned => {
                 self.is_dead(tokens).await
                     && !logs_in(world, ADA, PASSWORD).await
                     && logs_in(world, NEW, PASSWORD).await
@@ -232,11 +251,22 @@ impl Fixture {
                 matches!(world.auth.user(tokens.user.id).await, Err(UserError::NotFound))
                     && self.is_dead(tokens).await
             }
+            Flow::ChangeName => {
+                let user = world.auth.user(tokens.user.id).await.unwrap();
+                user.name.is_some_and(|name| name.as_str() == "Countess") && self.refreshes(tokens).await
+            }
+            Flow::DeleteAccount => {
+                let is_notice = |mail: &Mail| matches!(mail.message, Message::AccountDeleted { .. });
+                matches!(world.auth.user(tokens.user.id).await, Err(UserError::NotFound))
+                    && self.is_dead(tokens).await
+                    && mails(world, ADA).await.iter().any(is_notice)
+            }
+            Flow::InviteUser | Flow::InviteUserReplacing => accepts_by_mail(world).await,
             Flow::DeliverNotice => {
                 let is_notice = |mail: &Mail| matches!(mail.message, Message::PasswordChanged { .. });
                 mails(world, ADA).await.iter().any(is_notice)
             }
-            Flow::DeliverBuried => {
+            Flow::DeliverDeadLettered => {
                 // Where the first attempt did not reach the mailer, the next one is refused.
                 world.mailbox.fail_next(1, MailErrorKind::Permanent);
                 mails(world, ADA).await.is_empty() && world.auth.dead_letters(10).await.unwrap().len() == 1

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use auth_core::store::{Store, StoreError};
 use auth_core::{
-    Auth, AuthenticateError, ChangeEmailError, ChangePasswordError, ConfirmEmailError, CreateUserError,
-    ForgotPasswordError, InProcessLimiter, IntentId, LiveCheck, LogInError, LoggedOut, MailErrorKind,
-    Mailbox, Password, PasswordHash, Policy, RefreshError, RefreshPolicy, RegisterError,
-    ResendVerificationError, ResetPasswordError, ReuseScope, SessionError, SessionTokens, SplitStore,
-    SystemRandom, UserError, VerificationProof, VerifyEmailError,
+    Auth, AuthenticateError, ChangeEmailError, ChangeNameError, ChangePasswordError, ConfirmEmailError,
+    CreateUserError, DeleteAccountError, ForgotPasswordError, InProcessLimiter, IntentId, LiveCheck,
+    LogInError, LoggedOut, MailErrorKind, Mailbox, Password, PasswordHash, Policy, RefreshError,
+    RefreshPolicy, RegisterError, ResendVerificationError, ResetPasswordError, ReuseScope, SessionError,
+    SessionTokens, SplitStore, SystemRandom, UserError, VerificationProof, VerifyEmailError,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use auth_tests::{
@@ -40,9 +40,10 @@ flows! {
     Refresh, RefreshYoung, RefreshRecovered, Restore, ReplayEndsUser, ReplayEndsSession, RestoreReplay,
     LogOut, LogOutEverywhere, Sessions, RevokeSession,
     ForgotPassword, ResetPassword, ChangePassword,
-    ChangeEmail, ChangeEmailTaken, ConfirmEmail, ConfirmEmailTaken, ConfirmEmailLapsed,
-    ReadUser, FindUser, CreateUser, CreateUserTakingOver, SendResetLink, DisableUser, EnableUser, DeleteUser,
-    DeliverMails, DeliverNotice, DeliverEmailNotices, DeliverRetried, DeliverBuried, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
+    ChangeEmail, ChangeEmailTaken, ConfirmEmail, ConfirmEmailTaken, ConfirmEmailAbandoned,
+    ChangeName, DeleteAccount,
+    ReadUser, ReadUsers, FindUser, CreateUser, CreateUserTakingOver, InviteUser, InviteUserReplacing, SendResetLink, DisableUser, EnableUser, DeleteUser,
+    DeliverMails, DeliverNotice, DeliverEmailNotices, DeliverRetried, DeliverDeadLettered, CleanUp, RequeueDeadLetter, DeadLetters, OutboxStats,
     CheckStores,
 }
 
@@ -83,7 +84,7 @@ fn policy(flow: Flow) -> Policy {
         Flow::ReplayEndsSession => policy.refresh.reuse_scope = ReuseScope::Session,
         Flow::VerifyWithPassword => policy.links.verification_proof = VerificationProof::LinkAndPassword,
         Flow::AuthenticateCached => policy.live_cache = std::time::Duration::from_secs(5),
-        Flow::ConfirmEmailLapsed => {
+        Flow::ConfirmEmailAbandoned => {
             policy.clean_up.unverified_user_lifetime = std::time::Duration::from_hours(1);
             policy.access.lifetime = std::time::Duration::from_hours(2);
         }
@@ -168,7 +169,7 @@ impl Fixture {
                 world.register(NEW, PASSWORD).await;
                 self.token = world.verification_token(NEW).await;
             }
-            Flow::RegisterContested | Flow::CreateUserTakingOver => {
+            Flow::RegisterContested | Flow::CreateUserTakingOver | Flow::InviteUserReplacing => {
                 world.register(NEW, OTHER_PASSWORD).await;
                 world.mails(NEW).await;
             }
@@ -202,7 +203,7 @@ impl Fixture {
                 let token = world.verification_token(NEW).await;
                 auth.verify_email(&token, None, &client()).await.unwrap();
             }
-            Flow::ConfirmEmailLapsed => {
+            Flow::ConfirmEmailAbandoned => {
                 world.register(NEW, PASSWORD).await;
                 world.wait(60 * 60 + 1);
                 self.token = world.confirmation_token(&self.tokens, NEW).await;
@@ -212,7 +213,7 @@ impl Fixture {
                 auth.confirm_email(&token, &client()).await.unwrap();
             }
             Flow::EnableUser => auth.disable_user(self.tokens.user.id).await.unwrap(),
-            Flow::DeliverMails | Flow::DeliverRetried | Flow::DeliverBuried => {
+            Flow::DeliverMails | Flow::DeliverRetried | Flow::DeliverDeadLettered => {
                 auth.forgot_password(ADA, &client()).await.unwrap();
             }
             Flow::DeliverNotice => {
@@ -350,13 +351,24 @@ impl Fixture {
                 ChangeEmailError,
                 auth.change_email(&self.world.claims(&self.tokens), NEW, password(), here)
             ),
-            Flow::ConfirmEmail | Flow::ConfirmEmailTaken | Flow::ConfirmEmailLapsed => {
+            Flow::ConfirmEmail | Flow::ConfirmEmailTaken | Flow::ConfirmEmailAbandoned => {
                 answer!(ConfirmEmailError, auth.confirm_email(&self.token, here))
             }
+            Flow::ChangeName => answer!(
+                ChangeNameError,
+                auth.change_name(&self.world.claims(&self.tokens), Some("Countess"), here)
+            ),
+            Flow::DeleteAccount => {
+                answer!(DeleteAccountError, auth.delete_account(&self.world.claims(&self.tokens), here))
+            }
             Flow::ReadUser => answer!(UserError, auth.user(user_id)),
+            Flow::ReadUsers => stored(auth.users(None, 10).await),
             Flow::FindUser => answer!(UserError, auth.find_user(ADA)),
             Flow::CreateUser | Flow::CreateUserTakingOver => {
                 answer!(CreateUserError, auth.create_user(NEW, password(), Some("Ada")))
+            }
+            Flow::InviteUser | Flow::InviteUserReplacing => {
+                answer!(CreateUserError, auth.invite_user(NEW, Some("Ada")))
             }
             Flow::SendResetLink => answer!(UserError, auth.send_reset_link(user_id)),
             Flow::DisableUser => answer!(UserError, auth.disable_user(user_id)),
@@ -369,7 +381,7 @@ impl Fixture {
                 self.world.mailbox.fail_next(1, MailErrorKind::Transient);
                 stored(auth.deliver_due_mails().await)
             }
-            Flow::DeliverBuried => {
+            Flow::DeliverDeadLettered => {
                 self.world.mailbox.fail_next(1, MailErrorKind::Permanent);
                 stored(auth.deliver_due_mails().await)
             }
