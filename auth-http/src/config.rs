@@ -46,6 +46,7 @@ struct Settings {
     proxies: Proxies,
     body_limit: usize,
     request_timeout: Duration,
+    records_languages: bool,
 }
 
 impl HttpConfig {
@@ -66,6 +67,7 @@ impl HttpConfig {
             proxy_header: ProxyHeader::default(),
             body_limit: 16 * 1024,
             request_timeout: Duration::from_secs(30),
+            records_languages: false,
         }
     }
 
@@ -128,6 +130,10 @@ impl HttpConfig {
     pub(crate) fn request_timeout(&self) -> Duration {
         self.0.request_timeout
     }
+
+    pub(crate) fn records_languages(&self) -> bool {
+        self.0.records_languages
+    }
 }
 
 /// Puts an [`HttpConfig`] together.
@@ -145,6 +151,7 @@ pub struct HttpConfigBuilder {
     proxy_header: ProxyHeader,
     body_limit: usize,
     request_timeout: Duration,
+    records_languages: bool,
 }
 
 impl HttpConfigBuilder {
@@ -230,6 +237,15 @@ impl HttpConfigBuilder {
         self
     }
 
+    /// Stores the languages of `Accept-Language` with the mails that a request asks for, so that the mailer can write
+    /// them in one of these (`TemplatesBuilder::accept_languages`). Default: they are not stored.
+    ///
+    /// A worker of an older version cannot read a mail request with languages: switch it on once none runs.
+    pub fn record_languages(mut self) -> Self {
+        self.records_languages = true;
+        self
+    }
+
     /// Checks everything.
     ///
     /// # Errors
@@ -294,6 +310,7 @@ impl HttpConfigBuilder {
             proxies: Proxies::new(networks, self.proxy_header),
             body_limit: self.body_limit,
             request_timeout: self.request_timeout,
+            records_languages: self.records_languages,
         })))
     }
 }

@@ -66,7 +66,8 @@ impl Request {
         if let Some(response) = text(CHALLENGE_RESPONSE) {
             client = client.with_challenge_response(response);
         }
-        if let Some(languages) = text(ACCEPT_LANGUAGE.as_str()).and_then(Languages::from_accept_language) {
+        let languages = text(ACCEPT_LANGUAGE.as_str()).filter(|_| config.records_languages());
+        if let Some(languages) = languages.and_then(Languages::from_accept_language) {
             client = client.with_languages(languages);
         }
         self.client = client;

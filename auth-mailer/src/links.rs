@@ -131,7 +131,7 @@ impl Links {
         match message.token() {
             Some(token) => {
                 let kind = message.kind();
-                let page = match self.pages.get(&kind) {
+                let page = match self.pages.get(&kind).or_else(|| self.pages.get(&default_page(kind))) {
                     Some(page) => page.clone(),
                     None => format!("/#/{}", default_page(kind).name().replace('_', "-")),
                 };

@@ -122,20 +122,39 @@ impl Import<'_> {
         let written = written.map_err(|error: StoreError| self.interrupted(&Problem::from(error)))?;
         self.counts.inserted += written.inserted;
         self.counts.present += written.present;
-        let batch = batch.into_iter().filter(|(line, record)| self.count(*line, record, &written));
-        let imported: Vec<Record> = batch.map(|(_, record)| record).collect();
+        let users = Arc::clone(&self.service.users);
+        let mut remembered = Vec::with_capacity(batch.len());
+        for (line, record) in batch {
+            let holder = if !record.named && written.email_taken.contains(&record.user.id) {
+                let found = users.find_by_email(&record.user.email).await;
+                found.map_err(|error| self.interrupted(&Problem::from(error)))?
+            } else {
+                None
+            };
+            if self.count(line, &record, &written, holder) {
+                remembered.push(record);
+            }
+        }
         if let Some(mut done) = self.done.take() {
-            done.add(imported.iter()).map_err(|problem| self.interrupted(&problem))?;
+            done.add(remembered.iter()).map_err(|problem| self.interrupted(&problem))?;
             self.done = Some(done);
         }
         Ok(())
     }
 
-    /// Counts a record, and returns whether its user is in the database.
-    fn count(&mut self, line: u64, record: &Record, written: &ImportProgress) -> bool {
+    /// Counts a record, and returns whether its user is done: no later run may bring it back.
+    fn count(&mut self, line: u64, record: &Record, written: &ImportProgress, holder: Option<User>) -> bool {
         let user = &record.user;
         if written.id_taken.contains(&user.id) {
+            // An earlier run wrote this user, who has changed the address since.
             self.refuse(line, "id: a user with another address has it");
+            return true;
+        }
+        if holder.is_some_and(|holder| !holder.email_verified()) && user.email_verified() {
+            self.refuse(
+                line,
+                "email: somebody registered it and did not verify it; delete that user, and import again",
+            );
             return false;
         }
         if written.email_taken.contains(&user.id) {

@@ -276,6 +276,9 @@ fn http(
     let headers = [("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)];
     let header = reader.choice("TRUSTED_PROXY_HEADER", ProxyHeader::default(), &headers);
     let mut config = HttpConfig::builder(public_url).proxy_header(header);
+    if reader.text("MAIL_LANGUAGE") == Some("accept") {
+        config = config.record_languages();
+    }
     match reader.text("TRUSTED_PROXIES") {
         // Behind a proxy that is not trusted, all clients would share the rate limits of one.
         None if environment == Environment::Production => reader.problem(

@@ -44,6 +44,8 @@ async fn an_invited_user_chooses_a_password_by_the_link() {
     assert!(matches!(weak, Err(ResetPasswordError::Password(_))), "and the link stays good");
     accept(&world, token, PASSWORD).await.unwrap();
     assert!(logs_in(&world, PASSWORD).await);
+    let is_notice = |mail: &auth_core::Mail| matches!(mail.message, Message::PasswordChanged { .. });
+    assert!(!world.mails(ADA).await.iter().any(is_notice), "nobody changed anything");
     assert_eq!(world.auth.user(user.id).await.unwrap().name.unwrap().as_str(), "Ada");
     assert!(matches!(accept(&world, token, OTHER_PASSWORD).await, Err(ResetPasswordError::InvalidToken)));
 }

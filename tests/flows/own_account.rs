@@ -169,6 +169,7 @@ async fn a_deletion_that_fails_can_be_repeated() {
     world.auth.delete_account(&claims, &client()).await.unwrap();
     world.store.reset();
     assert!(!is_there(&world).await);
+    assert_eq!(notices(&world).await.len(), 1, "one notice for all attempts");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -188,6 +189,7 @@ async fn of_deletions_at_once_one_deletes() {
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
         assert_eq!(outcomes.iter().filter(|outcome| ended(outcome)).count(), 3, "{outcomes:?}");
         assert_eq!(world.events.count("user_deleted"), 1);
+        assert_eq!(notices(&world).await.len(), 1);
     }
 }
 

@@ -97,7 +97,8 @@ impl Auth {
     ///
     /// # Security
     ///
-    /// A session that a reset, a new password or a log-out has ended deletes nothing, also if it began to.
+    /// A session that a reset, a new password or a log-out everywhere has ended deletes nothing, also if it began to.
+    /// What is left of the user expires: rows of mailed links, and mails that wait to be sent, which are dropped.
     pub async fn delete_account(
         &self,
         claims: &AccessClaims,

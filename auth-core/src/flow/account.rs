@@ -90,6 +90,8 @@ pub(crate) async fn enable_user(ctx: &Context, user_id: UserId) -> Result<(), Us
 pub(crate) async fn delete_user(ctx: &Context, user_id: UserId) -> Result<(), UserError> {
     for _ in 0..MAX_TRIES {
         let user = user(ctx, user_id).await?;
+        // First, since only a user who is still there can be deleted again after a failure.
+        remove_dead_letters(ctx, &user, u32::MAX).await?;
         match delete(ctx, &user).await? {
             GuardedWrite::Applied => {
                 ctx.emit_own(EventKind::UserDeleted { user_id });
@@ -106,10 +108,8 @@ fn gave_up() -> UserError {
     StoreError::unavailable("gave up after 16 conflicting updates of the user").into()
 }
 
-/// Deletes a user under the epoch that was read. Delete the sessions afterwards; none of them works any more.
+/// Deletes a user under the epoch that was read. Its sessions and dead letters are for the caller to delete.
 pub(super) async fn delete(ctx: &Context, user: &User) -> Result<GuardedWrite, StoreError> {
-    // First, since only a user who is still there can be deleted again after a failure.
-    remove_dead_letters(ctx, user).await?;
     let deleted = match ctx.store.delete(user.id, user.epoch).await {
         Ok(deleted) => deleted,
         // The outcome is unknown: a read of the user decides.
@@ -147,13 +147,14 @@ pub(super) async fn delete_unverified_holder(
     Ok(is_deleted)
 }
 
-/// Removes the dead letters about a user, which have the address and perhaps a password hash.
-async fn remove_dead_letters(ctx: &Context, user: &User) -> Result<(), StoreError> {
+/// Removes the dead letters about a user, which have the address and perhaps a password hash. Reads at most `limit`
+/// of all dead letters, the oldest first.
+pub(super) async fn remove_dead_letters(ctx: &Context, user: &User, limit: u32) -> Result<(), StoreError> {
     let dead = ctx.store.stats().await?.dead;
     if dead == 0 {
         return Ok(());
     }
-    for letter in ctx.store.dead_letters(u32::try_from(dead).unwrap_or(u32::MAX)).await? {
+    for letter in ctx.store.dead_letters(u32::try_from(dead).unwrap_or(u32::MAX).min(limit)).await? {
         if letter.intent.email == user.email || letter.intent.mail.user_id() == Some(user.id) {
             let _removed = ctx.store.remove_dead_letter(letter.intent.id).await?;
         }

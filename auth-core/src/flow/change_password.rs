@@ -1,7 +1,7 @@
 //! Changing the password while logged in.
 
 use crate::flow::authenticate::live_session;
-use crate::flow::new_password::{check_breach, replace_password};
+use crate::flow::new_password::{Notice, check_breach, replace_password};
 use crate::flow::permit::{Request, from_limit_error};
 use crate::flow::start_session::{prepare, start};
 use crate::flow::verify_current_password::verify_current_password;
@@ -79,7 +79,7 @@ async fn replace(
         ..user.clone()
     };
     let tokens = prepare(ctx, changed, now, client).await?;
-    if replace_password(ctx, &user, &password).await? == GuardedWrite::Stale {
+    if replace_password(ctx, &user, &password, Notice::Mailed).await? == GuardedWrite::Stale {
         return Err(ChangePasswordError::SessionEnded);
     }
     let (user_id, session_id) = (tokens.user.id, tokens.session.id);

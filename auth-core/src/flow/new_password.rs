@@ -28,15 +28,26 @@ pub(super) async fn check_breach(
     }
 }
 
+/// Whether the user gets a notice of the new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notice {
+    Mailed,
+    None,
+}
+
 /// Enqueues the notice, then sets the password in one write guarded by the epoch of `user`. If the
 /// outcome of the write is unknown, a read of the user decides.
 pub(super) async fn replace_password(
     ctx: &Context,
     user: &User,
     password: &NewPassword,
+    notice: Notice,
 ) -> Result<GuardedWrite, Failure> {
-    let notice = MailRequest::PasswordChanged { user_id: user.id, at: password.at };
-    enqueue(ctx, &user.email, notice, password.at).await?;
+    // An invited user who chooses the first password needs no notice.
+    if notice == Notice::Mailed {
+        let notice = MailRequest::PasswordChanged { user_id: user.id, at: password.at };
+        enqueue(ctx, &user.email, notice, password.at).await?;
+    }
     let outcome = match ctx.store.set_password(user.id, user.epoch, password).await {
         Ok(outcome) => outcome,
         Err(error) => match ctx.store.find_by_id(user.id).await {

@@ -1,7 +1,7 @@
 //! Resetting a password by a mailed link.
 
 use crate::flow::enqueue::{LinkLimits, enqueue, enqueue_requested_link};
-use crate::flow::new_password::{check_breach, replace_password};
+use crate::flow::new_password::{Notice, check_breach, replace_password};
 use crate::flow::permit::{self, Request, from_limit_error};
 use crate::flow::redeem::{mark_spent, redeem};
 use crate::limit::{Limit, RateLimited};
@@ -104,7 +104,8 @@ pub(crate) async fn reset_password(
     // The notice is sent once the user has this time or a later one. It waits as long as a write can last.
     let now = ctx.now();
     let password = NewPassword { password_hash, at: now, email_verified_at: Some(now) };
-    if replace_password(ctx, &user, &password).await? == GuardedWrite::Stale {
+    let notice = if purpose == Purpose::AcceptInvitation { Notice::None } else { Notice::Mailed };
+    if replace_password(ctx, &user, &password, notice).await? == GuardedWrite::Stale {
         return Err(ResetPasswordError::InvalidToken);
     }
     mark_spent(ctx, &token, now).await;

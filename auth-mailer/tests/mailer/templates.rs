@@ -305,4 +305,13 @@ async fn links_open_the_pages_that_are_set() {
         let link = format!("https://app.example.com/in{page}token={}", *token.expose());
         assert!(templates.render(&mail).unwrap().text.lines().any(|line| line == link), "{link}");
     }
+    // The page of a reset is that of an invitation, too.
+    let links = Links::new("https://app.example.com").unwrap();
+    let templates =
+        Templates::builder(links.page(MailKind::ResetPassword, "/new-password#").unwrap()).build().unwrap();
+    let all = mails().await;
+    let invitation = all.iter().find(|mail| mail.message.kind() == MailKind::Invitation).unwrap();
+    assert!(
+        templates.render(invitation).unwrap().text.contains("https://app.example.com/new-password#token=")
+    );
 }

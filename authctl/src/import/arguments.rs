@@ -21,7 +21,8 @@ Fields:
                      Give it if you can: it distinguishes a user of an earlier run from another
                      person with the same address
   name               the name of the user in mails; a longer one is cut to 100 characters
-  email_verified     true or false; or email_verified_at, a time. Without either: false, or true with --verified
+  email_verified     true or false; or email_verified_at, a time. Empty: false. Without either column: false, or true with
+                     --verified
   created_at         a time. For unverified users the time of the import is used, or the next clean-up
                      would delete them
   disabled           true or false; or enabled, the reverse; or disabled_until, a time
@@ -53,7 +54,7 @@ pub(crate) struct ImportArguments {
     /// Leave out columns that are no fields, instead of refusing the file
     #[arg(long)]
     pub(crate) ignore_unknown: bool,
-    /// Count an address as verified if its line does not say
+    /// Count addresses as verified if no column is about that; an empty column says that they are not
     #[arg(long)]
     pub(crate) verified: bool,
     /// Import users whose hash is of an unknown kind without a password, instead of refusing them

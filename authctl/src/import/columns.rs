@@ -128,6 +128,15 @@ impl Columns {
                 fields.push((rule.field, texts.join(" ")));
             }
         }
+        let of_verification = |field: Field| matches!(field, Field::EmailVerified | Field::EmailVerifiedAt);
+        let is_there = |part: &Path| !row.all_columns(&|column| part.whole != column);
+        let mut rules = self.rules.iter().filter(|(rule, _)| of_verification(rule.field));
+        // A column about the verification that is empty says that there was none.
+        if fields.iter().all(|(field, _)| !of_verification(*field))
+            && rules.any(|(rule, _)| rule.parts.iter().any(is_there))
+        {
+            fields.push((Field::EmailVerified, "false".to_owned()));
+        }
         Ok(fields)
     }
 

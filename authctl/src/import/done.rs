@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
@@ -32,8 +32,17 @@ impl Done {
         if !file.metadata().map_err(|error| failed(&error))?.is_file() {
             return Err(Problem::new(Status::CannotCreate, format!("{name}: is no regular file")));
         }
-        if file.try_lock().is_err() {
-            return Err(Problem::new(Status::CannotCreate, format!("{name}: another import has locked it")));
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Problem::new(
+                    Status::CannotCreate,
+                    format!("{name}: another import has locked it"),
+                ));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(Problem::new(Status::CannotCreate, format!("{name} cannot be locked: {error}")));
+            }
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(|error| match error.kind() {

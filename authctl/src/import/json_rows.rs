@@ -178,7 +178,7 @@ pub(super) fn document(input: Input) -> Lines {
                 let number = document.text.line;
                 let problem = match error.kind() {
                     io::ErrorKind::UnexpectedEof => CUT.to_owned(),
-                    io::ErrorKind::InvalidData => error.to_string(),
+                    io::ErrorKind::InvalidData => format!("{error}; nothing behind it was read"),
                     _ => unreadable(&error),
                 };
                 Some(Line { number, row: Err(problem) })

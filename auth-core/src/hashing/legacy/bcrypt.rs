@@ -11,9 +11,13 @@ use crate::hashing::comparison::Comparison;
 
 /// Django's `bcrypt_sha256`: the digest in hexadecimal digits, which bcrypt reads whole.
 pub(in crate::hashing) fn django_sha256(password: &[u8]) -> Input {
-    let digits =
-        Sha256::digest(password).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    (Zeroizing::new(digits.into_bytes()), Comparison::Same)
+    let mut digits = Zeroizing::new(Vec::with_capacity(64));
+    for byte in Sha256::digest(password) {
+        digits.extend(
+            [byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }),
+        );
+    }
+    (digits, Comparison::Same)
 }
 
 /// WordPress 6.8 and later: the base64 of a keyed digest, without the white space around the password.

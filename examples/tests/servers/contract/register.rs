@@ -11,6 +11,7 @@ contract!(
     free_and_taken_addresses_are_answered_alike,
     a_taken_address_is_said_by_mail_and_keeps_its_password,
     a_name_is_optional,
+    a_mail_is_in_a_language_of_the_request_if_set,
     weak_passwords_are_refused_by_field,
     an_abandoned_registration_binds_nobody,
 );
@@ -48,6 +49,16 @@ fn a_taken_address_is_said_by_mail_and_keeps_its_password(program: Program) {
     let body = json!({"email": "ada@example.com", "password": OTHER_PASSWORD});
     server.post("/auth/login").json(&body).send().problem(401, "invalid_credentials");
     assert_eq!(server.log_in("ada@example.com").user["name"], json!(null));
+}
+
+fn a_mail_is_in_a_language_of_the_request_if_set(program: Program) {
+    for (setting, subject) in [("accept", "Bestätigen Sie"), ("en", "Confirm your"), ("fr", "Confirmez")] {
+        let server = program.start_with(&[("MAIL_LANGUAGE", setting)]);
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let register = server.post("/auth/register").header("Accept-Language", "es, de-AT;q=0.9, en;q=0.8");
+        register.json(&body).send().expect(202);
+        server.arrives("ada@example.com", subject);
+    }
 }
 
 fn a_name_is_optional(program: Program) {
