@@ -13,7 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
-const PICTURES = join(ROOT, 'target/browser');
+const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target');
+const PICTURES = join(TARGET, 'browser');
 const ADA = { email: 'ada@example.com', password: 'correct horse battery' };
 const CHROMIUM = {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -45,7 +46,7 @@ after(async () => {
 async function startServer(settings = {}) {
   const directory = await mkdtemp(join(tmpdir(), 'auth-browser-'));
   directories.push(directory);
-  const server = spawn(join(ROOT, 'target/debug/server'), { cwd: directory, env: { PORT: '0', ...settings }, stdio: ['ignore', 'pipe', 'ignore'] });
+  const server = spawn(join(TARGET, 'debug/server'), { cwd: directory, env: { PORT: '0', ...settings }, stdio: ['ignore', 'pipe', 'ignore'] });
   servers.push(server);
   const [line] = await once(createInterface(server.stdout), 'line');
   return `http://localhost:${new URL(line.replace('listening on ', '')).port}`;
