@@ -41,8 +41,9 @@ impl Server {
     /// A verified user with [`PASSWORD`].
     #[track_caller]
     pub(crate) fn user(&self, email: &str) -> &Self {
+        let earlier = self.links(email, "verify-email").len();
         self.unverified(email);
-        let token = self.verification(email);
+        let token = self.mailed(email, "verify-email", earlier + 1).pop().unwrap();
         self.post("/auth/verify-email")
             .json(&json!({"token": token}))
             .send()
@@ -97,17 +98,23 @@ impl Server {
         }
     }
 
-    /// The mailed token that verifies this address, newest first.
+    /// The newest token that was mailed to verify this address.
     #[track_caller]
     pub(crate) fn verification(&self, email: &str) -> String {
         self.mailed(email, "verify-email", 1).pop().unwrap()
     }
 
-    /// The mailed token that resets this user's password, newest first.
+    /// Asks for a reset of this user's password. Returns the token that is mailed.
     #[track_caller]
     pub(crate) fn reset(&self, email: &str) -> String {
+        let earlier = self.links(email, "reset-password").len();
         self.post("/auth/forgot-password").json(&json!({"email": email})).send().expect(202);
-        self.mailed(email, "reset-password", 1).pop().unwrap()
+        self.mailed(email, "reset-password", earlier + 1).pop().unwrap()
+    }
+
+    /// The tokens of the links to `page` that came to this address so far, oldest first.
+    fn links(&self, email: &str, page: &str) -> Vec<String> {
+        self.mails_to(email).iter().filter_map(|mail| mail.token(page)).collect()
     }
 
     /// Waits until `count` mails with a link to `page` came to this address. Returns their tokens, oldest first.
@@ -115,13 +122,16 @@ impl Server {
     pub(crate) fn mailed(&self, email: &str, page: &str, count: usize) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let mails = self.mails_to(email);
-            let tokens: Vec<String> = mails.iter().filter_map(|mail| mail.token(page)).collect();
+            let tokens = self.links(email, page);
             if tokens.len() >= count {
                 self.issued(tokens.clone());
                 return tokens;
             }
-            assert!(Instant::now() < deadline, "no link to {page} for {email}: {mails:?}");
+            assert!(
+                Instant::now() < deadline,
+                "no {count} links to {page} for {email}: {:?}",
+                self.mails_to(email)
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
