@@ -97,6 +97,29 @@ algorithms! {
     Argon2 = "argon2", "KiB", 8..=131_072, 1..=64, 524_288;
 }
 
+impl LegacyAlgorithm {
+    /// The highest cost that a policy may have.
+    fn highest(self) -> LegacyCost {
+        let Bounds { amount, total, .. } = self.bounds();
+        LegacyCost { amount: *amount.end(), passes: saturated(total / u64::from(*amount.end())) }
+    }
+
+    /// A cost of at least this amount, and this much in all passes.
+    fn accepting(self, amount: u32, total: u64) -> LegacyCost {
+        let bounds = self.bounds();
+        let passes = total.div_ceil(u64::from(amount).max(1)).clamp(1, (*bounds.passes.end()).into());
+        let cost =
+            LegacyCost { amount: amount.max(saturated(total.div_ceil(passes))), passes: saturated(passes) };
+        // Rounded up, the cost can be more than is possible, although the hashes are not.
+        let is_possible = amount <= *bounds.amount.end() && total <= bounds.total;
+        if is_possible && cost.total() > bounds.total { self.highest() } else { cost }
+    }
+}
+
+fn saturated(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 /// The cost of a legacy hash, in the unit of its [`LegacyAlgorithm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LegacyCost {
@@ -169,20 +192,17 @@ pub struct LegacyHashes {
 impl LegacyHashes {
     /// Accepts every algorithm at the highest cost that a policy may have, to check hashes before their import.
     pub fn highest() -> Self {
-        let highest = |algorithm: LegacyAlgorithm| {
-            let Bounds { amount, total, .. } = algorithm.bounds();
-            let passes = u32::try_from(total / u64::from(*amount.end())).unwrap_or(u32::MAX);
-            (algorithm, LegacyCost { amount: *amount.end(), passes })
-        };
-        Self { highest: LegacyAlgorithm::ALL.into_iter().map(highest).collect() }
+        let highest = LegacyAlgorithm::ALL.into_iter().map(|algorithm| (algorithm, algorithm.highest()));
+        Self { highest: highest.collect() }
     }
 
     /// Accepts hashes of this cost, too.
+    ///
+    /// The result is a cost that a policy may have, as long as no hash needs more than the highest amount or the highest
+    /// total.
     pub fn accept(&mut self, algorithm: LegacyAlgorithm, cost: LegacyCost) {
         let highest = self.highest.entry(algorithm).or_insert(cost);
-        let amount = highest.amount.max(cost.amount);
-        let passes = highest.total().max(cost.total()).div_ceil(u64::from(amount).max(1));
-        *highest = LegacyCost { amount, passes: u32::try_from(passes).unwrap_or(u32::MAX) };
+        *highest = algorithm.accepting(highest.amount.max(cost.amount), highest.total().max(cost.total()));
     }
 
     /// Returns the highest accepted cost of an algorithm, if any.
