@@ -3,20 +3,12 @@
 use std::time::Duration;
 
 use auth_core::{
-    AuthenticateError, LiveCheck, LogInError, Password, RefreshError, SessionTokens, User, UserError, UserId,
+    AuthenticateError, LiveCheck, Password, RefreshError, SessionTokens, User, UserError, UserId,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race, text};
 
 const ADA: &str = "ada@example.com";
-
-async fn logs_in(world: &World) -> bool {
-    match world.auth.log_in(ADA, Password::new(PASSWORD), &client()).await {
-        Ok(_) => true,
-        Err(LogInError::InvalidCredentials) => false,
-        Err(error) => panic!("{error:?}"),
-    }
-}
 
 async fn resets(world: &World, link: &str) -> bool {
     world.auth.reset_password(link, Password::new(OTHER_PASSWORD), &client()).await.is_ok()
@@ -28,13 +20,15 @@ async fn a_disabled_user_has_no_access_and_logs_in_after_enabling() {
     let user = world.user(ADA).await;
     let (tokens, link) = (world.log_in(ADA).await, world.reset_token(ADA).await);
     world.auth.disable_user(user.id).await.unwrap();
-    assert!(!world.lives(&tokens).await && !logs_in(&world).await && !resets(&world, &link).await);
+    assert!(
+        !world.lives(&tokens).await && !world.logs_in(ADA, PASSWORD).await && !resets(&world, &link).await
+    );
     let claims = world.claims(&tokens);
     let (current, new) = (Password::new(PASSWORD), Password::new(OTHER_PASSWORD));
     assert!(world.auth.change_password(&claims, current, new, &client()).await.is_err());
     world.auth.enable_user(user.id).await.unwrap();
     assert!(!world.lives(&tokens).await && !resets(&world, &link).await, "nothing that ended comes back");
-    assert!(logs_in(&world).await);
+    assert!(world.logs_in(ADA, PASSWORD).await);
     assert_eq!((world.events.count("user_disabled"), world.events.count("user_enabled")), (1, 1));
 }
 
@@ -45,7 +39,7 @@ async fn disabling_twice_is_no_error_and_ends_no_more_than_once() {
     for _ in 0..3 {
         world.auth.disable_user(user.id).await.unwrap();
         world.auth.disable_user(user.id).await.unwrap();
-        assert!(!logs_in(&world).await);
+        assert!(!world.logs_in(ADA, PASSWORD).await);
         world.auth.enable_user(user.id).await.unwrap();
         let tokens = world.log_in(ADA).await;
         world.auth.enable_user(user.id).await.unwrap();
@@ -61,7 +55,7 @@ async fn a_deleted_user_has_no_access_and_the_address_is_free() {
     world.auth.delete_user(user.id).await.unwrap();
     assert!(matches!(world.auth.user(user.id).await, Err(UserError::NotFound)));
     assert!(matches!(world.auth.sessions(user.id).await, Err(UserError::NotFound)));
-    assert!(!logs_in(&world).await && !resets(&world, &link).await);
+    assert!(!world.logs_in(ADA, PASSWORD).await && !resets(&world, &link).await);
     assert!(matches!(world.auth.refresh(&text(&tokens), &client()).await, Err(RefreshError::InvalidToken)));
     for check in [LiveCheck::UserAndSession, LiveCheck::User, LiveCheck::CachedUser] {
         let refused = world.auth.authenticate_live(tokens.access_token.expose(), check).await;
@@ -71,7 +65,10 @@ async fn a_deleted_user_has_no_access_and_the_address_is_free() {
 
     let second = world.user(ADA).await;
     assert_ne!(second.id, user.id, "no id is used twice");
-    assert!(logs_in(&world).await && !resets(&world, &link).await, "an old link is for the old account");
+    assert!(
+        world.logs_in(ADA, PASSWORD).await && !resets(&world, &link).await,
+        "an old link is for the old account"
+    );
     assert!(world.auth.refresh(&text(&tokens), &client()).await.is_err());
     let refused = world.auth.authenticate_live(tokens.access_token.expose(), LiveCheck::User).await;
     assert!(refused.is_err());
@@ -236,6 +233,6 @@ async fn acts_on_one_user_at_once_all_take_place() {
         let moved = world.auth.user(user.id).await.unwrap().epoch.as_u64() - user.epoch.as_u64();
         assert!((5..=12).contains(&moved), "four log-outs and a disabling at least, each once: {moved}");
         world.auth.enable_user(user.id).await.unwrap();
-        assert!(logs_in(&world).await);
+        assert!(world.logs_in(ADA, PASSWORD).await);
     }
 }

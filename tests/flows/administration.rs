@@ -1,6 +1,6 @@
 //! Creating users and starting resets on the service's own word.
 
-use auth_core::{Client, CreateUserError, LogInError, Password, PasswordError, User, UserError, UserId};
+use auth_core::{Client, CreateUserError, Password, PasswordError, User, UserError, UserId};
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, race};
 
@@ -13,20 +13,12 @@ async fn create(world: &World, address: &str) -> Result<User, CreateUserError> {
     world.auth.create_user(address, Password::new(PASSWORD), Some("Ada")).await
 }
 
-async fn logs_in(world: &World, password: &str) -> bool {
-    match world.auth.log_in(ADA, Password::new(password), &client()).await {
-        Ok(_) => true,
-        Err(LogInError::InvalidCredentials) => false,
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
 #[tokio::test]
 async fn a_created_user_logs_in_at_once_and_gets_no_mail() {
     let world = World::new();
     let user = create(&world, "Ada@Example.com").await.unwrap();
     assert!(user.email_verified());
-    assert!(logs_in(&world, PASSWORD).await);
+    assert!(world.logs_in(ADA, PASSWORD).await);
     assert!(world.mails(ADA).await.is_empty());
     assert_eq!(world.events.count("user_created"), 1);
     assert_eq!(world.auth.find_user("ADA@example.com").await.unwrap().id, user.id);
@@ -41,7 +33,7 @@ async fn creating_a_user_refuses_a_verified_or_disabled_address() {
     let user = world.user(ADA).await;
     let taken = world.auth.create_user(ADA, Password::new(OTHER_PASSWORD), None).await;
     assert!(matches!(taken, Err(CreateUserError::EmailTaken)));
-    assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, OTHER_PASSWORD).await);
+    assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, OTHER_PASSWORD).await);
     assert_eq!(world.auth.user(user.id).await.unwrap().epoch, user.epoch);
     world.register(BOB, PASSWORD).await;
     let banned = world.auth.find_user(BOB).await.unwrap();
@@ -63,7 +55,7 @@ async fn creating_a_user_takes_over_an_unverified_row_and_its_links() {
         let user = create(&world, ADA).await.unwrap();
         assert!(user.email_verified() && user.name.is_some(), "{days} {cleaned}");
         world.auth.verify_email(&link, None, &client()).await.unwrap_err();
-        assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVALS).await, "{days} {cleaned}");
+        assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVALS).await, "{days} {cleaned}");
         assert_eq!(world.auth.clean_up().await.unwrap().unverified_users, 0);
     }
 }
@@ -87,7 +79,7 @@ async fn of_many_who_create_one_address_at_once_one_succeeds() {
             assert!(matches!(refusal, Err(CreateUserError::EmailTaken)));
         }
         let winner = created.into_iter().next().unwrap().unwrap();
-        assert!(logs_in(&world, &winner).await, "the password of the one that succeeded works");
+        assert!(world.logs_in(ADA, &winner).await, "the password of the one that succeeded works");
     }
 }
 
@@ -103,7 +95,7 @@ async fn a_lost_answer_of_the_database_hides_no_user_that_was_created() {
         world.store.fail_method(method, Fault::ErrorAfterCommit);
         create(&world, ADA).await.unwrap();
         world.store.reset();
-        assert!(logs_in(&world, PASSWORD).await, "{method}");
+        assert!(world.logs_in(ADA, PASSWORD).await, "{method}");
     }
 }
 
@@ -125,9 +117,9 @@ async fn an_administrators_reset_link_is_not_counted_and_works() {
         world.auth.send_reset_link(user.id).await.unwrap();
         link = world.reset_token(ADA).await;
     }
-    assert!(logs_in(&world, PASSWORD).await, "nothing has changed yet");
+    assert!(world.logs_in(ADA, PASSWORD).await, "nothing has changed yet");
     world.auth.reset_password(&link, Password::new(OTHER_PASSWORD), &Client::unknown()).await.unwrap();
-    assert!(logs_in(&world, OTHER_PASSWORD).await);
+    assert!(world.logs_in(ADA, OTHER_PASSWORD).await);
 }
 
 #[tokio::test]

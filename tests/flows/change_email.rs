@@ -2,8 +2,8 @@
 
 use auth_core::store::{GuardedWrite, UserStore};
 use auth_core::{
-    ChangeEmailError, ConfirmEmailError, Email, EmailError, LogInError, Mail, Message, Name, Password,
-    SessionTokens, User, UserStatus,
+    ChangeEmailError, ConfirmEmailError, Email, EmailError, Mail, Message, Name, Password, SessionTokens,
+    User, UserStatus,
 };
 use auth_testkit::Fault;
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client, text};
@@ -30,14 +30,6 @@ async fn change(
 
 async fn confirm(world: &World, token: &str) -> Result<(), ConfirmEmailError> {
     world.auth.confirm_email(token, &client()).await
-}
-
-async fn logs_in(world: &World, address: &str) -> bool {
-    match world.auth.log_in(address, Password::new(PASSWORD), &client()).await {
-        Ok(_) => true,
-        Err(LogInError::InvalidCredentials) => false,
-        Err(error) => panic!("{error}"),
-    }
 }
 
 async fn stored(world: &World, address: &str) -> Option<User> {
@@ -75,7 +67,7 @@ async fn confirming_replaces_the_address_and_notifies_both() {
     let token = world.confirmation_token(&mine, NEW).await;
     world.wait(60);
     // A user who was accepted a moment ago is cached for 5 s.
-    assert!(world.lives(&mine).await && logs_in(&world, ADA).await, "asking changes nothing");
+    assert!(world.lives(&mine).await && world.logs_in(ADA, PASSWORD).await, "asking changes nothing");
     confirm(&world, &token).await.unwrap();
     let changed = world.auth.user(user.id).await.unwrap();
     assert_eq!((changed.email.address(), changed.epoch), (NEW, user.epoch.next()));
@@ -84,7 +76,7 @@ async fn confirming_replaces_the_address_and_notifies_both() {
     for tokens in [&mine, &other_device] {
         assert!(!world.lives(tokens).await, "every session ends, the asking one too");
     }
-    assert!(!logs_in(&world, ADA).await && logs_in(&world, NEW).await);
+    assert!(!world.logs_in(ADA, PASSWORD).await && world.logs_in(NEW, PASSWORD).await);
     let late = world.auth.reset_password(&reset, Password::new(OTHER_PASSWORD), &client()).await;
     assert!(late.is_err(), "a link mailed to the old address is dead");
     assert!(matches!(confirm(&world, &elsewhere).await, Err(ConfirmEmailError::InvalidToken)));
@@ -97,7 +89,7 @@ async fn confirming_replaces_the_address_and_notifies_both() {
     }
     assert_eq!((world.events.count("email_change_requested"), world.events.count("email_changed")), (2, 1));
     world.user(ADA).await;
-    assert!(logs_in(&world, ADA).await, "the old address is free");
+    assert!(world.logs_in(ADA, PASSWORD).await, "the old address is free");
 }
 
 #[tokio::test]
@@ -171,7 +163,11 @@ async fn an_address_taken_since_the_mail_leaves_the_link_valid() {
         "the owner of the address is not unverified"
     );
     assert_eq!(world.events.count("email_taken"), 2);
-    assert!(world.lives(&tokens).await && logs_in(&world, ADA).await && logs_in(&world, NEW).await);
+    assert!(
+        world.lives(&tokens).await
+            && world.logs_in(ADA, PASSWORD).await
+            && world.logs_in(NEW, PASSWORD).await
+    );
     world.auth.delete_user(owner.id).await.unwrap();
     confirm(&world, &token).await.unwrap();
     assert_eq!(world.auth.user(tokens.user.id).await.unwrap().email.address(), NEW);
@@ -192,7 +188,7 @@ async fn the_address_of_an_abandoned_registration_is_free() {
         }
         let token = world.confirmation_token(&world.log_in(ADA).await, NEW).await;
         confirm(&world, &token).await.unwrap();
-        assert!(logs_in(&world, NEW).await, "clean-up {cleans_up}");
+        assert!(world.logs_in(NEW, PASSWORD).await, "clean-up {cleans_up}");
     }
 }
 

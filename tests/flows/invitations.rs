@@ -1,6 +1,6 @@
 //! Users that an administrator invites: no password until the mailed link sets one.
 
-use auth_core::{CreateUserError, Email, LogInError, Message, Password, ResetPasswordError};
+use auth_core::{CreateUserError, Email, Message, Password, ResetPasswordError};
 use auth_tests::{OTHER_PASSWORD, PASSWORD, World, client};
 
 const ADA: &str = "ada@example.com";
@@ -20,21 +20,13 @@ async fn accept(world: &World, token: &str, password: &str) -> Result<(), ResetP
     world.auth.reset_password(token, Password::new(password), &client()).await
 }
 
-async fn logs_in(world: &World, password: &str) -> bool {
-    match world.auth.log_in(ADA, Password::new(password), &client()).await {
-        Ok(_) => true,
-        Err(LogInError::InvalidCredentials) => false,
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
 #[tokio::test]
 async fn an_invited_user_chooses_a_password_by_the_link() {
     let world = World::new();
     let user = world.auth.invite_user(ADA, Some("Ada")).await.unwrap();
     assert!(user.email_verified() && user.password_hash.is_none());
     for guess in ["", PASSWORD] {
-        assert!(!logs_in(&world, guess).await, "there is no password");
+        assert!(!world.logs_in(ADA, guess).await, "there is no password");
     }
     let [token] = &invitations(&world).await[..] else { panic!("one invitation") };
     let mail = world.mailbox.mails_to(&Email::parse(ADA).unwrap()).pop().unwrap();
@@ -43,7 +35,7 @@ async fn an_invited_user_chooses_a_password_by_the_link() {
     let weak = accept(&world, token, "password").await;
     assert!(matches!(weak, Err(ResetPasswordError::Password(_))), "and the link stays good");
     accept(&world, token, PASSWORD).await.unwrap();
-    assert!(logs_in(&world, PASSWORD).await);
+    assert!(world.logs_in(ADA, PASSWORD).await);
     let is_notice = |mail: &auth_core::Mail| matches!(mail.message, Message::PasswordChanged { .. });
     assert!(!world.mails(ADA).await.iter().any(is_notice), "nobody changed anything");
     assert_eq!(world.auth.user(user.id).await.unwrap().name.unwrap().as_str(), "Ada");
@@ -66,7 +58,7 @@ async fn an_invitation_ends_after_seven_days_or_with_a_password() {
     let (token, reset) = (invitations(&world).await.remove(0), world.reset_token(ADA).await);
     accept(&world, &reset, PASSWORD).await.unwrap();
     assert!(matches!(accept(&world, &token, OTHER_PASSWORD).await, Err(ResetPasswordError::InvalidToken)));
-    assert!(logs_in(&world, PASSWORD).await);
+    assert!(world.logs_in(ADA, PASSWORD).await);
 }
 
 /// The mail server was down meanwhile.
@@ -93,7 +85,7 @@ async fn inviting_a_taken_address_is_refused_and_mails_nothing() {
     world.wait(301);
     assert!(invitations(&world).await.is_empty());
     assert_eq!(world.auth.outbox_stats().await.unwrap().queued, 0);
-    assert!(logs_in(&world, PASSWORD).await);
+    assert!(world.logs_in(ADA, PASSWORD).await);
 }
 
 #[tokio::test]
@@ -103,7 +95,7 @@ async fn inviting_replaces_a_user_who_never_verified() {
     let link = world.verification_token(ADA).await;
     let user = world.auth.invite_user(ADA, None).await.unwrap();
     assert!(world.auth.verify_email(&link, None, &client()).await.is_err());
-    assert!(!logs_in(&world, "a rival chose this one").await);
+    assert!(!world.logs_in(ADA, "a rival chose this one").await);
     let [token] = &invitations(&world).await[..] else { panic!("one invitation") };
     accept(&world, token, PASSWORD).await.unwrap();
     assert_eq!(world.auth.find_user(ADA).await.unwrap().id, user.id);

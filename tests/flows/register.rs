@@ -21,14 +21,6 @@ async fn attempt(world: &World, address: &str, password: &str, name: Option<&str
     world.verification_token(address).await
 }
 
-async fn logs_in(world: &World, password: &str) -> bool {
-    match world.auth.log_in(ADA, Password::new(password), &client()).await {
-        Ok(_) => true,
-        Err(LogInError::InvalidCredentials) => false,
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
 async fn verify(world: &World, link: &str) -> Result<(), VerifyEmailError> {
     world.auth.verify_email(link, None, &client()).await
 }
@@ -53,9 +45,9 @@ async fn an_unverified_user_logs_in_only_after_opening_the_link() {
     let link = attempt(&world, ADA, PASSWORD, None).await;
     let early = world.auth.log_in(ADA, Password::new(PASSWORD), &client()).await;
     assert!(matches!(early, Err(LogInError::EmailNotVerified)));
-    assert!(!logs_in(&world, RIVAL).await, "only the right password learns that");
+    assert!(!world.logs_in(ADA, RIVAL).await, "only the right password learns that");
     verify(&world, &link).await.unwrap();
-    assert!(logs_in(&world, PASSWORD).await);
+    assert!(world.logs_in(ADA, PASSWORD).await);
 }
 
 #[tokio::test]
@@ -71,7 +63,7 @@ async fn a_lost_answer_of_the_database_hides_no_verification() {
         world.store.fail_method("verify_email", Fault::ErrorAfterCommit);
         verify(&world, &link).await.unwrap();
         world.store.reset();
-        assert!(logs_in(&world, PASSWORD).await, "contested: {contested}");
+        assert!(world.logs_in(ADA, PASSWORD).await, "contested: {contested}");
     }
 }
 
@@ -82,7 +74,7 @@ async fn the_owner_registering_second_gets_in_and_the_first_does_not() {
     let own = attempt(&world, ADA, PASSWORD, Some("Ada")).await;
     assert!(row(&world, ADA).await.unwrap().contested_at.is_some());
     verify(&world, &own).await.unwrap();
-    assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+    assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVAL).await);
     assert!(matches!(verify(&world, &rivals).await, Err(VerifyEmailError::InvalidToken)));
     let user = row(&world, ADA).await.unwrap();
     assert_eq!(user.name.unwrap().as_str(), "Ada");
@@ -96,7 +88,7 @@ async fn the_owner_registering_first_gets_in_and_the_second_does_not() {
     let rivals = attempt(&world, ADA, RIVAL, Some("Mallory")).await;
     verify(&world, &own).await.unwrap();
     assert!(matches!(verify(&world, &rivals).await, Err(VerifyEmailError::InvalidToken)));
-    assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+    assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVAL).await);
     assert_eq!(row(&world, ADA).await.unwrap().name.unwrap().as_str(), "Ada");
 }
 
@@ -133,7 +125,7 @@ async fn the_policy_decides_whether_a_link_needs_its_password() {
             (attempt(&world, ADA, first, None).await, attempt(&world, ADA, second, None).await);
         let rivals = if first == RIVAL { one } else { other };
         verify(&world, &rivals).await.unwrap();
-        assert!(logs_in(&world, RIVAL).await, "the stated limit");
+        assert!(world.logs_in(ADA, RIVAL).await, "the stated limit");
 
         let world = World::with(|policy| {
             policy.links.verification_proof = VerificationProof::LinkAndPassword;
@@ -148,7 +140,7 @@ async fn the_policy_decides_whether_a_link_needs_its_password() {
         let refused = world.auth.verify_email(&own, with(RIVAL), &client()).await;
         assert!(matches!(refused, Err(VerifyEmailError::WrongPassword)), "a rival with a stolen link");
         world.auth.verify_email(&own, with(PASSWORD), &client()).await.unwrap();
-        assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+        assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVAL).await);
     }
 }
 
@@ -162,7 +154,7 @@ async fn a_resent_link_verifies_an_uncontested_address() {
     assert_ne!(first, second);
     verify(&world, &second).await.unwrap();
     assert!(matches!(verify(&world, &first).await, Err(VerifyEmailError::InvalidToken)), "verified already");
-    assert!(logs_in(&world, PASSWORD).await);
+    assert!(world.logs_in(ADA, PASSWORD).await);
 }
 
 /// For a contested address, the row's password may belong to anyone: the mailbox owner sets a new one.
@@ -183,8 +175,8 @@ async fn a_link_resent_for_a_contested_address_resets_the_password() {
         for link in &links {
             assert!(matches!(verify(&world, link).await, Err(VerifyEmailError::InvalidToken)));
         }
-        assert!(!logs_in(&world, RIVAL).await && !logs_in(&world, PASSWORD).await);
-        assert!(logs_in(&world, "a third fine passphrase").await);
+        assert!(!world.logs_in(ADA, RIVAL).await && !world.logs_in(ADA, PASSWORD).await);
+        assert!(world.logs_in(ADA, "a third fine passphrase").await);
         let user = row(&world, ADA).await.unwrap();
         assert!(user.email_verified() && user.contested_at.is_none());
     }
@@ -197,7 +189,7 @@ async fn a_reset_verifies_the_address_and_ends_registration_links() {
     let reset = world.reset_token(ADA).await;
     world.auth.reset_password(&reset, Password::new(PASSWORD), &client()).await.unwrap();
     assert!(verify(&world, &rivals).await.is_err());
-    assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+    assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVAL).await);
 }
 
 /// A later registration changes nothing about a verified account, and its owner gets a notice.
@@ -214,7 +206,7 @@ async fn registering_a_verified_address_only_notifies_its_owner() {
     assert_eq!(kinds(&world), ["already", "already"]);
     let now = row(&world, ADA).await.unwrap();
     assert_eq!((now.id, now.epoch, now.name), (user.id, user.epoch, None));
-    assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+    assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVAL).await);
 }
 
 #[tokio::test]
@@ -228,7 +220,7 @@ async fn a_disabled_account_gets_no_mail_and_stays_disabled() {
     world.auth.forgot_password(ADA, &client()).await.unwrap();
     world.auth.deliver_due_mails().await.unwrap();
     assert_eq!(kinds(&world), Vec::<&str>::new());
-    assert!(!logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+    assert!(!world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVAL).await);
 }
 
 /// Thirty-two attempts at once: one row, and the password of the used link and no other.
@@ -254,7 +246,7 @@ async fn of_many_attempts_at_once_the_one_whose_link_is_used_wins() {
     verify(&world, &links[17]).await.unwrap();
     let mut working = 0;
     for index in 0..32 {
-        working += usize::from(logs_in(&world, &password(index)).await);
+        working += usize::from(world.logs_in(ADA, &password(index)).await);
     }
     assert_eq!(working, 1);
     for link in &links {
@@ -365,7 +357,7 @@ async fn an_abandoned_registration_makes_room_for_a_new_one() {
     assert!(verify(&world, &old).await.is_err());
     verify(&world, &own).await.unwrap();
     assert_ne!(row(&world, ADA).await.unwrap().id, abandoned);
-    assert!(logs_in(&world, PASSWORD).await && !logs_in(&world, RIVAL).await);
+    assert!(world.logs_in(ADA, PASSWORD).await && !world.logs_in(ADA, RIVAL).await);
 }
 
 /// Clean-up may delete who never verified after seven days. Nothing depends on whether it has: the link

@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use auth_core::{
-    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, LiveCheck, Mail, Mailbox,
-    Mailer, MemoryStore, Message, Password, Policy, SessionTokens, Store, User,
+    AccessClaims, Auth, AuthBuilder, Client, Email, Event, EventKind, EventSink, LiveCheck, LogInError, Mail,
+    Mailbox, Mailer, MemoryStore, Message, Password, Policy, SessionTokens, Store, User,
 };
 use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
@@ -203,6 +203,15 @@ impl World {
     /// Logs in with [`PASSWORD`].
     pub async fn log_in(&self, address: &str) -> SessionTokens {
         self.auth.log_in(address, Password::new(PASSWORD), &client()).await.unwrap()
+    }
+
+    /// Whether this password logs in. Panics on any refusal but `InvalidCredentials`.
+    pub async fn logs_in(&self, address: &str, password: &str) -> bool {
+        match self.auth.log_in(address, Password::new(password), &client()).await {
+            Ok(_) => true,
+            Err(LogInError::InvalidCredentials) => false,
+            Err(error) => panic!("{error:?}"),
+        }
     }
 
     /// What an access token says.

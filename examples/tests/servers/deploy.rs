@@ -2,16 +2,16 @@
 //! server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use auth_tests::page::all;
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
-use crate::server::{STDERR, STDOUT, Server, ended_within};
+use crate::server::{STDERR, STDOUT, Server, ended_within, spawn};
 
 const PAGE: &str = include_str!("../../../docs/deploy.md");
 const DOCKERFILE: &str = include_str!("../../deploy/Dockerfile");
@@ -84,17 +84,8 @@ impl Machine {
         // systemd makes the directory.
         assert_eq!(unit["WorkingDirectory"], format!("/var/lib/{}", unit["StateDirectory"]));
         fs::create_dir_all(&directory).unwrap();
-        let file = |name| Stdio::from(File::create(directory.join(name)).unwrap());
-        Command::new(self.path(&unit["ExecStart"]))
-            .env_clear()
-            .envs(self.variables())
-            .env("PORT", "0")
-            .current_dir(&directory)
-            .stdin(Stdio::null())
-            .stdout(file(STDOUT))
-            .stderr(file(STDERR))
-            .spawn()
-            .unwrap()
+        let mut command = Command::new(self.path(&unit["ExecStart"]));
+        spawn(command.env_clear().envs(self.variables()).env("PORT", "0"), &directory)
     }
 
     fn log(&self) -> String {

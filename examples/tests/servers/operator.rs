@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::tempdir;
 
 use crate::fixture::{ADA, PASSWORD};
-use crate::server::{PROGRAMS, Program, STDERR, STDOUT, Server, ended_within};
+use crate::server::{PROGRAMS, Program, Server, ended_within, spawn};
 
 const USUAL: [(&str, &str); 2] = [("DATABASE_URL", "memory:"), ("RATE_LIMIT_STORE", "none")];
 
@@ -22,19 +22,9 @@ fn started(program: Program, variables: &[(&str, &str)]) -> Server {
 /// A server whose parent left it this disposition of SIGHUP: the tests themselves may be run under `nohup`.
 fn started_from_a_shell(program: Program, disposition: &str) -> Server {
     let directory = tempdir().unwrap();
-    let file = |name| Stdio::from(File::create(directory.path().join(name)).unwrap());
-    let child = Command::new("/usr/bin/env")
-        .arg(disposition)
-        .arg(program.command(directory.path(), &USUAL).get_program())
-        .env_clear()
-        .envs(USUAL)
-        .env("PORT", "0")
-        .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .stdout(file(STDOUT))
-        .stderr(file(STDERR))
-        .spawn()
-        .unwrap();
+    let mut command = Command::new("/usr/bin/env");
+    command.arg(disposition).arg(program.command(directory.path(), &USUAL).get_program());
+    let child = spawn(command.env_clear().envs(USUAL).env("PORT", "0"), directory.path());
     Server::listening(child, directory, &USUAL)
 }
 

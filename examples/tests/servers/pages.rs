@@ -1,11 +1,11 @@
 //! The commands that the README and single pages of `docs/` show do what is said of them there.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use auth_tests::page::all;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use url::Url;
 
 use crate::fixture::ADA;
-use crate::server::{STDERR, STDOUT, Server};
+use crate::server::{Server, spawn};
 
 const README: &str = include_str!("../../../README.md");
 const SERVER: &str = include_str!("../../../docs/server.md");
@@ -26,17 +26,9 @@ fn typed(command: &str) -> Server {
     let cargo =
         format!("cargo() {{ [ \"$*\" = run ] && exec '{}'; exit 64; }}", env!("CARGO_BIN_EXE_server"));
     let directory = tempfile::tempdir().unwrap();
-    let file = |name| Stdio::from(File::create(directory.path().join(name)).unwrap());
-    let shell = Command::new("bash")
-        .args(["-c", &format!("{cargo}\n{command}")])
-        .env_clear()
-        .env("PORT", "0")
-        .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .stdout(file(STDOUT))
-        .stderr(file(STDERR))
-        .spawn()
-        .unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &format!("{cargo}\n{command}")]).env_clear().env("PORT", "0");
+    let shell = spawn(&mut shell, directory.path());
     Server::listening(shell, directory, &[])
 }
 

@@ -117,9 +117,7 @@ impl Program {
     }
 
     fn spawn(self, dir: &Path, variables: &[(&str, &str)]) -> Child {
-        let file = |name| Stdio::from(File::create(dir.join(name)).unwrap());
-        let mut command = self.command(dir, variables);
-        command.stdin(Stdio::null()).stdout(file(STDOUT)).stderr(file(STDERR)).spawn().unwrap()
+        spawn(&mut self.command(dir, variables), dir)
     }
 
     /// The program with these variables alone, to be run.
@@ -131,6 +129,13 @@ impl Program {
         command.env_clear().env("PORT", "0").envs(variables.iter().copied()).current_dir(dir);
         command
     }
+}
+
+/// Starts what will be a server in this directory, which takes all that it prints.
+pub(crate) fn spawn(command: &mut Command, dir: &Path) -> Child {
+    let file = |name| Stdio::from(File::create(dir.join(name)).unwrap());
+    let command = command.current_dir(dir).stdin(Stdio::null());
+    command.stdout(file(STDOUT)).stderr(file(STDERR)).spawn().unwrap()
 }
 
 impl Server {
