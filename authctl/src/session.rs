@@ -1,6 +1,6 @@
 //! Sessions.
 
-use auth_core::{Auth, Client, Session, SessionId, User, UserError};
+use auth_core::{Auth, Client, Session, SessionId, UserError, UserId};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -57,8 +57,7 @@ fn json(session: &Session) -> Value {
 async fn end(service: &Service, user: &str, session: Option<&str>) -> Result<Report, Problem> {
     let user = service.find(user).await?;
     let Some(session) = session else {
-        let ended = service.auth.sessions(user.id).await?.len();
-        service.auth.log_out_everywhere(user.id, &Client::unknown()).await?;
+        let ended = end_all(&service.auth, user.id).await?;
         let text = format!("all sessions ended ({ended} were live), and all mailed links are dead");
         return Ok(Report::new(text, json!({ "ended": ended })));
     };
@@ -69,11 +68,22 @@ async fn end(service: &Service, user: &str, session: Option<&str>) -> Result<Rep
     Ok(Report::new(format!("session {id} ended"), json!({ "ended": 1 })))
 }
 
+/// Ends all sessions of a user. Returns how many were live.
+///
+/// They end even if one of them cannot be read, which is an error afterwards.
+async fn end_all(auth: &Auth, user: UserId) -> Result<usize, UserError> {
+    let live = auth.sessions(user).await;
+    auth.log_out_everywhere(user, &Client::unknown()).await?;
+    Ok(live?.len())
+}
+
 /// The sessions of everyone that have ended so far.
 #[derive(Debug, Default)]
 struct Ended {
     users: u64,
     sessions: u64,
+    /// The first failure of a user.
+    problem: Option<Problem>,
 }
 
 /// Ends all sessions of all users, batch by batch.
@@ -81,19 +91,20 @@ struct Ended {
 /// A user who registers meanwhile may keep the sessions of a log-in that came after.
 async fn end_everyone(service: &Service) -> Result<Report, Problem> {
     let mut ended = Ended::default();
-    if let Err(problem) = ended.end_all(&service.auth).await {
-        let Ended { users, sessions } = ended;
+    let outcome = ended.end_batches(&service.auth).await;
+    let Ended { users, sessions, problem } = ended;
+    if let Some(problem) = problem.or(outcome.err()) {
         let advice = format!("{problem}; {users} users are done, {sessions} sessions ended: run it again");
         return Err(Problem::new(problem.status, advice));
     }
-    let Ended { users, sessions } = ended;
     let text =
         format!("all sessions of {users} users ended ({sessions} were live), and all mailed links are dead");
     Ok(Report::new(text, json!({ "users": users, "ended": sessions })))
 }
 
 impl Ended {
-    async fn end_all(&mut self, auth: &Auth) -> Result<(), Problem> {
+    /// Continues if ending the sessions of one user fails.
+    async fn end_batches(&mut self, auth: &Auth) -> Result<(), Problem> {
         let mut after = None;
         loop {
             let page = auth.users(after, BATCH).await?;
@@ -101,26 +112,33 @@ impl Ended {
             after = Some(last.id);
             let mut batch: JoinSet<Result<usize, Problem>> = JoinSet::new();
             for user in page {
-                batch.spawn(end_all_of(auth.clone(), user));
+                batch.spawn(end_all_of_one(auth.clone(), user.id));
             }
             for ended in batch.join_all().await {
-                self.sessions += u64::try_from(ended?).unwrap_or(u64::MAX);
-                self.users += 1;
+                self.add(ended);
             }
+        }
+    }
+
+    fn add(&mut self, ended: Result<usize, Problem>) {
+        match ended {
+            Ok(live) => {
+                self.users += 1;
+                self.sessions += u64::try_from(live).unwrap_or(u64::MAX);
+            }
+            Err(problem) => _ = self.problem.get_or_insert(problem),
         }
     }
 }
 
-/// Returns how many sessions were live.
-async fn end_all_of(auth: Auth, user: User) -> Result<usize, Problem> {
-    let ended = async {
-        let live = auth.sessions(user.id).await?.len();
-        auth.log_out_everywhere(user.id, &Client::unknown()).await?;
-        Ok(live)
-    };
-    match ended.await {
+/// Names the user in the problem.
+async fn end_all_of_one(auth: Auth, user: UserId) -> Result<usize, Problem> {
+    match end_all(&auth, user).await {
         // Deleted meanwhile.
         Err(UserError::NotFound) => Ok(0),
-        ended => Ok(ended?),
+        ended => ended.map_err(|error| {
+            let problem = Problem::from(error);
+            Problem::new(problem.status, format!("user {user}: {problem}"))
+        }),
     }
 }

@@ -133,6 +133,17 @@ impl Place {
         change(builder).build().unwrap()
     }
 
+    /// Changes rows directly in the database.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        if let Some(path) = self.url.strip_prefix("sqlite://") {
+            let options = SqliteConnectOptions::new().filename(path);
+            options.connect().await.unwrap().execute(sql).await.unwrap();
+        } else {
+            let options: MySqlConnectOptions = self.url.parse().unwrap();
+            options.connect().await.unwrap().execute(sql).await.unwrap();
+        }
+    }
+
     /// Counts the rows of users directly in the database.
     pub(crate) async fn users(&self) -> i64 {
         const COUNT: &str = "SELECT COUNT(*) FROM auth_users";

@@ -72,6 +72,38 @@ async fn the_sessions_of_everyone_end() {
     }
 }
 
+/// A row that somebody wrote by hand must not keep the sessions of others, or its own, alive.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrupt_session_ends_and_keeps_no_other_alive() {
+    for place in Place::each("corrupt").await {
+        place.create(ADA);
+        let auth = place.service(Mailbox::new()).await;
+        let broken = log_in(&auth, "Firefox").await;
+        let mut grants = Vec::new();
+        for number in 0..40 {
+            let email = format!("user{number}@example.com");
+            auth.create_user(&email, Password::new(PASSWORD), None).await.unwrap();
+            if number % 13 == 0 {
+                let client = Client::unknown();
+                grants.push(auth.log_in(&email, Password::new(PASSWORD), &client).await.unwrap());
+            }
+        }
+        let epoch = auth.user(broken.user.id).await.unwrap().epoch;
+        place.execute("UPDATE auth_sessions SET ip = 'nowhere' WHERE user_agent = 'Firefox'").await;
+        for arguments in [&["session", "end", "--everyone"][..], &["session", "end", ADA, "--all"]] {
+            let ran = place.run(arguments).expect(70);
+            assert!(ran.err.contains("ip"), "{}", ran.err);
+        }
+        assert_eq!(auth.user(broken.user.id).await.unwrap().epoch, epoch.next().next());
+        for grant in &grants {
+            assert!(!lives(&auth, grant).await);
+        }
+        let ran = place.run(&["session", "end", "--everyone"]).expect(70);
+        assert!(ran.err.contains(&format!("user {}: ", broken.user.id)), "{}", ran.err);
+        assert!(ran.err.contains("40 users are done"), "{}", ran.err);
+    }
+}
+
 /// A mailer that sends no mail.
 #[derive(Debug)]
 struct Refuses;
