@@ -11,7 +11,6 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 
-// ANCHOR: service
 /// The state that the service had before, and the `Api`, which the extractors find by `FromRef`.
 #[derive(Clone)]
 struct AppState {
@@ -41,7 +40,6 @@ fn app(state: &AppState) -> Router {
 async fn greeting(State(state): State<AppState>, caller: CurrentUser) -> String {
     format!("{}, {}", state.greeting, caller.user.email.address())
 }
-// ANCHOR_END: service
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -55,12 +53,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Sends requested mails and deletes expired records.
     let worker = auth.clone();
     tokio::spawn(async move { worker.run_background(std::future::pending()).await });
-    // ANCHOR: config
     let config = HttpConfig::builder("https://app.example.com")
         .base_path("/users/api")
         .beside_other_routes()
         .build()?;
-    // ANCHOR_END: config
     let state = AppState { greeting: "Good morning".to_owned(), api: Api::new(auth, config) };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let stop = async { _ = tokio::signal::ctrl_c().await };

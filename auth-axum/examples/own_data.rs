@@ -36,7 +36,6 @@ impl Tables {
     }
 }
 
-// ANCHOR: roles
 /// Puts the role of a user into each access token. It is read at log-in and at every refresh.
 #[async_trait]
 impl ClaimsSource for Tables {
@@ -56,9 +55,7 @@ async fn report(State(tables): State<Tables>, BearerClaims(claims): BearerClaims
     require_role(&claims, "admin")?;
     Ok(format!("{} profiles", tables.profiles().len()))
 }
-// ANCHOR_END: roles
 
-// ANCHOR: state
 /// What the handlers share. The extractors find the `Api` in it.
 #[derive(Clone)]
 struct AppState {
@@ -77,9 +74,7 @@ impl FromRef<AppState> for Tables {
         state.tables.clone()
     }
 }
-// ANCHOR_END: state
 
-// ANCHOR: profile
 /// Answers with the profile of the caller, or with a problem of the service's own.
 async fn credit(State(tables): State<Tables>, caller: CurrentUser) -> Result<Json<u32>, Problem> {
     let profile = tables.profiles().get(&caller.user.id).cloned().unwrap_or_default();
@@ -88,9 +83,7 @@ async fn credit(State(tables): State<Tables>, caller: CurrentUser) -> Result<Jso
         credit => Ok(Json(credit)),
     }
 }
-// ANCHOR_END: profile
 
-// ANCHOR: hook
 /// Makes a profile with each user and deletes it with the user. All other events go to the log.
 #[derive(Debug)]
 struct Profiles(Tables);
@@ -109,7 +102,6 @@ impl EventSink for Profiles {
         TracingSink::default().record(event);
     }
 }
-// ANCHOR_END: hook
 
 fn app(state: &AppState) -> Router {
     let config = state.api.config();
@@ -122,13 +114,11 @@ fn app(state: &AppState) -> Router {
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).log_internal_errors(false).init();
     let tables = Tables::default();
-    // ANCHOR: build
     let auth = Auth::builder(MemoryStore::new(), Mailbox::new())
         .secret(std::env::var("AUTH_SECRET")?)
         .claims_source(tables.clone())
         .event_sink(Profiles(tables.clone()))
         .build()?;
-    // ANCHOR_END: build
     let worker = auth.clone();
     tokio::spawn(async move { worker.run_background(std::future::pending()).await });
     let config = HttpConfig::builder("http://localhost:3000").build()?;

@@ -1,4 +1,5 @@
-//! The store of the guide is the guide's code and nothing else, and its own tests run the suite over it.
+//! Code in the guides is code of the repository: the store of its guide as a whole, of two examples the parts that a page
+//! shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,6 +9,12 @@ use auth_tests::page::blocks;
 use crate::root;
 
 const GUIDE: &str = include_str!("../../docs/writing-a-store.md");
+
+/// Pages that show parts of an example, and the example.
+const PARTS: [(&str, &str); 2] = [
+    (include_str!("../../docs/existing-service.md"), "auth-axum/examples/existing_service.rs"),
+    (include_str!("../../docs/your-own.md"), "auth-axum/examples/own_data.rs"),
+];
 
 /// The blocks of one kind by the file that they name, in their order.
 fn files(kind: &str) -> BTreeMap<&'static str, String> {
@@ -53,4 +60,21 @@ fn the_store_guide_names_every_dependency_of_its_crate() {
     let manifest = fs::read_to_string(root().join("examples/store_map/Cargo.toml")).unwrap();
     let files = files("toml");
     assert_eq!(dependencies(&files["Cargo.toml"]), dependencies(&manifest));
+}
+
+/// The lines without what they are indented by.
+fn unindented(text: &str) -> String {
+    text.lines().map(str::trim_start).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn blocks_that_show_an_example_are_parts_of_it() {
+    for (page, example) in PARTS {
+        let source = unindented(&fs::read_to_string(root().join(example)).unwrap());
+        let parts = blocks(page).into_iter().filter(|block| block.kind == "rust,ignore");
+        for part in parts {
+            assert!(source.contains(&unindented(part.text)), "{example} has no\n{}", part.text);
+        }
+        assert!(page.contains(&format!("(../{example})")), "the page links to {example}");
+    }
 }

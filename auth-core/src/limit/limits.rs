@@ -138,7 +138,6 @@ macro_rules! limits {
 }
 
 limits! {
-    // ANCHOR: limits
     /// Failed log-ins to one account from one client address.
     LogInAccount log_in_account: AccountAndClient, Passwords, [5 per 15 min];
     /// Failed log-ins from one client address.
@@ -190,7 +189,6 @@ limits! {
     RestoreClient restore_client: Client, Capacity, [300 per 1 min];
     /// Restores, counted only once the token is proven.
     RestoreSession restore_session: Session, Capacity, [60 per 1 min];
-    // ANCHOR_END: limits
 }
 
 impl Limit {
