@@ -78,3 +78,14 @@ fn blocks_that_show_an_example_are_parts_of_it() {
         assert!(page.contains(&format!("(../{example})")), "the page links to {example}");
     }
 }
+
+#[test]
+fn the_store_guide_counts_the_methods_of_the_traits() {
+    for (name, file) in [("UserStore", "user"), ("TokenStore", "token"), ("Outbox", "outbox")] {
+        let source = fs::read_to_string(root().join(format!("auth-core/src/store/{file}.rs"))).unwrap();
+        let (_, methods) = source.split_once(&format!("pub trait {name}:")).unwrap();
+        let count = methods.split("\n}\n").next().unwrap().matches("async fn ").count();
+        let row = GUIDE.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
+        assert!(row.ends_with(&format!("| {count} |")), "{name} has {count} methods: {row}");
+    }
+}
