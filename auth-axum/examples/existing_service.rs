@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut policy = Policy::default();
     policy.refresh = RefreshPolicy::browser();
     let auth = Auth::builder(MemoryStore::new(), Mailbox::new())
-        .secret(std::env::var("AUTH_SECRET")?)
+        .secret(std::env::var("AUTH_SECRET").map_err(|_| "AUTH_SECRET is not set")?)
         .policy(policy)
         .build()?;
     // Sends requested mails and deletes expired records.
@@ -59,6 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let state = AppState { greeting: "Good morning".to_owned(), api: Api::new(auth, config) };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    println!("listening on http://{}", listener.local_addr()?);
     let stop = async { _ = tokio::signal::ctrl_c().await };
     auth_axum::serve(listener, app(&state), stop).await?;
     Ok(())

@@ -115,7 +115,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).log_internal_errors(false).init();
     let tables = Tables::default();
     let auth = Auth::builder(MemoryStore::new(), Mailbox::new())
-        .secret(std::env::var("AUTH_SECRET")?)
+        .secret(std::env::var("AUTH_SECRET").map_err(|_| "AUTH_SECRET is not set")?)
         .claims_source(tables.clone())
         .event_sink(Profiles(tables.clone()))
         .build()?;

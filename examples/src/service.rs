@@ -202,8 +202,8 @@ async fn open(settings: &Settings) -> Result<(Auth, Option<DevMailbox>), NotStar
         Some(url) => Some(RedisLimiter::connect(url).await.map_err(|error| no_limiter(&error))?),
         None => None,
     };
-    let mailing =
-        Mailing::of(settings).map_err(|error| unreachable(format!("no mailbox beside it: {error}")))?;
+    let mailing = Mailing::of(settings)
+        .map_err(|error| (UNAVAILABLE, format!("the development mailbox cannot be opened: {error}")))?;
     let mailbox = mailing.mailbox();
     let mut builder = store::open(&settings.database, mailing, settings.client_addresses)
         .await

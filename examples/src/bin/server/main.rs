@@ -1,6 +1,6 @@
 //! The example server on axum: `cargo run`.
 //!
-//! Settings come from the environment (see the README). Without any it stores everything in `auth.db` and
+//! Settings come from the environment (`docs/server.md`). Without any it stores everything in `auth.db` and
 //! shows its mails at `/dev/mailbox`.
 
 use std::net::SocketAddr;
