@@ -95,7 +95,7 @@ impl Machine {
 
 #[test]
 fn the_commands_of_the_page_start_a_server() {
-    let [_, install, secrets, start, _] = all(PAGE, "sh");
+    let [_, install, secrets, start, _, _] = all(PAGE, "sh");
     let machine = Machine::new();
     machine.type_in(install);
     machine.type_in(secrets);
@@ -141,7 +141,7 @@ fn the_commands_of_the_page_start_a_server() {
 #[test]
 fn secrets_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let [_, install, secrets, _, _] = all(PAGE, "sh");
+    let [_, install, secrets, _, _, _] = all(PAGE, "sh");
     let machine = Machine::new();
     machine.type_in(install);
     machine.type_in(secrets);
@@ -185,7 +185,7 @@ fn instructions() -> Vec<String> {
 /// No docker builds it here.
 #[test]
 fn the_image_is_built_as_the_page_builds_it() {
-    let [build, _, _, _, image] = all(PAGE, "sh");
+    let [build, _, _, _, _, image] = all(PAGE, "sh");
     let instructions = instructions();
     let cargo = instructions.iter().find_map(|line| line.strip_prefix("RUN cargo")).unwrap();
     let cargo = format!("cargo{cargo}");
@@ -211,6 +211,25 @@ fn the_image_is_built_as_the_page_builds_it() {
     }
     assert!(image.starts_with("docker build -f examples/deploy/Dockerfile -t auth .\n"), "{image}");
     assert!(image.contains("--env-file /etc/auth/auth.env") && image.contains("--stop-timeout 30"));
+}
+
+/// systemd itself is not here.
+#[test]
+fn authctl_runs_as_the_unit_runs_the_server() {
+    let [_, install, _, _, administer, _] = all(PAGE, "sh");
+    let machine = Machine::new();
+    machine.type_in(install);
+    let unit = machine.unit();
+    for (option, name) in [
+        ("--uid=", "User"),
+        ("--property=EnvironmentFile=", "EnvironmentFile"),
+        ("--working-directory=", "WorkingDirectory"),
+    ] {
+        let given = administer.split_whitespace().find_map(|word| word.strip_prefix(option));
+        assert_eq!(given, Some(unit[name].as_str()), "{option}");
+    }
+    let program = administer.split_whitespace().find(|word| word.starts_with('/')).unwrap();
+    assert!(program.ends_with("/authctl") && machine.path(program).exists(), "{program}");
 }
 
 /// A place where systemd would look, with a program that is there.
