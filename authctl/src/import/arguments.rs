@@ -60,7 +60,8 @@ pub(crate) struct ImportArguments {
     /// Import users whose hash is of an unknown kind without a password, instead of refusing them
     #[arg(long)]
     pub(crate) drop_unknown_hashes: bool,
-    /// Remember imported users in this file, and leave out those that it has; one file for each database
+    /// Remember imported users in this file, and leave out those that it has; one file for each
+    /// database and old system
     #[arg(long, value_name = "FILE")]
     pub(crate) done: Option<PathBuf>,
     /// Show progress if standard error is no terminal, too: a line every two seconds
