@@ -127,6 +127,9 @@ pub(crate) enum SessionCommand {
     },
     /// End one session of a user, all of them, or those of everyone
     #[command(group(ArgGroup::new("which").required(true).args(["session", "all", "everyone"])))]
+    // The usage that clap makes has the user behind the session.
+    #[command(override_usage = "authctl session end [OPTIONS] <USER> <SESSION|--all>\n       \
+                                authctl session end [OPTIONS] --everyone")]
     End {
         /// E-mail address or id
         #[arg(required_unless_present = "everyone", conflicts_with = "everyone")]

@@ -23,6 +23,7 @@ const MISTAKES: &[(&str, i32, &str)] = &[
     ("user list --limit 0", 64, "0 is not in 1..=1000"),
     ("session end", 64, "<USER>"),
     ("session end ada@example.com", 64, "<SESSION|--all|--everyone>"),
+    ("session end ada@example.com", 64, "Usage: authctl session end [OPTIONS] <USER> <SESSION|--all>\n"),
     ("session end ada@example.com --everyone", 64, "cannot be used with"),
     ("session end --everyone --all", 64, "cannot be used with"),
     ("session end ada@example.com 7", 64, "`authctl session list` shows the ids"),
