@@ -18,11 +18,11 @@ impl Database for Pool {
     const MAX_EPOCH: u64 = u64::MAX;
 
     async fn write(&self, sql: &'static str, values: &[Value<'_>]) -> Result<WriteOutcome, StoreError> {
-        self.run(|| statement(sql, values)).await
+        self.server.write(|| statement(sql, values)).await
     }
 
     async fn read(&self, sql: &'static str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        self.rows(|| statement(sql, values)).await
+        self.server.read(|| statement(sql, values)).await
     }
 
     async fn claim(

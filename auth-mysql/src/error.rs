@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use auth_core::StoreError;
 use auth_sql::{ErrorClass, UniqueKey};
 use sqlx::migrate::MigrateError;
 use sqlx::mysql::MySqlDatabaseError;
@@ -141,8 +140,4 @@ pub(crate) fn is_concurrent_migration(error: &MigrateError) -> bool {
         }
         _ => false,
     }
-}
-
-pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
-    class(&error).store_error(error)
 }

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod connections;
 mod database;
 mod error;
 mod migration;
@@ -118,7 +117,7 @@ impl MySqlStore {
     /// call fails as [`Unavailable`](auth_core::StoreErrorKind::Unavailable). A process that exits
     /// without this call loses nothing.
     pub async fn close(&self) {
-        self.store.database().connections.close().await;
+        self.store.database().server.close().await;
     }
 
     /// Lists all statements by name, for the test that reads their query plans.

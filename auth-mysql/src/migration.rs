@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use auth_sql::server::timed_out;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{MySqlConnection, Row as _};
 use tokio::time::timeout;
 
 use crate::error::{OpenError, is_concurrent_migration, is_no_table};
-use crate::pool::{Pool, timed_out};
+use crate::pool::Pool;
 
 /// How long creating the tables may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,7 +44,7 @@ pub(crate) async fn migrate(pool: &Pool) -> Result<(), OpenError> {
     let (mut remaining, mut restarted) = (pauses(), false);
     loop {
         let mut connection =
-            pool.connections.acquire().await.map_err(|error| OpenError::Unreachable(Box::new(error)))?;
+            pool.server.acquire().await.map_err(|error| OpenError::Unreachable(Box::new(error)))?;
         let migrated = timeout(TIMEOUT, migrate_once(&mut connection)).await;
         let error = match migrated.unwrap_or_else(|_| Err(timed_out().into())) {
             Ok(()) => {

@@ -66,12 +66,14 @@ pub(crate) async fn claim(
 ) -> Result<Vec<ClaimedIntent>, StoreError> {
     let (mut claimed, mut failed) = (Vec::new(), None);
     for _ in 0..CLAIM_ROUNDS {
-        let rows = pool.rows(|| statement(FIND_DUE, &[now.into(), limit.into()])).await?;
+        let rows = pool.server.read(|| statement(FIND_DUE, &[now.into(), limit.into()])).await?;
         for row in &rows {
             let Due { id, attempts, intent } = read_due(row)?;
             let values = [lease_until.into(), Value::Id(id), attempts.into(), now.into()];
             // If the outcome is unknown, the intent may be leased; that lease ends by itself.
-            match (pool.run(|| statement(LEASE, &values)).await.and_then(WriteOutcome::affected), intent) {
+            let leased =
+                pool.server.write(|| statement(LEASE, &values)).await.and_then(WriteOutcome::affected);
+            match (leased, intent) {
                 (Ok(0), _) => {}
                 (Ok(_), Ok(intent)) => claimed.push(ClaimedIntent { intent, attempt: attempts + 1 }),
                 (Ok(_), Err(error)) | (Err(error), _) => failed = Some(error),

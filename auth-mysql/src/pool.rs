@@ -1,24 +1,17 @@
-//! Runs statements: takes a connection, and tries again when that is safe.
+//! Connections to MySQL, and how statements run over them.
 
-use std::fmt;
 use std::future::Future;
-use std::io;
-use std::time::Duration;
 
 use auth_core::StoreError;
-use auth_sql::{ErrorClass, WriteOutcome};
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use auth_sql::server::{ACQUIRE_TIMEOUT, Driver, STATEMENT_TIMEOUT, Server};
+use auth_sql::{ErrorClass, UniqueKey};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Executor as _, MySql, MySqlConnection, MySqlPool};
 use tokio::time::timeout;
 
-use crate::connections::{ACQUIRE_TIMEOUT, Connections, Driver, PooledConnection};
-use crate::error::{OpenError, class, is_unknown_variable, store_error, unique_key};
+use crate::error::{OpenError, class, is_unknown_variable, unique_key};
 use crate::row::{Row, Statement};
-
-/// How long one statement may take. Each finds its rows by a key, so it takes milliseconds.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prepares the session of a new connection.
 ///
@@ -45,12 +38,17 @@ pub(crate) async fn prepare(connection: &mut MySqlConnection) -> Result<(), sqlx
     }
 }
 
-/// A sqlx pool whose connections stay out of it between two statements; see [`Connections`].
-impl Driver for MySqlPool {
+/// A sqlx pool whose connections stay out of it between two statements; see [`Server`].
+#[derive(Clone)]
+pub(crate) struct MySqlDriver(MySqlPool);
+
+impl Driver for MySqlDriver {
     type Connection = PoolConnection<MySql>;
+    type Statement = Statement;
+    type Row = Row;
 
     async fn open(&self) -> Result<PoolConnection<MySql>, StoreError> {
-        self.acquire().await.map_err(StoreError::unavailable)
+        self.0.acquire().await.map_err(StoreError::unavailable)
     }
 
     /// By a statement, not by sqlx's ping: if the caller is cancelled, sqlx remembers that a
@@ -70,30 +68,36 @@ impl Driver for MySqlPool {
     }
 
     fn close_pool(&self) -> impl Future<Output = ()> + Send {
-        Self::close(self)
+        self.0.close()
+    }
+
+    async fn execute(
+        connection: &mut PoolConnection<MySql>,
+        statement: Statement,
+    ) -> Result<u64, sqlx::Error> {
+        Ok(statement.execute(&mut **connection).await?.rows_affected())
+    }
+
+    async fn fetch(
+        connection: &mut PoolConnection<MySql>,
+        statement: Statement,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        Ok(statement.fetch_all(&mut **connection).await?.into_iter().map(Row).collect())
+    }
+
+    fn class(error: &sqlx::Error) -> ErrorClass {
+        class(error)
+    }
+
+    fn unique_key(duplicate: &sqlx::Error) -> UniqueKey {
+        unique_key(duplicate)
     }
 }
 
 /// The database of a store.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pool {
-    pub(crate) connections: Connections<MySqlPool>,
-}
-
-/// Shows nothing of the server.
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").finish_non_exhaustive()
-    }
-}
-
-/// The pauses before the second, third and fourth attempt.
-fn pauses() -> impl Iterator<Item = Duration> + Send {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(5))
-        .with_max_times(3)
-        .with_jitter()
-        .build()
+    pub(crate) server: Server<MySqlDriver>,
 }
 
 impl Pool {
@@ -109,101 +113,10 @@ impl Pool {
             .test_before_acquire(false)
             .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_lazy_with(options);
-        Ok(Self { connections: Connections::owned(pool, max_connections) })
+        Ok(Self { server: Server::owned(MySqlDriver(pool), max_connections) })
     }
 
     pub(crate) fn shared(pool: MySqlPool) -> Self {
-        Self { connections: Connections::shared(pool) }
+        Self { server: Server::shared(MySqlDriver(pool)) }
     }
-
-    /// Runs a write until its outcome is known, at most four times.
-    pub(crate) async fn run(
-        &self,
-        statement: impl Fn() -> Statement + Send,
-    ) -> Result<WriteOutcome, StoreError> {
-        let (mut pauses, mut lost) = (pauses(), None);
-        let unknown = |lost| Ok(WriteOutcome::Unknown(StoreError::unavailable(lost)));
-        loop {
-            let mut connection = self.connections.acquire().await?;
-            let outcome = within_time(statement().execute(&mut **connection)).await;
-            let (class, error) = match release(connection, outcome) {
-                Ok(done) => match (done.rows_affected(), lost) {
-                    // An earlier attempt may have been applied, so that the guard does not hold any
-                    // more.
-                    (0, Some(lost)) => return unknown(lost),
-                    (rows, _) => return Ok(WriteOutcome::Affected(rows)),
-                },
-                Err(failed) => failed,
-            };
-            match class {
-                ErrorClass::Contention | ErrorClass::ConnectionLost | ErrorClass::NotPrimary => {}
-                ErrorClass::Duplicate => {
-                    return lost.map_or_else(|| Ok(WriteOutcome::Duplicate(unique_key(&error))), unknown);
-                }
-                ErrorClass::InvalidRecord | ErrorClass::Refused => return Err(store_error(error)),
-            }
-            let Some(pause) = pauses.next().filter(|_| !is_timeout(&error)) else {
-                return Err(store_error(error));
-            };
-            if class == ErrorClass::ConnectionLost {
-                lost = Some(error);
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// Runs a read, at most four times.
-    pub(crate) async fn rows(
-        &self,
-        statement: impl Fn() -> Statement + Send,
-    ) -> Result<Vec<Row>, StoreError> {
-        let mut pauses = pauses();
-        loop {
-            let mut connection = self.connections.acquire().await?;
-            let outcome = within_time(statement().fetch_all(&mut **connection)).await;
-            let (class, error) = match release(connection, outcome) {
-                Ok(rows) => return Ok(rows.into_iter().map(Row).collect()),
-                Err(failed) => failed,
-            };
-            let may_repeat = match class {
-                ErrorClass::Contention | ErrorClass::ConnectionLost | ErrorClass::NotPrimary => {
-                    !is_timeout(&error)
-                }
-                ErrorClass::Duplicate | ErrorClass::InvalidRecord | ErrorClass::Refused => false,
-            };
-            let Some(pause) = pauses.next().filter(|_| may_repeat) else {
-                return Err(store_error(error));
-            };
-            tokio::time::sleep(pause).await;
-        }
-    }
-}
-
-/// Releases a connection after its statement; classifies a failure.
-fn release<T>(
-    connection: PooledConnection<MySqlPool>,
-    outcome: Result<T, sqlx::Error>,
-) -> Result<T, (ErrorClass, sqlx::Error)> {
-    match outcome {
-        Ok(done) => {
-            connection.release();
-            Ok(done)
-        }
-        Err(error) => Err((connection.release_failed(class(&error)), error)),
-    }
-}
-
-async fn within_time<T>(
-    statement: impl Future<Output = Result<T, sqlx::Error>> + Send,
-) -> Result<T, sqlx::Error> {
-    timeout(STATEMENT_TIMEOUT, statement).await.unwrap_or_else(|_| Err(timed_out()))
-}
-
-pub(crate) fn timed_out() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "no answer from the database").into()
-}
-
-/// Whether a statement took too long. Another attempt would only double the wait.
-fn is_timeout(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }

@@ -80,7 +80,7 @@ pub(crate) async fn purge(
     let read_id = |row: &Row| Record::new(table, row).bytes("id");
     let mut left = limit;
     loop {
-        let rows = pool.rows(|| statement(find, &[at.into(), left.into()])).await?;
+        let rows = pool.server.read(|| statement(find, &[at.into(), left.into()])).await?;
         let ids: Vec<[u8; 16]> = rows.iter().map(read_id).collect::<Result<_, _>>()?;
         let deleted = delete_all(pool, delete, &ids, at).await?;
         let found_all = u32::try_from(ids.len()).unwrap_or(u32::MAX) < left;
@@ -106,7 +106,7 @@ async fn delete_all(
             let ids = batch.iter().chain(repeat_n(batch.last(), BATCH - batch.len()).flatten());
             ids.fold(statement, |statement, id| statement.bind(id.as_slice()))
         };
-        deleted += pool.run(statement).await.and_then(WriteOutcome::affected)?;
+        deleted += pool.server.write(statement).await.and_then(WriteOutcome::affected)?;
     }
     Ok(deleted)
 }

@@ -17,6 +17,9 @@ pub enum ErrorClass {
     /// The server is read-only or outside its cluster. Nothing was written; another server may be
     /// the primary now.
     NotPrimary,
+    /// A prepared statement of this connection does not fit the tables any more. Nothing was
+    /// written; over another connection the statement may run.
+    StaleStatement,
     /// The server answered but cannot run the statement now: it is full, or the account lacks a
     /// privilege.
     Refused,
@@ -39,9 +42,11 @@ impl ErrorClass {
         match self {
             Self::Duplicate => StoreError::conflict(cause),
             Self::InvalidRecord => StoreError::corrupt(cause),
-            Self::Contention | Self::ConnectionLost | Self::NotPrimary | Self::Refused => {
-                StoreError::unavailable(cause)
-            }
+            Self::Contention
+            | Self::ConnectionLost
+            | Self::NotPrimary
+            | Self::StaleStatement
+            | Self::Refused => StoreError::unavailable(cause),
         }
     }
 }

@@ -6,6 +6,8 @@ mod joined;
 mod migration;
 mod outbox;
 mod record;
+#[cfg(feature = "server")]
+pub mod server;
 mod sql;
 mod statement;
 mod store;
@@ -15,7 +17,7 @@ mod user;
 pub use database::{Database, Expired, UniqueKey, WriteOutcome};
 pub use error::ErrorClass;
 pub use migration::migrator;
-pub use outbox::read_intent;
+pub use outbox::{read_claimed, read_intent};
 pub use record::{Cause, CorruptColumn, Record, Row, decode};
 pub use sql::{OutboxSql, TokenSql, UserSql};
 pub use statement::Value;

@@ -19,6 +19,36 @@ pub fn read_intent(record: &Record<'_>) -> Result<Intent, StoreError> {
     Ok(Intent::from_stored(id, created_at, record.text("payload")?))
 }
 
+/// Reads intents that one statement claimed, in any order; returns them the longest due first.
+///
+/// Their columns are id, `payload`, `created_at`, the new `attempts`, and `was_due_at`: the value of
+/// `due_at` before. An intent that cannot be read stays leased.
+///
+/// # Errors
+///
+/// - [`Corrupt`](auth_core::StoreErrorKind::Corrupt) if none could be read.
+pub fn read_claimed(rows: &[impl Row]) -> Result<Vec<ClaimedIntent>, StoreError> {
+    let (mut claimed, mut corrupt) = (Vec::with_capacity(rows.len()), None);
+    for row in rows {
+        match read_one_claimed(row) {
+            Ok(one) => claimed.push(one),
+            Err(error) => corrupt = Some(error),
+        }
+    }
+    if let (true, Some(error)) = (claimed.is_empty(), corrupt) {
+        return Err(error);
+    }
+    claimed.sort_unstable_by_key(|(was_due_at, claimed)| (*was_due_at, claimed.intent.id));
+    Ok(claimed.into_iter().map(|(_, claimed)| claimed).collect())
+}
+
+/// A claimed intent, and when it was due.
+fn read_one_claimed(row: &impl Row) -> Result<(DateTime<Utc>, ClaimedIntent), StoreError> {
+    let record = Record::new(table::OUTBOX, row);
+    let intent = read_intent(&record)?;
+    Ok((record.time("was_due_at")?, ClaimedIntent { intent, attempt: record.number("attempts")? }))
+}
+
 fn read_dead_letter(row: &impl Row) -> Result<DeadLetter, StoreError> {
     let record = Record::new(table::OUTBOX, row);
     Ok(DeadLetter {

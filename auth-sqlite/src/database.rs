@@ -2,10 +2,10 @@
 
 use auth_core::StoreError;
 use auth_core::store::ClaimedIntent;
-use auth_sql::{Database, Expired, OutboxSql, TokenSql, UserSql, Value, WriteOutcome};
+use auth_sql::{Database, Expired, OutboxSql, TokenSql, UserSql, Value, WriteOutcome, read_claimed};
 use chrono::{DateTime, Utc};
 
-use crate::outbox::{CLAIM, PURGE_DEAD_LETTERS, read_all_claimed};
+use crate::outbox::{CLAIM, PURGE_DEAD_LETTERS};
 use crate::pool::Pool;
 use crate::row::Row;
 use crate::token::{PURGE_ONE_TIME, PURGE_SESSIONS};
@@ -34,7 +34,7 @@ impl Database for Pool {
         limit: u32,
     ) -> Result<Vec<ClaimedIntent>, StoreError> {
         let values = [now.into(), lease_until.into(), limit.into()];
-        read_all_claimed(&self.run_returning(CLAIM, &values).await?)
+        read_claimed(&self.run_returning(CLAIM, &values).await?)
     }
 
     async fn purge(&self, expired: Expired, at: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {

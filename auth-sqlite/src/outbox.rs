@@ -1,11 +1,6 @@
-//! The statements of the outbox, and how intents are claimed.
+//! The statements of the outbox.
 
-use auth_core::StoreError;
-use auth_core::store::ClaimedIntent;
-use auth_sql::{OutboxSql, Record, dead_letter_columns, read_intent, table};
-use chrono::{DateTime, Utc};
-
-use crate::row::Row;
+use auth_sql::{OutboxSql, dead_letter_columns};
 
 pub(crate) const SQL: OutboxSql = OutboxSql {
     insert: "INSERT INTO auth_outbox (id, payload, created_at, due_at, was_due_at) \
@@ -42,26 +37,3 @@ pub(crate) const CLAIM: &str = "UPDATE auth_outbox \
 /// Values: time, limit.
 pub(crate) const PURGE_DEAD_LETTERS: &str = "DELETE FROM auth_outbox WHERE id IN (SELECT id FROM auth_outbox \
     WHERE dead_lettered_at IS NOT NULL AND dead_lettered_at < ?1 LIMIT ?2)";
-
-/// A claimed intent, and when it was due.
-fn read_claimed(row: &Row) -> Result<(DateTime<Utc>, ClaimedIntent), StoreError> {
-    let record = Record::new(table::OUTBOX, row);
-    let intent = read_intent(&record)?;
-    Ok((record.time("was_due_at")?, ClaimedIntent { intent, attempt: record.number("attempts")? }))
-}
-
-/// Reads what [`CLAIM`] returned, the longest due first.
-pub(crate) fn read_all_claimed(rows: &[Row]) -> Result<Vec<ClaimedIntent>, StoreError> {
-    let (mut claimed, mut corrupt) = (Vec::with_capacity(rows.len()), None);
-    for row in rows {
-        match read_claimed(row) {
-            Ok(one) => claimed.push(one),
-            Err(error) => corrupt = Some(error),
-        }
-    }
-    if let (true, Some(error)) = (claimed.is_empty(), corrupt) {
-        return Err(error);
-    }
-    claimed.sort_unstable_by_key(|(was_due_at, claimed)| (*was_due_at, claimed.intent.id));
-    Ok(claimed.into_iter().map(|(_, claimed)| claimed).collect())
-}

@@ -13,6 +13,7 @@
 //! in use ── statement ended ─────────────────────► idle
 //! in use ── connection lost ─────────────────────► closed; idle ones are no longer fresh
 //! in use ── server is not the primary ───────────► closed, with all idle ones; at most every 5 s
+//! in use ── a prepared statement is outdated ────► closed
 //! in use ── caller was cancelled ────────────────► checked ──► idle, or closed
 //! idle ──── acquired while fresh ────────────────► in use
 //! idle ──── acquired while not fresh ────────────► checked ──► in use, or closed
@@ -22,26 +23,28 @@
 //! A connection is fresh if it was released within the last 30 seconds and no other has been lost
 //! since. The check is a statement that must succeed within a second.
 //!
-//! A pool of the service's own is shared with others who wait for its connections. There, every
+//! A pool of the service is shared with others who wait for its connections. There, every
 //! statement takes a connection and releases it to the pool, ping included.
 
 mod idle;
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use auth_core::StoreError;
-use auth_sql::ErrorClass;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::Driver;
+use crate::ErrorClass;
 use idle::{IdleConnection, IdleConnections};
 
 /// How long a caller waits for a connection. sqlx retries a server that refuses connections until
 /// this has passed, so it is also how long callers wait for their error while the server is down.
-pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a check or a graceful close may take. A server on the same network answers within
 /// milliseconds.
@@ -50,32 +53,9 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long [`Connections::close`] waits for running statements, which may take five seconds each.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Opens, checks and closes connections to one database.
-pub(crate) trait Driver: Clone + Send + Sync + 'static {
-    /// An open connection. Dropping it releases it to its pool.
-    type Connection: Send + 'static;
-
-    /// Takes a connection out of the pool, which opens one if it has none.
-    fn open(&self) -> impl Future<Output = Result<Self::Connection, StoreError>> + Send;
-
-    /// Runs a statement that does nothing; returns whether it succeeded.
-    fn is_alive(connection: &mut Self::Connection) -> impl Future<Output = bool> + Send;
-
-    /// Closes a connection at once, without a message to the server.
-    fn close(connection: Self::Connection);
-
-    /// Sends the server the message that the connection ends. Without it, the server counts an
-    /// aborted connection and logs a warning.
-    fn close_gracefully(connection: Self::Connection) -> impl Future<Output = ()> + Send + 'static;
-
-    /// Closes the pool: from this call on, `open` fails. The future ends when the pool has closed
-    /// its connections.
-    fn close_pool(&self) -> impl Future<Output = ()> + Send;
-}
-
 /// All connections of a store.
 #[derive(Clone)]
-pub(crate) struct Connections<D: Driver> {
+pub(super) struct Connections<D: Driver> {
     driver: D,
     /// `None` if the pool is shared: then no connection stays out of it.
     idle: Option<Arc<IdleConnections<D>>>,
@@ -90,18 +70,18 @@ struct Permit<D: Driver> {
 
 impl<D: Driver> Connections<D> {
     /// Uses a pool that belongs to this store alone.
-    pub(crate) fn owned(driver: D, max_connections: u32) -> Self {
+    pub(super) fn owned(driver: D, max_connections: u32) -> Self {
         let permits = usize::try_from(max_connections).unwrap_or(Semaphore::MAX_PERMITS);
         Self { driver, idle: Some(Arc::new(IdleConnections::new(permits))) }
     }
 
     /// Uses a pool that others use, too.
-    pub(crate) fn shared(driver: D) -> Self {
+    pub(super) fn shared(driver: D) -> Self {
         Self { driver, idle: None }
     }
 
     /// Takes a connection for one statement.
-    pub(crate) async fn acquire(&self) -> Result<PooledConnection<D>, StoreError> {
+    pub(super) async fn acquire(&self) -> Result<PooledConnection<D>, StoreError> {
         let Some(idle) = &self.idle else { return self.open(None).await };
         timeout(ACQUIRE_TIMEOUT, self.acquire_owned(idle)).await.map_err(StoreError::unavailable)?
     }
@@ -129,7 +109,7 @@ impl<D: Driver> Connections<D> {
 
     /// Waits for running statements and closes all connections. Gives up after [`CLOSE_TIMEOUT`] if
     /// the server does not answer.
-    pub(crate) async fn close(&self) {
+    pub(super) async fn close(&self) {
         // From here on, no statement gets a connection.
         let pool_closed = self.driver.close_pool();
         let idle = self.idle.as_ref().map_or_else(Vec::new, |idle| idle.close());
@@ -148,7 +128,7 @@ impl<D: Driver> Connections<D> {
 ///
 /// If it is dropped instead, its caller was cancelled in the middle of a statement. A task then
 /// checks it and releases or closes it.
-pub(crate) struct PooledConnection<D: Driver>(Option<InUse<D>>);
+pub struct PooledConnection<D: Driver>(Option<InUse<D>>);
 
 struct InUse<D: Driver> {
     connection: D::Connection,
@@ -158,9 +138,16 @@ struct InUse<D: Driver> {
     permit: Option<Permit<D>>,
 }
 
+/// Shows nothing of the server.
+impl<D: Driver> fmt::Debug for PooledConnection<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledConnection").finish_non_exhaustive()
+    }
+}
+
 impl<D: Driver> PooledConnection<D> {
     /// Releases the connection for the next statement.
-    pub(crate) fn release(mut self) {
+    pub fn release(mut self) {
         if let Some(in_use) = self.0.take() {
             in_use.release();
         }
@@ -171,10 +158,11 @@ impl<D: Driver> PooledConnection<D> {
     ///
     /// The class stays [`ErrorClass::NotPrimary`] only if the connection was closed, so that a new
     /// one may lead to the primary.
-    pub(crate) fn release_failed(mut self, class: ErrorClass) -> ErrorClass {
+    pub(super) fn release_failed(mut self, class: ErrorClass) -> ErrorClass {
         let Some(in_use) = self.0.take() else { return class };
         match class {
             ErrorClass::ConnectionLost => drop(in_use.close_lost()),
+            ErrorClass::StaleStatement => D::close(in_use.connection),
             ErrorClass::NotPrimary => {
                 let opened_at = in_use.opened_at;
                 if in_use.permit.as_ref().is_none_or(|permit| permit.idle.mark_not_primary(opened_at)) {
@@ -193,7 +181,7 @@ impl<D: Driver> PooledConnection<D> {
     }
 
     /// Closes the connection because its session is in an unknown state.
-    pub(crate) fn discard(mut self) {
+    pub fn discard(mut self) {
         if let Some(in_use) = self.0.take() {
             D::close(in_use.connection);
         }

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::idle::{FRESH_FOR, IDLE_TIMEOUT, MAX_LIFETIME};
 use super::*;
+use crate::UniqueKey;
 
 /// A pool without a server: it numbers the connections that it opens.
 #[derive(Clone, Default)]
@@ -23,6 +24,8 @@ struct FakeConnection {
 
 impl Driver for Fake {
     type Connection = FakeConnection;
+    type Statement = ();
+    type Row = ();
 
     async fn open(&self) -> Result<FakeConnection, StoreError> {
         let number = self.0.opened.fetch_add(1, Ordering::Relaxed);
@@ -42,6 +45,22 @@ impl Driver for Fake {
     }
 
     async fn close_pool(&self) {}
+
+    async fn execute(_: &mut FakeConnection, (): ()) -> Result<u64, sqlx::Error> {
+        Ok(1)
+    }
+
+    async fn fetch(_: &mut FakeConnection, (): ()) -> Result<Vec<()>, sqlx::Error> {
+        Ok(vec![()])
+    }
+
+    fn class(_: &sqlx::Error) -> ErrorClass {
+        ErrorClass::Refused
+    }
+
+    fn unique_key(_: &sqlx::Error) -> UniqueKey {
+        UniqueKey::Other
+    }
 }
 
 fn owned(max_connections: u32) -> (Connections<Fake>, Arc<FakeServer>) {
@@ -175,6 +194,15 @@ async fn a_read_only_server_is_left_once_per_interval() {
     let same = acquire(&connections).await;
     assert_eq!(same.release_failed(ErrorClass::NotPrimary), ErrorClass::NotPrimary);
     assert!(idle_numbers(&connections).is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_with_an_outdated_statement_is_closed() {
+    let (connections, server) = owned(1);
+    let connection = acquire(&connections).await;
+    assert_eq!(connection.release_failed(ErrorClass::StaleStatement), ErrorClass::StaleStatement);
+    assert_eq!(*server.closed.lock().unwrap(), [0]);
+    assert_eq!(acquire(&connections).await.number, 1);
 }
 
 #[tokio::test]
