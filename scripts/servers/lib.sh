@@ -157,8 +157,8 @@ def free(port, address):
             return False
     return True
 
-# MariaDB, MySQL and the lone server, then the three nodes of a cluster with four ports each.
-wanted = [(offset, 1) for offset in (0, 1, 4, 10)] + [(1000 + port, node) for port in range(4) for node in (1, 2, 3)]
+# MariaDB, MySQL, PostgreSQL and the lone server, then the three nodes of a cluster with four ports each.
+wanted = [(offset, 1) for offset in (0, 1, 2, 4, 10)] + [(1000 + port, node) for port in range(4) for node in (1, 2, 3)]
 # Linux gives outgoing connections ports from 32768 on.
 bases = random.sample(range(20000, 31000, 20), 100)
 print(next(base for base in bases if all(free(base + offset, f"127.0.0.{node}") for offset, node in wanted)))
