@@ -1,5 +1,4 @@
-//! The cost of refresh, log-in and clean-up with ten thousand users and with more, and the effect
-//! of a clean-up on concurrent refreshes.
+//! The cost of `MySqlStore` with many users; see `auth_tests::server::bench::growth`.
 //!
 //! Run `scripts/bench/scale`, or `AUTH_TEST_MYSQL_URL=... USERS=10000,1000000 cargo bench -p
 //! auth-mysql --bench growth`. It needs an administrator's account: it creates and drops databases
@@ -9,247 +8,225 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "a measurement that cannot be set up must fail"
 )]
 
-#[path = "growth/beside.rs"]
-mod beside;
-mod service;
-#[path = "growth/table.rs"]
-mod table;
-
-use std::collections::HashMap;
 use std::env;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use auth_core::{
-    Auth, Clock as _, Digest, Epoch, Password, Session, SessionId, SystemClock, SystemRandom,
-    TokenStore as _, UserStore as _,
-};
+use auth_mysql::{MySqlOptions, MySqlStore};
+use auth_tests::server::bench::growth::{FIRST_ID, REST_OF_ID, SCATTER, Table, expired, measure, tag_pads};
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, Row as _};
 
-use sqlx::MySqlConnection;
+/// Rows of one insert.
+const BATCH: u64 = 100_000;
 
-use crate::service::{Bounds, PASSWORD, client, percentile};
-use crate::table::Table;
-
-const ROUNDS: usize = 24;
-const REFRESHES: u64 = 100;
-const LOG_INS: u64 = 50;
-/// Sessions that one timed clean-up statement deletes.
-const PURGED: u32 = 100;
-/// Sessions that one timed clean-up deletes.
-const CLEANED: u64 = 10_000;
-/// Timed clean-ups.
-const CLEAN_UPS: usize = 3;
-
-/// A database and its measured times, in microseconds.
-struct Subject {
-    table: Table,
-    auth: Auth,
-    /// The current tokens of sessions that were refreshed here.
-    tokens: HashMap<u64, String>,
-    turns: u64,
-    refreshes: Vec<f64>,
-    log_ins: Vec<f64>,
-    purges: Vec<f64>,
+/// SQL that computes the tag of the first token of the session `id`: HMAC-SHA-256 of two hashes, with a key of one block.
+fn tag() -> String {
+    let [inner, outer] = tag_pads();
+    format!(
+        "LEFT(UNHEX(SHA2(CONCAT(x'{outer}', UNHEX(SHA2(CONCAT(x'{inner}', 'refresh-tag/v2', id, x'00000000', \
+         REPEAT(x'11', 16)), 256))), 256)), 16)"
+    )
 }
 
-impl Subject {
+struct MySql {
+    store: MySqlStore,
+    connection: MySqlConnection,
+    database: String,
+    users: u64,
+}
+
+impl MySql {
+    fn users_from(&self, first: u64, password_hash: &str) -> String {
+        format!(
+            "INSERT INTO auth_users (id, email_canonical, email, name, password_hash, password_changed_at, epoch, \
+             status, email_verified_at, created_at) SELECT UNHEX(CONCAT(LPAD(HEX({FIRST_ID} + n), 12, '0'), \
+             '{REST_OF_ID}')), CONCAT('user', (n * {SCATTER}) % {users}, '@example.com'), \
+             CONCAT('user', (n * {SCATTER}) % {users}, '@example.com'), 'Ada Lovelace', '{password_hash}', \
+             UTC_TIMESTAMP(6), 1, 'active', UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) \
+             FROM (SELECT n + {first} AS n FROM numbers) numbers WHERE n < {users} ORDER BY n",
+            users = self.users
+        )
+    }
+
+    /// Sessions ordered by their end, of scattered users.
+    fn sessions_from(&self, first: u64) -> String {
+        format!(
+            "INSERT INTO auth_sessions (id, user_id, epoch, generation, digest, created_at, rotated_at, \
+             idle_expires_at, expires_at, ip, user_agent) SELECT id, user, 1, 0, UNHEX(SHA2(CONCAT('refresh/v2', \
+             x'0000000000000010', id, x'0000000000000010', user, x'0000000000000020', REPEAT(x'11', 16), {tag}), 256)), \
+             at - INTERVAL 7 DAY, at - INTERVAL 7 DAY, at, at + INTERVAL 23 DAY, '192.0.2.7', \
+             'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0' \
+             FROM (SELECT UNHEX(CONCAT(LPAD(HEX({FIRST_ID} + n + {first}), 12, '0'), '{REST_OF_ID}')) AS id, \
+             UNHEX(CONCAT(LPAD(HEX({FIRST_ID} + ((n + {first}) * {SCATTER}) % {users}), 12, '0'), '{REST_OF_ID}')) \
+             AS user, IF(n + {first} < {expired}, UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 DAY) \
+             + INTERVAL n + {first} MICROSECOND AS at FROM numbers WHERE n + {first} < {users} ORDER BY n) numbers",
+            tag = tag(),
+            users = self.users,
+            expired = expired(self.users)
+        )
+    }
+}
+
+impl Table for MySql {
+    type Store = MySqlStore;
+
     async fn filled(url: &str, users: u64, password_hash: &str) -> Self {
-        let began = Instant::now();
-        let table = Table::filled(url, users, password_hash).await;
-        eprintln!("{users} users and sessions in {:.0?}", began.elapsed());
-        let auth = service::service(&table.store);
-        let tokens = HashMap::new();
-        Self { table, auth, tokens, turns: 0, refreshes: vec![], log_ins: vec![], purges: vec![] }
+        let database = format!("auth_scale_{users}");
+        let mut connection = connect(url).await;
+        // Only later connections use this setting.
+        let slow =
+            "SET GLOBAL log_output = 'TABLE', GLOBAL slow_query_log = 1, GLOBAL long_query_time = 0.05";
+        run(&mut connection, slow.to_owned()).await;
+        commits_wait(&mut connection, false).await;
+        for sql in [format!("DROP DATABASE IF EXISTS {database}"), format!("CREATE DATABASE {database}")] {
+            run(&mut connection, sql).await;
+        }
+        let mut own: url::Url = url.parse().unwrap();
+        own.set_path(&database);
+        let store = MySqlOptions::from_url(own.as_str()).unwrap().connections(16).open().await.unwrap();
+        let mut connection = connect(own.as_str()).await;
+        let numbers = format!(
+            "CREATE TABLE numbers (n BIGINT PRIMARY KEY); INSERT INTO numbers WITH digits (d) AS ({}) \
+             SELECT a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d \
+             FROM digits a, digits b, digits c, digits d, digits e",
+            (0..10).map(|digit| format!("SELECT {digit}")).collect::<Vec<_>>().join(" UNION ALL ")
+        );
+        run(&mut connection, numbers).await;
+        let table = Self { store, connection, database, users };
+        tokio::join!(
+            insert(own.as_str(), users, |first| table.users_from(first, password_hash)),
+            insert(own.as_str(), users, |first| table.sessions_from(first)),
+        );
+        table
     }
 
-    /// Returns the next session of the table and its token.
-    fn next_session(&mut self) -> (u64, String) {
-        self.turns += 1;
-        let number = self.table.live(self.turns);
-        (number, self.tokens.remove(&number).unwrap_or_else(|| Table::first_token(number)))
+    fn store(&self) -> &MySqlStore {
+        &self.store
     }
 
-    async fn refresh(&mut self) {
-        let (number, token) = self.next_session();
-        let began = Instant::now();
-        let grant = self.auth.refresh(&token, &client()).await.unwrap();
-        self.refreshes.push(micros(began));
-        self.tokens.insert(number, grant.refresh_token.expose().to_string());
+    fn users(&self) -> u64 {
+        self.users
     }
 
-    /// Makes the store calls of a log-in. Its hash costs the same in each database, so it is left
-    /// out.
-    async fn log_in(&mut self) {
-        self.turns += 1;
-        let (store, now) = (&self.table.store, SystemClock.now());
-        let email = self.table.email(self.turns);
-        let began = Instant::now();
-        let user = store.find_by_email(&email).await.unwrap().expect("the user is there");
-        let session = Session {
-            id: SessionId::generate(now, &SystemRandom).unwrap(),
-            user_id: user.id,
-            epoch: Epoch::from_u64(1),
-            generation: 0,
-            digest: Digest::from_bytes([7; 32]),
-            created_at: now,
-            rotated_at: now,
-            idle_expires_at: now + Duration::from_hours(7 * 24),
-            expires_at: now + Duration::from_hours(30 * 24),
-            ip: client().ip(),
-            user_agent: client().user_agent().map(str::to_owned),
-        };
-        store.insert_session(&session).await.unwrap();
-        assert!(!store.find_sessions_by_user(user.id).await.unwrap().is_empty());
-        self.log_ins.push(micros(began));
+    async fn insert_expired(&mut self, count: u64) {
+        let sql = format!(
+            "INSERT INTO auth_sessions (id, user_id, epoch, generation, digest, created_at, rotated_at, \
+             idle_expires_at, expires_at, ip, user_agent) SELECT RANDOM_BYTES(16), user_id, epoch, generation, digest, \
+             created_at, rotated_at, UTC_TIMESTAMP(6) - INTERVAL 1 HOUR, expires_at, ip, user_agent \
+             FROM auth_sessions WHERE ends_at > UTC_TIMESTAMP(6) LIMIT {count}"
+        );
+        run(&mut self.connection, sql).await;
     }
 
-    async fn purge(&mut self) {
-        let began = Instant::now();
-        let purged = self.table.store.purge_sessions(SystemClock.now(), PURGED).await.unwrap();
-        self.purges.push(micros(began));
-        assert_eq!(purged, u64::from(PURGED));
-    }
-
-    /// Runs one clean-up; returns its seconds per `CLEANED` sessions.
-    async fn clean_up(&mut self) -> f64 {
-        self.table.insert_expired(CLEANED).await;
-        let began = Instant::now();
-        let cleaned = self.auth.clean_up().await.unwrap();
-        began.elapsed().as_secs_f64() * CLEANED as f64 / cleaned.sessions as f64
-    }
-
-    fn medians(&mut self) -> [f64; 3] {
-        [&mut self.refreshes, &mut self.log_ins, &mut self.purges].map(|values| percentile(values, 50))
-    }
-}
-
-fn micros(began: Instant) -> f64 {
-    began.elapsed().as_secs_f64() * 1e6
-}
-
-/// Upper bound of a cost, as a multiple of the cost with the fewest users.
-const GROWTH: f64 = 1.2;
-/// Upper bound for one statement of a clean-up: it finds each session's entry in the index by user
-/// on another page. A whole clean-up stays within [`GROWTH`], because it pauses far longer than its
-/// statements take.
-const GROWTH_OF_STATEMENT: f64 = 2.0;
-
-async fn compare(subjects: &mut [Subject], commits: &str, bounds: &mut Bounds) {
-    for round in 0..=ROUNDS {
-        for subject in &mut *subjects {
-            for _ in 0..REFRESHES {
-                subject.refresh().await;
-            }
-            for _ in 0..LOG_INS {
-                subject.log_in().await;
-            }
-            subject.purge().await;
-            if round == 0 {
-                // The first round only prepared the statements.
-                for measured in [&mut subject.refreshes, &mut subject.log_ins, &mut subject.purges] {
-                    measured.clear();
-                }
+    async fn bytes(&mut self, table: &str) -> u64 {
+        let database = &self.database;
+        // MariaDB's and MySQL's names of the view.
+        for view in ["innodb_sys_tablespaces", "innodb_tablespaces"] {
+            let sql = format!(
+                "SELECT CAST(file_size AS SIGNED) FROM information_schema.{view} WHERE name = '{database}/{table}'"
+            );
+            if let Ok(row) = self.connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await {
+                return u64::try_from(row.get::<i64, _>(0)).unwrap();
             }
         }
+        panic!("the size of {table} cannot be read");
     }
-    println!(
-        "| users and sessions | refresh p50, us | ratio | log-in without its hash p50, us | ratio | {PURGED} sessions deleted p50, us | ratio |"
-    );
-    println!("|---|---|---|---|---|---|---|");
-    let floor = subjects[0].medians();
-    for subject in subjects {
-        let medians = subject.medians();
-        let cells = medians.into_iter().zip(floor);
-        let cells: Vec<_> = cells.map(|(ours, floor)| format!("{ours:.0} | {:.2}", ours / floor)).collect();
-        println!("| {} | {} |", subject.table.users, cells.join(" | "));
-        let bounded =
-            [("refresh", GROWTH), ("log-in", GROWTH), ("clean-up's statement", GROWTH_OF_STATEMENT)];
-        for ((what, most), (ours, floor)) in bounded.into_iter().zip(medians.into_iter().zip(floor)) {
-            let what = format!("{what}, {} users, commits {commits}", subject.table.users);
-            bounds.check(what, ours / floor, 0.0..=most);
+
+    async fn warmed(&mut self) {
+        for index in ["PRIMARY", "auth_users_email"] {
+            run(
+                &mut self.connection,
+                format!(
+                    "SELECT COUNT(DISTINCT LENGTH(email_canonical)) FROM auth_users FORCE INDEX ({index})"
+                ),
+            )
+            .await;
+        }
+        for (index, column) in
+            [("PRIMARY", "digest"), ("auth_sessions_of_user", "user_id"), ("auth_sessions_by_end", "ends_at")]
+        {
+            run(
+                &mut self.connection,
+                format!("SELECT COUNT(DISTINCT LENGTH({column})) FROM auth_sessions FORCE INDEX ({index})"),
+            )
+            .await;
         }
     }
-    println!();
-}
 
-async fn compare_clean_ups(subjects: &mut [Subject], bounds: &mut Bounds) {
-    println!("| users and sessions | {CLEANED} sessions cleaned up p50, s | ratio |\n|---|---|---|");
-    let mut took = vec![Vec::new(); subjects.len()];
-    for _ in 0..CLEAN_UPS {
-        for (subject, took) in subjects.iter_mut().zip(&mut took) {
-            took.push(subject.clean_up().await);
+    async fn commits_wait(&mut self, wait: bool) {
+        commits_wait(&mut self.connection, wait).await;
+    }
+
+    async fn settled(&mut self) {
+        run(&mut self.connection, "SET GLOBAL innodb_max_dirty_pages_pct = 0".to_owned()).await;
+        let dirty = "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'";
+        loop {
+            let row = self.connection.fetch_one(sqlx::raw_sql(dirty)).await.unwrap();
+            if row.get_unchecked::<String, _>(1).parse::<u64>().unwrap() < 100 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        run(&mut self.connection, "SET GLOBAL innodb_max_dirty_pages_pct = DEFAULT".to_owned()).await;
     }
-    let medians: Vec<_> = took.iter_mut().map(|took| percentile(took, 50)).collect();
-    for (subject, median) in subjects.iter().zip(&medians) {
-        let (users, ratio) = (subject.table.users, median / medians[0]);
-        println!("| {users} | {median:.2} | {ratio:.2} |");
-        bounds.check(format!("clean-up, {users} users"), ratio, 0.0..=GROWTH);
+
+    async fn forget_slow(&mut self) {
+        run(&mut self.connection, "TRUNCATE mysql.slow_log".to_owned()).await;
     }
-    println!();
+
+    async fn slow(&mut self) -> (i64, f64) {
+        let named = "SELECT CAST(CONCAT(start_time, ' ', query_time, ' ', LEFT(sql_text, 60)) AS CHAR) \
+            FROM mysql.slow_log WHERE db = ?";
+        let rows =
+            sqlx::query(named).bind(self.database.clone()).fetch_all(&mut self.connection).await.unwrap();
+        for row in rows {
+            eprintln!("over 50 ms: {}", row.get_unchecked::<String, _>(0));
+        }
+        // On some servers the time has whole seconds only.
+        let slow = "SELECT COUNT(*), CAST(IFNULL(1000000 * FLOOR(TIME_TO_SEC(MAX(query_time))) + \
+            MICROSECOND(MAX(query_time)), 0) AS SIGNED) FROM mysql.slow_log WHERE db = ?";
+        let row =
+            sqlx::query(slow).bind(self.database.clone()).fetch_one(&mut self.connection).await.unwrap();
+        (row.get(0), row.get::<i64, _>(1) as f64 / 1e3)
+    }
+
+    async fn dropped(mut self) {
+        self.store.close().await;
+        run(&mut self.connection, format!("DROP DATABASE {}", self.database)).await;
+    }
 }
 
-async fn sizes(subjects: &mut [Subject]) {
-    println!("\n| users and sessions | bytes per user | bytes per session | all, MiB |\n|---|---|---|---|");
-    for Subject { table, .. } in subjects {
-        let (users, sessions) = (table.bytes("auth_users").await, table.bytes("auth_sessions").await);
-        let per = |bytes: u64| bytes / table.users;
-        println!("| {} | {} | {} | {} |", table.users, per(users), per(sessions), (users + sessions) >> 20);
+async fn insert(url: &str, rows: u64, batch: impl Fn(u64) -> String) {
+    let mut connection = connect(url).await;
+    let unchecked = "SET unique_checks = 0, foreign_key_checks = 0";
+    run(&mut connection, unchecked.to_owned()).await;
+    for first in (0..rows).step_by(usize::try_from(BATCH).unwrap()) {
+        run(&mut connection, batch(first)).await;
     }
-    println!();
+}
+
+/// Opens a connection outside any store.
+async fn connect(url: &str) -> MySqlConnection {
+    let mut connection = url.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
+    MySqlStore::prepare(&mut connection).await.unwrap();
+    connection
+}
+
+async fn run(connection: &mut MySqlConnection, sql: String) {
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.expect(&sql);
+}
+
+async fn commits_wait(connection: &mut MySqlConnection, wait: bool) {
+    run(connection, format!("SET GLOBAL innodb_flush_log_at_trx_commit = {}", u8::from(wait))).await;
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let url = env::var("AUTH_TEST_MYSQL_URL").expect("AUTH_TEST_MYSQL_URL names the server");
-    let mut server = service::connect(&url).await;
-    beside::log_slow_statements(&mut server).await;
-    wait_for_disk(&mut server, false).await;
-    let users = env::var("USERS").unwrap_or_else(|_| "10000,100000".to_owned());
-    let (mut subjects, mut bounds) = (Vec::new(), Bounds::default());
-    let mut password_hash = None;
-    for users in users.split(',').map(|users| users.parse().expect("USERS are numbers")) {
-        let hash = match &password_hash {
-            Some(hash) => hash,
-            None => password_hash.insert(real_hash().await),
-        };
-        subjects.push(Subject::filled(&url, users, hash).await);
-    }
-    sizes(&mut subjects).await;
-    for subject in &mut subjects {
-        subject.table.warmed().await;
-    }
-    // Waiting for the disk costs the same with any number of users, and hides the differences.
-    for (waits, commits) in [(false, "do not wait"), (true, "wait")] {
-        wait_for_disk(&mut server, waits).await;
-        table::flush_pages(&mut server).await;
-        println!("Commits {commits} for the disk:\n");
-        compare(&mut subjects, commits, &mut bounds).await;
-    }
-    compare_clean_ups(&mut subjects, &mut bounds).await;
-    table::flush_pages(&mut server).await;
-    beside::compare(subjects.last_mut().unwrap(), &mut bounds).await;
-    for subject in subjects {
-        subject.table.dropped().await;
-    }
-    bounds.judge()
-}
-
-/// Sets whether a commit waits for the disk.
-async fn wait_for_disk(server: &mut MySqlConnection, wait: bool) {
-    table::run(server, format!("SET GLOBAL innodb_flush_log_at_trx_commit = {}", u8::from(wait))).await;
-}
-
-/// A hash with the default parameters, as long as those of a real service.
-async fn real_hash() -> String {
-    let auth = Auth::builder(auth_core::MemoryStore::new(), auth_core::Mailbox::new())
-        .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
-        .build()
-        .unwrap();
-    auth.hashing().hash(&Password::new(PASSWORD)).await.unwrap().expose().to_owned()
+    measure::<MySql>(&url).await
 }

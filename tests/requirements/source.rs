@@ -27,25 +27,36 @@ fn files(folder: &str) -> Vec<(String, String)> {
     found
 }
 
-/// sqlx takes SQL as static text only, unless `AssertSqlSafe` asserts that it is safe. One place does: a list
-/// of placeholders whose number differs.
+/// sqlx takes SQL as static text only, unless `AssertSqlSafe` asserts that it is safe. Three places do: a list
+/// of placeholders whose number differs, and the name of a schema that the service configures, quoted.
 #[test]
 fn no_statement_contains_input_of_a_client() {
-    let asserting: Vec<String> = ["auth-mysql/src", "auth-sql/src", "auth-sqlite/src"]
-        .into_iter()
-        .flat_map(files)
-        .filter(|(_, text)| text.contains("AssertSqlSafe("))
-        .map(|(name, _)| name)
-        .collect();
-    assert_eq!(asserting, ["auth-mysql/src/purge.rs"]);
-    let purge = file("auth-mysql/src/purge.rs");
-    assert_eq!(purge.matches("AssertSqlSafe(").count(), 1);
-    assert!(purge.contains(r#"format!("{delete} AND id IN ({marks})")"#), "made of placeholders alone");
+    let mut asserting: Vec<String> =
+        ["auth-mysql/src", "auth-postgres/src", "auth-sql/src", "auth-sqlite/src"]
+            .into_iter()
+            .flat_map(files)
+            .filter(|(_, text)| text.contains("AssertSqlSafe("))
+            .map(|(name, _)| name)
+            .collect();
+    asserting.sort_unstable();
+    let expected = [
+        ("auth-mysql/src/purge.rs", r#"format!("{delete} AND id IN ({marks})")"#),
+        ("auth-postgres/src/migration.rs", r#"format!("CREATE SCHEMA {schema}")"#),
+        ("auth-postgres/src/pool.rs", "pooler::begin(schema)"),
+    ];
+    assert_eq!(asserting, expected.map(|(name, _)| name));
+    for (name, made) in expected {
+        let text = file(name);
+        assert_eq!(text.matches("AssertSqlSafe(").count(), 1, "{name}");
+        assert!(text.contains(made), "{name}");
+    }
+    let quoted = file("auth-postgres/src/options.rs");
+    assert!(quoted.contains("self.schema.as_deref().map(quoted)"), "no other text becomes a schema");
 }
 
 #[test]
 fn a_new_database_has_no_account() {
-    for folder in ["auth-mysql/migrations", "auth-sqlite/migrations"] {
+    for folder in ["auth-mysql/migrations", "auth-postgres/migrations", "auth-sqlite/migrations"] {
         for (name, text) in files(folder) {
             let upper = text.to_uppercase();
             let code = upper.lines().filter(|line| !line.trim_start().starts_with("--"));

@@ -11,12 +11,13 @@
 #![expect(clippy::missing_panics_doc, reason = "every helper panics when the test cannot continue")]
 
 mod busy_hashing;
+mod database;
 mod interceptor;
 mod log_capture;
-mod mysql;
 pub mod page;
 mod routes;
 mod secret_scan;
+pub mod server;
 mod sql_log;
 mod store;
 
@@ -31,9 +32,9 @@ use auth_testkit::{FakeClock, Fault, Faulty, cheap_hashing};
 use tokio::task::JoinHandle;
 
 pub use busy_hashing::BusyHashing;
+pub use database::Database;
 pub use interceptor::{Behavior, Interceptor, Nth};
 pub use log_capture::{Listening, LogCapture, listen, said};
-pub use mysql::Database;
 pub use routes::{Field, Route, UNKNOWN_ID};
 pub use secret_scan::{Secrets, spellings};
 pub use sql_log::SqlLog;

@@ -9,19 +9,22 @@ use std::time::Duration;
 use auth_core::MemoryStore;
 use auth_core::store::Store;
 use auth_mysql::MySqlStore;
+use auth_postgres::PgStore;
 use auth_sqlite::SqliteStore;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::runtime;
 
-use crate::mysql::Database;
+use crate::Database;
 
-/// A new, empty store of the kind that `AUTH_TEST_STORE` names: `memory` (the default), `sqlite` or
-/// `mysql`, on the server that `AUTH_TEST_MYSQL_URL` names.
+/// A new, empty store of the kind that `AUTH_TEST_STORE` names: `memory` (the default), `sqlite`, or
+/// `mysql` or `postgres` on the server of [`Database`].
 pub fn new_store() -> Arc<dyn Store> {
     match env::var("AUTH_TEST_STORE").as_deref() {
         Err(_) | Ok("memory") => Arc::new(MemoryStore::new()),
         Ok("sqlite") => Arc::new(sqlite()),
         Ok("mysql") => Arc::new(mysql()),
+        Ok("postgres") => Arc::new(postgres()),
         Ok(other) => panic!("AUTH_TEST_STORE is `{other}`, which is no store that the proofs know"),
     }
 }
@@ -58,4 +61,22 @@ fn mysql() -> MySqlStore {
         })
         .connect_lazy_with(options.timezone(Some("+00:00".to_owned())));
     MySqlStore::from_pool(pool)
+}
+
+/// A new database, which lives as long as the pool.
+fn postgres() -> PgStore {
+    let database = Database::empty();
+    let options: PgConnectOptions = database.url().parse().unwrap();
+    let pool = PgPoolOptions::new()
+        .acquire_timeout(Duration::from_mins(1))
+        .after_connect(move |connection, _| {
+            let held = Arc::clone(&database);
+            Box::pin(async move {
+                PgStore::prepare(connection).await?;
+                drop(held);
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    PgStore::from_pool(pool)
 }

@@ -12,10 +12,6 @@ mod outage;
 #[cfg(test)]
 mod private_server;
 #[cfg(test)]
-#[path = "../mysql/service.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod service;
-#[cfg(test)]
 mod tls_stripping;
 #[cfg(test)]
 mod writes;

@@ -10,13 +10,15 @@ use auth_core::{
 };
 use auth_mysql::{MySqlStore, OpenError};
 use auth_testkit::{FakeClock, samples};
+use auth_tests::server::service::{client, fresh_email, link, service};
+use auth_tests::{OTHER_PASSWORD, PASSWORD};
 use sqlx::Executor as _;
 use sqlx::mysql::MySqlDatabaseError;
 use zeroize::Zeroizing;
 
 use crate::contention::lock_everything;
 use crate::private_server::{self, PrivateServer};
-use crate::service::{OTHER_PASSWORD, PASSWORD, client, fresh_email, link, service};
+
 use crate::writes::{
     WRITES, all_done, all_done_or_repeated, all_repeated, all_unavailable, prepare, together,
 };

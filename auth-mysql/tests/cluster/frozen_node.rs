@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use auth_core::{
     Auth, AuthenticateError, FailureKind, LiveCheck, LogInError, Password, RefreshError, ResetPasswordError,
 };
+use auth_tests::server::service::{client, fresh_email, link, service};
+use auth_tests::{OTHER_PASSWORD, PASSWORD};
 use zeroize::Zeroizing;
 
 use crate::node::Nodes;
 use crate::server;
-use crate::service::{OTHER_PASSWORD, PASSWORD, client, fresh_email, link, service};
 
 /// Credentials that became invalid while the node was stopped.
 #[derive(Clone)]

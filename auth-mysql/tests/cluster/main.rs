@@ -14,7 +14,3 @@ mod node;
 #[path = "../mysql/server.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod server;
-#[cfg(test)]
-#[path = "../mysql/service.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
-mod service;

@@ -4,4 +4,4 @@
 //! server meanwhile.
 
 #[cfg(test)]
-mod operations;
+mod counters;

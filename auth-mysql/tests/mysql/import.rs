@@ -9,7 +9,9 @@ use auth_mysql::MySqlStore;
 
 use auth_testkit::samples;
 
-use crate::{server, service};
+use auth_tests::server::service;
+
+use crate::server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn imported_users_log_in_with_their_bcrypt_hashes() {

@@ -11,8 +11,6 @@ mod opening;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
-mod proxy;
-#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod refusals;
@@ -20,8 +18,6 @@ mod refusals;
 mod round_robin;
 #[cfg(test)]
 mod server;
-#[cfg(test)]
-mod service;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]

@@ -129,7 +129,7 @@ fn every_statement_is_listed() {
         ("pool.rs", include_str!("../../src/pool.rs")),
         ("database.rs", include_str!("../../src/database.rs")),
         ("row.rs", include_str!("../../src/row.rs")),
-        ("connections.rs", include_str!("../../src/connections.rs")),
+        ("auth-sql/src/server.rs", include_str!("../../../auth-sql/src/server.rs")),
         ("lib.rs", include_str!("../../src/lib.rs")),
     ] {
         let verbs = ["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE "];

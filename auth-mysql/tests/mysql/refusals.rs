@@ -9,7 +9,9 @@ use auth_testkit::samples;
 use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
-use crate::{server, service};
+use auth_tests::server::service;
+
+use crate::server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_do_not_notice_killed_connections() {

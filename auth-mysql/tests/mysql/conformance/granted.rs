@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use auth_core::{Clock as _, SystemClock, SystemRandom, UserId};
 use auth_mysql::MySqlStore;
+use auth_tests::server::service;
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::sync::OnceCell;
 
 use crate::round_robin::RoundRobin;
-use crate::{server, service};
+use crate::server;
 
 /// Grants these rights to an account; returns its URL on each node. An administrator created the
 /// tables.

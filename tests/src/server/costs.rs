@@ -1,75 +1,51 @@
-//! The operations whose statements are counted.
+//! How many statements each operation costs, counted by the server and compared with a page of the documentation.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::time::Duration;
 
+use auth_core::store::Store;
 use auth_core::{Auth, Client, Clock as _, LiveCheck, Mailbox, Password, Policy, SystemClock, UserId};
-use auth_mysql::MySqlOptions;
 use auth_testkit::{FakeClock, cheap_hashing};
-use sqlx::mysql::MySqlConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, MySqlConnection, Row as _};
 
-const DATABASE: &str = "auth_test_cost";
+use crate::{OTHER_PASSWORD, PASSWORD, SECRET};
+
 const EMAIL: &str = "ada@example.com";
-const PASSWORD: &str = "correct horse battery";
-const OTHER_PASSWORD: &str = "seventeen blue herons";
 
-/// A service, and a connection that reads the server's counters.
-struct Counted {
+/// Reads a server's counters.
+pub trait Counters {
+    /// Statements that read, statements that write, and everything else that a client can send, pings
+    /// and transactions above all. Reading them counts as none of these.
+    fn counts(&mut self) -> impl Future<Output = [i64; 3]>;
+}
+
+/// A service, and the server's counters.
+struct Counted<C> {
     auth: Auth,
     mailbox: Mailbox,
     clock: FakeClock,
-    observer: MySqlConnection,
+    counters: C,
     rows: Vec<String>,
 }
 
-impl Counted {
-    async fn new() -> Self {
-        let urls = env::var("AUTH_TEST_MYSQL_URL")
-            .expect("AUTH_TEST_MYSQL_URL names the server; run `scripts/test`");
-        let mut url: url::Url = urls.split(',').next().unwrap().parse().unwrap();
-        let mut observer = url.as_str().parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
-        let empty = format!("DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE}");
-        observer.execute(sqlx::raw_sql(AssertSqlSafe(empty))).await.unwrap();
-        url.set_path(DATABASE);
-        let store = MySqlOptions::from_url(url.as_str()).unwrap().connections(1).open().await.unwrap();
+impl<C: Counters> Counted<C> {
+    fn new(store: impl Store + 'static, counters: C) -> Self {
         let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
         let mut policy = Policy::default();
         policy.hashing = cheap_hashing();
         let auth = Auth::builder(store, mailbox.clone())
-            .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
+            .secret(SECRET)
             .policy(policy)
             .clock(clock.clone())
             .build()
             .unwrap();
-        Self { auth, mailbox, clock, observer, rows: Vec::new() }
-    }
-
-    /// The server's counters: statements that read, statements that write, and everything else that
-    /// a client can send, pings and transactions above all. Reading them counts as none of these.
-    async fn counts(&mut self) -> [i64; 3] {
-        let sql = "SHOW GLOBAL STATUS WHERE variable_name IN ('Com_select', 'Com_insert', 'Com_update', \
-            'Com_delete', 'Com_delete_multi', 'Com_begin', 'Com_commit', 'Com_rollback', 'Com_set_option', \
-            'Com_admin_commands', 'Com_do')";
-        let mut counts = [0; 3];
-        for row in self.observer.fetch_all(sqlx::raw_sql(sql)).await.unwrap() {
-            let (name, count): (String, String) = (row.get(0), row.get(1));
-            let kind = match &*name {
-                "Com_select" => 0,
-                "Com_insert" | "Com_update" | "Com_delete" | "Com_delete_multi" => 1,
-                _ => 2,
-            };
-            counts[kind] += count.parse::<i64>().unwrap();
-        }
-        counts
+        Self { auth, mailbox, clock, counters, rows: Vec::new() }
     }
 
     /// Runs an operation once, and adds a row with the number of its statements.
     async fn count<T>(&mut self, name: &str, operation: impl AsyncFnOnce(&Auth) -> T) -> T {
-        let before = self.counts().await;
+        let before = self.counters.counts().await;
         let result = operation(&self.auth).await;
-        let after = self.counts().await;
+        let after = self.counters.counts().await;
         let [reads, writes, others] = [0, 1, 2].map(|kind| after[kind] - before[kind]);
         assert_eq!(others, 0, "{name} sends more than its statements");
         self.rows.push(format!("| {name} | {reads} | {writes} |"));
@@ -90,9 +66,14 @@ fn password() -> Password {
     Password::new(PASSWORD)
 }
 
-#[tokio::test]
-async fn each_operation_costs_the_documented_statements() {
-    let mut counted = Counted::new().await;
+/// Runs each operation over an empty store, which has one connection, and compares the counts with the
+/// table of a page.
+pub async fn each_operation_costs_the_documented_statements(
+    store: impl Store + 'static,
+    counters: impl Counters,
+    page: &str,
+) {
+    let mut counted = Counted::new(store, counters);
     registered(&mut counted).await;
     let id = in_and_out(&mut counted).await;
     password_and_address_changed(&mut counted, id).await;
@@ -101,15 +82,14 @@ async fn each_operation_costs_the_documented_statements() {
     counted.auth.deliver_due_mails().await.unwrap();
     counted.count("look for mails, none due", deliver).await;
     counted.count("clean up, nothing over", async |auth| auth.clean_up().await.unwrap()).await;
-    let (_, table) =
-        include_str!("../../../docs/mysql.md").split_once("| operation | reads | writes |").unwrap();
+    let (_, table) = page.split_once("| operation | reads | writes |").unwrap();
     let table = table.split_once("\n\n").unwrap().0.lines().skip(2);
     let (documented, counted): (BTreeSet<_>, BTreeSet<_>) =
         (table.collect(), counted.rows.iter().map(|row| &**row).collect());
-    assert_eq!(documented, counted, "docs/mysql.md (left) and the counted statements (right)");
+    assert_eq!(documented, counted, "the page (left) and the counted statements (right)");
 }
 
-async fn registered(counted: &mut Counted) {
+async fn registered(counted: &mut Counted<impl Counters>) {
     let register = async |auth: &Auth| auth.register(EMAIL, password(), None, &client()).await.unwrap();
     let deliver = async |auth: &Auth| auth.deliver_due_mails().await.unwrap();
     counted.count("register", register).await;
@@ -123,7 +103,7 @@ async fn registered(counted: &mut Counted) {
     counted.count("mail that the address is taken", deliver).await;
 }
 
-async fn in_and_out(counted: &mut Counted) -> UserId {
+async fn in_and_out(counted: &mut Counted<impl Counters>) -> UserId {
     let log_in = async |auth: &Auth| auth.log_in(EMAIL, password(), &client()).await.unwrap();
     let grant = counted.count("log in", log_in).await;
     counted.clock.advance(Duration::from_mins(1));
@@ -148,7 +128,7 @@ async fn in_and_out(counted: &mut Counted) -> UserId {
     id
 }
 
-async fn password_and_address_changed(counted: &mut Counted, id: UserId) {
+async fn password_and_address_changed(counted: &mut Counted<impl Counters>, id: UserId) {
     let deliver = async |auth: &Auth| auth.deliver_due_mails().await.unwrap();
     let grant = counted.auth.log_in(EMAIL, password(), &client()).await.unwrap();
     let claims = counted.auth.authenticate(grant.access_token.expose()).unwrap();
@@ -184,7 +164,7 @@ async fn password_and_address_changed(counted: &mut Counted, id: UserId) {
     assert_eq!(user.email.address(), "ada@example.org");
 }
 
-async fn administered(counted: &mut Counted, id: UserId) {
+async fn administered(counted: &mut Counted<impl Counters>, id: UserId) {
     let create = async |auth: &Auth| auth.create_user(EMAIL, password(), None).await.unwrap();
     counted.count("create a user", create).await;
     counted.count("find a user", async |auth| auth.find_user(EMAIL).await.unwrap()).await;

@@ -2,7 +2,7 @@
 //! drops all bytes, or delays answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,8 +16,10 @@ const ENDLESS: i64 = i64::MAX / 2;
 
 /// The direction of counted bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// From the store to the server.
     ToServer = 0,
+    /// From the server to the store.
     ToStore = 1,
 }
 
@@ -32,9 +34,13 @@ struct Plan {
     delays: AtomicBool,
     /// The number of connections.
     open: AtomicU64,
+    /// The port of the server to which new connections lead.
+    target: AtomicU16,
 }
 
-pub(crate) struct Proxy {
+/// The proxy. It accepts connections until its runtime ends.
+#[derive(Debug)]
+pub struct Proxy {
     port: u16,
     plan: Arc<Plan>,
 }
@@ -42,9 +48,9 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts a proxy for the server of this URL; returns the URL through the proxy. It has no
     /// parameters: the certificate is for the server's name, and a socket would bypass the proxy.
-    pub(crate) async fn before(url: &str) -> (Self, String) {
+    pub async fn before(url: &str) -> (Self, String) {
         let mut url: url::Url = url.parse().unwrap();
-        let proxy = Self::new(url.host_str().unwrap().to_owned(), url.port().unwrap_or(3306)).await;
+        let proxy = Self::new(url.host_str().unwrap().to_owned(), url.port().expect("a port")).await;
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(proxy.port)).unwrap();
         url.set_query(None);
@@ -60,11 +66,14 @@ impl Proxy {
             generation: AtomicU64::new(0),
             delays: AtomicBool::new(false),
             open: AtomicU64::new(0),
+            target: AtomicU16::new(port),
         });
         let proxy = Self { port: listener.local_addr().unwrap().port(), plan: Arc::clone(&plan) };
         tokio::spawn(async move {
             while let Ok((store, _)) = listener.accept().await {
-                let server = TcpStream::connect((host.as_str(), port)).await.unwrap();
+                let port = plan.target.load(Ordering::SeqCst);
+                // A server that is gone refuses the connection, and so does this proxy.
+                let Ok(server) = TcpStream::connect((host.as_str(), port)).await else { continue };
                 store.set_nodelay(true).unwrap();
                 server.set_nodelay(true).unwrap();
                 let ((from_store, to_store), (from_server, to_server)) =
@@ -84,35 +93,40 @@ impl Proxy {
         proxy
     }
 
+    /// Makes new connections lead to another server on the same host.
+    pub fn lead_to(&self, port: u16) {
+        self.plan.target.store(port, Ordering::SeqCst);
+    }
+
     /// Cuts the next connection that passes this number of bytes in this direction.
-    pub(crate) fn cut_after(&self, direction: Direction, bytes: i64) {
+    pub fn cut_after(&self, direction: Direction, bytes: i64) {
         self.plan.left[direction as usize].store(bytes, Ordering::SeqCst);
     }
 
     /// Cancels a planned cut.
-    pub(crate) fn disarm(&self) {
+    pub fn disarm(&self) {
         self.plan.left.iter().for_each(|left| left.store(ENDLESS, Ordering::SeqCst));
     }
 
     /// The number of bytes in each direction since the last call.
-    pub(crate) fn passed(&self) -> [i64; 2] {
+    pub fn passed(&self) -> [i64; 2] {
         [Direction::ToServer, Direction::ToStore]
             .map(|way| self.plan.passed[way as usize].swap(0, Ordering::SeqCst))
     }
 
     /// Drops all further bytes of the open connections without closing them, like a firewall that
     /// forgot them.
-    pub(crate) fn drop_bytes(&self) {
+    pub fn drop_bytes(&self) {
         self.plan.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Starts or stops delaying answers.
-    pub(crate) fn delay_answers(&self, delays: bool) {
+    pub fn delay_answers(&self, delays: bool) {
         self.plan.delays.store(delays, Ordering::SeqCst);
     }
 
     /// Waits until there are this number of connections.
-    pub(crate) async fn until_open(&self, connections: u64) {
+    pub async fn until_open(&self, connections: u64) {
         let reached = async {
             while self.plan.open.load(Ordering::SeqCst) != connections {
                 sleep(Duration::from_millis(1)).await;
@@ -121,7 +135,8 @@ impl Proxy {
         timeout(Duration::from_secs(20), reached).await.expect("the number of connections");
     }
 
-    pub(crate) fn cuts(&self) -> u64 {
+    /// The number of connections that were cut.
+    pub fn cuts(&self) -> u64 {
         self.plan.cuts.load(Ordering::SeqCst)
     }
 }

@@ -6,14 +6,15 @@ use std::time::Duration;
 use auth_core::store::{Store, UserInsert};
 use auth_core::{
     Auth, BcryptImport, Client, Clock as _, Email, Mailbox, Password, Policy, RefreshPolicy, Session,
-    SessionId, SystemClock, SystemRandom, TokenStore as _, User, UserId,
+    SessionId, SystemClock, SystemRandom, User, UserId,
 };
-use auth_mysql::MySqlStore;
 use auth_testkit::{FakeClock, cheap_hashing, samples};
 use zeroize::Zeroizing;
 
+use crate::{OTHER_PASSWORD, PASSWORD, SECRET};
+
 /// Registers, verifies, logs in, refreshes, resets, logs in again and logs out, through `Auth`.
-pub(crate) async fn use_all_flows(store: MySqlStore) {
+pub async fn use_all_flows(store: impl Store + Clone + 'static) {
     let (auth, mailbox, clock) = service(store);
     let email = fresh_email();
     auth.register(&email, Password::new(PASSWORD), Some("Ada"), &client()).await.unwrap();
@@ -30,15 +31,13 @@ pub(crate) async fn use_all_flows(store: MySqlStore) {
     auth.clean_up().await.unwrap();
 }
 
-pub(crate) fn client() -> Client {
+/// The client of every request.
+pub fn client() -> Client {
     Client::new("192.0.2.7".parse().ok(), Some("Firefox"))
 }
 
-pub(crate) const OTHER_PASSWORD: &str = "seventeen blue herons";
-pub(crate) const PASSWORD: &str = "correct horse battery";
-
 /// An address that no other test uses.
-pub(crate) fn fresh_email() -> String {
+pub fn fresh_email() -> String {
     static NUMBERS: AtomicU32 = AtomicU32::new(0);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     let now = SystemClock.now().timestamp_micros();
@@ -46,14 +45,14 @@ pub(crate) fn fresh_email() -> String {
 }
 
 /// A service over this store, with a mailbox and a clock.
-pub(crate) fn service(store: MySqlStore) -> (Auth, Mailbox, FakeClock) {
+pub fn service(store: impl Store + Clone + 'static) -> (Auth, Mailbox, FakeClock) {
     let (mailbox, clock) = (Mailbox::new(), FakeClock::new(SystemClock.now()));
     (instance(store, &mailbox, &clock), mailbox, clock)
 }
 
 /// An instance of a service with cheap hashes, few limits, the reuse leeway for browsers, and a
 /// test clock.
-pub(crate) fn instance(store: impl Store + 'static, mailbox: &Mailbox, clock: &FakeClock) -> Auth {
+pub fn instance(store: impl Store + 'static, mailbox: &Mailbox, clock: &FakeClock) -> Auth {
     let mut policy = Policy::default();
     policy.hashing = cheap_hashing();
     policy.hashing.bcrypt = BcryptImport::Accept { cost: 6 };
@@ -74,16 +73,11 @@ pub(crate) fn instance(store: impl Store + 'static, mailbox: &Mailbox, clock: &F
     ] {
         *limit = None;
     }
-    Auth::builder(store, mailbox.clone())
-        .secret("n4Qm8Zr2Xv6Lw0Ks9Tb3NcYd7Hg1Jf5P")
-        .policy(policy)
-        .clock(clock.clone())
-        .build()
-        .unwrap()
+    Auth::builder(store, mailbox.clone()).secret(SECRET).policy(policy).clock(clock.clone()).build().unwrap()
 }
 
 /// Delivers due mails; returns the token of the last link mailed to this address.
-pub(crate) async fn link(auth: &Auth, mailbox: &Mailbox, email: &str) -> Zeroizing<String> {
+pub async fn link(auth: &Auth, mailbox: &Mailbox, email: &str) -> Zeroizing<String> {
     auth.deliver_due_mails().await.unwrap();
     let mails = mailbox.mails();
     let mut mine = mails.iter().rev().filter(|mail| mail.to.address() == email);
@@ -91,7 +85,7 @@ pub(crate) async fn link(auth: &Auth, mailbox: &Mailbox, email: &str) -> Zeroizi
 }
 
 /// Inserts a user and a session that no other test uses.
-pub(crate) async fn user_and_session(store: &MySqlStore) -> (UserId, SessionId) {
+pub async fn user_and_session(store: &impl Store) -> (UserId, SessionId) {
     let now = SystemClock.now();
     let user = User {
         id: UserId::generate(now, &SystemRandom).unwrap(),

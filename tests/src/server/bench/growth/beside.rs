@@ -4,13 +4,11 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use auth_core::CleanedUp;
-use sqlx::{MySqlConnection, Row as _};
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::Subject;
-use crate::service::{Bounds, WINDOW, client, percentile};
-use crate::table::{Table, run};
+use super::super::{Bounds, WINDOW, client, percentile};
+use super::{Subject, Table};
 
 /// Totals over windows of one kind.
 #[derive(Default)]
@@ -25,15 +23,9 @@ struct Windows {
     slowest: f64,
 }
 
-/// Makes the server log every statement over 50 ms. Only later connections use this setting.
-pub(crate) async fn log_slow_statements(connection: &mut MySqlConnection) {
-    let sql = "SET GLOBAL log_output = 'TABLE', GLOBAL slow_query_log = 1, GLOBAL long_query_time = 0.05";
-    run(connection, sql.to_owned()).await;
-}
-
 /// Alternates windows with and without clean-up until all expired sessions are deleted, or for
 /// `WINDOWS` of each kind.
-pub(crate) async fn compare(subject: &mut Subject, bounds: &mut Bounds) {
+pub(super) async fn compare<T: Table>(subject: &mut Subject<T>, bounds: &mut Bounds) {
     let number = |name, default| env::var(name).map_or(default, |number| number.parse().expect(name));
     let (rate, windows) = (number("RATE", 200), number("WINDOWS", u32::MAX));
     let (mut quiet, mut cleaning) = (Windows::default(), Windows::default());
@@ -43,7 +35,7 @@ pub(crate) async fn compare(subject: &mut Subject, bounds: &mut Bounds) {
             break;
         }
     }
-    println!("Of {} sessions, {rate} refreshed a second:\n", subject.table.users);
+    println!("Of {} sessions, {rate} refreshed a second:\n", subject.table.users());
     println!(
         "| | refreshes | p50, us | p99, us | statements over 50 ms | slowest, ms |\n|---|---|---|---|---|---|"
     );
@@ -67,21 +59,10 @@ pub(crate) async fn compare(subject: &mut Subject, bounds: &mut Bounds) {
     );
 }
 
-/// Prints to standard error the start, duration and first words of each slow statement.
-async fn print_slow_statements(table: &mut Table) {
-    let named = "SELECT CAST(CONCAT(start_time, ' ', query_time, ' ', LEFT(sql_text, 60)) AS CHAR) \
-        FROM mysql.slow_log WHERE db = ?";
-    let rows =
-        sqlx::query(named).bind(table.database.clone()).fetch_all(&mut table.connection).await.unwrap();
-    for row in rows {
-        eprintln!("over 50 ms: {}", row.get_unchecked::<String, _>(0));
-    }
-}
-
 impl Windows {
     /// Runs one window; returns whether clean-up has finished.
-    async fn run_window(&mut self, subject: &mut Subject, rate: u32, cleaning: bool) -> bool {
-        run(&mut subject.table.connection, "TRUNCATE mysql.slow_log".to_owned()).await;
+    async fn run_window<T: Table>(&mut self, subject: &mut Subject<T>, rate: u32, cleaning: bool) -> bool {
+        subject.table.forget_slow().await;
         let auth = subject.auth.clone();
         let cleaned = tokio::spawn(async move {
             let began = Instant::now();
@@ -105,14 +86,9 @@ impl Windows {
         let (cleaned, took) = cleaned.await.unwrap();
         self.deleted += cleaned.sessions;
         self.took += took;
-        // On some servers the time has whole seconds only.
-        let slow = "SELECT COUNT(*), CAST(IFNULL(1000000 * FLOOR(TIME_TO_SEC(MAX(query_time))) + \
-            MICROSECOND(MAX(query_time)), 0) AS SIGNED) FROM mysql.slow_log WHERE db = ?";
-        let row = sqlx::query(slow).bind(subject.table.database.clone());
-        let row = row.fetch_one(&mut subject.table.connection).await.unwrap();
-        self.slow += row.get::<i64, _>(0);
-        self.slowest = self.slowest.max(row.get::<i64, _>(1) as f64 / 1e3);
-        print_slow_statements(&mut subject.table).await;
+        let (slow, slowest) = subject.table.slow().await;
+        self.slow += slow;
+        self.slowest = self.slowest.max(slowest);
         cleaning && cleaned.finished
     }
 }
