@@ -8,8 +8,9 @@ use crate::import::ImportArguments;
 
 const ENVIRONMENT: &str = "\
 Environment:
-  DATABASE_URL   sqlite://FILE (default: sqlite://auth.db) or mysql://USER:PASSWORD@HOST/NAME;
-                 DATABASE_HOST and related settings work as well. All settings are those of the server.
+  DATABASE_URL   sqlite://FILE (default: sqlite://auth.db), mysql://USER:PASSWORD@HOST/NAME or
+                 postgres://USER:PASSWORD@HOST/NAME; DATABASE_HOST and related settings work
+                 as well. All settings are those of the server.
   RUST_LOG       `info` logs every change to standard error
 
 Exit status:

@@ -63,6 +63,7 @@ fn report(settings: &Settings, misspelt: &[Misspelt], database: &Reached, limits
         Database::Memory => "memory",
         Database::Sqlite(_) => "sqlite",
         Database::MySql(_) => "mysql",
+        Database::Postgres(_) => "postgres",
     };
     let mail = match &settings.mail {
         Mail::Mailbox(_) => "development mailbox",

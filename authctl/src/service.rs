@@ -88,7 +88,7 @@ fn check_place(database: &Database, create: bool) -> Result<(), Problem> {
             let advice = "no such file; DATABASE_URL names it, and --create-database creates it";
             Err(Problem::new(Status::NoInput, format!("{path}: {advice}")))
         }
-        Database::MySql(_) => Ok(()),
+        Database::MySql(_) | Database::Postgres(_) => Ok(()),
     }
 }
 
@@ -108,6 +108,7 @@ fn name(database: &Database) -> String {
             format!("sqlite {}", whole.display())
         }
         Database::MySql(options) => format!("mysql {}", options.location()),
+        Database::Postgres(options) => format!("postgres {}", options.location()),
     }
 }
 

@@ -9,6 +9,7 @@ use auth_core::{
 };
 use auth_metrics::{MetricsSink, Timed};
 use auth_mysql::MySqlOptions;
+use auth_postgres::PgOptions;
 use auth_redis::RedisLimiter;
 use auth_sqlite::SqliteStore;
 
@@ -42,6 +43,9 @@ pub async fn open(
         Database::Sqlite(url) => Opened::over(&in_time(SqliteStore::connect(url)).await?, mailer, log),
         Database::MySql(options) => {
             Opened::over(&in_time(MySqlOptions::clone(options).open()).await?, mailer, log)
+        }
+        Database::Postgres(options) => {
+            Opened::over(&in_time(PgOptions::clone(options).open()).await?, mailer, log)
         }
     })
 }

@@ -1,5 +1,5 @@
 //! `authctl` as a process: its text, its JSON and its exit status, on SQLite and, if `AUTH_TEST_MYSQL_URL`
-//! names a server, on MySQL.
+//! and `AUTH_TEST_POSTGRES_URL` name servers, on MySQL and PostgreSQL.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

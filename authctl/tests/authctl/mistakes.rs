@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::place::{ADA, Place, Ran};
+use crate::place::{ADA, Place, Ran, finish};
 
 /// A command, its status, and a part of its message.
 const MISTAKES: &[(&str, i32, &str)] = &[
@@ -73,7 +73,9 @@ fn an_unusable_database_is_reported_without_its_password() {
     for (url, status, piece) in [
         ("mysql://root:hunter2@127.0.0.1:1/auth", 69, "DATABASE_URL: the database cannot be reached"),
         ("mysql://root:hunter2@127.0.0.1:1", 78, "no database"),
-        ("postgres://root:hunter2@127.0.0.1/auth", 78, "DATABASE_URL must be `sqlite://FILE`"),
+        ("postgres://root:hunter2@127.0.0.1:1/auth", 69, "DATABASE_URL: the database cannot be reached"),
+        ("postgres://root:hunter2@127.0.0.1:1", 78, "no database"),
+        ("oracle://root:hunter2@127.0.0.1/auth", 78, "DATABASE_URL must be `sqlite://FILE`"),
         ("memory:", 78, "a database in memory"),
         ("sqlite::memory:", 78, "a database in memory"),
         ("sqlite://nowhere.db", 66, "nowhere.db: no such file"),
@@ -122,5 +124,34 @@ fn every_command_has_a_help_page() {
         let usage = format!("Usage: authctl {command}");
         assert!(help.out.contains(usage.trim_end()) && help.err.is_empty(), "{help:?}");
         assert!(help.out.lines().next().unwrap().len() > 10, "{help:?}");
+    }
+}
+
+/// No `PG*` variable has an effect; one that would have is refused.
+#[tokio::test]
+async fn the_environment_of_postgres_changes_nothing() {
+    for place in Place::each("environment").await.iter().filter(|place| place.url.starts_with("postgres:")) {
+        place.create(ADA);
+        let ours = |name: &str, value: &str| {
+            let child = place.command(&["user", "show", ADA]).env(name, value).spawn().unwrap();
+            finish(child, b"")
+        };
+        for (name, value) in [
+            ("PGHOST", "nowhere.invalid"),
+            ("PGHOSTADDR", "192.0.2.1"),
+            ("PGPORT", "1"),
+            ("PGUSER", "nobody"),
+            ("PGPASSWORD", "wrong"),
+            ("PGDATABASE", "nothing"),
+            ("PGSSLMODE", "verify-full"),
+            ("PGSSLROOTCERT", "/nowhere/ca.pem"),
+            ("PGAPPNAME", "other"),
+        ] {
+            ours(name, value).expect(0);
+        }
+        for name in ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"] {
+            let ran = ours(name, "-c default_transaction_read_only=on").expect(69);
+            assert!(ran.err.contains(name), "{}", ran.err);
+        }
     }
 }

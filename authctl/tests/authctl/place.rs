@@ -10,9 +10,11 @@ use auth_core::{
 use auth_examples::settings::Database;
 use auth_examples::store;
 use auth_mysql::MySqlOptions;
+use auth_postgres::PgOptions;
 use auth_testkit::cheap_hashing;
 use serde_json::Value;
 use sqlx::mysql::MySqlConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use tempfile::TempDir;
@@ -63,17 +65,30 @@ impl Place {
     /// A place on each available database.
     pub(crate) async fn each(purpose: &str) -> Vec<Self> {
         let mut places = vec![Self::sqlite()];
+        let name = format!("auth_test_ctl_{purpose}");
+        let empty = [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")];
         if let Ok(server) = std::env::var("AUTH_TEST_MYSQL_URL") {
             let server = server.split(',').next().unwrap();
-            let name = format!("auth_test_ctl_{purpose}");
             let mut connection = server.parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
-            for sql in [format!("DROP DATABASE IF EXISTS {name}"), format!("CREATE DATABASE {name}")] {
-                connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.unwrap();
+            for sql in &empty {
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.unwrap();
             }
-            let (server, _) = server.rsplit_once('/').unwrap();
-            places.push(Self { url: format!("{server}/{name}"), ..Self::sqlite() });
+            places.push(Self::on(server, &name));
+        }
+        if let Ok(server) = std::env::var("AUTH_TEST_POSTGRES_URL") {
+            let mut connection = server.parse::<PgConnectOptions>().unwrap().connect().await.unwrap();
+            for sql in &empty {
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.unwrap();
+            }
+            places.push(Self::on(&server, &name));
         }
         places
+    }
+
+    /// A place in a database of a server.
+    fn on(server: &str, database: &str) -> Self {
+        let (server, _) = server.rsplit_once('/').unwrap();
+        Self { url: format!("{server}/{database}"), ..Self::sqlite() }
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -109,6 +124,8 @@ impl Place {
     fn database(&self) -> Database {
         if self.url.starts_with("sqlite:") {
             Database::Sqlite(self.url.clone())
+        } else if self.url.starts_with("postgres:") {
+            Database::Postgres(Box::new(PgOptions::from_url(&self.url).unwrap()))
         } else {
             Database::MySql(Box::new(MySqlOptions::from_url(&self.url).unwrap()))
         }
@@ -138,6 +155,9 @@ impl Place {
         if let Some(path) = self.url.strip_prefix("sqlite://") {
             let options = SqliteConnectOptions::new().filename(path);
             options.connect().await.unwrap().execute(sql).await.unwrap();
+        } else if self.url.starts_with("postgres:") {
+            let options: PgConnectOptions = self.url.parse().unwrap();
+            options.connect().await.unwrap().execute(sql).await.unwrap();
         } else {
             let options: MySqlConnectOptions = self.url.parse().unwrap();
             options.connect().await.unwrap().execute(sql).await.unwrap();
@@ -150,6 +170,9 @@ impl Place {
         if let Some(path) = self.url.strip_prefix("sqlite://") {
             let options = SqliteConnectOptions::new().filename(path);
             sqlx::query_scalar(COUNT).fetch_one(&mut options.connect().await.unwrap()).await.unwrap()
+        } else if self.url.starts_with("postgres:") {
+            let options: PgConnectOptions = self.url.parse().unwrap();
+            sqlx::query_scalar(COUNT).fetch_one(&mut options.connect().await.unwrap()).await.unwrap()
         } else {
             let options: MySqlConnectOptions = self.url.parse().unwrap();
             sqlx::query_scalar(COUNT).fetch_one(&mut options.connect().await.unwrap()).await.unwrap()
@@ -157,7 +180,7 @@ impl Place {
     }
 }
 
-fn finish(mut child: Child, input: &[u8]) -> Ran {
+pub(crate) fn finish(mut child: Child, input: &[u8]) -> Ran {
     if let Some(mut stdin) = child.stdin.take() {
         // It may have answered already.
         _ = stdin.write_all(input);

@@ -12,6 +12,7 @@ use auth_core::{
 };
 use auth_mailer::{Links, Templates};
 use auth_mysql::MySqlOptions;
+use auth_postgres::PgOptions;
 use auth_sqlite::SqliteStore;
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -40,6 +41,10 @@ impl Floors {
             "memory" => Self::over(&runtime, hash, &MemoryStore::new()),
             "SQLite" => {
                 let store = runtime.block_on(SqliteStore::open(directory.path().join("auth.db")))?;
+                Self::over(&runtime, hash, &store)
+            }
+            "PostgreSQL" => {
+                let store = runtime.block_on(PgOptions::from_url(url)?.open())?;
                 Self::over(&runtime, hash, &store)
             }
             _ => {

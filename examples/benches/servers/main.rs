@@ -4,7 +4,7 @@
 //! `scripts/bench/all` starts the databases and reports the result in `target/reports/performance.md`. By
 //! hand:
 //! `cargo bench -p auth-examples --bench servers`, which leaves out MariaDB and MySQL unless
-//! `BENCH_MARIADB_URL` and `BENCH_MYSQL_URL` name databases that may be filled. Linux only: processor time is
+//! `BENCH_MARIADB_URL`, `BENCH_MYSQL_URL` and `BENCH_POSTGRES_URL` name databases that may be filled. Linux only: processor time is
 //! read from `/proc`.
 
 mod fairness;
@@ -23,11 +23,12 @@ use process::Server;
 use results::Failure;
 
 /// The server's database and its name in the report.
-const STORES: [(&str, &str); 4] = [
+const STORES: [(&str, &str); 5] = [
     ("memory", "memory:"),
     ("SQLite", "sqlite://auth.db"),
     ("MariaDB", "BENCH_MARIADB_URL"),
     ("MySQL", "BENCH_MYSQL_URL"),
+    ("PostgreSQL", "BENCH_POSTGRES_URL"),
 ];
 
 fn main() {

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use auth_mysql::MySqlOptions;
+use auth_postgres::PgOptions;
 
 use super::reader::Reader;
 
@@ -15,10 +16,13 @@ pub enum Database {
     Sqlite(String),
     /// On a MySQL or MariaDB server, or a Galera cluster.
     MySql(Box<MySqlOptions>),
+    /// On a PostgreSQL server.
+    Postgres(Box<PgOptions>),
 }
 
-/// The variables that name a MySQL server in parts instead of by a URL.
-const GROUP: [&str; 7] = [
+/// The variables that name a server in parts instead of by a URL.
+const GROUP: [&str; 8] = [
+    "DATABASE_ENGINE",
     "DATABASE_HOST",
     "DATABASE_PORT",
     "DATABASE_USER",
@@ -36,7 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Database {
             Database::Memory
         }
         (Some(url), []) => reader.read("DATABASE_URL", Database::Memory, |_| parse(url)),
-        (None, [_, ..]) => from_group(reader).map(Box::new).map_or(Database::Memory, Database::MySql),
+        (None, [_, ..]) => from_group(reader).unwrap_or(Database::Memory),
         (None, []) => Database::Sqlite("sqlite://auth.db".to_owned()),
     }
 }
@@ -53,12 +57,29 @@ fn parse(url: &str) -> Result<Database, String> {
             .map(Box::new)
             .map(Database::MySql)
             .map_err(|error| format!("is {error}")),
-        _ => Err("must be `sqlite://FILE`, `mysql://...` or `memory:`".to_owned()),
+        Some(("postgres" | "postgresql", _)) => PgOptions::from_url(url)
+            .map(Box::new)
+            .map(Database::Postgres)
+            .map_err(|error| format!("is {error}")),
+        _ => Err("must be `sqlite://FILE`, `postgres://...`, `mysql://...` or `memory:`".to_owned()),
     }
 }
 
-fn from_group(reader: &mut Reader<'_>) -> Option<MySqlOptions> {
-    let port = reader.read("DATABASE_PORT", 3306, |text| text.parse().map_err(|_| "must be a port"));
+/// The kind of server that the variables name in parts.
+#[derive(Clone, Copy)]
+enum Engine {
+    MySql,
+    Postgres,
+}
+
+fn from_group(reader: &mut Reader<'_>) -> Option<Database> {
+    let engine = reader.choice(
+        "DATABASE_ENGINE",
+        Engine::MySql,
+        &[("mysql", Engine::MySql), ("postgres", Engine::Postgres)],
+    );
+    let port = reader
+        .read("DATABASE_PORT", None, |text| text.parse::<u16>().map(Some).map_err(|_| "must be a port"));
     let tls = reader.choice("DATABASE_SSL", None, &[("true", Some(true)), ("false", Some(false))]);
     let authorities = reader.read("DATABASE_SSL_CA", None, |path| match File::open(path) {
         Err(error) => Err(format!("cannot be read: {}", error.kind())),
@@ -74,14 +95,28 @@ fn from_group(reader: &mut Reader<'_>) -> Option<MySqlOptions> {
     };
     let (host, user, name) =
         (required("DATABASE_HOST"), required("DATABASE_USER"), required("DATABASE_NAME"));
-    let mut options = MySqlOptions::new(host?, name?).port(port).user(user?);
-    if let Some(password) = reader.text("DATABASE_PASSWORD") {
-        options = options.password(password);
+    let (host, user, name) = (host?, user?, name?);
+    let password = reader.text("DATABASE_PASSWORD");
+    // The two kinds of options have the same methods.
+    macro_rules! options {
+        ($options:ident) => {{
+            let mut options = $options::new(host, name).user(user);
+            if let Some(password) = password {
+                options = options.password(password);
+            }
+            if let Some(port) = port {
+                options = options.port(port);
+            }
+            Box::new(match (tls, authorities) {
+                (_, Some(file)) => options.tls_ca_file(file),
+                (Some(true), None) => options.verified_tls(),
+                (Some(false), None) => options.plaintext(),
+                (None, None) => options,
+            })
+        }};
     }
-    Some(match (tls, authorities) {
-        (_, Some(file)) => options.tls_ca_file(file),
-        (Some(true), None) => options.verified_tls(),
-        (Some(false), None) => options.plaintext(),
-        (None, None) => options,
+    Some(match engine {
+        Engine::MySql => Database::MySql(options!(MySqlOptions)),
+        Engine::Postgres => Database::Postgres(options!(PgOptions)),
     })
 }

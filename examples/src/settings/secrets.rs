@@ -104,7 +104,9 @@ impl Given {
         }
         let made = match database {
             Database::Memory => generate()?,
-            Database::Sqlite(_) | Database::MySql(_) => kept(Path::new(DEVELOPMENT_FILE))?,
+            Database::Sqlite(_) | Database::MySql(_) | Database::Postgres(_) => {
+                kept(Path::new(DEVELOPMENT_FILE))?
+            }
         };
         let invalid = |error: String| {
             let advice = format!("delete {DEVELOPMENT_FILE}, what it holds is no secret: {error}");

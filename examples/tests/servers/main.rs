@@ -12,6 +12,7 @@
 mod answer;
 mod contract;
 mod cross_site_bytes;
+mod database_server;
 mod deploy;
 mod every_answer;
 mod fixture;
@@ -25,7 +26,6 @@ mod lives;
 mod log_lines;
 mod lost_log;
 mod metrics;
-mod mysql;
 mod operator;
 mod pages;
 mod proxy;

@@ -10,6 +10,7 @@ use std::process::Command;
 use auth_tests::page::all;
 use serde_json::Value;
 use sqlx::mysql::MySqlConnectOptions;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
 use url::Url;
 
@@ -82,28 +83,43 @@ fn metrics_are_where_the_page_says() {
     assert!(printed.contains("\nauth_log_ins_total{outcome=\"success\"} 1\n"), "{printed}");
 }
 
-#[tokio::test]
-async fn the_page_makes_a_database_and_an_account_for_it() {
-    let [statements] = all(SERVER, "sql");
-    let [run] = all(SERVER, "sh");
-    let server = env::var("AUTH_TEST_MYSQL_URL").expect("no server to test with: run `scripts/test`");
-    let authorities = env::var("AUTH_TEST_MYSQL_CA").expect("the file of its authority");
-    let server: Url = server.split(',').next().unwrap().parse().unwrap();
-    let name = "auth_test_page";
-    let mut connection = server.as_str().parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
-    let place = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap_or(3306));
+/// The page's commands with another name of the database, and on the server of the tests.
+fn here(text: &str, name: &str, place: String, authorities: String) -> String {
     let adapted = [
         ("DATABASE auth;", format!("DATABASE {name};")),
+        ("DATABASE auth OWNER auth", format!("DATABASE {name} OWNER {name}")),
+        ("ROLE auth ", format!("ROLE {name} ")),
         ("'auth'@", format!("'{name}'@")),
         ("ON auth.*", format!("ON {name}.*")),
         ("'...'", "'PASSWORD'".to_owned()),
         ("//auth:", format!("//{name}:")),
         ("/auth?", format!("/{name}?")),
-        ("db.internal:3306", place),
+        ("db.internal:3306", place.clone()),
+        ("db.internal:5432", place),
         ("/etc/ssl/db-ca.pem", authorities),
     ];
-    let here =
-        |text: &str| adapted.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
+    adapted.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here))
+}
+
+/// The server of the tests, and the file of its authority.
+fn server_of(kind: &str) -> (Url, String) {
+    let [url, authorities] = ["URL", "CA"].map(|name| {
+        let name = format!("AUTH_TEST_{kind}_{name}");
+        env::var(&name)
+            .unwrap_or_else(|_| panic!("no server to test with: run `scripts/test`, or set {name}"))
+    });
+    (url.split(',').next().unwrap().parse().unwrap(), authorities)
+}
+
+#[tokio::test]
+async fn the_page_makes_a_mysql_database_and_an_account() {
+    let [statements, _] = all(SERVER, "sql");
+    let [run, _] = all(SERVER, "sh");
+    let (server, authorities) = server_of("MYSQL");
+    let name = "auth_test_page";
+    let mut connection = server.as_str().parse::<MySqlConnectOptions>().unwrap().connect().await.unwrap();
+    let place = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap_or(3306));
+    let here = |text| here(text, name, place.clone(), authorities.clone());
     let away = format!("DROP DATABASE IF EXISTS {name}; DROP USER IF EXISTS '{name}'@'%';");
     for sql in [&away, &here(statements)] {
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.clone()))).await.unwrap();
@@ -115,4 +131,26 @@ async fn the_page_makes_a_database_and_an_account_for_it() {
     assert!(tables > 4, "{tables} tables");
     drop(server);
     connection.execute(sqlx::raw_sql(AssertSqlSafe(away))).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_page_makes_a_postgres_database_and_a_role() {
+    let [_, statements] = all(SERVER, "sql");
+    let [_, run] = all(SERVER, "sh");
+    let (server, authorities) = server_of("POSTGRES");
+    let name = "auth_test_page";
+    let mut connection = server.as_str().parse::<PgConnectOptions>().unwrap().connect().await.unwrap();
+    let place = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap_or(5432));
+    let here = |text| here(text, name, place.clone(), authorities.clone());
+    let away = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);\nDROP ROLE IF EXISTS {name};\n");
+    // One at a time: PostgreSQL makes no database in a transaction.
+    for sql in format!("{away}{}", here(statements)).lines() {
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap();
+    }
+    let server = typed(&here(run));
+    server.session(ADA);
+    drop(server);
+    for sql in away.lines() {
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await.unwrap();
+    }
 }

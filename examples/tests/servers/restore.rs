@@ -21,13 +21,16 @@ struct Commands {
     back_up: String,
     restore: String,
     end_all_sessions: String,
+    /// Where the programs find the server.
+    environment: Vec<(&'static str, String)>,
 }
 
 /// Types commands as somebody whose home is the directory.
-fn run(commands: &str, directory: &Path) {
+fn run(commands: &str, environment: &[(&str, String)], directory: &Path) {
     let output = Command::new("bash")
         .args(["-e", "-o", "pipefail", "-c", commands])
         .env("HOME", directory)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(directory)
         .output()
         .unwrap();
@@ -60,7 +63,7 @@ fn a_restore(database_url: &str, commands: &Commands, home: &[(&str, &str)]) {
     }
     let mut server = Program::Axum.start_in(directory, &variables);
     let old = server.session(ADA);
-    run(&commands.back_up, server.directory());
+    run(&commands.back_up, &commands.environment, server.directory());
     let token = server.reset(ADA);
     let reset = json!({"token": token, "password": OTHER_PASSWORD});
     server.post("/auth/reset-password").json(&reset).send().expect(200);
@@ -69,7 +72,7 @@ fn a_restore(database_url: &str, commands: &Commands, home: &[(&str, &str)]) {
     assert!(server.terminate().0.success());
 
     let directory = server.leave();
-    run(&commands.restore, directory.path());
+    run(&commands.restore, &commands.environment, directory.path());
     owner_alone_reads(directory.path());
     let mut server = Program::Axum.start_in(directory, &variables);
     assert!(server.lives(&old) && !server.lives(&new), "what the page warns of");
@@ -77,7 +80,7 @@ fn a_restore(database_url: &str, commands: &Commands, home: &[(&str, &str)]) {
     assert!(server.terminate().0.success());
 
     let directory = server.leave();
-    run(&commands.end_all_sessions, directory.path());
+    run(&commands.end_all_sessions, &commands.environment, directory.path());
     let server = Program::Axum.start_in(directory, &variables);
     server.is_dead(&old);
     server.is_dead(&new);
@@ -86,31 +89,46 @@ fn a_restore(database_url: &str, commands: &Commands, home: &[(&str, &str)]) {
 
 #[test]
 fn one_statement_ends_all_sessions_of_a_restored_sqlite_file() {
-    let [back_up, restore, _, _] = all(PAGE, "sh").map(str::to_owned);
+    let [back_up, restore, ..] = all::<6>(PAGE, "sh").map(str::to_owned);
     let [statement] = all(PAGE, "sql");
     let end_all_sessions = format!("sqlite3 auth.db <<'END'\n{statement}END\n");
-    a_restore("sqlite://auth.db", &Commands { back_up, restore, end_all_sessions }, &[]);
+    a_restore(
+        "sqlite://auth.db",
+        &Commands { back_up, restore, end_all_sessions, environment: Vec::new() },
+        &[],
+    );
 }
 
+/// The commands of the page for a database with another name.
+fn adapted(commands: [&str; 2], name: &str) -> [String; 2] {
+    commands.map(|commands| {
+        assert!(commands.contains(" auth "), "{commands}");
+        commands.replace(" auth ", &format!(" {name} "))
+    })
+}
+
+/// On the server of [`Database`].
 #[test]
 fn one_statement_ends_all_sessions_of_a_restored_database() {
     let database = Database::empty();
     let url: Url = database.url().parse().unwrap();
     let name = url.path().trim_start_matches('/');
-    let [_, _, back_up, restore] = all(PAGE, "sh");
-    let [back_up, restore] = [back_up, restore].map(|commands| {
-        assert!(commands.contains(" auth "), "{commands}");
-        commands.replace(" auth ", &format!(" {name} "))
-    });
+    let (host, port) = (url.host_str().unwrap(), url.port().unwrap());
+    let (user, password) = (url.username(), url.password().unwrap_or_default());
+    let [_, _, mariadb_back_up, mariadb_restore, postgres_back_up, postgres_restore] = all(PAGE, "sh");
     let [statement] = all(PAGE, "sql");
+    if url.scheme() == "postgres" {
+        let [back_up, restore] = adapted([postgres_back_up, postgres_restore], name);
+        let end_all_sessions = format!("psql --quiet --set ON_ERROR_STOP=1 {name} <<'END'\n{statement}END\n");
+        let environment = [("PGHOST", host), ("PGUSER", user), ("PGPASSWORD", password)];
+        let mut environment: Vec<_> = environment.map(|(name, value)| (name, value.to_owned())).into();
+        environment.push(("PGPORT", port.to_string()));
+        let commands = Commands { back_up, restore, end_all_sessions, environment };
+        return a_restore(database.url(), &commands, &[]);
+    }
+    let [back_up, restore] = adapted([mariadb_back_up, mariadb_restore], name);
     let end_all_sessions = format!("mariadb {name} <<'END'\n{statement}END\n");
-    let account = format!(
-        "[client]\nhost={}\nport={}\nuser={}\npassword={}\n",
-        url.host_str().unwrap(),
-        url.port().unwrap_or(3306),
-        url.username(),
-        url.password().unwrap_or_default()
-    );
-    let commands = Commands { back_up, restore, end_all_sessions };
+    let account = format!("[client]\nhost={host}\nport={port}\nuser={user}\npassword={password}\n");
+    let commands = Commands { back_up, restore, end_all_sessions, environment: Vec::new() };
     a_restore(database.url(), &commands, &[(".my.cnf", &account)]);
 }

@@ -87,10 +87,11 @@ impl Program {
         self.start_with(&[("RATE_LIMIT_STORE", "memory")])
     }
 
-    /// Starts it as usual with some variables changed; an empty one is unset. `AUTH_TEST_STORE=mysql` puts
-    /// each server on a new database, unless `changed` names one.
+    /// Starts it as usual with some variables changed; an empty one is unset. With `AUTH_TEST_STORE`
+    /// `mysql` or `postgres`, each server is on a new database, unless `changed` names one.
     pub(crate) fn start_with(self, changed: &[(&str, &str)]) -> Server {
-        let database = (std::env::var("AUTH_TEST_STORE").as_deref() == Ok("mysql")).then(Database::empty);
+        let store = std::env::var("AUTH_TEST_STORE");
+        let database = matches!(store.as_deref(), Ok("mysql" | "postgres")).then(Database::empty);
         let place = database.as_ref().map(|database| ("DATABASE_URL", database.url()));
         let variables = USUAL.iter().copied().chain(place).chain(changed.iter().copied());
         let variables: Vec<_> = variables.collect();

@@ -71,7 +71,9 @@ const BAD: &[(&str, &str, &str)] = &[
     ("BREACH_CHECK", "yes", "must be `off` or `open` or `closed`"),
     ("BREACH_CHECK_URL", "http://mirror.internal/range/", "must start with `https://`"),
     ("PAGES", "yes", "must be `on` or `off`"),
-    ("DATABASE_URL", "postgres://localhost/auth", "must be `sqlite://FILE`"),
+    ("DATABASE_URL", "oracle://localhost/auth", "must be `sqlite://FILE`"),
+    ("DATABASE_URL", "postgres://localhost/auth", "no user"),
+    ("DATABASE_URL", "postgres://auth@db.internal/auth?sslmode=prefer", "sslmode is neither"),
     ("DATABASE_URL", "sqlite://", "names no file"),
     ("DATABASE_URL", "sqlite://auth.db?mode=ro", "must have no parameters"),
     ("DATABASE_URL", "memory", "must be `sqlite://FILE`"),
@@ -337,11 +339,14 @@ fn every_setting_is_documented() {
 }
 
 #[test]
-fn a_mysql_server_is_named_by_a_url_or_in_pieces() {
+fn a_server_is_named_by_a_url_or_in_pieces() {
     let pieces = [("DATABASE_HOST", "db.internal"), ("DATABASE_USER", "auth"), ("DATABASE_NAME", "shop")];
     let settings = read(&[&pieces[..], &[("DATABASE_PASSWORD", "hunter2"), ("JWT_SECRET", SECRET)]].concat());
     let Database::MySql(options) = settings.unwrap().database else { panic!() };
     assert!(format!("{options:?}").contains("3306") && !format!("{options:?}").contains("hunter2"));
+    let postgres = read(&[&pieces[..], &[("DATABASE_ENGINE", "postgres"), ("JWT_SECRET", SECRET)]].concat());
+    let Database::Postgres(options) = postgres.unwrap().database else { panic!() };
+    assert_eq!(options.location(), "db.internal:5432/shop");
     for (name, _) in pieces {
         let rest: Vec<_> = pieces.into_iter().filter(|(other, _)| *other != name).collect();
         assert_eq!(
@@ -349,9 +354,17 @@ fn a_mysql_server_is_named_by_a_url_or_in_pieces() {
             [format!("{name} is missing beside the other DATABASE_ variables")]
         );
     }
-    let bad =
-        read(&[&pieces[..], &[("DATABASE_PORT", "x"), ("DATABASE_SSL", "maybe")]].concat()).unwrap_err();
-    assert_eq!(bad, ["DATABASE_PORT must be a port", "DATABASE_SSL must be `true` or `false`"]);
+    let bad = read(
+        &[&pieces[..], &[("DATABASE_ENGINE", "oracle"), ("DATABASE_PORT", "x"), ("DATABASE_SSL", "maybe")]]
+            .concat(),
+    )
+    .unwrap_err();
+    let problems = [
+        "DATABASE_ENGINE must be `mysql` or `postgres`",
+        "DATABASE_PORT must be a port",
+        "DATABASE_SSL must be `true` or `false`",
+    ];
+    assert_eq!(bad, problems);
     for (tls, file, problem) in [
         ("true", "/nowhere/ca.pem", "cannot be read: entity not found"),
         ("false", "Cargo.toml", "must not be set where DATABASE_SSL is `false`"),

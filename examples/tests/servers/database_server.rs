@@ -1,4 +1,4 @@
-//! The example servers on the MySQL server that `AUTH_TEST_MYSQL_URL` names.
+//! The example servers on a database server; see [`Database`].
 
 use std::env;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -14,7 +14,7 @@ use crate::relay::Relay;
 use crate::server::PROGRAMS;
 
 fn address(url: &Url) -> SocketAddr {
-    let port = url.port().unwrap_or(3306);
+    let port = url.port().expect("a port");
     (url.host_str().unwrap(), port).to_socket_addrs().unwrap().next().unwrap()
 }
 
@@ -61,12 +61,18 @@ fn a_dead_database_is_unavailable_until_it_is_back() {
 /// With the Node service's variables for its database, and a certificate that is checked.
 #[test]
 fn the_node_services_variables_reach_the_database_over_tls() {
-    let authorities = env::var("AUTH_TEST_MYSQL_CA").expect("the file of its authority");
     for program in PROGRAMS {
         let database = Database::empty();
         let url: Url = database.url().parse().unwrap();
-        let port = url.port().unwrap_or(3306).to_string();
+        let (engine, authorities) = match url.scheme() {
+            "postgres" => ("postgres", "AUTH_TEST_POSTGRES_CA"),
+            _ => ("", "AUTH_TEST_MYSQL_CA"),
+        };
+        let authorities = env::var(authorities).expect("the file of its authority");
+        let port = url.port().unwrap().to_string();
         let pieces = [
+            // MySQL if it is not set.
+            ("DATABASE_ENGINE", engine),
             ("DATABASE_HOST", url.host_str().unwrap()),
             ("DATABASE_PORT", &port),
             ("DATABASE_USER", url.username()),
