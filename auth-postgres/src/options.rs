@@ -47,7 +47,8 @@ const ENVIRONMENT: [&str; 3] = ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 ///
 /// TLS is required by default, and the server's certificate must be valid for the host and signed by a known
 /// authority. On this machine (localhost or a socket), TLS is used if the server offers it.
-/// [`plaintext`](Self::plaintext) turns TLS off. No `PG*` environment variable and no password file has an effect.
+/// [`plaintext`](Self::plaintext) turns TLS off. No password file and no `PG*` environment variable has an effect;
+/// three variables that sqlx cannot be made to ignore are refused by [`open`](Self::open).
 #[derive(Clone)]
 pub struct PgOptions {
     host: String,

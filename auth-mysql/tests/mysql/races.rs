@@ -32,7 +32,7 @@ async fn conflicts() -> u64 {
 
 auth_tests::race_tests!(nodes);
 
-/// Twenty races of the first kind once more.
+/// Races of one kind once more, between two readings of the counters. Only a cluster has them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn races_on_a_cluster_conflict() {
     if server::urls().len() == 1 {
