@@ -10,8 +10,8 @@ use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::Url;
 
-use crate::pool::{Pool, SETTINGS};
-use crate::pooler::{DIRECT, Pooler};
+use crate::pool::Pool;
+use crate::pooler::{DIRECT, Pooler, SETTINGS};
 use crate::{OpenError, PgStore};
 
 /// Default number of connections; the default of sqlx.

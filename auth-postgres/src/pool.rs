@@ -12,21 +12,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, 
 use tokio::time::timeout;
 
 use crate::error::{OpenError, class, unique_key};
-use crate::pooler::{self, Pooler};
+use crate::pooler::{self, Pooler, SETTINGS, not_durable};
 use crate::row::{Row, Statement};
-
-/// The settings of each session, which no default of the server, the database or the role replaces.
-///
-/// - READ COMMITTED: a guard looks at the newest row, and a read after a stale guard shows it.
-/// - Five seconds for a statement, like the caller's own limit: a caller that gave up leaves nothing
-///   running. One second for a lock.
-pub(crate) const SETTINGS: [(&str, &str); 5] = [
-    ("default_transaction_isolation", "read committed"),
-    ("default_transaction_read_only", "off"),
-    ("statement_timeout", "5s"),
-    ("lock_timeout", "1s"),
-    ("idle_in_transaction_session_timeout", "10s"),
-];
 
 /// Prepares the session of a connection that was opened without [`SETTINGS`].
 pub(crate) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -37,8 +24,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
             .execute(&mut *connection)
             .await?;
     }
-    let durable = "SELECT set_config('synchronous_commit', 'on', false) \
-        WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+    let durable = concat!("SELECT set_config('synchronous_commit', 'on', false) WHERE ", not_durable!());
     connection.execute(sqlx::raw_sql(durable)).await?;
     Ok(())
 }
@@ -60,7 +46,7 @@ pub(crate) struct Session {
 impl Session {
     async fn begin(&mut self) -> Result<(), sqlx::Error> {
         if let Some(begin) = &self.begin {
-            self.connection.execute(sqlx::raw_sql(AssertSqlSafe(begin.to_string()))).await?;
+            self.connection.execute(sqlx::raw_sql(AssertSqlSafe(Arc::clone(begin)))).await?;
         }
         Ok(())
     }
